@@ -1,0 +1,1 @@
+"""The edge: turns HTTP into calls and results into the contract."""

@@ -1,0 +1,51 @@
+"""The errors of the edge.
+
+EdgeError
+├── UndecodableFrameError            the body is no picture, or a damaged one
+├── TooManyPixelsError               the picture's header promises more pixels than the limit
+├── BodyTooLargeError                the body has more bytes than the limit
+├── BodyTimeoutError                 the body did not arrive in time
+├── InvalidParameterError            a query parameter is not as the contract says
+├── MalformedContentTypeError        the Content-Type is not type/subtype
+└── UnsupportedContentEncodingError  the body is compressed
+
+ConfigurationError                   the settings are wrong; the service does not start
+
+Each message is one sentence for the operator of a camera; it never quotes a request or a foreign exception.
+"""
+
+
+class EdgeError(Exception):
+    """Base of everything the edge raises on purpose while it serves."""
+
+
+class UndecodableFrameError(EdgeError):
+    """The body is no picture, or a damaged one."""
+
+
+class TooManyPixelsError(EdgeError):
+    """The picture's header promises more pixels than the limit."""
+
+
+class BodyTooLargeError(EdgeError):
+    """The body has more bytes than the limit."""
+
+
+class BodyTimeoutError(EdgeError):
+    """The body did not arrive in time."""
+
+
+class InvalidParameterError(EdgeError):
+    """A query parameter is not as the contract says."""
+
+
+class MalformedContentTypeError(EdgeError):
+    """The Content-Type is not type/subtype."""
+
+
+class UnsupportedContentEncodingError(EdgeError):
+    """The body is compressed."""
+
+
+class ConfigurationError(Exception):
+    """The settings are wrong; the service does not start."""

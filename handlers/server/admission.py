@@ -1,0 +1,77 @@
+"""Who may come in: frames are refused at once when no lane, no queue place or no memory is left for them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from connexion.middleware.abstract import ROUTING_CONTEXT
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from handlers.context import Context
+from handlers.server.request_body import declared_bytes
+from models.errors import OverloadedError
+
+
+class AdmissionMiddleware:
+    """Stands where the operation is known and no byte of the body has been read yet.
+
+    Bytes in flight are reserved for as long as the request is in the house: the declared length at once, the
+    chunks of an undeclared one as they arrive. The queue place itself is taken once the body is complete.
+    """
+
+    def __init__(self, next_app: ASGIApp, operations: frozenset[str], max_bytes_in_flight: int) -> None:
+        """Guard the `operations` (by operationId) that take frames; the others pass."""
+        self._next_app = next_app
+        self._operations = operations
+        self._budget = BytesBudget(max_bytes_in_flight)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection; raises NotReadyError or OverloadedError."""
+        if scope["type"] != "http" or scope["extensions"][ROUTING_CONTEXT]["operation_id"] not in self._operations:
+            return await self._next_app(scope, receive, send)
+        context: Context = scope["state"]["context"]
+        context.engine.refuse_if_unavailable()
+        declared = declared_bytes(Headers(scope=scope))
+        with self._budget.reservation(declared) as reservation:
+
+            async def receive_reserved() -> Message:
+                message = await receive()
+                if not declared:
+                    reservation.grow(len(message.get("body", b"")))
+                return message
+
+            await self._next_app(scope, receive_reserved, send)
+
+
+@dataclass(slots=True)
+class BytesBudget:
+    """How many bytes of bodies may be in the house at once. Used on the event loop only, so it needs no lock."""
+
+    max_bytes: int
+    in_flight: int = 0
+
+    @contextmanager
+    def reservation(self, size_bytes: int) -> Iterator["Reservation"]:
+        """Hold `size_bytes`, and what the reservation grows by, until the block ends; raises OverloadedError."""
+        reservation = Reservation(self)
+        try:
+            reservation.grow(size_bytes)
+            yield reservation
+        finally:
+            self.in_flight -= reservation.held
+
+
+@dataclass(slots=True)
+class Reservation:
+    """What one request holds of the budget."""
+
+    budget: BytesBudget
+    held: int = 0
+
+    def grow(self, size_bytes: int) -> None:
+        """Hold so many bytes more; raises OverloadedError when the budget has none left."""
+        if self.budget.in_flight + size_bytes > self.budget.max_bytes:
+            raise OverloadedError("Too many frames are being received at once; send the next one a little later.")
+        self.budget.in_flight += size_bytes
+        self.held += size_bytes

@@ -1,0 +1,119 @@
+"""The composition root: every part of the service is made and joined here."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from connexion import AsyncApp
+from connexion.middleware.context import ContextMiddleware
+from connexion.middleware.exceptions import ExceptionMiddleware
+from connexion.middleware.lifespan import LifespanMiddleware
+from connexion.middleware.request_validation import RequestValidationMiddleware
+from connexion.middleware.routing import RoutingMiddleware
+from connexion.middleware.security import SecurityMiddleware
+from connexion.middleware.swagger_ui import SwaggerUIMiddleware
+from connexion.options import SwaggerUIOptions
+from connexion.resolver import Resolver
+
+from handlers import catalog, inference, service
+from handlers.context import Context
+from handlers.server.admission import AdmissionMiddleware
+from handlers.server.contract import Contract, read_contract
+from handlers.server.logs import RequestLogMiddleware
+from handlers.server.parameters import ContractParameterValidator
+from handlers.server.problems import ERROR_HANDLERS
+from handlers.server.request_body import RequestBodyMiddleware
+from handlers.server.settings import Settings
+from models.errors import ModelsError
+from models.runtime.engine import Engine
+from models.runtime.lanes import Lanes
+from models.runtime.repository import read_repository
+
+logger = logging.getLogger("framehook")
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "infer": inference.infer,
+    "infer_model": inference.infer_model,
+    "score": inference.score,
+    "list_models": catalog.list_models,
+    "get_model": catalog.get_model,
+    "get_liveness": service.get_liveness,
+    "get_readiness": service.get_readiness,
+    "get_contract_yaml": service.get_contract_yaml,
+    "get_contract_json": service.get_contract_json,
+}
+"""operationId → function."""
+
+
+def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
+    """Return the ASGI application.
+
+    The models are loaded in the background once the server starts; until then the service is live but not ready.
+    When one cannot be loaded, the cause is logged and `give_up` is called on the event loop. Raises ModelsError when
+    the repository itself cannot be read.
+    """
+    contract = read_contract()
+    engine = create_engine(settings)
+    app = AsyncApp(
+        __name__,
+        lifespan=partial(_lifespan, settings=settings, contract=contract, engine=engine, give_up=give_up),
+        middlewares=_middlewares(settings, contract),
+        resolver=Resolver(OPERATIONS.__getitem__),
+        pythonic_params=True,
+        swagger_ui_options=SwaggerUIOptions(serve_spec=False),
+        validator_map={"parameter": ContractParameterValidator},
+    )
+    for error, handler in ERROR_HANDLERS.items():
+        app.add_error_handler(error, handler)
+    app.add_api(contract.document)
+    return app
+
+
+def create_engine(settings: Settings) -> Engine:
+    """Return the engine for the configured repository, its models not yet loaded; raises ModelsError."""
+    folders = read_repository(settings.model_repository)
+    return Engine(folders, settings.default_model, Lanes(settings.lanes, settings.queue_size))
+
+
+def _middlewares(settings: Settings, contract: Contract) -> list[Any]:
+    """Return the whole stack, outermost first."""
+    return [
+        RequestLogMiddleware,
+        ExceptionMiddleware,
+        partial(RequestBodyMiddleware, max_body_bytes=settings.max_body_bytes),
+        SwaggerUIMiddleware,
+        RoutingMiddleware,
+        SecurityMiddleware,
+        partial(
+            AdmissionMiddleware,
+            operations=contract.operations_with_body,
+            max_bytes_in_flight=settings.max_bytes_in_flight,
+        ),
+        RequestValidationMiddleware,
+        LifespanMiddleware,
+        ContextMiddleware,
+    ]
+
+
+@asynccontextmanager
+async def _lifespan(
+    _: AsyncApp, settings: Settings, contract: Contract, engine: Engine, give_up: Callable[[], None]
+) -> AsyncIterator[dict[str, Context]]:
+    context = Context(engine, settings.max_pixels, settings.body_timeout_s, contract.as_yaml, contract.as_json)
+    loading = asyncio.create_task(_load(engine, give_up))
+    yield {"context": context}
+    await loading
+    engine.close()
+
+
+async def _load(engine: Engine, give_up: Callable[[], None]) -> None:
+    try:
+        await asyncio.to_thread(engine.load)
+    except ModelsError as error:
+        logger.critical(str(error))
+        give_up()
+    else:
+        logger.info("ready", extra={"facts": {"models": [folder.name for folder in engine.folders]}})

@@ -1,0 +1,183 @@
+"""The command line: the same functions that the operations call."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from tqdm import tqdm
+
+from handlers.catalog import model_record
+from handlers.decoding import encoded
+from handlers.encoding import metadata
+from handlers.errors import ConfigurationError, EdgeError
+from handlers.server import logs
+from handlers.server.app import create_app, create_engine
+from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings, read_settings
+from models.errors import ModelsError
+from models.frame import DecodeTarget, Frame
+from models.results import Selection
+from models.runtime.engine import Engine, class_ids_of
+from models.runtime.repository import ModelFolder
+
+KEEP_ALIVE_S = 75
+GRACEFUL_SHUTDOWN_S = 10
+FAILED = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 1 when it failed, 2 when it was called wrongly."""
+    options = vars(_parser().parse_args(arguments))
+    command = options.pop("command")
+    given = {name: options.pop(name) for name in (*Settings.model_fields, CONFIG_NAME) if name in options}
+    try:
+        settings = read_settings(given, os.environ)
+        return int(command(settings, **options))
+    except (ConfigurationError, ModelsError) as error:
+        print(f"framehook: {error}", file=sys.stderr)
+        return FAILED
+
+
+def serve(settings: Settings) -> int:
+    """Serve until told to stop; 1 when a model cannot be loaded."""
+    logs.configure(settings.log_level)
+    failed = False
+
+    def give_up() -> None:
+        nonlocal failed
+        failed = True
+        server.should_exit = True
+
+    server = create_server(settings, create_app(settings, give_up))
+    server.run()
+    return FAILED if failed else 0
+
+
+def create_server(settings: Settings, app: Any) -> uvicorn.Server:
+    """Return the HTTP server for an application, as it is run in production."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            loop="uvloop",
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+        )
+    )
+
+
+def infer(
+    settings: Settings,
+    files: list[Path],
+    model: str | None,
+    confidence: float | None,
+    labels: list[str] | None,
+    max_detections: int | None,
+) -> int:
+    """Print one JSON line a file; 1 when any of them failed."""
+    logging.disable()
+    engine = create_engine(settings)
+    folder = engine.find(model)
+    selection = Selection(confidence, class_ids_of(folder, labels) if labels else None, max_detections)
+    engine.load()
+    failures = 0
+    for path in tqdm(files, unit="file", disable=len(files) == 1):
+        answer = _infer_file(engine, folder, selection, path, settings.max_pixels)
+        failures += "error" in answer
+        print(json.dumps(answer, ensure_ascii=False), flush=True)
+    engine.close()
+    return FAILED if failures else 0
+
+
+def _infer_file(
+    engine: Engine, folder: ModelFolder, selection: Selection, path: Path, max_pixels: int
+) -> dict[str, Any]:
+    def decode(target: DecodeTarget) -> Frame:
+        return encoded.decode(path.read_bytes(), max_pixels, target)
+
+    try:
+        found = engine.infer(folder, decode, metadata.encode, selection).result()
+    except OSError as error:
+        return {"file": str(path), "error": f"The file cannot be read: {error.strerror}."}
+    except (EdgeError, ModelsError) as error:
+        return {"file": str(path), "error": str(error)}
+    return {"file": str(path), **(json.loads(found) if found else {"inferences": []})}
+
+
+def models(settings: Settings) -> int:
+    """Print the record of each model, one JSON line each."""
+    for folder in create_engine(settings).folders:
+        print(json.dumps(model_record(folder), ensure_ascii=False))
+    return 0
+
+
+def check(settings: Settings) -> int:
+    """Load every model, have it answer a frame, and print one line each."""
+    engine = create_engine(settings)
+    started_at = time.perf_counter()
+    engine.load()
+    for folder in engine.folders:
+        width, height = folder.config.family.input_size_wh
+        print(f"ok: {folder.name} (family {folder.config.family.name}, {len(folder.labels)} labels, {width} x {height})")
+    print(f"ok: settings and {len(engine.folders)} model(s), ready after {time.perf_counter() - started_at:.2f} s")
+    engine.close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="framehook", description="Inference for video pipelines, over HTTP.")
+    settings = _settings_parser()
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add = partial(commands.add_parser, parents=[settings])
+    add("serve", help="serve over HTTP").set_defaults(command=serve)
+    infer_parser = add("infer", help="infer from files, without a server: JSON lines on standard output")
+    infer_parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a JPEG, PNG or BMP picture")
+    infer_parser.add_argument("--model", help="the model to use instead of the default one")
+    infer_parser.add_argument("--confidence", type=_fraction, help="lowest confidence reported, 0 to 1")
+    infer_parser.add_argument("--object", dest="labels", type=_labels, help="labels reported, separated by commas")
+    infer_parser.add_argument("--max-detections", type=_at_least_one, help="most results reported")
+    infer_parser.set_defaults(command=infer)
+    add("models", help="print the record of each model").set_defaults(command=models)
+    add("check", help="check settings and models, and leave").set_defaults(command=check)
+    return parser
+
+
+def _settings_parser() -> argparse.ArgumentParser:
+    """Return a parser with one option a setting; what is not given stays absent."""
+    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = parser.add_argument_group("settings", f"each also as {ENVIRONMENT_PREFIX}NAME in the environment")
+    group.add_argument(f"--{CONFIG_NAME}", metavar="FILE", help="YAML file with settings")
+    for name, field in Settings.model_fields.items():
+        group.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=field.description)
+    return parser
+
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError(text)
+    return value
+
+
+def _at_least_one(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def _labels(text: str) -> list[str]:
+    return text.split(",")

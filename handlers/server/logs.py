@@ -1,0 +1,98 @@
+"""One JSON object a line, one line a request."""
+
+import json
+import logging
+import re
+import sys
+import time
+import traceback
+import uuid
+from datetime import UTC, datetime
+
+from connexion.middleware.abstract import ROUTING_CONTEXT
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from handlers.context import RequestRecord
+
+REQUEST_ID_HEADER = "x-ms-client-request-id"
+WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+MAX_LOGGED_PATH = 200
+SERVER_ERROR = 500
+
+logger = logging.getLogger("framehook")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line; control characters and everything outside ASCII are escaped."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line: time (UTC), level, logger, message, and the record's facts."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "facts", {}),
+        }
+        if record.exc_info and record.exc_info[1]:
+            line["traceback"] = "".join(traceback.format_exception(record.exc_info[1]))
+        return json.dumps(line, default=str)
+
+
+def configure(level: str) -> None:
+    """Send every log line of the process, uvicorn's and warnings included, to standard error as JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+    logging.getLogger("connexion").setLevel(logging.ERROR)  # it warns six times a request
+
+
+class RequestLogMiddleware:
+    """Gives each request a record, echoes the caller's request id, and logs one line when it is over."""
+
+    def __init__(self, next_app: ASGIApp) -> None:
+        """Stand outermost, so that nothing escapes the log."""
+        self._next_app = next_app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http":
+            return await self._next_app(scope, receive, send)
+        started_at = time.perf_counter()
+        caller_id = _caller_id(scope)
+        record = RequestRecord(caller_id or str(uuid.uuid4()))
+        scope.setdefault("state", {})["record"] = record
+        routing = scope.setdefault("extensions", {}).setdefault(ROUTING_CONTEXT, {})
+        status = None
+
+        async def send_noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if caller_id:
+                    MutableHeaders(scope=message)[REQUEST_ID_HEADER] = caller_id
+            await send(message)
+
+        try:
+            await self._next_app(scope, receive, send_noted)
+        finally:
+            facts = {
+                "requestId": record.request_id,
+                "method": scope["method"],
+                "path": scope["path"][:MAX_LOGGED_PATH],
+                "operation": routing.get("operation_id"),
+                "status": status,
+                "durationMs": round((time.perf_counter() - started_at) * 1000, 3),
+                "stagesMs": record.stages_ms,
+                **record.facts,
+            }
+            failed = status is None or status >= SERVER_ERROR
+            logger.log(logging.ERROR if failed else logging.INFO, "request", extra={"facts": facts})
+
+
+def _caller_id(scope: Scope) -> str | None:
+    """Return the caller's request id when it is well formed."""
+    caller_id = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+    return caller_id if WELL_FORMED_ID.fullmatch(caller_id) else None

@@ -1,0 +1,143 @@
+"""The table exception → problem, and the one renderer of application/problem+json."""
+
+import json
+import traceback
+from dataclasses import dataclass
+
+from connexion.exceptions import UnsupportedMediaTypeProblem
+from connexion.lifecycle import ConnexionRequest, ConnexionResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from handlers.context import RequestRecord
+from handlers.errors import (
+    BodyTimeoutError,
+    BodyTooLargeError,
+    InvalidParameterError,
+    MalformedContentTypeError,
+    TooManyPixelsError,
+    UndecodableFrameError,
+    UnsupportedContentEncodingError,
+)
+from models.errors import (
+    InferenceError,
+    ModelNotFoundError,
+    NotReadyError,
+    OverloadedError,
+    UnavailableError,
+    UnknownLabelError,
+)
+
+TYPE_PREFIX = "urn:framehook:"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of problem: its status, the last part of its type, its title, and its sentence.
+
+    `detail` is for exceptions of others, whose own text is never shown; ours carry their own sentence.
+    """
+
+    status: int
+    slug: str
+    title: str
+    detail: str | None = None
+
+
+PROBLEMS: dict[type[Exception], Problem] = {
+    UndecodableFrameError: Problem(400, "undecodable-frame", "The frame cannot be decoded"),
+    InvalidParameterError: Problem(400, "invalid-parameter", "A parameter is invalid"),
+    UnknownLabelError: Problem(400, "unknown-label", "The model has no such label"),
+    MalformedContentTypeError: Problem(400, "malformed-content-type", "The Content-Type is malformed"),
+    ModelNotFoundError: Problem(404, "unknown-model", "No such model"),
+    BodyTimeoutError: Problem(408, "body-timeout", "The body did not arrive in time"),
+    BodyTooLargeError: Problem(413, "body-too-large", "The body is too large"),
+    TooManyPixelsError: Problem(413, "too-many-pixels", "The picture has too many pixels"),
+    UnsupportedContentEncodingError: Problem(415, "unsupported-content-encoding", "Unsupported content encoding"),
+    UnsupportedMediaTypeProblem: Problem(
+        415,
+        "unsupported-media-type",
+        "Unsupported media type",
+        "Send the header Content-Type: image/jpeg, image/png or image/bmp; "
+        "application/octet-stream will do for any of them.",
+    ),
+    InferenceError: Problem(500, "internal-error", "The server failed"),
+    NotReadyError: Problem(503, "not-ready", "The service is not ready"),
+    OverloadedError: Problem(503, "overloaded", "The service is busy"),
+}
+
+ROUTING_PROBLEMS = {
+    404: Problem(
+        404,
+        "not-found",
+        "No such path",
+        "This path is not served; the contract at /openapi.yaml lists those that are.",
+    ),
+    405: Problem(
+        405,
+        "method-not-allowed",
+        "Method not allowed",
+        "This path does not take that method; the header Allow names those it takes.",
+    ),
+}
+
+INTERNAL_PROBLEM = Problem(
+    500, "internal-error", "The server failed", "The server failed on this request; its log has the cause."
+)
+
+HANG_UP_ERRORS = (BodyTooLargeError, BodyTimeoutError)
+"""After these the rest of the body is unwelcome, so the connection is closed."""
+
+
+def find_problem(error: Exception) -> Problem:
+    """Return the row for an exception; anything that has none is the server's own fault."""
+    if isinstance(error, HTTPException) and type(error) not in PROBLEMS:
+        return ROUTING_PROBLEMS.get(error.status_code, INTERNAL_PROBLEM)
+    return PROBLEMS.get(type(error), INTERNAL_PROBLEM)
+
+
+async def render(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+    """Answer any exception with its problem document, and leave its cause in the request's record."""
+    problem = find_problem(error)
+    detail = problem.detail or str(error)
+    record: RequestRecord = request.state.record
+    record.facts |= {"problem": problem.slug, "detail": detail}
+    if problem.status == INTERNAL_PROBLEM.status:
+        record.facts["traceback"] = "".join(traceback.format_exception(error))
+    return ConnexionResponse(
+        status_code=problem.status,
+        mimetype="application/problem+json",
+        headers=_headers(request, error),
+        body=json.dumps(
+            {
+                "type": TYPE_PREFIX + problem.slug,
+                "title": problem.title,
+                "status": problem.status,
+                "detail": detail,
+            },
+            ensure_ascii=False,
+        ),
+    )
+
+
+async def render_disconnect(request: ConnexionRequest, _: Exception) -> ConnexionResponse:
+    """Note that the caller hung up while it was sending; nobody hears the answer."""
+    request.state.record.facts["problem"] = "client-disconnected"
+    return ConnexionResponse(status_code=400)
+
+
+def _headers(request: ConnexionRequest, error: Exception) -> dict[str, str]:
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if isinstance(error, UnavailableError):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, HANG_UP_ERRORS) or request.headers.keys() & {"expect", "transfer-encoding"}:
+        headers["Connection"] = "close"
+    return headers
+
+
+ERROR_HANDLERS = {
+    ClientDisconnect: render_disconnect,
+    HTTPException: render,
+    Exception: render,
+}
+"""What connexion is told; all of them async, since its thread pool could be full of slow work."""

@@ -1,0 +1,97 @@
+"""Every setting of the service: its default, its unit, its environment name."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from handlers.errors import ConfigurationError
+from models.runtime.repository import BUILT_IN_ZOO
+
+ENVIRONMENT_PREFIX = "FRAMEHOOK_"
+CONFIG_NAME = "config"
+MEBIBYTE = 1 << 20
+KUBERNETES_SERVICE_VARIABLE = re.compile(r"(\w+_)?SERVICE_(HOST|PORT\w*)|PORT(_\d+_\w+)?")
+
+AtLeastOne = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseModel):
+    """All settings, read once. A name that is not listed here stops the start, wherever it was given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="TCP port to listen on; 0 takes a free one.")
+    model_repository: Path = Field(BUILT_IN_ZOO, description="Folder with one folder per model.")
+    default_model: str = Field("ssdlite-mobilenet-v2", description="The model behind /inference and /score.")
+    lanes: AtLeastOne = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)),
+        description="Frames worked on at once; by default one per usable core.",
+    )
+    queue_size: Annotated[int, Field(ge=0)] = Field(32, description="Frames that may wait for a lane.")
+    max_body_bytes: AtLeastOne = Field(32 * MEBIBYTE, description="Largest body accepted, in bytes.")
+    max_bytes_in_flight: AtLeastOne = Field(
+        256 * MEBIBYTE, description="Bytes of all bodies in the house at once; more is refused as busy."
+    )
+    max_pixels: AtLeastOne = Field(36_000_000, description="Largest picture accepted, width times height.")
+    body_timeout_s: Annotated[float, Field(gt=0)] = Field(30, description="Seconds for a whole body to arrive.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    @model_validator(mode="after")
+    def _one_body_fits(self) -> Self:
+        if self.max_body_bytes > self.max_bytes_in_flight:
+            raise ValueError("max_body_bytes must not exceed max_bytes_in_flight")
+        return self
+
+
+def read_settings(arguments: Mapping[str, str], environment: Mapping[str, str]) -> Settings:
+    """Read the settings: a command-line argument beats the environment, which beats the file, then the default.
+
+    `arguments` by setting name. The file is YAML, named by the argument `config` or by FRAMEHOOK_CONFIG. Raises
+    ConfigurationError, whose sentence names the setting and where it was given, never its value.
+    """
+    given: dict[str, tuple[Any, str]] = {}
+    from_environment = {
+        name.removeprefix(ENVIRONMENT_PREFIX).lower(): (value, f"environment variable {name}")
+        for name, value in environment.items()
+        if name.startswith(ENVIRONMENT_PREFIX)
+    }
+    from_arguments = {name: (value, f"option --{name.replace('_', '-')}") for name, value in arguments.items()}
+    given = from_environment | from_arguments
+    config_path, _ = given.pop(CONFIG_NAME, (None, ""))
+    if config_path:
+        given = _read_file(Path(config_path)) | given
+    try:
+        return Settings.model_validate({name: value for name, (value, _) in given.items()})
+    except ValidationError as error:
+        raise ConfigurationError(_sentence(error, {name: origin for name, (_, origin) in given.items()})) from error
+
+
+def _read_file(path: Path) -> dict[str, tuple[Any, str]]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"The settings file {path} cannot be read as YAML.") from error
+    if not isinstance(document, dict) or not all(isinstance(name, str) for name in document):
+        raise ConfigurationError(f"The settings file {path} must map names to values.")
+    return {name: (value, f"file {path}, key {name}") for name, value in document.items()}
+
+
+def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
+    fault = error.errors()[0]
+    name = str(fault["loc"][0]) if fault["loc"] else ""
+    if fault["type"] == "extra_forbidden":
+        sentence = f"{origins[name]}: no such setting; docs/configuration.md lists them all."
+    else:
+        sentence = f"{origins.get(name, 'settings')}: {fault['msg']}."
+    if KUBERNETES_SERVICE_VARIABLE.fullmatch(name.upper()) and origins.get(name, "").startswith("environment"):
+        sentence += (
+            " Kubernetes sets such variables for a Service called framehook;"
+            " put enableServiceLinks: false into the pod's specification."
+        )
+    return sentence

@@ -1,0 +1,30 @@
+"""The service itself: its health, and its contract."""
+
+from connexion import request
+from starlette.responses import JSONResponse, Response
+
+from handlers.context import Context
+
+
+async def get_liveness() -> JSONResponse:
+    """Tell that the process is alive."""
+    return JSONResponse({"status": "live"})
+
+
+async def get_readiness() -> JSONResponse:
+    """Tell whether the service takes frames; raises NotReadyError while it does not."""
+    context: Context = request.state.context
+    context.engine.refuse_if_not_ready()
+    return JSONResponse({"status": "ready"})
+
+
+async def get_contract_yaml() -> Response:
+    """Return the contract, byte for byte."""
+    context: Context = request.state.context
+    return Response(context.contract_yaml, media_type="application/yaml")
+
+
+async def get_contract_json() -> Response:
+    """Return the contract as JSON, its references kept."""
+    context: Context = request.state.context
+    return Response(context.contract_json, media_type="application/json")

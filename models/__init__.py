@@ -1,0 +1,1 @@
+"""The models: what turns a frame into results, and how it is run. Knows nothing of HTTP."""

@@ -1,0 +1,40 @@
+"""Pure, vectorised box geometry. Boxes are float arrays [N, 4]; the convention is in every name."""
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float32]
+
+
+def area_xyxy(boxes_xyxy: Floats) -> Floats:
+    """Return the area [N] of boxes [N, 4]; 0 where a box is empty or turned inside out."""
+    extent_wh = np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0)
+    return np.asarray(extent_wh[:, 0] * extent_wh[:, 1], np.float32)
+
+
+def iou_xyxy(boxes_xyxy: Floats, others_xyxy: Floats) -> Floats:
+    """Return the intersection over union [N, M] of boxes [N, 4] with others [M, 4]; 0 where the union is empty."""
+    top_left = np.maximum(boxes_xyxy[:, None, :2], others_xyxy[None, :, :2])
+    bottom_right = np.minimum(boxes_xyxy[:, None, 2:], others_xyxy[None, :, 2:])
+    extent_wh = np.maximum(bottom_right - top_left, 0)
+    intersection = extent_wh[..., 0] * extent_wh[..., 1]
+    union = area_xyxy(boxes_xyxy)[:, None] + area_xyxy(others_xyxy)[None] - intersection
+    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+
+
+def nms_per_class(boxes_xyxy: Floats, class_ids: NDArray[np.intp], iou_threshold: float) -> list[int]:
+    """Return the indices of the boxes that greedy non-maximum suppression keeps, in the given order.
+
+    `boxes_xyxy` [N, 4] and `class_ids` [N] come most confident first. A box is dropped when it overlaps a kept box
+    of its own class by more than `iou_threshold`. Empty input gives an empty list.
+    """
+    suppresses = (iou_xyxy(boxes_xyxy, boxes_xyxy) > iou_threshold) & (class_ids[:, None] == class_ids[None])
+    dropped = np.zeros(len(boxes_xyxy), np.bool_)
+    kept = []
+    for index in range(len(boxes_xyxy)):
+        if not dropped[index]:
+            kept.append(index)
+            dropped |= suppresses[index]
+    return kept

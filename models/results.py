@@ -1,0 +1,53 @@
+"""What models find in a frame: frozen records, checked when they are made."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One object and where it is.
+
+    `confidence`: 0..1. `box_xyxy`: (left, top, right, bottom), each 0..1 of the picture as received, origin at the
+    top left corner, with left < right and top < bottom.
+    """
+
+    label: str
+    class_id: int
+    confidence: float
+    box_xyxy: tuple[float, float, float, float]
+
+    def __post_init__(self) -> None:
+        """Refuse what no consumer could place: NaN, infinities, values out of range, empty boxes."""
+        if not 0 <= self.confidence <= 1:
+            raise ValueError(f"expected a confidence in 0..1, got {self.confidence}")
+        left, top, right, bottom = self.box_xyxy
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise ValueError(f"expected 0 <= left < right <= 1 and 0 <= top < bottom <= 1, got {self.box_xyxy}")
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What was found in one frame: `detections` by falling confidence.
+
+    `dropped`: how many candidates were left out because the model gave them a value that is no number (NaN or
+    infinity). More than none means a broken model.
+    """
+
+    detections: tuple[Detection, ...] = ()
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What one caller wants to hear of; it belongs to one frame and is never kept.
+
+    None means: as the model is configured. `confidence`: lowest confidence reported, 0..1. `class_ids`: the classes
+    reported. `max_detections`: at most so many, the most confident ones.
+    """
+
+    confidence: float | None = None
+    class_ids: frozenset[int] | None = None
+    max_detections: int | None = None
+
+
+EVERYTHING = Selection()

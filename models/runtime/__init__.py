@@ -1,0 +1,1 @@
+"""How models are found, loaded and run."""

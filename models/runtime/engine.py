@@ -1,0 +1,165 @@
+"""The engine: every served model, and the way of one frame through it."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from models.errors import ModelConfigError, ModelNotFoundError, NotReadyError, UnknownLabelError
+from models.families import FAMILIES, Family
+from models.frame import DecodeTarget, Frame
+from models.results import EVERYTHING, Results, Selection
+from models.runtime.lanes import Lanes
+from models.runtime.repository import ModelFolder
+from models.runtime.session import Session
+
+R = TypeVar("R")
+
+
+class StageObserver(Protocol):
+    """Hears how long each stage of one frame took; called on the lane's thread."""
+
+    def observe(self, stage: str, seconds: float) -> None:
+        """Take note that `stage` took `seconds` of wall time."""
+        ...
+
+
+class NoObserver:
+    """Hears nothing."""
+
+    def observe(self, stage: str, seconds: float) -> None:
+        """Forget it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that can answer."""
+
+    family: Family
+    session: Session
+
+
+class Engine:
+    """Runs frames through models on lanes. Knows neither formats nor protocols: the caller brings both ends."""
+
+    def __init__(self, folders: Sequence[ModelFolder], default_model: str, lanes: Lanes) -> None:
+        """Take the models' folders; `load` makes them ready. Raises ModelNotFoundError for an unknown default."""
+        self._folders = {folder.name: folder for folder in folders}
+        self._default_model = default_model
+        self._lanes = lanes
+        self._loaded: dict[str, LoadedModel] = {}
+        self.find(default_model)
+
+    @property
+    def folders(self) -> tuple[ModelFolder, ...]:
+        """Return the models that are served, by name, whether loaded yet or not."""
+        return tuple(self._folders.values())
+
+    def find(self, name: str | None) -> ModelFolder:
+        """Return the model of that name, or the default one for None; raises ModelNotFoundError."""
+        try:
+            return self._folders[self._default_model if name is None else name]
+        except KeyError as error:
+            raise ModelNotFoundError(
+                f"No such model is served here; the models are: {', '.join(self._folders)}."
+            ) from error
+
+    def load(self) -> None:
+        """Load every model and have it answer a warm-up frame; raises ModelConfigError or InferenceError."""
+        for folder in self.folders:
+            model = load_model(folder)
+            _answer(model, lambda target: _grey_frame(target.size_wh), lambda results: results, EVERYTHING, NoObserver())
+            self._loaded[folder.name] = model
+
+    def refuse_if_not_ready(self) -> None:
+        """Raise NotReadyError until every model is loaded and has answered a warm-up frame."""
+        if len(self._loaded) < len(self._folders):
+            raise NotReadyError("The models are still being loaded; send the frame again a little later.")
+
+    def refuse_if_unavailable(self) -> None:
+        """Raise NotReadyError or OverloadedError when a frame that came now would be refused."""
+        self.refuse_if_not_ready()
+        self._lanes.refuse_if_full()
+
+    def infer(
+        self,
+        model: ModelFolder,
+        decode: Callable[[DecodeTarget], Frame],
+        encode: Callable[[Results], R],
+        selection: Selection = EVERYTHING,
+        observer: StageObserver | None = None,
+    ) -> Future[R]:
+        """Queue one frame; the future gives what `encode` made of the results.
+
+        On a lane, in one go: decode → preprocess → run → postprocess → encode. The future raises what `decode` and
+        `encode` raise, and InferenceError. Raises NotReadyError or OverloadedError at once.
+        """
+        self.refuse_if_unavailable()
+        loaded = self._loaded[model.name]
+        listener = observer or NoObserver()
+        queued_at = time.perf_counter()
+
+        def answer() -> R:
+            listener.observe("queue", time.perf_counter() - queued_at)
+            return _answer(loaded, decode, encode, selection, listener)
+
+        return self._lanes.submit(answer)
+
+    def close(self) -> None:
+        """Finish the frames that are running and drop those that wait."""
+        self._lanes.close()
+
+
+def load_model(folder: ModelFolder) -> LoadedModel:
+    """Load one model's weights and check that they fit its model.yaml; raises ModelConfigError."""
+    config = folder.config.family
+    session = Session(folder.model_path)
+    try:
+        family = FAMILIES[config.name](config, folder.labels, session.signature)
+    except ModelConfigError as error:
+        raise ModelConfigError(f"{folder.model_path}: {error}") from error
+    return LoadedModel(family, session)
+
+
+def class_ids_of(model: ModelFolder, labels: Sequence[str]) -> frozenset[int]:
+    """Return the class ids of these labels of a model; raises UnknownLabelError, which names all it knows."""
+    known = {label: class_id for class_id, label in enumerate(model.labels)}
+    if not known.keys() >= set(labels):
+        raise UnknownLabelError(f"The model has no such label; its labels are: {', '.join(model.labels)}.")
+    return frozenset(known[label] for label in labels)
+
+
+def _answer(
+    model: LoadedModel,
+    decode: Callable[[DecodeTarget], Frame],
+    encode: Callable[[Results], R],
+    selection: Selection,
+    observer: StageObserver,
+) -> R:
+    """Do all the work of one frame on the calling thread."""
+    with _timed(observer, "decode"):
+        frame = decode(DecodeTarget(model.family.input_size_wh))
+    with _timed(observer, "preprocess"):
+        feeds = model.family.preprocess(frame)
+    with _timed(observer, "run"):
+        outputs = model.session.run(feeds)
+    with _timed(observer, "postprocess"):
+        results = model.family.postprocess(outputs, selection)
+    with _timed(observer, "encode"):
+        return encode(results)
+
+
+@contextmanager
+def _timed(observer: StageObserver, stage: str) -> Iterator[None]:
+    started_at = time.perf_counter()
+    yield
+    observer.observe(stage, time.perf_counter() - started_at)
+
+
+def _grey_frame(size_wh: tuple[int, int]) -> Frame:
+    width, height = size_wh
+    return Frame(np.full((height, width, 3), 128, np.uint8), "rgb", size_wh)

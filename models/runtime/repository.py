@@ -1,0 +1,100 @@
+"""The model repository: one folder a model, with a model.yaml that says how to serve it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.errors import ModelConfigError
+from models.families import FamilyConfig
+
+CONFIG_NAME = "model.yaml"
+MAX_LABEL_LENGTH = 200
+BUILT_IN_ZOO = Path(__file__).parent.parent / "zoo"
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class ModelConfig(BaseModel):
+    """The contents of model.yaml; docs/adding-a-model.md explains every key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: Text
+    labels: Text
+    licence: Text
+    source: Text
+    family: FamilyConfig
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """One model as it lies in the repository, read and checked but not yet loaded.
+
+    `labels`: the class names by class id.
+    """
+
+    name: str
+    path: Path
+    config: ModelConfig
+    labels: tuple[str, ...]
+
+    @property
+    def model_path(self) -> Path:
+        """Return the path of the weights."""
+        return self.path / self.config.file
+
+
+def read_repository(root: Path) -> tuple[ModelFolder, ...]:
+    """Return the models below `root`, by name; raises ModelConfigError when there are none or one is wrong."""
+    paths = sorted(path.parent for path in root.glob(f"*/{CONFIG_NAME}"))
+    if not paths:
+        raise ModelConfigError(f"No model in {root}: expected at least one folder with a {CONFIG_NAME}.")
+    return tuple(read_folder(path) for path in paths)
+
+
+def read_folder(path: Path) -> ModelFolder:
+    """Read and check one model's folder; raises ModelConfigError."""
+    config_path = path / CONFIG_NAME
+    try:
+        config = ModelConfig.model_validate(yaml.safe_load(_read_text(config_path)))
+    except yaml.YAMLError as error:
+        raise ModelConfigError(f"{config_path} is not YAML.") from error
+    except ValidationError as error:
+        raise ModelConfigError(f"{config_path}: {_first_fault(error)}") from error
+    for name in (config.file, config.labels):
+        if Path(name).name != name:
+            raise ModelConfigError(f"{config_path}: {name!r} must be the name of a file in the folder itself.")
+    return ModelFolder(path.name, path, config, read_labels(path / config.labels))
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Return the labels, one a line, by class id; raises ModelConfigError.
+
+    A label is not empty, not longer than 200 characters, printable, unique, and free of commas, which separate
+    labels in a query.
+    """
+    labels = tuple(line.strip() for line in _read_text(path).splitlines())
+    for number, label in enumerate(labels, start=1):
+        if not label or len(label) > MAX_LABEL_LENGTH or "," in label or not label.isprintable():
+            raise ModelConfigError(
+                f"{path}, line {number}: expected 1 to {MAX_LABEL_LENGTH} printable characters without a comma."
+            )
+    if len(set(labels)) != len(labels) or not labels:
+        raise ModelConfigError(f"{path}: expected labels, one a line, each only once.")
+    return labels
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelConfigError(f"{path} cannot be read as UTF-8 text.") from error
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    key = ".".join(str(part) for part in fault["loc"]) or "the whole file"
+    return f"{key}: {fault['msg']}."
