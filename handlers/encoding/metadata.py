@@ -17,7 +17,8 @@ def encode(results: Results) -> bytes:
     inferences = [inference for detection in results.detections if (inference := _entity(detection))]
     if not inferences:
         return b""
-    return json.dumps({"inferences": inferences}, ensure_ascii=False, allow_nan=False).encode()
+    document = {"inferences": inferences}
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _entity(detection: Detection) -> dict[str, Any] | None:

@@ -12,7 +12,6 @@ from connexion.middleware.context import ContextMiddleware
 from connexion.middleware.exceptions import ExceptionMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.request_validation import RequestValidationMiddleware
-from connexion.middleware.routing import RoutingMiddleware
 from connexion.middleware.security import SecurityMiddleware
 from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
@@ -26,6 +25,7 @@ from handlers.server.logs import RequestLogMiddleware
 from handlers.server.parameters import ContractParameterValidator
 from handlers.server.problems import ERROR_HANDLERS
 from handlers.server.request_body import RequestBodyMiddleware
+from handlers.server.routing import ExactRoutingMiddleware
 from handlers.server.settings import Settings
 from models.errors import ModelsError
 from models.runtime.engine import Engine
@@ -85,7 +85,7 @@ def _middlewares(settings: Settings, contract: Contract) -> list[Any]:
         ExceptionMiddleware,
         partial(RequestBodyMiddleware, max_body_bytes=settings.max_body_bytes),
         SwaggerUIMiddleware,
-        RoutingMiddleware,
+        ExactRoutingMiddleware,
         SecurityMiddleware,
         partial(
             AdmissionMiddleware,

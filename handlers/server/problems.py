@@ -4,7 +4,7 @@ import json
 import traceback
 from dataclasses import dataclass
 
-from connexion.exceptions import UnsupportedMediaTypeProblem
+from connexion.exceptions import ProblemException, UnsupportedMediaTypeProblem
 from connexion.lifecycle import ConnexionRequest, ConnexionResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -96,6 +96,10 @@ def find_problem(error: Exception) -> Problem:
     return PROBLEMS.get(type(error), INTERNAL_PROBLEM)
 
 
+_UNFINISHED_HEADERS = {"expect", "transfer-encoding"}
+"""Of requests whose body may still be to come, or of unknown length, when the answer is sent."""
+
+
 async def render(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
     """Answer any exception with its problem document, and leave its cause in the request's record."""
     problem = find_problem(error)
@@ -130,13 +134,14 @@ def _headers(request: ConnexionRequest, error: Exception) -> dict[str, str]:
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if isinstance(error, UnavailableError):
         headers["Retry-After"] = str(error.retry_after_s)
-    if isinstance(error, HANG_UP_ERRORS) or request.headers.keys() & {"expect", "transfer-encoding"}:
+    if isinstance(error, HANG_UP_ERRORS) or _UNFINISHED_HEADERS & set(request.headers):
         headers["Connection"] = "close"
     return headers
 
 
 ERROR_HANDLERS = {
     ClientDisconnect: render_disconnect,
+    ProblemException: render,
     HTTPException: render,
     Exception: render,
 }
