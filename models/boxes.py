@@ -21,7 +21,8 @@ def iou_xyxy(boxes_xyxy: Floats, others_xyxy: Floats) -> Floats:
     extent_wh = np.maximum(bottom_right - top_left, 0)
     intersection = extent_wh[..., 0] * extent_wh[..., 1]
     union = area_xyxy(boxes_xyxy)[:, None] + area_xyxy(others_xyxy)[None] - intersection
-    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+    iou: Floats = np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+    return iou
 
 
 def nms_per_class(boxes_xyxy: Floats, class_ids: NDArray[np.intp], iou_threshold: float) -> list[int]:

@@ -9,6 +9,8 @@ from PIL import Image
 
 ChannelOrder: TypeAlias = Literal["rgb", "bgr"]
 
+CHANNELS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class DecodeTarget:
@@ -36,7 +38,7 @@ class Frame:
 
     def __post_init__(self) -> None:
         """Refuse anything but non-empty uint8 [H, W, 3]."""
-        if self.pixels_hwc.dtype != np.uint8 or self.pixels_hwc.ndim != 3 or self.pixels_hwc.shape[2] != 3:
+        if self.pixels_hwc.dtype != np.uint8 or self.pixels_hwc.shape[2:] != (CHANNELS,):
             raise ValueError(f"expected uint8 [H, W, 3], got {self.pixels_hwc.dtype} {self.pixels_hwc.shape}")
         if not self.pixels_hwc.size:
             raise ValueError(f"expected at least one pixel, got {self.pixels_hwc.shape}")

@@ -29,7 +29,8 @@ class AdmissionMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection; raises NotReadyError or OverloadedError."""
         if scope["type"] != "http" or scope["extensions"][ROUTING_CONTEXT]["operation_id"] not in self._operations:
-            return await self._next_app(scope, receive, send)
+            await self._next_app(scope, receive, send)
+            return
         context: Context = scope["state"]["context"]
         context.engine.refuse_if_unavailable()
         declared = declared_bytes(Headers(scope=scope))

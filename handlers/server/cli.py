@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import logging
 import os
 import sys
 import time
@@ -34,18 +33,17 @@ FAILED = 1
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 when it failed, 2 when it was called wrongly."""
-    options = vars(_parser().parse_args(arguments))
-    command = options.pop("command")
-    given = {name: options.pop(name) for name in (*Settings.model_fields, CONFIG_NAME) if name in options}
+    options = _parser().parse_args(arguments)
+    given = {name: value for name, value in vars(options).items() if name in (*Settings.model_fields, CONFIG_NAME)}
     try:
-        settings = read_settings(given, os.environ)
-        return int(command(settings, **options))
+        status: int = options.command(read_settings(given, os.environ), options)
     except (ConfigurationError, ModelsError) as error:
         print(f"framehook: {error}", file=sys.stderr)
         return FAILED
+    return status
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: Settings, _: argparse.Namespace) -> int:
     """Serve until told to stop; 1 when a model cannot be loaded."""
     logs.configure(settings.log_level)
     failed = False
@@ -79,37 +77,30 @@ def create_server(settings: Settings, app: Any) -> uvicorn.Server:
     )
 
 
-def infer(
-    settings: Settings,
-    files: list[Path],
-    model: str | None,
-    confidence: float | None,
-    labels: list[str] | None,
-    max_detections: int | None,
-) -> int:
+def infer(settings: Settings, options: argparse.Namespace) -> int:
     """Print one JSON line a file; 1 when any of them failed."""
-    logging.disable()
     engine = create_engine(settings)
-    folder = engine.find(model)
-    selection = Selection(confidence, class_ids_of(folder, labels) if labels else None, max_detections)
+    model = engine.find(options.model)
+    class_ids = class_ids_of(model, options.labels) if options.labels else None
+    selection = Selection(options.confidence, class_ids, options.max_detections)
     engine.load()
-    failures = 0
-    for path in tqdm(files, unit="file", disable=len(files) == 1):
-        answer = _infer_file(engine, folder, selection, path, settings.max_pixels)
-        failures += "error" in answer
+    failed = False
+    for path in tqdm(options.files, unit="file", disable=len(options.files) == 1):
+        answer = _infer_file(engine, model, selection, path, settings.max_pixels)
+        failed |= "error" in answer
         print(json.dumps(answer, ensure_ascii=False), flush=True)
     engine.close()
-    return FAILED if failures else 0
+    return FAILED if failed else 0
 
 
 def _infer_file(
-    engine: Engine, folder: ModelFolder, selection: Selection, path: Path, max_pixels: int
+    engine: Engine, model: ModelFolder, selection: Selection, path: Path, max_pixels: int
 ) -> dict[str, Any]:
     def decode(target: DecodeTarget) -> Frame:
         return encoded.decode(path.read_bytes(), max_pixels, target)
 
     try:
-        found = engine.infer(folder, decode, metadata.encode, selection).result()
+        found = engine.infer(model, decode, metadata.encode, selection).result()
     except OSError as error:
         return {"file": str(path), "error": f"The file cannot be read: {error.strerror}."}
     except (EdgeError, ModelsError) as error:
@@ -117,21 +108,23 @@ def _infer_file(
     return {"file": str(path), **(json.loads(found) if found else {"inferences": []})}
 
 
-def models(settings: Settings) -> int:
+def models(settings: Settings, _: argparse.Namespace) -> int:
     """Print the record of each model, one JSON line each."""
     for folder in create_engine(settings).folders:
         print(json.dumps(model_record(folder), ensure_ascii=False))
     return 0
 
 
-def check(settings: Settings) -> int:
+def check(settings: Settings, _: argparse.Namespace) -> int:
     """Load every model, have it answer a frame, and print one line each."""
     engine = create_engine(settings)
     started_at = time.perf_counter()
     engine.load()
     for folder in engine.folders:
         width, height = folder.config.family.input_size_wh
-        print(f"ok: {folder.name} (family {folder.config.family.name}, {len(folder.labels)} labels, {width} x {height})")
+        print(
+            f"ok: {folder.name} (family {folder.config.family.name}, {len(folder.labels)} labels, {width} x {height})"
+        )
     print(f"ok: settings and {len(engine.folders)} model(s), ready after {time.perf_counter() - started_at:.2f} s")
     engine.close()
     return 0

@@ -59,7 +59,8 @@ class RequestLogMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
         if scope["type"] != "http":
-            return await self._next_app(scope, receive, send)
+            await self._next_app(scope, receive, send)
+            return
         started_at = time.perf_counter()
         caller_id = _caller_id(scope)
         record = RequestRecord(caller_id or str(uuid.uuid4()))

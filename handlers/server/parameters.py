@@ -12,7 +12,9 @@ class ContractParameterValidator(ParameterValidator):  # type: ignore[misc]  # c
     """connexion's validator, but its messages, which quote the input and the schema, stay inside."""
 
     @staticmethod
-    def validate_parameter(parameter_type: str, value: Any, param: dict[str, Any], param_name: str | None = None) -> None:
+    def validate_parameter(
+        parameter_type: str, value: Any, param: dict[str, Any], param_name: str | None = None
+    ) -> None:
         """Raise InvalidParameterError when a value is not as the contract says, or not finite."""
         fault = ParameterValidator.validate_parameter(parameter_type, value, param, param_name)
         if fault or (isinstance(value, float) and not math.isfinite(value)):

@@ -8,8 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from handlers.errors import BodyTooLargeError, MalformedContentTypeError, UnsupportedContentEncodingError
 
 BODILESS_METHODS = ("GET", "HEAD")
-TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-MEDIA_TYPE = re.compile(rf"({TOKEN}/{TOKEN})[ \t]*(?:;[ \t]*(.*))?", re.DOTALL)
+WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+MEDIA_TYPE = re.compile(rf"({WORD}/{WORD})[ \t]*(?:;[ \t]*(.*))?", re.DOTALL)
 """RFC 9110, section 8.3.1: type/subtype and parameters, blanks around the semicolon allowed."""
 
 
@@ -27,10 +27,12 @@ class RequestBodyMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
         if scope["type"] != "http":
-            return await self._next_app(scope, receive, send)
+            await self._next_app(scope, receive, send)
+            return
         if scope["method"] in BODILESS_METHODS:
             scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
-            return await self._next_app(scope, receive, send)
+            await self._next_app(scope, receive, send)
+            return
         headers = MutableHeaders(scope=scope)
         self._refuse_too_large(declared_bytes(headers))
         if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
@@ -59,7 +61,7 @@ class RequestBodyMiddleware:
 
 
 def declared_bytes(headers: Headers) -> int:
-    """Return the Content-Length, or 0 without one. (uvicorn has refused anything but digits.)"""
+    """Return the Content-Length, or 0 without one; uvicorn has refused anything but digits."""
     return int(headers.get("content-length", "0"))
 
 

@@ -72,7 +72,9 @@ class Engine:
         """Load every model and have it answer a warm-up frame; raises ModelConfigError or InferenceError."""
         for folder in self.folders:
             model = load_model(folder)
-            _answer(model, lambda target: _grey_frame(target.size_wh), lambda results: results, EVERYTHING, NoObserver())
+            _answer(
+                model, lambda target: _grey_frame(target.size_wh), lambda results: results, EVERYTHING, NoObserver()
+            )
             self._loaded[folder.name] = model
 
     def refuse_if_not_ready(self) -> None:

@@ -1,0 +1,72 @@
+"""What schemathesis must know to fuzz the service: how pictures are made, and which labels and models are served.
+
+Loaded by schemathesis.toml, for the command line and the tests alike.
+"""
+
+import functools
+import io
+from typing import Any
+
+import httpx
+import numpy as np
+import schemathesis
+from hypothesis import strategies as st
+from PIL import Image
+
+MODES = {
+    "JPEG": ("RGB", "L", "CMYK"),
+    "PNG": ("RGB", "RGBA", "L", "LA", "P", "1", "I;16"),
+    "BMP": ("RGB", "L", "P", "1"),
+}
+MAX_SIDE_PX = 96
+
+
+def picture(name: str, mode: str, size_wh: tuple[int, int], seed: int) -> bytes:
+    """Return one random picture, encoded."""
+    width, height = size_wh
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    encoded = io.BytesIO()
+    Image.fromarray(pixels).convert("L" if mode == "I;16" else mode).convert(mode).save(encoded, name)
+    return encoded.getvalue()
+
+
+def pictures(*names: str) -> st.SearchStrategy[bytes]:
+    """Return a strategy for pictures of these formats, in every mode each can hold."""
+    sides = st.integers(1, MAX_SIDE_PX)
+    return st.one_of(
+        st.builds(picture, st.just(name), st.sampled_from(MODES[name]), st.tuples(sides, sides), st.integers(0, 2**32))
+        for name in names
+    )
+
+
+STRATEGIES = {
+    "image/jpeg": pictures("JPEG"),
+    "image/png": pictures("PNG"),
+    "image/bmp": pictures("BMP"),
+    "image/jpg": pictures("JPEG"),
+    "application/octet-stream": pictures("JPEG", "PNG", "BMP"),
+}
+"""One a media type of the contract; without one, schemathesis skips the type silently."""
+
+for media_type, strategy in STRATEGIES.items():
+    schemathesis.openapi.media_type(media_type, strategy)
+
+
+@functools.cache
+def served_models(base_url: str) -> dict[str, list[str]]:
+    """Return the labels of each model of the server under test."""
+    models = httpx.get(f"{base_url}/models").raise_for_status().json()["models"]
+    return {model["name"]: model["labels"] for model in models}
+
+
+@schemathesis.hook
+def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:  # noqa: ARG001  # the hook's name and arguments are schemathesis's
+    """Make valid cases ask for labels and models that exist: which ones do, no schema can say."""
+    if not case.meta or not case.meta.generation.mode.is_positive:
+        return
+    models = served_models(str(kwargs.get("base_url") or case.operation.base_url).rstrip("/"))
+    if "model" in case.path_parameters:
+        case.path_parameters["model"] = next(iter(models))
+    if case.query.get("object"):
+        labels = next(iter(models.values()))
+        case.query["object"] = [labels[len(str(wanted)) % len(labels)] for wanted in case.query["object"]]
