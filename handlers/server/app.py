@@ -55,6 +55,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     When one cannot be loaded, the cause is logged and `give_up` is called on the event loop. Raises ModelsError when
     the repository itself cannot be read.
     """
+    logging.getLogger("connexion").setLevel(logging.ERROR)  # it warns six times a request
     contract = read_contract()
     engine = create_engine(settings)
     app = AsyncApp(

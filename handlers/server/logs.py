@@ -46,7 +46,6 @@ def configure(level: str) -> None:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
-    logging.getLogger("connexion").setLevel(logging.ERROR)  # it warns six times a request
 
 
 class RequestLogMiddleware:

@@ -73,7 +73,7 @@ class Engine:
         for folder in self.folders:
             model = load_model(folder)
             _answer(
-                model, lambda target: _grey_frame(target.size_wh), lambda results: results, EVERYTHING, NoObserver()
+                model, lambda target: _black_frame(target.size_wh), lambda results: results, EVERYTHING, NoObserver()
             )
             self._loaded[folder.name] = model
 
@@ -162,6 +162,6 @@ def _timed(observer: StageObserver, stage: str) -> Iterator[None]:
     observer.observe(stage, time.perf_counter() - started_at)
 
 
-def _grey_frame(size_wh: tuple[int, int]) -> Frame:
+def _black_frame(size_wh: tuple[int, int]) -> Frame:
     width, height = size_wh
-    return Frame(np.full((height, width, 3), 128, np.uint8), "rgb", size_wh)
+    return Frame(np.zeros((height, width, 3), np.uint8), "rgb", size_wh)

@@ -1,0 +1,48 @@
+"""The lanes: bounded, in order, and every place given back."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from models.errors import OverloadedError
+from models.runtime.lanes import Lanes
+
+
+@pytest.fixture
+def lanes() -> Iterator[Lanes]:
+    made = Lanes(count=1, queue_size=1)
+    yield made
+    made.close()
+
+
+def test_one_runs_one_waits_and_the_third_is_refused(lanes: Lanes) -> None:
+    gate = threading.Event()
+    running, waiting = lanes.submit(gate.wait), lanes.submit(lambda: "waited")
+    with pytest.raises(OverloadedError):
+        lanes.refuse_if_full()
+    with pytest.raises(OverloadedError):
+        lanes.submit(gate.wait)
+    gate.set()
+    assert running.result()
+    assert waiting.result() == "waited"
+
+
+def test_a_place_comes_back_after_success_failure_and_cancellation(lanes: Lanes) -> None:
+    assert lanes.submit(lambda: 1).result() == 1
+    with pytest.raises(ZeroDivisionError):
+        lanes.submit(lambda: 1 / 0).result()
+    gate = threading.Event()
+    running, waiting = lanes.submit(gate.wait), lanes.submit(gate.wait)
+    assert waiting.cancel()
+    lanes.refuse_if_full()
+    gate.set()
+    running.result()
+    assert lanes.submit(lambda: 2).result() == 2
+
+
+def test_a_closed_lane_refuses_and_gives_its_place_back(lanes: Lanes) -> None:
+    lanes.close()
+    for _ in range(3):
+        with pytest.raises(OverloadedError, match="shutting down"):
+            lanes.submit(lambda: 1)

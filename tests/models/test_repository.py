@@ -1,0 +1,112 @@
+"""Model folders: bad ones are refused, and told why."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import ModelConfigError, ModelNotFoundError, UnknownLabelError
+from models.runtime.engine import Engine, class_ids_of, load_model
+from models.runtime.lanes import Lanes
+from models.runtime.repository import BUILT_IN_ZOO, read_folder, read_labels, read_repository
+from tests.support.graphs import LABELS, write_config, write_identity_model, write_planted_model
+
+GOOD = "file: model.onnx\nlabels: labels.txt\nlicence: x\nsource: y\nfamily: {name: ssd, input_size_wh: [64, 64]}\n"
+
+
+def folder_with(tmp_path: Path, config: str, labels: str = "a\nb") -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.yaml").write_text(config)
+    (folder / "labels.txt").write_text(labels)
+    return folder
+
+
+def test_the_built_in_zoo_is_complete() -> None:
+    [folder] = read_repository(BUILT_IN_ZOO)
+    assert folder.name == "ssdlite-mobilenet-v2"
+    assert len(folder.labels) == 80
+    assert (folder.path / "README.md").exists()
+
+
+def test_a_good_folder_is_read(tmp_path: Path) -> None:
+    folder = read_folder(folder_with(tmp_path, GOOD))
+    assert (folder.name, folder.labels, folder.model_path.name) == ("model", ("a", "b"), "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        pytest.param("a: [", "is not YAML", id="no YAML"),
+        pytest.param("", "the whole file: Input should be", id="empty"),
+        pytest.param(GOOD + "lables: x\n", "lables: Extra inputs", id="a misspelt key"),
+        pytest.param(GOOD.replace("ssd", "yolo"), "family.name: Input should be 'ssd'", id="an unknown family"),
+        pytest.param(GOOD.replace("64, 64", "64"), "family.input_size_wh", id="half a size"),
+        pytest.param(
+            GOOD.replace("model.onnx", "../x.onnx"), "must be the name of a file in the folder", id="a path out"
+        ),
+        pytest.param(GOOD.replace("labels.txt", "none.txt"), "none.txt cannot be read", id="no labels file"),
+    ],
+)
+def test_a_bad_config_is_refused_by_file_and_key(tmp_path: Path, config: str, message: str) -> None:
+    with pytest.raises(ModelConfigError, match=message):
+        read_folder(folder_with(tmp_path, config))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param("", id="none"),
+        pytest.param("a\n\nb", id="an empty line"),
+        pytest.param("a\na", id="twice the same"),
+        pytest.param("a\ntench, Tinca tinca", id="a comma"),
+        pytest.param("a\n" + "x" * 10_240, id="10 KB"),
+        pytest.param("a\nb\tc", id="a control character"),
+    ],
+)
+def test_bad_labels_are_refused(tmp_path: Path, labels: str) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text(labels)
+    with pytest.raises(ModelConfigError, match=r"labels\.txt"):
+        read_labels(path)
+
+
+def test_an_empty_repository_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelConfigError, match="No model in"):
+        read_repository(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"\x08\x07", (b"\x08\x0a" + b"\0" * 99)])
+def test_a_bad_weights_file_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    folder = folder_with(tmp_path, GOOD)
+    (folder / "model.onnx").write_bytes(content)
+    with pytest.raises(ModelConfigError, match=re.escape(str(folder / "model.onnx"))):
+        load_model(read_folder(folder))
+
+
+def test_missing_weights_are_refused_by_name(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, GOOD)
+    with pytest.raises(ModelConfigError, match=re.escape(str(folder / "model.onnx"))):
+        load_model(read_folder(folder))
+
+
+def test_fewer_labels_than_classes_are_refused(tmp_path: Path) -> None:
+    folder = write_planted_model(tmp_path, np.zeros((1, 4), np.float32), np.zeros((1, 2), np.float32))
+    write_config(folder, LABELS[:1])
+    with pytest.raises(ModelConfigError, match="model.onnx: family ssd expects output scores"):
+        load_model(read_folder(folder))
+
+
+def test_an_unknown_default_model_is_refused_with_the_names_served(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    with pytest.raises(ModelNotFoundError, match="the models are: identity"):
+        Engine(read_repository(tmp_path), "nope", Lanes(1, 1))
+
+
+def test_labels_become_class_ids_and_unknown_ones_are_named_not_echoed(tmp_path: Path) -> None:
+    folder = read_folder(write_identity_model(tmp_path))
+    assert class_ids_of(folder, ["other", "block", "other"]) == {0, 1}
+    with pytest.raises(UnknownLabelError, match="its labels are: block, other") as refused:
+        class_ids_of(folder, ["block", "unicorn"])
+    assert "unicorn" not in str(refused.value)

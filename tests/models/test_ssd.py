@@ -1,0 +1,129 @@
+"""The SSD family: what it makes of good outputs, and of bad ones."""
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.errors import ModelConfigError
+from models.families import Signature
+from models.families.family import Shape
+from models.families.ssd import MAX_CANDIDATES, Ssd, SsdConfig
+from models.frame import Frame
+from models.results import Results, Selection
+
+LABELS = ("car", "person")
+CONFIG = SsdConfig(name="ssd", input_size_wh=(6, 4))
+INPUT: Shape = ("N", 3, 4, 6)
+
+
+def ssd(anchors: int = 1, labels: tuple[str, ...] = LABELS) -> Ssd:
+    outputs: dict[str, Shape] = {"boxes": ("N", anchors, 4), "scores": ("N", anchors, len(labels))}
+    return Ssd(CONFIG, labels, Signature({"images": INPUT}, outputs))
+
+
+def read(boxes: list[list[float]], scores: list[list[float]], selection: Selection | None = None) -> Results:
+    outputs = {"boxes": np.array([boxes], np.float32), "scores": np.array([scores], np.float32)}
+    return ssd(len(boxes)).postprocess(outputs, selection or Selection())
+
+
+def test_preprocessing_stretches_and_puts_channels_first() -> None:
+    pixels = np.zeros((8, 12, 3), np.uint8)
+    pixels[..., 0] = 255
+    [(name, images)] = ssd().preprocess(Frame(pixels, "rgb", (12, 8))).items()
+    assert name == "images"
+    assert images.shape == (1, 3, 4, 6)
+    assert images.dtype == np.float32
+    assert images.flags.c_contiguous
+    assert (images[0, 0] == 255).all()
+    assert (images[0, 1:] == 0).all()
+
+
+def test_results_come_by_falling_confidence() -> None:
+    results = read([[0, 0, 0.2, 0.2], [0.5, 0.5, 1, 1]], [[0.6, 0], [0, 0.9]])
+    assert [(found.label, round(found.confidence, 3)) for found in results.detections] == [
+        ("person", 0.9),
+        ("car", 0.6),
+    ]
+
+
+def test_equal_confidences_keep_one_order() -> None:
+    rows = [[0, 0, 0.2, 0.2], [0.5, 0.5, 1, 1], [0.3, 0, 0.4, 0.1]]
+    found = read(rows, [[0.7, 0], [0.7, 0], [0.7, 0]])
+    assert [round(detection.box_xyxy[0], 3) for detection in found.detections] == [0, 0.5, 0.3]
+
+
+def test_one_anchor_may_hold_two_classes() -> None:
+    assert len(read([[0, 0, 1, 1]], [[0.9, 0.8]]).detections) == 2
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        pytest.param([-0.5, -0.5, 0.5, 0.5], (0, 0, 0.5, 0.5), id="over the top left corner"),
+        pytest.param([0.5, 0.5, 1.5, 7], (0.5, 0.5, 1, 1), id="over the bottom right corner"),
+        pytest.param([1.1, 0, 1.2, 1], None, id="wholly outside"),
+        pytest.param([0.5, 0.5, 0.5, 0.9], None, id="no width"),
+        pytest.param([0.9, 0.1, 0.1, 0.9], None, id="inside out"),
+        pytest.param([-0.0, 1e-45, 1, 1], (0, 1e-45, 1, 1), id="minus zero and a denormal"),
+    ],
+)
+def test_boxes_are_clipped_and_empty_ones_dropped(box: list[float], expected: tuple[float, ...] | None) -> None:
+    found = read([box], [[0.9, 0]]).detections
+    assert [detection.box_xyxy for detection in found] == ([pytest.approx(expected)] if expected else [])
+
+
+def test_a_confidence_above_one_counts_as_one() -> None:
+    assert read([[0, 0, 1, 1]], [[1.0000001, 0]]).detections[0].confidence == 1
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_values_that_are_no_numbers_are_dropped_and_counted(value: float) -> None:
+    good, bad = [0, 0, 1, 1], [0, 0, value, 1]
+    assert read([good], [[value, 0.9]]).dropped == 1
+    results = read([bad, good], [[0.9, 0], [0.8, 0]])
+    assert results.dropped == 2
+    assert [round(found.confidence, 3) for found in results.detections] == [0.8]
+
+
+def test_the_model_configures_and_the_selection_overrides() -> None:
+    rows = [[0, 0, 0.2, 0.2], [0.5, 0.5, 1, 1]]
+    scores = [[0.6, 0], [0, 0.3]]
+    assert len(read(rows, scores).detections) == 1
+    assert len(read(rows, scores, Selection(confidence=0.3)).detections) == 2
+    assert not read(rows, scores, Selection(confidence=0.7)).detections
+    assert not read(rows, scores, Selection(class_ids=frozenset([1]))).detections
+    assert len(read(rows, scores, Selection(0.1, frozenset([0, 1]), 1)).detections) == 1
+    assert not read(rows, scores, Selection(class_ids=frozenset())).detections
+
+
+def test_a_million_candidates_are_capped() -> None:
+    anchors = 500_000
+    rng = np.random.default_rng(7)
+    corners: NDArray[np.float32] = rng.random((1, anchors, 2), np.float32) * np.float32(0.9)
+    boxes = np.concatenate([corners, corners + np.float32(0.01)], axis=2)
+    scores = np.ones((1, anchors, 2), np.float32)
+    detections = ssd(anchors).postprocess({"boxes": boxes, "scores": scores}, Selection()).detections
+    assert len(detections) == CONFIG.max_detections
+    everything = Selection(max_detections=10**6)
+    assert len(ssd(anchors).postprocess({"boxes": boxes, "scores": scores}, everything).detections) <= MAX_CANDIDATES
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "message"),
+    [
+        ({"a": INPUT, "b": INPUT}, {}, "expects one input, got 2"),
+        ({"a": (1, 4, 6, 3)}, {}, r"input a of shape \[any, 3, 4, 6\], got \[1, 4, 6, 3\]"),
+        ({"a": INPUT}, {"boxes": (1, 9, 4)}, r"output scores of shape \[any, any, 2\], got none"),
+        ({"a": INPUT}, {"boxes": (1, 84, 8400), "scores": (1, 9, 2)}, r"output boxes of shape \[any, any, 4\]"),
+        (
+            {"a": INPUT},
+            {"boxes": (1, 9, 4), "scores": (1, 9, 80)},
+            r"scores of shape \[any, any, 2\], got \[1, 9, 80\]",
+        ),
+    ],
+)
+def test_another_layout_is_found_at_load(inputs: dict[str, Shape], outputs: dict[str, Shape], message: str) -> None:
+    with pytest.raises(ModelConfigError, match=message):
+        Ssd(CONFIG, LABELS, Signature(inputs, outputs))

@@ -1,0 +1,109 @@
+"""A client that holds every answer against openapi.yaml: status, headers, media type, body."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+import httpx
+import yaml
+from jsonschema import Draft4Validator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT4
+
+ROOT = Path(__file__).parent.parent.parent
+CONTRACT: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text())
+TRANSPORT_HEADERS = {"date", "content-length", "content-type", "connection"}
+UI = "/ui"
+
+_URI = "urn:contract"
+_REGISTRY: Registry[Any] = Registry().with_resource(_URI, Resource(CONTRACT, DRAFT4))
+
+
+class ContractClient(httpx.Client):
+    """httpx, refusing every answer that the contract does not declare."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(base_url=base_url, timeout=60)
+
+    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        response = super().send(request, **options)
+        if not request.url.path.startswith(UI):
+            check_answer(request.method, request.url.path, response)
+        return response
+
+
+def check_answer(method: str, path: str, response: httpx.Response) -> None:
+    """Assert that the contract declares this answer to this request."""
+    declared = resolve(_declared_response(method.lower(), path, response.status_code))
+    headers = {name.lower(): resolve(header) for name, header in declared.get("headers", {}).items()}
+    undeclared = set(response.headers) - set(headers) - TRANSPORT_HEADERS
+    assert not undeclared, f"undeclared headers {undeclared}"
+    for name, header in headers.items():
+        assert name in response.headers or not header.get("required"), f"the header {name} is missing"
+        if name in response.headers:
+            value: Any = response.headers[name]
+            if header["schema"]["type"] == "integer":
+                assert re.fullmatch(r"[0-9]+", value), f"{name}: {value} is no integer"
+                value = int(value)
+            check_schema(value, header["schema"])
+    if "content" not in declared:
+        assert "content-type" not in response.headers, "a Content-Type without content"
+        assert not response.content, "content where none is declared"
+        return
+    media_type = response.headers["content-type"]
+    assert media_type in declared["content"], f"undeclared media type {media_type}"
+    if method != "HEAD":
+        check_schema(parse(response), declared["content"][media_type]["schema"])
+        if media_type == "application/problem+json":
+            assert response.json()["status"] == response.status_code
+
+
+def parse(response: httpx.Response) -> Any:
+    """Return the body as data; JSON is read strictly, without NaN and infinities."""
+    if response.headers["content-type"] == "application/yaml":
+        return yaml.safe_load(response.content)
+    return json.loads(response.content, parse_constant=_refuse_constant)
+
+
+def check_schema(value: Any, schema: dict[str, Any]) -> None:
+    """Assert that a value is valid in a schema of the contract."""
+    if "$ref" in schema:
+        schema = {"$ref": _URI + schema["$ref"]}
+    Draft4Validator(schema, registry=_REGISTRY).validate(value)
+
+
+def resolve(node: dict[str, Any]) -> dict[str, Any]:
+    """Follow a reference within the contract."""
+    if "$ref" not in node:
+        return node
+    target: Any = CONTRACT
+    for part in node["$ref"].removeprefix("#/").split("/"):
+        target = target[part]
+    return resolve(target)
+
+
+def _declared_response(method: str, path: str, status: int) -> dict[str, Any]:
+    operations = _operations_at(path)
+    if operations is None:
+        assert status == httpx.codes.NOT_FOUND, f"{status} for an unknown path"
+        return dict(CONTRACT["components"]["responses"]["NotFound"])
+    operation = operations.get("get" if method == "head" else method)
+    if operation is None:
+        assert status == httpx.codes.METHOD_NOT_ALLOWED, f"{status} for an undeclared method"
+        operation = next(iter(operations.values()))
+    assert str(status) in operation["responses"], f"{status} is not declared for {method} {path}"
+    return dict(operation["responses"][str(status)])
+
+
+def _operations_at(path: str) -> dict[str, Any] | None:
+    """Return the operations of the path template that fits, a literal one before one with parameters."""
+    for template in sorted(CONTRACT["paths"], key=lambda template: "{" in template):
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+            operations: dict[str, Any] = CONTRACT["paths"][template]
+            return operations
+    return None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise AssertionError(f"{name} is not JSON")

@@ -1,0 +1,142 @@
+"""Tiny models of the ssd family, made on the spot: their answers prove things that a real detector's cannot.
+
+The identity model reads 64 bits that are painted into a frame as an 8 x 8 board of black and white squares:
+
+- bits 0 to 15 and 16 to 31 are two numbers, which become the left and the top edge of its one box, in 2**-17ths,
+- bit 32 makes it find nothing, bit 33 makes it fail,
+- bits 40 to 47 are a number: so many hundred products of matrices are worked through before it answers.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+SIDE = 8
+INPUT_PX = 64
+EDGE_UNIT = 2.0**-17
+NOTHING_BIT, FAILURE_BIT, WORK_BIT = 32, 33, 40
+LABELS = ("block", "other")
+
+
+def board(number: int = 0, *, nothing: bool = False, failure: bool = False, work: int = 0) -> Image.Image:
+    """Return the frame that carries `number` (32 bits) and the wishes for the identity model."""
+    bits = number | nothing << NOTHING_BIT | failure << FAILURE_BIT | work << WORK_BIT
+    squares = np.array([bits >> bit & 1 for bit in range(SIDE * SIDE)], np.uint8).reshape(SIDE, SIDE) * 255
+    return Image.fromarray(squares).resize((INPUT_PX, INPUT_PX), Image.Resampling.NEAREST).convert("RGB")
+
+
+def number_in(box: dict[str, float]) -> int:
+    """Return the number that a box of the identity model stands for."""
+    return round(box["l"] / EDGE_UNIT) | round(box["t"] / EDGE_UNIT) << 16
+
+
+def write_identity_model(repository: Path, name: str = "identity", labels: Sequence[str] = LABELS) -> Path:
+    """Write the identity model's folder and return it."""
+    powers = EDGE_UNIT * 2.0 ** np.arange(16)
+    weights = np.zeros((SIDE * SIDE, 5), np.float32)
+    weights[:16, 0] = weights[16:32, 1] = powers
+    weights[NOTHING_BIT, 2] = weights[FAILURE_BIT, 3] = 1
+    weights[WORK_BIT : WORK_BIT + 8, 4] = 100 * 2.0 ** np.arange(8)
+    nodes = [
+        helper.make_node("AveragePool", ["images"], ["pooled"], kernel_shape=[SIDE, SIDE], strides=[SIDE, SIDE]),
+        helper.make_node("Slice", ["pooled", "zero1", "one1", "one1"], ["grey"]),
+        helper.make_node("Div", ["grey", "white"], ["level"]),
+        helper.make_node("Round", ["level"], ["squares"]),
+        helper.make_node("Reshape", ["squares", "flat"], ["bits"]),
+        helper.make_node("MatMul", ["bits", "weights"], ["facts"]),
+        helper.make_node("Split", ["facts"], ["left", "top", "nothing", "failure", "work"], axis=1, num_outputs=5),
+        helper.make_node("Cast", ["failure"], ["failure_index"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["zeros1", "failure_index"], ["failed"]),  # out of range when the bit is set
+        helper.make_node("Cast", ["work"], ["rounds_row"], to=TensorProto.INT64),
+        helper.make_node("Reshape", ["rounds_row", "scalar"], ["rounds"]),
+        helper.make_node("Loop", ["rounds", "", "matrix"], ["worked"], body=_product()),
+        helper.make_node("ReduceMean", ["worked"], ["idle"], keepdims=0),  # of zeros: the work leaves no trace
+        helper.make_node("Add", ["idle", "ones11"], ["one"]),
+        helper.make_node("Concat", ["left", "top", "one", "one"], ["box"], axis=1),
+        helper.make_node("Reshape", ["box", "box_shape"], ["boxes"]),
+        helper.make_node("Sub", ["score", "nothing"], ["score_left"]),
+        helper.make_node("Sub", ["score_left", "failed"], ["score_kept"]),
+        helper.make_node("Concat", ["score_kept", "other_score"], ["both"], axis=1),
+        helper.make_node("Reshape", ["both", "score_shape"], ["scores"]),
+    ]
+    constants = {
+        "zero1": np.array([0]),
+        "one1": np.array([1]),
+        "white": np.float32(255),
+        "flat": np.array([1, SIDE * SIDE]),
+        "scalar": np.array([], np.int64),
+        "weights": weights,
+        "zeros1": np.zeros(1, np.float32),
+        "matrix": np.zeros((192, 192), np.float32),
+        "ones11": np.ones((1, 1), np.float32),
+        "box_shape": np.array([1, 1, 4]),
+        "score": np.full((1, 1), 0.9, np.float32),
+        "other_score": np.full((1, len(labels) - 1), 0.1, np.float32),
+        "score_shape": np.array([1, 1, len(labels)]),
+    }
+    return _write_folder(repository / name, nodes, constants, 1, labels)
+
+
+def write_planted_model(
+    repository: Path, boxes_xyxy: NDArray[np.float32], scores: NDArray[np.float32], labels: Sequence[str] = LABELS
+) -> Path:
+    """Write a model that always answers these boxes [anchors, 4] and scores [anchors, classes]."""
+    nodes = [
+        helper.make_node("Identity", ["planted_boxes"], ["boxes"]),
+        helper.make_node("Identity", ["planted_scores"], ["scores"]),
+    ]
+    constants = {"planted_boxes": boxes_xyxy[None], "planted_scores": scores[None]}
+    return _write_folder(repository / "planted", nodes, constants, len(boxes_xyxy), labels)
+
+
+def _product() -> onnx.GraphProto:
+    """Return the body of the loop: the matrix times itself."""
+    flag = helper.make_tensor_value_info
+    return helper.make_graph(
+        [helper.make_node("Identity", ["on"], ["still_on"]), helper.make_node("MatMul", ["m", "m"], ["squared"])],
+        "product",
+        [
+            flag("round", TensorProto.INT64, []),
+            flag("on", TensorProto.BOOL, []),
+            flag("m", TensorProto.FLOAT, [192, 192]),
+        ],
+        [flag("still_on", TensorProto.BOOL, []), flag("squared", TensorProto.FLOAT, [192, 192])],
+    )
+
+
+def _write_folder(
+    folder: Path,
+    nodes: list[onnx.NodeProto],
+    constants: dict[str, NDArray[np.generic]],
+    anchors: int,
+    labels: Sequence[str],
+) -> Path:
+    graph = helper.make_graph(
+        nodes,
+        folder.name,
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, INPUT_PX, INPUT_PX])],
+        [
+            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, [1, anchors, 4]),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, anchors, len(labels)]),
+        ],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    folder.mkdir(parents=True)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, folder / "model.onnx")
+    write_config(folder, labels)
+    return folder
+
+
+def write_config(folder: Path, labels: Sequence[str]) -> None:
+    """Write model.yaml and labels.txt of a model of these tests."""
+    (folder / "labels.txt").write_text("\n".join(labels), encoding="utf-8")
+    (folder / "model.yaml").write_text(
+        "file: model.onnx\nlabels: labels.txt\nlicence: Apache-2.0\nsource: made by the tests\n"
+        f"family: {{name: ssd, input_size_wh: [{INPUT_PX}, {INPUT_PX}]}}\n"
+    )

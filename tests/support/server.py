@@ -1,0 +1,70 @@
+"""A real uvicorn on a real socket, in a thread."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from handlers.server.app import create_app
+from handlers.server.cli import create_server
+from handlers.server.settings import Settings
+from tests.support.client import ContractClient
+
+START_DEADLINE_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class LiveServer:
+    """A running service: where it is, its default model, and a client that checks every answer."""
+
+    host: str
+    port: int
+    model: str
+    client: ContractClient
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def new_client(self) -> ContractClient:
+        """Return another client, with connections of its own."""
+        return ContractClient(self.url)
+
+
+@contextmanager
+def running(*, wait_until_ready: bool = True, **settings: Any) -> Iterator[LiveServer]:
+    """Run the service with these settings until the block ends."""
+    configured = Settings(port=0, **settings)
+    server = create_server(configured, create_app(configured, give_up=lambda: None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        _wait_for(lambda: server.started)
+        host, port = server.servers[0].sockets[0].getsockname()[:2]
+        with ContractClient(f"http://{host}:{port}") as client:
+            if wait_until_ready:
+                _wait_for(lambda: client.get("/health/ready").status_code == httpx.codes.OK)
+            yield LiveServer(host, port, configured.default_model, client)
+    finally:
+        server.should_exit = True
+        thread.join(START_DEADLINE_S)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def serving(folder: Path, **settings: Any) -> Iterator[LiveServer]:
+    """Run the service with one model of the tests' own, whose folder this is."""
+    with running(model_repository=folder.parent, default_model=folder.name, **settings) as server:
+        yield server
+
+
+def _wait_for(condition: Any) -> None:
+    deadline = time.monotonic() + START_DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "the server did not start in time"
+        time.sleep(0.01)
