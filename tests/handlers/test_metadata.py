@@ -1,0 +1,70 @@
+"""Results → inference metadata."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers.encoding import metadata
+from models.results import Detection, Results
+from tests.support.client import check_schema
+from tests.support.published import PUBLISHED
+
+SHARES = st.floats(0, 1)
+
+
+@st.composite
+def detections(draw: st.DrawFn) -> Detection:
+    left, right = sorted(draw(st.tuples(SHARES, SHARES).filter(lambda pair: pair[0] != pair[1])))
+    top, bottom = sorted(draw(st.tuples(SHARES, SHARES).filter(lambda pair: pair[0] != pair[1])))
+    return Detection(draw(st.text(min_size=1)), 0, draw(SHARES), (left, top, right, bottom))
+
+
+@given(st.lists(detections(), max_size=20))
+def test_whatever_is_found_is_valid_in_both_schemas(found: list[Detection]) -> None:
+    encoded = metadata.encode(Results(tuple(found)))
+    if not encoded:
+        return
+    document = json.loads(encoded)
+    check_schema(document, {"$ref": "#/components/schemas/InferenceMetadata"})
+    PUBLISHED.validate(document)
+    for inference in document["inferences"]:
+        box = inference["entity"]["box"]
+        assert box["w"] > 0
+        assert box["h"] > 0
+        assert box["l"] + box["w"] <= 1 + 1e-9
+        assert box["t"] + box["h"] <= 1 + 1e-9
+
+
+def test_the_document_is_as_the_protocol_shows_it() -> None:
+    found = Detection("car", 2, 0.9048132, (0.42681578, 0.47660735, 0.446317282, 0.497561504))
+    assert json.loads(metadata.encode(Results((found,)))) == {
+        "inferences": [
+            {
+                "type": "entity",
+                "entity": {
+                    "tag": {"value": "car", "confidence": 0.904813},
+                    "box": {"l": 0.426816, "t": 0.476607, "w": 0.019501, "h": 0.020955},
+                },
+            }
+        ]
+    }
+
+
+def test_nothing_found_is_nothing_sent() -> None:
+    assert metadata.encode(Results()) == b""
+
+
+def test_a_box_thinner_than_the_decimals_is_left_out() -> None:
+    assert metadata.encode(Results((Detection("car", 2, 0.9, (0.5, 0.5, 0.5 + 1e-9, 0.6)),))) == b""
+
+
+def test_minus_zero_is_zero() -> None:
+    assert b"-0" not in metadata.encode(Results((Detection("car", 2, 0.9, (-0.0, -0.0, 1, 1)),)))
+
+
+def test_labels_stay_as_they_are() -> None:
+    label = 'Zebra "stripes" \\ 斑马 🦓'
+    encoded = metadata.encode(Results((Detection(label, 0, 0.9, (0, 0, 1, 1)),)))
+    assert json.loads(encoded)["inferences"][0]["entity"]["tag"]["value"] == label
+    assert "🦓".encode() in encoded

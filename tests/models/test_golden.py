@@ -1,0 +1,39 @@
+"""The default model finds in real photos what an independent, plain computation finds (tools/golden_answers.py)."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handlers.decoding import encoded
+from handlers.encoding import metadata
+from models.runtime.engine import Engine
+from models.runtime.lanes import Lanes
+from models.runtime.repository import BUILT_IN_ZOO, read_repository
+from tests.support.matching import assert_matches
+from tests.support.pictures import PHOTOS, STREET
+
+GOLDEN: dict[str, list[dict[str, Any]]] = json.loads((PHOTOS / "golden.json").read_text())
+FILES = [STREET, *sorted(PHOTOS.glob("*.jpg"))]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    made = Engine(read_repository(BUILT_IN_ZOO), "ssdlite-mobilenet-v2", Lanes(1, 1))
+    made.load()
+    yield made
+    made.close()
+
+
+def test_every_photo_has_its_golden_answer() -> None:
+    assert {path.name for path in FILES} == set(GOLDEN)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_photo_gets_its_golden_answer(engine: Engine, path: Path) -> None:
+    decode = partial(encoded.decode, path.read_bytes(), 1_000_000)
+    found = engine.infer(engine.find(None), decode, metadata.encode).result()
+    assert_matches(json.loads(found), GOLDEN[path.name])
