@@ -1,0 +1,307 @@
+"""Frames over a real socket: every accepted way in, every parameter, every header of the answer."""
+
+import re
+import socket
+
+import httpx
+import pytest
+
+from tests.support.client import ContractClient, check_answer
+from tests.support.matching import flat, iou
+from tests.support.pictures import blank, encode, street, street_as
+from tests.support.server import LiveServer
+
+JPEG = street_as("JPEG")
+PATHS = ("/inference", "/inference/ssdlite-mobilenet-v2", "/score")
+
+
+def post(
+    server: LiveServer, body: bytes = JPEG, *, path: str = "/inference", label: str = "image/jpeg", **more: str
+) -> httpx.Response:
+    return server.client.post(path, content=body, headers={"Content-Type": label}, params=more)
+
+
+@pytest.fixture(scope="module")
+def golden(server: LiveServer) -> list[dict[str, object]]:
+    """The answer to the street photo as JPEG, which tests/models/test_golden.py holds against the truth."""
+    return flat(post(server).json())
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "BMP"])
+def test_one_photo_one_answer_in_every_format_under_every_path(
+    server: LiveServer, golden: list[dict[str, object]], path: str, name: str
+) -> None:
+    answer = post(server, street_as(name), path=path, label=f"image/{name.lower()}")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert flat(answer.json()) == golden
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "image/jpeg",
+        "image/png",
+        "image/bmp",
+        "image/jpg",
+        "application/octet-stream",
+        "IMAGE/JPEG",
+        "image/jpeg; charset=utf-8",
+        "image/jpeg ; a=b",
+        "image/jpeg;",
+        "",
+        None,
+    ],
+)
+def test_the_bytes_decide_not_the_label(
+    server: LiveServer, golden: list[dict[str, object]], content_type: str | None
+) -> None:
+    for name in ("JPEG", "PNG"):
+        headers = {} if content_type is None else {"Content-Type": content_type}
+        answer = server.client.post("/inference", content=street_as(name), headers=headers)
+        assert flat(answer.json()) == golden
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("bad-content-type", 400),
+        ("image/", 400),
+        ("/jpeg", 400),
+        ("image/jp eg", 400),
+        ("text/plain", 415),
+        ("image/tiff", 415),
+        ("image/x-raw", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("application/json", 415),
+    ],
+)
+def test_other_labels_are_refused(server: LiveServer, content_type: str, status: int) -> None:
+    assert post(server, label=content_type).status_code == status
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/json, */*", "application/json", "text/html", "image/png;q=0", "rubbish"]
+)
+def test_accept_never_causes_a_refusal(server: LiveServer, accept: str) -> None:
+    assert server.client.post("/inference", content=JPEG, headers={"Accept": accept}).status_code == 200
+
+
+def test_an_unexpected_authorization_is_ignored(server: LiveServer) -> None:
+    assert server.client.post("/inference", content=JPEG, auth=("dummy", "dummy")).status_code == 200
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "gzip, identity"])
+def test_a_coded_body_is_refused(server: LiveServer, coding: str) -> None:
+    answer = server.client.post("/inference", content=JPEG, headers={"Content-Encoding": coding})
+    assert answer.status_code == 415
+
+
+def test_identity_is_no_coding(server: LiveServer) -> None:
+    answer = server.client.post("/inference", content=JPEG, headers={"Content-Encoding": "identity"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("size_wh", [(1, 1), (1, 900), (64, 64), (416, 234), (416, 416), (1920, 1080), (3840, 2160)])
+def test_any_size_works(server: LiveServer, size_wh: tuple[int, int]) -> None:
+    for name in ("JPEG", "PNG", "BMP"):
+        assert post(server, encode(street().resize(size_wh), name)).status_code in {200, 204}
+
+
+@pytest.mark.parametrize("size_wh", [(416, 234), (1536, 1152), (1920, 1080)])
+def test_boxes_are_relative_to_the_picture_as_received(
+    server: LiveServer, golden: list[dict[str, object]], size_wh: tuple[int, int]
+) -> None:
+    found = flat(post(server, encode(street().resize(size_wh), "BMP"), confidence="0.3").json())
+    for sure in golden[:3]:
+        assert any(one["label"] == sure["label"] and iou(one, sure) > 0.7 for one in found)  # type: ignore[arg-type]
+
+
+def test_confidence_alone(server: LiveServer, golden: list[dict[str, object]]) -> None:
+    sure = [found for found in golden if float(str(found["confidence"])) >= 0.75]
+    assert 0 < len(sure) < len(golden)
+    assert flat(post(server, confidence="0.75").json()) == sure
+    assert len(flat(post(server, confidence="0.2").json())) > len(golden)
+    assert post(server, confidence="1").status_code == 204
+
+
+@pytest.mark.parametrize(
+    "query", ["object=car", "object=car,boat", "object=boat&object=car", "object=boat,dog&object=car"]
+)
+def test_object_alone_repeated_and_listed(server: LiveServer, golden: list[dict[str, object]], query: str) -> None:
+    answer = server.client.post(f"/inference?{query}", content=JPEG)
+    assert flat(answer.json()) == [found for found in golden if found["label"] == "car"]
+
+
+def test_a_label_with_a_blank(server: LiveServer) -> None:
+    assert post(server, object="traffic light").status_code == 204
+
+
+def test_max_detections_alone(server: LiveServer, golden: list[dict[str, object]]) -> None:
+    assert flat(post(server, maxDetections="2").json()) == golden[:2]
+    assert flat(post(server, maxDetections="1000").json()) == golden
+
+
+def test_all_parameters_together(server: LiveServer) -> None:
+    found = flat(post(server, confidence="0.3", object="car,person", maxDetections="4").json())
+    assert len(found) == 4
+    assert found == sorted(found, key=lambda one: -one["confidence"])
+    [car] = flat(post(server, confidence="0.7", object="car", maxDetections="4").json())
+    assert car["label"] == "car"
+
+
+@pytest.mark.parametrize("name", ["stream", "id", "confidance", "Confidence", "sequenceId"])
+def test_unknown_parameters_are_ignored(server: LiveServer, golden: list[dict[str, object]], name: str) -> None:
+    assert flat(post(server, **{name: "1"}).json()) == golden
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("confidence=1.5", "'confidence' is out of range: expected a number from 0 to 1"),
+        ("confidence=-0.1", "'confidence' is out of range"),
+        ("confidence=nan", "'confidence' is out of range"),
+        ("confidence=inf", "'confidence' is out of range"),
+        ("confidence=-inf", "'confidence' is out of range"),
+        ("confidence=1e999", "'confidence' is out of range"),
+        ("confidence=<script>", "'confidence' is not a number: expected a number from 0 to 1"),
+        ("confidence=", "'confidence' is not a number"),
+        ("confidence=0,5", "'confidence' is not a number"),
+        ("maxDetections=0", "'maxDetections' is out of range: expected a whole number from 1 to 1000"),
+        ("maxDetections=1001", "'maxDetections' is out of range"),
+        ("maxDetections=2.5", "'maxDetections' is not a whole number"),
+        ("maxDetections=nan", "'maxDetections' is not a whole number"),
+        ("object=", "'object' has an empty entry: expected one or more texts, separated by commas"),
+        ("object=car,,person", "'object' has an empty entry"),
+        ("object=unicorn", "its labels are: person, bicycle, car"),
+        ("object=car,Person", "its labels are: person, bicycle, car"),
+    ],
+)
+@pytest.mark.parametrize("path", PATHS)
+def test_bad_parameters_are_refused_without_an_echo(server: LiveServer, path: str, query: str, detail: str) -> None:
+    answer = server.client.post(f"{path}?{query}", content=JPEG)
+    assert answer.status_code == 400
+    assert detail in answer.json()["detail"]
+    for value in re.findall(r"unicorn|script|Person|1e999|1001", query):
+        assert value not in answer.text.replace("from 1 to 1000", "")
+
+
+@pytest.mark.parametrize("name", ["nope", "SSDLITE-MOBILENET-V2", "..", "%2e%2e", "a%2Fb", "%00", "é"])
+def test_an_unknown_model_is_named_as_such(server: LiveServer, name: str) -> None:
+    for answer in (server.client.get(f"/models/{name}"), server.client.post(f"/inference/{name}", content=JPEG)):
+        assert answer.status_code in {404, 405}
+
+
+@pytest.mark.parametrize("path", ["/", "/nope", "/inference/", "/inference/a/b", "/models/", "/health", "//inference"])
+def test_an_unknown_path_is_not_found_and_not_redirected(server: LiveServer, path: str) -> None:
+    for method in ("GET", "POST"):
+        answer = server.client.request(method, f"{server.url}{path}")
+        assert answer.status_code == 404
+        assert answer.json()["type"] in {"urn:framehook:not-found", "urn:framehook:unknown-model"}
+
+
+@pytest.mark.parametrize("path", ["/inference", "/score", "/models", "/health/live", "/openapi.yaml"])
+def test_other_methods_are_refused_with_those_allowed(server: LiveServer, path: str) -> None:
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "PURGE"):
+        answer = server.client.request(method, path)
+        assert answer.status_code == 405
+        assert answer.headers["allow"] in {"POST", "GET, HEAD", "HEAD, GET"}
+
+
+def test_a_get_ignores_whatever_body_it_comes_with(server: LiveServer) -> None:
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert server.client.request("GET", "/models", content=b"--x\r\nrubbish", headers=headers).status_code == 200
+
+
+def test_head_answers_like_get_without_the_body(server: LiveServer) -> None:
+    answer = server.client.head("/models")
+    assert answer.status_code == 200
+    assert not answer.content
+
+
+@pytest.mark.parametrize("method_and_path", ["POST /inference", "GET /models", "GET /nope", "DELETE /score"])
+def test_a_well_formed_request_id_is_echoed_on_every_answer(server: LiveServer, method_and_path: str) -> None:
+    method, path = method_and_path.split()
+    for request_id in ("d6050cd4-c9f2-42d3-9adc-53ba7e440f17", "A.b_c-9", "x" * 128):
+        answer = server.client.request(method, path, content=JPEG, headers={"x-ms-client-request-id": request_id})
+        assert answer.headers["x-ms-client-request-id"] == request_id
+
+
+@pytest.mark.parametrize(
+    "request_id", ["", "x" * 129, "a b", "a%0d%0aSet-Cookie:x", "é".encode().decode("latin-1"), "{}"]
+)
+def test_a_malformed_request_id_is_not_echoed(server: LiveServer, request_id: str) -> None:
+    headers = [(b"x-ms-client-request-id", request_id.encode("latin-1"))]
+    answer = server.client.post("/inference", content=blank(), headers=headers)
+    assert answer.status_code == 204
+    assert "x-ms-client-request-id" not in answer.headers
+
+
+def test_nothing_found_is_204_with_neither_body_nor_type(server: LiveServer) -> None:
+    for path in PATHS:
+        answer = post(server, blank(), path=path)
+        assert answer.status_code == 204
+        assert answer.content == b""
+        assert "content-type" not in answer.headers
+
+
+def raw_exchange(server: LiveServer, request: bytes) -> bytes:
+    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_the_documented_example_request_with_its_absolute_target(server: LiveServer) -> None:
+    bmp = encode(street().resize((416, 416)), "BMP")
+    assert len(bmp) == 519222
+    head = (
+        f"POST http://{server.host}:{server.port}/inference HTTP/1.1\r\n"
+        f"Host: {server.host}:{server.port}\r\n"
+        "x-ms-client-request-id: d6050cd4-c9f2-42d3-9adc-53ba7e440f17\r\n"
+        "User-Agent: Azure Media Services\r\nAccept: application/json, */*\r\n"
+        f"Content-Type: image/bmp\r\nContent-Length: {len(bmp)}\r\nConnection: close\r\n\r\n"
+    )
+    answer = raw_exchange(server, head.encode() + bmp)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"x-ms-client-request-id: d6050cd4-c9f2-42d3-9adc-53ba7e440f17\r\n" in answer
+    assert b'"person"' in answer
+
+
+def test_chunks_and_keep_alive(server: LiveServer, golden: list[dict[str, object]]) -> None:
+    with ContractClient(server.url) as client:
+        for size in (len(JPEG), 4096, 100):
+            chunks = (JPEG[start : start + size] for start in range(0, len(JPEG), size))
+            assert flat(client.post("/inference", content=chunks).json()) == golden
+
+
+def test_expect_100_continue(server: LiveServer) -> None:
+    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+        head = f"POST /inference HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {len(JPEG)}\r\n\r\n"
+        connection.sendall(head.encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(JPEG)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_swagger_ui_is_served(server: LiveServer) -> None:
+    assert server.client.get("/ui/").status_code == 200
+    assert server.client.get("/ui").headers["location"] == "/ui/"
+
+
+def test_the_client_of_these_tests_can_fail(server: LiveServer) -> None:
+    honest = post(server)
+    for status, headers, content in (
+        (202, {}, honest.content),
+        (200, {"x-undeclared": "1"}, honest.content),
+        (200, {"content-type": "text/html"}, honest.content),
+        (200, {}, b'{"inferences": []}'),
+        (200, {}, b'{"inferences": NaN}'),
+        (204, {"content-type": "application/json"}, b""),
+        (503, {"content-type": "application/problem+json"}, b"{}"),
+    ):
+        forged = httpx.Response(status, headers={"content-type": "application/json", **headers}, content=content)
+        with pytest.raises(Exception):  # noqa: B017, PT011  # an assertion or a validation error: any refusal will do
+            check_answer("POST", "/inference", forged)
