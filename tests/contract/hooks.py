@@ -33,9 +33,12 @@ def picture(name: str, mode: str, size_wh: tuple[int, int], seed: int) -> bytes:
 def pictures(*names: str) -> st.SearchStrategy[bytes]:
     """Return a strategy for pictures of these formats, in every mode each can hold."""
     sides = st.integers(1, MAX_SIDE_PX)
-    return st.one_of(
-        st.builds(picture, st.just(name), st.sampled_from(MODES[name]), st.tuples(sides, sides), st.integers(0, 2**32))
-        for name in names
+    kinds = [(name, mode) for name in names for mode in MODES[name]]
+    return st.builds(
+        lambda kind, size_wh, seed: picture(kind[0], kind[1], size_wh, seed),
+        st.sampled_from(kinds),
+        st.tuples(sides, sides),
+        st.integers(0, 2**32),
     )
 
 
@@ -60,7 +63,7 @@ def served_models(base_url: str) -> dict[str, list[str]]:
 
 
 @schemathesis.hook
-def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:  # noqa: ARG001  # the hook's name and arguments are schemathesis's
+def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:  # noqa: ARG001  # the hook's name and arguments are schemathesis's
     """Make valid cases ask for labels and models that exist: which ones do, no schema can say."""
     if not case.meta or not case.meta.generation.mode.is_positive:
         return

@@ -1,4 +1,4 @@
-"""Every admitted frame gets its own answer: the frames carry numbers, and the answers prove which frame they are for."""
+"""Every admitted frame gets its own answer: frames carry numbers, and the answers prove which frame they are for."""
 
 import threading
 from pathlib import Path

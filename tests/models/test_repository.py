@@ -94,7 +94,7 @@ def test_missing_weights_are_refused_by_name(tmp_path: Path) -> None:
 def test_fewer_labels_than_classes_are_refused(tmp_path: Path) -> None:
     folder = write_planted_model(tmp_path, np.zeros((1, 4), np.float32), np.zeros((1, 2), np.float32))
     write_config(folder, LABELS[:1])
-    with pytest.raises(ModelConfigError, match="model.onnx: family ssd expects output scores"):
+    with pytest.raises(ModelConfigError, match=r"model\.onnx: family ssd expects output scores"):
         load_model(read_folder(folder))
 
 

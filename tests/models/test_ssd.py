@@ -80,7 +80,8 @@ def test_a_confidence_above_one_counts_as_one() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_values_that_are_no_numbers_are_dropped_and_counted(value: float) -> None:
-    good, bad = [0, 0, 1, 1], [0, 0, value, 1]
+    good: list[float] = [0, 0, 1, 1]
+    bad = [0, 0, value, 1]
     assert read([good], [[value, 0.9]]).dropped == 1
     results = read([bad, good], [[0.9, 0], [0.8, 0]])
     assert results.dropped == 2
@@ -88,7 +89,7 @@ def test_values_that_are_no_numbers_are_dropped_and_counted(value: float) -> Non
 
 
 def test_the_model_configures_and_the_selection_overrides() -> None:
-    rows = [[0, 0, 0.2, 0.2], [0.5, 0.5, 1, 1]]
+    rows: list[list[float]] = [[0, 0, 0.2, 0.2], [0.5, 0.5, 1, 1]]
     scores = [[0.6, 0], [0, 0.3]]
     assert len(read(rows, scores).detections) == 1
     assert len(read(rows, scores, Selection(confidence=0.3)).detections) == 2

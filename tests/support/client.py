@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import httpx
 import yaml
 from jsonschema import Draft4Validator
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT4
 
 ROOT = Path(__file__).parent.parent.parent
@@ -17,7 +17,7 @@ TRANSPORT_HEADERS = {"date", "content-length", "content-type", "connection"}
 UI = "/ui"
 
 _URI = "urn:contract"
-_REGISTRY: Registry[Any] = Registry().with_resource(_URI, Resource(CONTRACT, DRAFT4))
+_REGISTRY: Registry[Any] = Registry().with_resource(_URI, DRAFT4.create_resource(CONTRACT))
 
 
 class ContractClient(httpx.Client):

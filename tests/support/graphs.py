@@ -7,7 +7,7 @@ The identity model reads 64 bits that are painted into a frame as an 8 x 8 board
 - bits 40 to 47 are a number: so many hundred products of matrices are worked through before it answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +112,7 @@ def _product() -> onnx.GraphProto:
 def _write_folder(
     folder: Path,
     nodes: list[onnx.NodeProto],
-    constants: dict[str, NDArray[np.generic]],
+    constants: Mapping[str, object],
     anchors: int,
     labels: Sequence[str],
 ) -> Path:

@@ -1,0 +1,108 @@
+"""What provokes each response that openapi.yaml shows as an example: one builder a name."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from tests.support.client import check_answer
+from tests.support.graphs import board
+from tests.support.pictures import blank, encode, street_as
+from tests.support.server import LiveServer
+
+ARRIVAL_S = 0.2
+"""Time for a frame to reach its lane; a tenth of what the slow ones take there."""
+
+FRAME = encode(board(7), "PNG")
+
+
+def post(server: LiveServer, path: str, content: bytes = FRAME, **options: Any) -> httpx.Response:
+    return server.client.post(path, content=content, **options)
+
+
+def labelled(content_type: str) -> Callable[[LiveServer, str], httpx.Response]:
+    return lambda server, path: post(server, path, headers={"Content-Type": content_type})
+
+
+def get(server: LiveServer, path: str) -> httpx.Response:
+    return server.client.get(path)
+
+
+def overloaded(server: LiveServer, path: str) -> httpx.Response:
+    """Fill the one lane and the one place in the queue, then send one frame more."""
+    slow = encode(board(work=100), "PNG")
+    fillers = [threading.Thread(target=_send, args=(server, slow)) for _ in range(2)]
+    for filler in fillers:
+        filler.start()
+        time.sleep(ARRIVAL_S)
+    answer = post(server, path)
+    for filler in fillers:
+        filler.join()
+    return answer
+
+
+def body_timeout(server: LiveServer, path: str) -> httpx.Response:
+    """Send half a frame and wait."""
+    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(FRAME)}\r\n\r\n"
+        connection.sendall(head.encode() + FRAME[:20])
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = answer.decode().partition("\r\n\r\n")
+    status_line, *lines = head.split("\r\n")
+    headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+    response = httpx.Response(int(status_line.split()[1]), headers=headers, content=body.encode())
+    check_answer("POST", path, response)
+    return response
+
+
+Builder = Callable[[LiveServer, str], httpx.Response]
+
+ON_DEFAULT_MODEL: dict[str, Builder] = {
+    "street": lambda server, path: post(server, path, street_as("JPEG"), params={"maxDetections": 2}),
+    "nothingFound": lambda server, path: post(server, path, blank()),
+    "unknownModel": lambda server, path: server.client.request(
+        "GET" if path.startswith("/models") else "POST", path.replace(server.model, "nope"), content=FRAME
+    ),
+    "unknownPath": lambda server, path: server.client.request(
+        "GET" if path.startswith("/models") else "POST", path + "/nope", content=FRAME
+    ),
+    "wrongMethod": lambda server, path: server.client.delete(path),
+    "modelList": get,
+    "model": get,
+    "live": get,
+    "ready": get,
+    "contractYaml": get,
+    "contractJson": get,
+}
+"""Sent to the service with the default model."""
+
+ON_SMALL_SERVICE: dict[str, Builder] = {
+    "undecodable": lambda server, path: post(server, path, b"\0" * 100),
+    "truncated": lambda server, path: post(server, path, street_as("JPEG")[:5000]),
+    "empty": lambda server, path: post(server, path, b""),
+    "badConfidence": lambda server, path: post(server, path, params={"confidence": 1.5}),
+    "unknownLabel": lambda server, path: post(server, path, params={"object": "unicorn"}),
+    "malformedContentType": labelled("bad-content-type"),
+    "bodyTimeout": body_timeout,
+    "bodyTooLarge": lambda server, path: post(server, path, b"\0" * 100_001),
+    "tooManyPixels": lambda server, path: post(server, path, blank((1000, 1000))),
+    "unsupportedMediaType": labelled("application/x-www-form-urlencoded"),
+    "contentEncoding": lambda server, path: post(server, path, headers={"Content-Encoding": "gzip"}),
+    "inferenceFailed": lambda server, path: post(server, path, encode(board(failure=True), "PNG")),
+    "overloaded": overloaded,
+}
+"""Sent to the identity model behind small limits: one lane, one place in the queue, 100 000 bytes, 1 s."""
+
+ON_STARTING_SERVICE: dict[str, Builder] = {
+    "notReady": get,
+    "notReadyForFrames": post,
+}
+"""Sent to a service whose model never loads."""
+
+
+def _send(server: LiveServer, body: bytes) -> None:
+    with server.new_client() as client:
+        assert client.post("/inference", content=body).status_code == 200

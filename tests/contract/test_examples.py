@@ -1,0 +1,114 @@
+"""Every example of the contract is true: each response example is provoked, each parameter example is sent."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.contract.builders import ON_DEFAULT_MODEL, ON_SMALL_SERVICE, ON_STARTING_SERVICE
+from tests.support.client import CONTRACT, check_schema, parse, resolve
+from tests.support.graphs import write_identity_model
+from tests.support.matching import assert_matches, flat
+from tests.support.pictures import street_as
+from tests.support.server import LiveServer, running, serving
+
+NO_CONTENT: dict[str, dict[str, Any]] = {"nothingFound": {}}
+"""The one response without content, so without a place for its example in the contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One example of one response of one operation."""
+
+    path: str
+    status: int
+    name: str
+    media_type: str
+    value: Any
+
+
+def response_examples() -> Iterator[Any]:
+    for path, operations in CONTRACT["paths"].items():
+        for method, operation in operations.items():
+            for status, reference in operation["responses"].items():
+                response = resolve(reference)
+                content = response.get("content", {"": {"examples": NO_CONTENT}})
+                for media_type, described in content.items():
+                    for name, example in described["examples"].items():
+                        case = Example(path, int(status), name, media_type, example.get("value"))
+                        yield pytest.param(case, id=f"{method} {path} {status} {name}")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder = write_identity_model(tmp_path_factory.mktemp("repository"))
+    limits = {"max_body_bytes": 100_000, "max_pixels": 500_000, "body_timeout_s": 1}
+    with serving(folder, lanes=1, queue_size=1, **limits) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def starting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder = write_identity_model(tmp_path_factory.mktemp("repository"))
+    (folder / "model.onnx").write_bytes(b"not a model")
+    with running(model_repository=folder.parent, default_model=folder.name, wait_until_ready=False) as live:
+        yield live
+
+
+@pytest.mark.parametrize("example", list(response_examples()))
+def test_a_response_example_is_provoked(request: pytest.FixtureRequest, example: Example) -> None:
+    fixture, builder = next(
+        (fixture, builders[example.name])
+        for fixture, builders in (
+            ("server", ON_DEFAULT_MODEL),
+            ("small", ON_SMALL_SERVICE),
+            ("starting", ON_STARTING_SERVICE),
+        )
+        if example.name in builders
+    )
+    live: LiveServer = request.getfixturevalue(fixture)
+    answer = builder(live, example.path.replace("{model}", live.model))
+    assert answer.status_code == example.status
+    assert answer.headers.get("content-type", "") == example.media_type
+    if example.media_type == "application/problem+json":
+        assert answer.json() == example.value
+    elif example.name == "street":
+        assert_matches(answer.json(), flat(example.value))
+    elif example.value is not None:
+        assert_resembles(parse(answer), example.value)
+
+
+def assert_resembles(got: Any, example: Any) -> None:
+    """Assert that an example is what was got, but for lists and objects cut short."""
+    if isinstance(example, dict):
+        for name, value in example.items():
+            assert_resembles(got[name], value)
+    elif isinstance(example, list):
+        for item, value in zip(got, example, strict=False):
+            assert_resembles(item, value)
+        assert len(got) >= len(example)
+    else:
+        assert got == example
+
+
+def test_no_builder_is_left_over() -> None:
+    names = {parameters.values[0].name for parameters in response_examples()}
+    assert names == {*ON_DEFAULT_MODEL, *ON_SMALL_SERVICE, *ON_STARTING_SERVICE}
+
+
+@pytest.mark.parametrize("name", ["confidence", "object", "maxDetections"])
+def test_a_parameter_example_is_sent(server: LiveServer, name: str) -> None:
+    parameter = CONTRACT["components"]["parameters"][name]
+    check_schema(parameter["example"], parameter["schema"])
+    for path in ("/inference", f"/inference/{server.model}", "/score"):
+        answer = server.client.post(path, content=street_as("JPEG"), params={name: parameter["example"]})
+        assert answer.status_code == 200
+
+
+def test_every_parameter_has_an_example() -> None:
+    assert all("example" in parameter for parameter in CONTRACT["components"]["parameters"].values())
+
+
+def test_the_example_model_is_served(server: LiveServer) -> None:
+    assert CONTRACT["components"]["parameters"]["model"]["example"] == server.model

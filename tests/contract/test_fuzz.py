@@ -1,0 +1,79 @@
+"""schemathesis against the running service: every check, every phase, every media type."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.contract.hooks import STRATEGIES
+from tests.support.client import CONTRACT, ROOT
+from tests.support.server import LiveServer
+
+MAX_EXAMPLES, MUTANTS = 40, 60
+SCHEMA = schemathesis.openapi.from_path(ROOT / "openapi.yaml")
+
+
+@pytest.fixture(scope="module")
+def cases(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Run what scripts/fuzz runs, assert that nothing was found, and return every case that was sent."""
+    report = tmp_path_factory.mktemp("fuzz") / "report.ndjson"
+    command = [sys.executable, "-m", "schemathesis.cli", "run", "openapi.yaml", "--url", server.url, "--checks", "all"]
+    command += ["--max-examples", str(MAX_EXAMPLES), "--report", "ndjson", "--report-ndjson-path", str(report)]
+    run = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": "."}, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout[-10_000:]
+    return list(_cases_in(report))
+
+
+def _cases_in(report: Path) -> Iterator[dict[str, Any]]:
+    for line in report.read_text().splitlines():
+        finished = json.loads(line).get("ScenarioFinished")
+        if finished:
+            yield from (case["value"] for case in finished["recorder"]["cases"].values())
+
+
+def test_every_operation_was_fuzzed(cases: list[dict[str, Any]]) -> None:
+    sent = Counter(f"{case['method']} {case['path']}" for case in cases)
+    for path, operations in CONTRACT["paths"].items():
+        for method in operations:
+            assert sent[f"{method.upper()} {path}"] >= 1
+
+
+def test_every_media_type_was_sent_to_every_operation(cases: list[dict[str, Any]]) -> None:
+    sent = Counter((case["path"], case.get("media_type")) for case in cases if case["method"] == "POST")
+    for path, operations in CONTRACT["paths"].items():
+        if "post" in operations:
+            for media_type in STRATEGIES:
+                assert sent[path, media_type], f"{media_type} was not sent to {path}"
+
+
+def test_every_phase_ran(cases: list[dict[str, Any]]) -> None:
+    phases = {case["meta"]["phase"]["name"] for case in cases}
+    assert phases == {"examples", "coverage", "fuzzing", "stateful"}
+
+
+@pytest.mark.parametrize("path", ["/inference", "/inference/{model}", "/score"])
+def test_corrupt_pictures_are_answered_as_declared(server: LiveServer, path: str) -> None:
+    operation = SCHEMA[path]["POST"]
+
+    @given(operation.as_strategy(), st.data())
+    @settings(max_examples=MUTANTS, deadline=None, suppress_health_check=list(HealthCheck))
+    def corrupt(case: schemathesis.Case[Any], data: st.DataObject) -> None:
+        assert isinstance(case.body, bytes)
+        body = bytearray(case.body)
+        for _ in range(data.draw(st.integers(1, 8))):
+            body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+        case.body = bytes(body[: data.draw(st.integers(len(body) // 2, len(body)))])
+        case.path_parameters = {"model": server.model} if "{model}" in path else {}
+        response = case.call(base_url=server.url)
+        operation.validate_response(response)
+        assert response.status_code in {200, 204, 400, 413}
+
+    corrupt()

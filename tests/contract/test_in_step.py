@@ -1,0 +1,128 @@
+"""Two lists that must be one: the contract's and the code's."""
+
+import inspect
+import json
+import re
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from handlers import catalog, errors, inference, service
+from handlers.decoding.encoded import ALIASES, CODECS
+from handlers.server.app import OPERATIONS
+from handlers.server.problems import HANG_UP_ERRORS, INTERNAL_PROBLEM, PROBLEMS, ROUTING_PROBLEMS, TYPE_PREFIX
+from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
+from models import errors as models_errors
+from models.families import FAMILIES
+from models.families.ssd import MAX_CANDIDATES
+from tests.contract.hooks import STRATEGIES
+from tests.support.client import CONTRACT, ROOT
+from tests.support.server import LiveServer
+
+OPERATION_MODULES = (inference, catalog, service)
+SCHEMAS = CONTRACT["components"]["schemas"]
+SLUGS = {problem.slug for problem in (*PROBLEMS.values(), *ROUTING_PROBLEMS.values(), INTERNAL_PROBLEM)}
+NEVER_RENDERED = {"EdgeError", "ModelsError", "UnavailableError", "ConfigurationError", "ModelConfigError"}
+"""Bases, which are never raised themselves, and the errors that stop the start."""
+
+
+def test_media_types_are_the_codecs() -> None:
+    declared = CONTRACT["components"]["requestBodies"]["Frame"]["content"]
+    assert list(declared) == [*CODECS, *ALIASES]
+
+
+def test_every_media_type_has_a_fuzz_strategy() -> None:
+    assert list(STRATEGIES) == [*CODECS, *ALIASES]
+
+
+def test_every_operation_is_bound_and_every_public_handler_is_an_operation() -> None:
+    declared = {operation["operationId"] for path in CONTRACT["paths"].values() for operation in path.values()}
+    assert declared == set(OPERATIONS)
+    handlers = {
+        name
+        for module in OPERATION_MODULES
+        for name, function in vars(module).items()
+        if inspect.isfunction(function) and inspect.iscoroutinefunction(function) and not name.startswith("_")
+    }
+    assert handlers == declared
+    assert all(name in vars(_module_of(OPERATIONS[name])) for name in declared)
+
+
+def _module_of(function: object) -> ModuleType:
+    module = inspect.getmodule(function)
+    assert module
+    return module
+
+
+@pytest.mark.parametrize("module", [errors, models_errors])
+def test_every_error_has_its_problem(module: ModuleType) -> None:
+    classes = {name: error for name, error in vars(module).items() if inspect.isclass(error)}
+    assert {name for name, error in classes.items() if error not in PROBLEMS} <= NEVER_RENDERED
+
+
+@pytest.mark.parametrize("module", [errors, models_errors])
+def test_the_error_tree_of_a_docstring_is_the_tree(module: ModuleType) -> None:
+    drawn = set(re.findall(r"(\w+Error)\b", module.__doc__ or ""))
+    assert drawn == {name for name in vars(module) if name.endswith("Error")}
+
+
+def test_every_problem_is_declared_shown_and_explained() -> None:
+    types = {TYPE_PREFIX + slug for slug in SLUGS}
+    assert types == set(SCHEMAS["Problem"]["properties"]["type"]["enum"])
+    shown = set(re.findall(r"type: (urn:framehook:[\w-]+)$", (ROOT / "openapi.yaml").read_text(), re.MULTILINE))
+    assert types == shown
+    explained = re.findall(r"^## ([\w-]+)$", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE)
+    assert sorted(explained) == sorted(SLUGS)
+
+
+def test_errors_that_hang_up_are_problems() -> None:
+    assert set(HANG_UP_ERRORS) <= set(PROBLEMS)
+
+
+def test_families_are_declared() -> None:
+    assert SCHEMAS["Model"]["properties"]["family"]["enum"] == list(FAMILIES)
+
+
+def test_no_more_detections_can_be_asked_for_than_are_considered() -> None:
+    assert CONTRACT["components"]["parameters"]["maxDetections"]["schema"]["maximum"] == MAX_CANDIDATES
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    documented = dict(
+        re.findall(r"^\| `(FRAMEHOOK_\w+)` \| (.*?) \|", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE)
+    )
+    names = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields}
+    assert set(documented) == names | {"FRAMEHOOK_CONFIG"}
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.default, int | str):
+            assert documented[ENVIRONMENT_PREFIX + name.upper()] == f"`{field.default}`"
+
+
+def test_the_served_contract_is_the_file(server: LiveServer) -> None:
+    as_yaml = server.client.get("/openapi.yaml")
+    assert as_yaml.content == (ROOT / "openapi.yaml").read_bytes()
+    assert "$ref" in as_yaml.text
+    as_json = server.client.get("/openapi.json")
+    assert json.loads(as_json.content) == yaml.safe_load(as_yaml.content)
+
+
+def test_the_version_is_the_packages() -> None:
+    assert f'version = "{CONTRACT["info"]["version"]}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_everything_is_described() -> None:
+    assert not [name for name, place in _places(CONTRACT) if "description" not in place]
+
+
+def _places(contract: dict[str, Any]) -> list[tuple[str, dict[str, object]]]:
+    """Return every operation, parameter, header, response, request body and schema, with its name."""
+    places = [
+        (f"{method} {path}", operation)
+        for path, operations in contract["paths"].items()
+        for method, operation in operations.items()
+    ]
+    for kind, components in contract["components"].items():
+        places += [(f"{kind} {name}", component) for name, component in components.items()]
+    return places

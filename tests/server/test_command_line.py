@@ -1,0 +1,183 @@
+"""The command line, as a user runs it."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.client import ROOT
+from tests.support.graphs import board, write_identity_model
+from tests.support.matching import flat
+from tests.support.pictures import STREET, blank, encode
+
+FRAMEHOOK = Path(sys.executable).with_name("framehook")
+
+
+def framehook(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [FRAMEHOOK, *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=60, check=False
+    )
+
+
+def test_infer_gives_the_servers_answer(server: Any) -> None:
+    run = framehook("infer", STREET)
+    assert run.returncode == 0
+    assert run.stderr == ""
+    [answer] = map(json.loads, run.stdout.splitlines())
+    assert answer.pop("file") == str(STREET)
+    assert answer == server.client.post("/inference", content=STREET.read_bytes()).json()
+
+
+def test_infer_takes_many_files_and_shows_its_progress(tmp_path: Path) -> None:
+    empty, missing = tmp_path / "empty.png", tmp_path / "missing.png"
+    empty.write_bytes(blank())
+    run = framehook(
+        "infer", STREET, empty, missing, ROOT / "pyproject.toml", "--object", "car", "--max-detections", "1"
+    )
+    street, nothing, unread, undecodable = map(json.loads, run.stdout.splitlines())
+    assert [found["label"] for found in flat(street)] == ["car"]
+    assert nothing["inferences"] == []
+    assert "cannot be read" in unread["error"]
+    assert "not a JPEG, PNG or BMP" in undecodable["error"]
+    assert run.returncode == 1
+    assert "4/4" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["infer", "x.jpg", "--confidence", "nan"], 2, "--confidence"),
+        (["infer", "x.jpg", "--confidence", "1.5"], 2, "--confidence"),
+        (["infer", "x.jpg", "--max-detections", "0"], 2, "--max-detections"),
+        (["infer"], 2, "FILE"),
+        (["nonsense"], 2, "nonsense"),
+        (["serve", "--prot", "1"], 2, "--prot"),
+        (["serve", "--port", "x"], 1, "option --port"),
+        (["infer", "x.jpg", "--object", "unicorn"], 1, "its labels are: person"),
+        (["infer", "x.jpg", "--model", "nope"], 1, "the models are: ssdlite"),
+        (["check", "--model-repository", "/nonexistent"], 1, "No model in /nonexistent"),
+    ],
+)
+def test_wrong_calls_are_explained_in_one_line(arguments: list[str], status: int, message: str) -> None:
+    run = framehook(*arguments)
+    assert run.returncode == status
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_models_prints_the_records_that_the_service_serves(server: Any) -> None:
+    run = framehook("models")
+    assert [json.loads(line) for line in run.stdout.splitlines()] == server.client.get("/models").json()["models"]
+
+
+def test_check_loads_and_warms_every_model(tmp_path: Path) -> None:
+    assert "ok: ssdlite-mobilenet-v2" in framehook("check").stdout
+    folder = write_identity_model(tmp_path)
+    repository = ["--model-repository", str(tmp_path), "--default-model", "identity"]
+    assert framehook("check", *repository).returncode == 0
+    (folder / "model.onnx").write_bytes(b"rubbish")
+    broken = framehook("check", *repository)
+    assert broken.returncode == 1
+    assert re.fullmatch(r"framehook: .*model\.onnx is not a model that onnxruntime [\d.]+ can load.*\n", broken.stderr)
+
+
+def test_help_names_every_setting() -> None:
+    text = framehook("serve", "--help").stdout
+    for option in ("--port", "--queue-size", "--max-body-bytes", "--config"):
+        assert option in text
+
+
+@contextmanager
+def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [FRAMEHOOK, "serve", "--port", str(port), *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    try:
+        yield process, port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until_ready(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError("not ready in time")
+
+
+def test_serve_logs_one_json_line_a_request_and_ends_on_sigterm(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    with serving("--model-repository", str(tmp_path), FRAMEHOOK_DEFAULT_MODEL="identity") as (process, port):
+        wait_until_ready(port)
+        url = f"http://127.0.0.1:{port}"
+        header = {"x-ms-client-request-id": "camera-7"}
+        httpx.post(f"{url}/score", content=encode(board(1), "PNG"), headers=header)
+        httpx.post(f"{url}/inference", content=encode(board(failure=True), "PNG"))
+        httpx.post(f"{url}/inference", content=b"", headers={"x-ms-client-request-id": 'a"b'})
+        httpx.get(f"{url}/nope%0a%1b%5b31m\u202e")
+        httpx.get(f"{url}/health/live")
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=20)
+    assert process.returncode in {0, -signal.SIGTERM}
+    assert log.isascii()
+    lines = [json.loads(line) for line in log.splitlines()]
+    requests = [line for line in lines if line["message"] == "request" and line["path"] != "/health/ready"]
+    score, failed, empty, unknown, live = requests
+    assert (score["requestId"], score["operation"], score["status"]) == ("camera-7", "score", 200)
+    assert (score["model"], score["detections"], score["dropped"], score["level"]) == ("identity", 1, 0, "info")
+    assert list(score["stagesMs"]) == ["read", "queue", "decode", "preprocess", "run", "postprocess", "encode"]
+    assert all(milliseconds >= 0 for milliseconds in score["stagesMs"].values())
+    assert score["durationMs"] >= sum(score["stagesMs"].values()) * 0.9
+    assert (failed["status"], failed["level"], failed["problem"]) == (500, "error", "internal-error")
+    assert "Gather" in failed["traceback"]
+    assert (empty["status"], empty["problem"]) == (400, "undecodable-frame")
+    assert re.fullmatch(r"[0-9a-f-]{36}", empty["requestId"])
+    assert (unknown["operation"], unknown["status"], unknown["path"]) == (None, 404, "/nope\n\x1b[31m\u202e")
+    assert live["operation"] == "get_liveness"
+    assert len({line["requestId"] for line in requests}) == len(requests)
+
+
+def test_serve_ends_with_one_line_when_a_model_cannot_be_loaded(tmp_path: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    (folder / "model.onnx").write_bytes(b"<html>")
+    with serving("--model-repository", str(tmp_path), "--default-model", "identity") as (process, _):
+        _, log = process.communicate(timeout=30)
+    assert process.returncode == 1
+    [critical] = [line for line in map(json.loads, log.splitlines()) if line["level"] == "critical"]
+    assert "model.onnx is not a model" in critical["message"]
+    assert "traceback" not in critical
+
+
+def test_serve_refuses_what_kubernetes_injects() -> None:
+    run = framehook("serve", FRAMEHOOK_PORT="tcp://10.0.0.1:8080")
+    assert run.returncode == 1
+    assert "enableServiceLinks: false" in run.stderr
+
+
+def test_it_runs_from_any_folder(tmp_path: Path) -> None:
+    run = subprocess.run([FRAMEHOOK, "infer", STREET], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert flat(json.loads(run.stdout))
