@@ -54,7 +54,8 @@ def test_a_photo_is_uploaded_and_its_answer_shown(server: LiveServer, browser: C
     answer = _live_response(browser)
     assert "200" in answer
     assert '"person"' in answer
-    assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    log = browser.get_log("browser")  # type: ignore[no-untyped-call]  # selenium forgot
+    assert not [entry for entry in log if entry["level"] == "SEVERE"]
 
 
 def _live_response(browser: Chrome) -> str:
