@@ -6,7 +6,6 @@ from connexion import request
 from starlette.responses import JSONResponse
 
 from handlers.context import Context
-from models.families import FAMILIES
 from models.runtime.repository import ModelFolder
 
 
@@ -29,7 +28,7 @@ def model_record(folder: ModelFolder) -> dict[str, Any]:
     return {
         "name": folder.name,
         "family": config.family.name,
-        "inferenceTypes": list(FAMILIES[config.family.name].inference_types),
+        "inferenceTypes": list(config.family.inference_types),
         "labels": list(folder.labels),
         "inputSize": {"width": width, "height": height},
         "licence": config.licence,

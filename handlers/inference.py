@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from functools import partial
 
 from connexion import request
 from starlette.responses import Response
@@ -11,8 +10,8 @@ from handlers.context import Context, RequestRecord
 from handlers.decoding import encoded
 from handlers.encoding import metadata
 from handlers.errors import BodyTimeoutError
-from models.results import Results, Selection
-from models.runtime.engine import class_ids_of
+from models.frame import DecodeTarget, Frame
+from models.results import Results
 
 
 async def infer(
@@ -44,16 +43,21 @@ async def _infer(
     context: Context = request.state.context
     record: RequestRecord = request.state.record
     model = context.engine.find(name)
-    selection = Selection(confidence, class_ids_of(model, labels) if labels else None, max_detections)
+    record.model = model.name
+    selection = model.select(confidence, labels, max_detections)
     body = await _read_body(context, record)
 
-    def encode(results: Results) -> bytes:
-        record.facts |= {"model": model.name, "detections": len(results.detections), "dropped": results.dropped}
-        return metadata.encode(results)
+    def decode(target: DecodeTarget) -> Frame:
+        return encoded.decode(body, context.max_pixels, target)
 
-    decode = partial(encoded.decode, body, context.max_pixels)
-    found = await asyncio.wrap_future(context.engine.infer(model, decode, encode, selection, record))
-    return Response(found, media_type="application/json") if found else Response(status_code=204)
+    answer = context.engine.infer(model, decode, _encode, selection, record)
+    document, results = await asyncio.wrap_future(answer)
+    record.detections, record.dropped = len(results.detections), results.dropped
+    return Response(document, media_type="application/json") if document else Response(status_code=204)
+
+
+def _encode(results: Results) -> tuple[bytes, Results]:
+    return metadata.encode(results), results
 
 
 async def _read_body(context: Context, record: RequestRecord) -> bytes:
@@ -68,5 +72,5 @@ async def _read_body(context: Context, record: RequestRecord) -> bytes:
             "check the network between camera and server."
         ) from error
     record.observe("read", time.perf_counter() - started_at)
-    record.facts["bodyBytes"] = len(body)
+    record.body_bytes = len(body)
     return body

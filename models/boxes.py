@@ -25,17 +25,17 @@ def iou_xyxy(boxes_xyxy: Floats, others_xyxy: Floats) -> Floats:
     return iou
 
 
-def nms_per_class(boxes_xyxy: Floats, class_ids: NDArray[np.intp], iou_threshold: float) -> list[int]:
-    """Return the indices of the boxes that greedy non-maximum suppression keeps, in the given order.
+def nms_per_class(boxes_xyxy: Floats, class_ids: NDArray[np.intp], iou_threshold: float, max_kept: int) -> list[int]:
+    """Return the indices of the boxes that greedy non-maximum suppression keeps, at most `max_kept`, in their order.
 
     `boxes_xyxy` [N, 4] and `class_ids` [N] come most confident first. A box is dropped when it overlaps a kept box
     of its own class by more than `iou_threshold`. Empty input gives an empty list.
     """
-    suppresses = (iou_xyxy(boxes_xyxy, boxes_xyxy) > iou_threshold) & (class_ids[:, None] == class_ids[None])
-    dropped = np.zeros(len(boxes_xyxy), np.bool_)
-    kept = []
-    for index in range(len(boxes_xyxy)):
-        if not dropped[index]:
-            kept.append(index)
-            dropped |= suppresses[index]
+    left = np.arange(len(boxes_xyxy))
+    kept: list[int] = []
+    while len(left) and len(kept) < max_kept:
+        first, left = left[0], left[1:]
+        kept.append(int(first))
+        overlaps = iou_xyxy(boxes_xyxy[first][None], boxes_xyxy[left])[0] > iou_threshold
+        left = left[~(overlaps & (class_ids[left] == class_ids[first]))]
     return kept

@@ -7,9 +7,10 @@ ModelsError
 ├── InferenceError        the model failed on a frame
 └── UnavailableError      come back later
     ├── NotReadyError     the models are still being loaded and warmed up
-    └── OverloadedError   every lane is busy and the queue is full
+    └── OverloadedError   there is no lane, no place in the queue, or no memory left
 
-Each message is one sentence for a human operator; it never quotes a request or a foreign exception.
+Each message is one sentence for a human operator; it never quotes a request. Only ModelConfigError, which nobody but
+the operator of the server sees, may quote a foreign exception.
 """
 
 
@@ -18,7 +19,11 @@ class ModelsError(Exception):
 
 
 class ModelConfigError(ModelsError):
-    """A model folder cannot be served; the message names the folder, the key and the remedy."""
+    """A model folder cannot be served; the message, one line, names the file, the key and the remedy."""
+
+    def __init__(self, message: str) -> None:
+        """Take the sentence; line breaks, which foreign exceptions may bring along, become blanks."""
+        super().__init__(" ".join(message.split()))
 
 
 class ModelNotFoundError(ModelsError):
@@ -47,4 +52,4 @@ class NotReadyError(UnavailableError):
 
 
 class OverloadedError(UnavailableError):
-    """Every lane is busy and the queue is full."""
+    """There is no lane, no place in the queue, or no memory left for one more frame."""

@@ -49,5 +49,12 @@ class Selection:
     class_ids: frozenset[int] | None = None
     max_detections: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what no request may ask for."""
+        if self.confidence is not None and not 0 <= self.confidence <= 1:
+            raise ValueError(f"expected a confidence in 0..1, got {self.confidence}")
+        if self.max_detections is not None and self.max_detections < 1:
+            raise ValueError(f"expected at least one detection, got {self.max_detections}")
 
-EVERYTHING = Selection()
+
+AS_CONFIGURED = Selection()

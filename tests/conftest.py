@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.graphs import write_identity_model
 from tests.support.server import LiveServer, running, serving
+
+# These machines are shared: how long an example takes says nothing.
+settings.register_profile("framehook", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("framehook")
 
 
 @pytest.fixture(scope="session")

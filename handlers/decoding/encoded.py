@@ -27,7 +27,7 @@ class Codec:
     def decode(self, body: bytes, max_pixels: int, target: DecodeTarget | None) -> Frame:
         """Decode one file of this format.
 
-        JPEG is decoded at the smallest of its eighths that still has the pixels of `target`. Raises
+        JPEG is decoded at the smallest of 1/1, 1/2, 1/4 and 1/8 that still has the pixels of `target`. Raises
         TooManyPixelsError, told from the file's header, and UndecodableFrameError.
         """
         try:
@@ -39,7 +39,7 @@ class Codec:
                 return Frame(_rgb_pixels(picture), "rgb", size_wh)
         except (OSError, ValueError, SyntaxError) as error:  # all that Pillow raises for bad files
             raise UndecodableFrameError(
-                f"The body begins like a {self.name} picture but is damaged or incomplete."
+                f"What was sent begins like a {self.name} picture but is damaged or incomplete."
             ) from error
 
 
@@ -50,11 +50,11 @@ def decode(body: bytes, max_pixels: int, target: DecodeTarget | None = None) -> 
     applied. Raises UndecodableFrameError and TooManyPixelsError.
     """
     if not body:
-        raise UndecodableFrameError("The body is empty; expected one JPEG, PNG or BMP picture.")
+        raise UndecodableFrameError("The request has no body; expected one JPEG, PNG or BMP picture.")
     for codec in CODECS.values():
         if body.startswith(codec.signature):
             return codec.decode(body, max_pixels, target)
-    raise UndecodableFrameError("The body is not a JPEG, PNG or BMP picture, whatever its label says.")
+    raise UndecodableFrameError("What was sent is not a JPEG, PNG or BMP picture, whatever its Content-Type says.")
 
 
 def _rgb_pixels(picture: Image.Image) -> NDArray[np.uint8]:
@@ -62,6 +62,8 @@ def _rgb_pixels(picture: Image.Image) -> NDArray[np.uint8]:
     if picture.mode.startswith("I;16"):  # Pillow's own conversion clips these at 255 instead of scaling them
         grey = (np.asarray(picture) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
+    if picture.mode == "P" and "transparency" in picture.info:  # Pillow warns on the direct way
+        picture = picture.convert("RGBA")
     return np.asarray(picture.convert("RGB"))
 
 

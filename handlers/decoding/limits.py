@@ -9,5 +9,5 @@ def refuse_too_many_pixels(size_wh: tuple[int, int], max_pixels: int) -> None:
     if width * height > max_pixels:
         raise TooManyPixelsError(
             f"The picture is {width} x {height} pixels, over the limit of {max_pixels}; "
-            "send smaller frames or raise max_pixels."
+            "send smaller frames or have FRAMEHOOK_MAX_PIXELS raised."
         )

@@ -5,11 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handlers.context import Context
-from handlers.server.request_body import declared_bytes
+from handlers.server.body_limit import declared_bytes
 from models.errors import OverloadedError
 
 
@@ -27,13 +26,14 @@ class AdmissionMiddleware:
         self._budget = BytesBudget(max_bytes_in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection; raises NotReadyError or OverloadedError."""
+        """Handle one ASGI connection; raises ModelNotFoundError, NotReadyError or OverloadedError."""
         if scope["type"] != "http" or scope["extensions"][ROUTING_CONTEXT]["operation_id"] not in self._operations:
             await self._next_app(scope, receive, send)
             return
         context: Context = scope["state"]["context"]
+        context.engine.find(scope["path_params"].get("model"))
         context.engine.refuse_if_unavailable()
-        declared = declared_bytes(Headers(scope=scope))
+        declared = declared_bytes(scope)
         with self._budget.reservation(declared) as reservation:
 
             async def receive_reserved() -> Message:
@@ -73,6 +73,6 @@ class Reservation:
     def grow(self, size_bytes: int) -> None:
         """Hold so many bytes more; raises OverloadedError when the budget has none left."""
         if self.budget.in_flight + size_bytes > self.budget.max_bytes:
-            raise OverloadedError("Too many frames are being received at once; send the next one a little later.")
+            raise OverloadedError("Too many large frames are being received at once; send the next one a little later.")
         self.budget.in_flight += size_bytes
         self.held += size_bytes

@@ -19,15 +19,17 @@ from connexion.resolver import Resolver
 
 from handlers import catalog, inference, service
 from handlers.context import Context
+from handlers.errors import ConfigurationError
 from handlers.server.admission import AdmissionMiddleware
+from handlers.server.body_limit import BodyLimitMiddleware
 from handlers.server.contract import Contract, read_contract
 from handlers.server.logs import RequestLogMiddleware
+from handlers.server.media_type import MediaTypeMiddleware
 from handlers.server.parameters import ContractParameterValidator
 from handlers.server.problems import ERROR_HANDLERS
-from handlers.server.request_body import RequestBodyMiddleware
 from handlers.server.routing import ExactRoutingMiddleware
 from handlers.server.settings import Settings
-from models.errors import ModelsError
+from models.errors import ModelNotFoundError, ModelsError
 from models.runtime.engine import Engine
 from models.runtime.lanes import Lanes
 from models.runtime.repository import read_repository
@@ -74,25 +76,30 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
 
 
 def create_engine(settings: Settings) -> Engine:
-    """Return the engine for the configured repository, its models not yet loaded; raises ModelsError."""
+    """Return the engine for the configured repository, its models not yet loaded.
+
+    Raises ModelConfigError, and ConfigurationError when the default model is none of them.
+    """
     folders = read_repository(settings.model_repository)
-    return Engine(folders, settings.default_model, Lanes(settings.lanes, settings.queue_size))
+    try:
+        return Engine(folders, settings.default_model, Lanes(settings.lanes, settings.queue_size))
+    except ModelNotFoundError as error:
+        names = ", ".join(folder.name for folder in folders)
+        raise ConfigurationError(f"The setting default_model must be one of the models served: {names}.") from error
 
 
 def _middlewares(settings: Settings, contract: Contract) -> list[Any]:
     """Return the whole stack, outermost first."""
+    with_body = contract.operations_with_body
     return [
         RequestLogMiddleware,
         ExceptionMiddleware,
-        partial(RequestBodyMiddleware, max_body_bytes=settings.max_body_bytes),
+        partial(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes),
         SwaggerUIMiddleware,
         ExactRoutingMiddleware,
         SecurityMiddleware,
-        partial(
-            AdmissionMiddleware,
-            operations=contract.operations_with_body,
-            max_bytes_in_flight=settings.max_bytes_in_flight,
-        ),
+        partial(AdmissionMiddleware, operations=with_body, max_bytes_in_flight=settings.max_bytes_in_flight),
+        partial(MediaTypeMiddleware, operations_with_body=with_body),
         RequestValidationMiddleware,
         LifespanMiddleware,
         ContextMiddleware,
@@ -104,17 +111,18 @@ async def _lifespan(
     _: AsyncApp, settings: Settings, contract: Contract, engine: Engine, give_up: Callable[[], None]
 ) -> AsyncIterator[dict[str, Context]]:
     context = Context(engine, settings.max_pixels, settings.body_timeout_s, contract.as_yaml, contract.as_json)
-    loading = asyncio.create_task(_load(engine, give_up))
+    loading = asyncio.create_task(asyncio.to_thread(engine.load))
+    loading.add_done_callback(partial(_loaded, engine=engine, give_up=give_up))
     yield {"context": context}
-    await loading
-    engine.close()
+    await asyncio.wait([loading])
+    await asyncio.to_thread(engine.close)
 
 
-async def _load(engine: Engine, give_up: Callable[[], None]) -> None:
-    try:
-        await asyncio.to_thread(engine.load)
-    except ModelsError as error:
-        logger.critical(str(error))
-        give_up()
-    else:
+def _loaded(loading: asyncio.Task[None], engine: Engine, give_up: Callable[[], None]) -> None:
+    """Say how the loading ended; without models there is no point in going on, whatever the cause."""
+    error = loading.exception()
+    if error is None:
         logger.info("ready", extra={"facts": {"models": [folder.name for folder in engine.folders]}})
+        return
+    logger.critical(str(error), exc_info=None if isinstance(error, ModelsError) else error)
+    give_up()

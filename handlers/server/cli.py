@@ -3,9 +3,11 @@
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,10 @@ from handlers.errors import ConfigurationError, EdgeError
 from handlers.server import logs
 from handlers.server.app import create_app, create_engine
 from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings, read_settings
-from models.errors import ModelsError
+from models.errors import InferenceError, ModelsError
 from models.frame import DecodeTarget, Frame
 from models.results import Selection
-from models.runtime.engine import Engine, class_ids_of
+from models.runtime.engine import Engine
 from models.runtime.repository import ModelFolder
 
 KEEP_ALIVE_S = 75
@@ -54,6 +56,8 @@ def serve(settings: Settings, _: argparse.Namespace) -> int:
         server.should_exit = True
 
     server = create_server(settings, create_app(settings, give_up))
+    for stop in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises what ended it once more, when all is done
+        signal.signal(stop, lambda *_: None)
     server.run()
     return FAILED if failed else 0
 
@@ -81,8 +85,7 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
     """Print one JSON line a file; 1 when any of them failed."""
     engine = create_engine(settings)
     model = engine.find(options.model)
-    class_ids = class_ids_of(model, options.labels) if options.labels else None
-    selection = Selection(options.confidence, class_ids, options.max_detections)
+    selection = model.select(options.confidence, options.labels, options.max_detections)
     engine.load()
     failed = False
     for path in tqdm(options.files, unit="file", disable=len(options.files) == 1):
@@ -104,6 +107,8 @@ def _infer_file(
     except OSError as error:
         return {"file": str(path), "error": f"The file cannot be read: {error.strerror}."}
     except (EdgeError, ModelsError) as error:
+        if isinstance(error, InferenceError):
+            print(f"framehook: {path}: {error.__cause__}", file=sys.stderr)
         return {"file": str(path), "error": str(error)}
     return {"file": str(path), **(json.loads(found) if found else {"inferences": []})}
 
@@ -159,17 +164,17 @@ def _settings_parser() -> argparse.ArgumentParser:
 
 
 def _fraction(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise ValueError(text)
-    return value
+    with suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError("expected a number from 0 to 1")
 
 
 def _at_least_one(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
+    with suppress(ValueError):
+        if int(text) >= 1:
+            return int(text)
+    raise argparse.ArgumentTypeError("expected a whole number from 1 on")
 
 
 def _labels(text: str) -> list[str]:

@@ -8,6 +8,8 @@ import time
 import traceback
 import uuid
 from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,7 +20,6 @@ from handlers.context import RequestRecord
 REQUEST_ID_HEADER = "x-ms-client-request-id"
 WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 MAX_LOGGED_PATH = 200
-SERVER_ERROR = 500
 
 logger = logging.getLogger("framehook")
 
@@ -85,11 +86,30 @@ class RequestLogMiddleware:
                 "operation": routing.get("operation_id"),
                 "status": status,
                 "durationMs": round((time.perf_counter() - started_at) * 1000, 3),
-                "stagesMs": record.stages_ms,
-                **record.facts,
+                **_known_facts(record),
             }
-            failed = status is None or status >= SERVER_ERROR
-            logger.log(logging.ERROR if failed else logging.INFO, "request", extra={"facts": facts})
+            logger.log(_level(status), "request", extra={"facts": facts})
+
+
+def _known_facts(record: RequestRecord) -> dict[str, Any]:
+    facts = {
+        "stagesMs": record.stages_ms,
+        "model": record.model,
+        "bodyBytes": record.body_bytes,
+        "detections": record.detections,
+        "dropped": record.dropped,
+        "problem": record.problem,
+        "detail": record.detail,
+        "traceback": record.traceback,
+    }
+    return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+def _level(status: int | None) -> int:
+    """Return how serious an answer is: a refusal for lack of room is a warning, a failure of our own an error."""
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return logging.WARNING
+    return logging.ERROR if status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
 
 
 def _caller_id(scope: Scope) -> str | None:

@@ -35,7 +35,7 @@ TYPE_PREFIX = "urn:framehook:"
 class Problem:
     """One kind of problem: its status, the last part of its type, its title, and its sentence.
 
-    `detail` is for exceptions of others, whose own text is never shown; ours carry their own sentence.
+    `detail` replaces the exception's own sentence; those of others never show theirs.
     """
 
     status: int
@@ -61,7 +61,9 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "Send the header Content-Type: image/jpeg, image/png or image/bmp; "
         "application/octet-stream will do for any of them.",
     ),
-    InferenceError: Problem(500, "internal-error", "The server failed"),
+    InferenceError: Problem(
+        500, "internal-error", "The server failed", "The model failed on this frame; the server's log has the cause."
+    ),
     NotReadyError: Problem(503, "not-ready", "The service is not ready"),
     OverloadedError: Problem(503, "overloaded", "The service is busy"),
 }
@@ -105,9 +107,9 @@ async def render(request: ConnexionRequest, error: Exception) -> ConnexionRespon
     problem = find_problem(error)
     detail = problem.detail or str(error)
     record: RequestRecord = request.state.record
-    record.facts |= {"problem": problem.slug, "detail": detail}
+    record.problem, record.detail = problem.slug, detail
     if problem.status == INTERNAL_PROBLEM.status:
-        record.facts["traceback"] = "".join(traceback.format_exception(error))
+        record.traceback = "".join(traceback.format_exception(error))
     return ConnexionResponse(
         status_code=problem.status,
         mimetype="application/problem+json",
@@ -126,7 +128,7 @@ async def render(request: ConnexionRequest, error: Exception) -> ConnexionRespon
 
 async def render_disconnect(request: ConnexionRequest, _: Exception) -> ConnexionResponse:
     """Note that the caller hung up while it was sending; nobody hears the answer."""
-    request.state.record.facts["problem"] = "client-disconnected"
+    request.state.record.problem = "client-disconnected"
     return ConnexionResponse(status_code=400)
 
 

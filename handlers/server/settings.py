@@ -15,7 +15,11 @@ from models.runtime.repository import BUILT_IN_ZOO
 ENVIRONMENT_PREFIX = "FRAMEHOOK_"
 CONFIG_NAME = "config"
 MEBIBYTE = 1 << 20
-KUBERNETES_SERVICE_VARIABLE = re.compile(r"(\w+_)?SERVICE_(HOST|PORT\w*)|PORT(_\d+_\w+)?")
+KUBERNETES_NAME = re.compile(
+    r"(\w+_)?SERVICE_(HOST|PORT(_\w+)?)|(\w+_)?PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?", re.IGNORECASE
+)
+KUBERNETES_VALUE = re.compile(r"(tcp|udp|sctp)://.*")
+"""What a Service makes Kubernetes put into the environment of the pods beside it."""
 
 AtLeastOne = Annotated[int, Field(ge=1)]
 
@@ -45,7 +49,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _one_body_fits(self) -> Self:
         if self.max_body_bytes > self.max_bytes_in_flight:
-            raise ValueError("max_body_bytes must not exceed max_bytes_in_flight")
+            raise ValueError("max_body_bytes must not exceed max_bytes_in_flight; lower the one or raise the other")
         return self
 
 
@@ -55,21 +59,20 @@ def read_settings(arguments: Mapping[str, str], environment: Mapping[str, str]) 
     `arguments` by setting name. The file is YAML, named by the argument `config` or by FRAMEHOOK_CONFIG. Raises
     ConfigurationError, whose sentence names the setting and where it was given, never its value.
     """
-    given: dict[str, tuple[Any, str]] = {}
     from_environment = {
         name.removeprefix(ENVIRONMENT_PREFIX).lower(): (value, f"environment variable {name}")
         for name, value in environment.items()
         if name.startswith(ENVIRONMENT_PREFIX)
     }
     from_arguments = {name: (value, f"option --{name.replace('_', '-')}") for name, value in arguments.items()}
-    given = from_environment | from_arguments
+    given: dict[str, tuple[Any, str]] = from_environment | from_arguments
     config_path, _ = given.pop(CONFIG_NAME, (None, ""))
     if config_path:
         given = _read_file(Path(config_path)) | given
     try:
         return Settings.model_validate({name: value for name, (value, _) in given.items()})
     except ValidationError as error:
-        raise ConfigurationError(_sentence(error, {name: origin for name, (_, origin) in given.items()})) from error
+        raise ConfigurationError(_sentence(error, given)) from error
 
 
 def _read_file(path: Path) -> dict[str, tuple[Any, str]]:
@@ -82,14 +85,17 @@ def _read_file(path: Path) -> dict[str, tuple[Any, str]]:
     return {name: (value, f"file {path}, key {name}") for name, value in document.items()}
 
 
-def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
+def _sentence(error: ValidationError, given: Mapping[str, tuple[Any, str]]) -> str:
     fault = error.errors()[0]
-    name = str(fault["loc"][0]) if fault["loc"] else ""
+    if not fault["loc"]:
+        return f"Settings that contradict each other: {fault['ctx']['error']}."
+    name = str(fault["loc"][0])
+    value, origin = given[name]
     if fault["type"] == "extra_forbidden":
-        sentence = f"{origins[name]}: no such setting; docs/configuration.md lists them all."
+        sentence = f"{origin}: no such setting; docs/configuration.md lists them all."
     else:
-        sentence = f"{origins.get(name, 'settings')}: {fault['msg']}."
-    if KUBERNETES_SERVICE_VARIABLE.fullmatch(name.upper()) and origins.get(name, "").startswith("environment"):
+        sentence = f"{origin}: {fault['msg']}."
+    if origin.startswith("environment") and (KUBERNETES_NAME.fullmatch(name) or KUBERNETES_VALUE.fullmatch(value)):
         sentence += (
             " Kubernetes sets such variables for a Service called framehook;"
             " put enableServiceLinks: false into the pod's specification."

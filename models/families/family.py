@@ -1,4 +1,4 @@
-"""The interface that every family offers to the engine."""
+"""What every family offers to the engine, and how it checks that a model file is one of its kind."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,20 +7,60 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from models.errors import ModelConfigError
 from models.frame import Frame
 from models.results import Results, Selection
 
 Feeds: TypeAlias = dict[str, NDArray[np.float32]]
 Outputs: TypeAlias = dict[str, NDArray[np.float32]]
-Shape: TypeAlias = tuple[int | str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """The type of one input or output: numpy's name of its elements, and its axes; a text or None is a free axis."""
+
+    dtype: str
+    shape: tuple[int | str | None, ...]
+
+    def __str__(self) -> str:
+        """Return it for people: float32 [N, 3, 300, 300]."""
+        return f"{self.dtype} [{', '.join('any' if axis is None else str(axis) for axis in self.shape)}]"
+
+    def fits(self, expected: "Tensor") -> bool:
+        """Tell whether a file's tensor is what a family expects; a free axis fits anything."""
+        return (
+            self.dtype == expected.dtype
+            and len(self.shape) == len(expected.shape)
+            and all(
+                want is None or not isinstance(have, int) or have == want
+                for have, want in zip(self.shape, expected.shape, strict=True)
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The named inputs and outputs of a model file; a text or None in a shape is a free axis."""
+    """The named inputs and outputs of a model file."""
 
-    inputs: Mapping[str, Shape]
-    outputs: Mapping[str, Shape]
+    inputs: Mapping[str, Tensor]
+    outputs: Mapping[str, Tensor]
+
+    def expect_input(self, expected: Tensor) -> str:
+        """Return the name of the one input; raises ModelConfigError when there are more or it is another."""
+        if len(self.inputs) != 1:
+            raise ModelConfigError(f"expected one input, got {len(self.inputs)}.")
+        [name] = self.inputs
+        _expect(f"input {name}", self.inputs[name], expected)
+        return name
+
+    def expect_output(self, name: str, expected: Tensor) -> None:
+        """Raise ModelConfigError when the output of that name is missing or another."""
+        _expect(f"output {name}", self.outputs.get(name), expected)
+
+
+def _expect(what: str, got: Tensor | None, expected: Tensor) -> None:
+    if got is None or not got.fits(expected):
+        raise ModelConfigError(f"expected {what} to be {expected}, got {got or 'none'}.")
 
 
 class Family(Protocol):

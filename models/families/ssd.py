@@ -6,15 +6,14 @@ outputs `boxes` [N, anchors, 4], corners relative to the picture, and `scores` [
 Source: W. Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016.
 """
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.boxes import nms_per_class
-from models.errors import ModelConfigError
-from models.families.family import Feeds, Outputs, Signature
+from models.families.family import Feeds, Outputs, Signature, Tensor
 from models.frame import Frame
 from models.results import Detection, Results, Selection
 
@@ -30,6 +29,8 @@ class SsdConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    inference_types: ClassVar[tuple[str, ...]] = ("entity",)
+
     name: Literal["ssd"]
     input_size_wh: tuple[Pixels, Pixels]
     confidence_threshold: Fraction = 0.5
@@ -40,13 +41,14 @@ class SsdConfig(BaseModel):
 class Ssd:
     """Feeds and reads one SSD model."""
 
-    inference_types = ("entity",)
-
     def __init__(self, config: SsdConfig, labels: tuple[str, ...], signature: Signature) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._config = config
         self._labels = labels
-        self._input_name = _check_layout(config, len(labels), signature)
+        width, height = config.input_size_wh
+        self._input_name = signature.expect_input(Tensor("float32", (None, 3, height, width)))
+        signature.expect_output("boxes", Tensor("float32", (None, None, 4)))
+        signature.expect_output("scores", Tensor("float32", (None, None, len(labels))))
 
     @property
     def input_size_wh(self) -> tuple[int, int]:
@@ -59,35 +61,34 @@ class Ssd:
         return {self._input_name: rgb_hwc.transpose(2, 0, 1)[None].astype(np.float32, order="C")}
 
     def postprocess(self, outputs: Outputs, selection: Selection) -> Results:
-        """Keep the selected candidates, suppress overlaps per class, clip, and sort by falling confidence.
+        """Keep the selected candidates, clip them, suppress overlaps per class, and sort by falling confidence.
 
         Stretching keeps relative coordinates, so the boxes need no way back. A confidence above 1 counts as 1; a
         candidate with a value that is no number is dropped and counted; a box that is empty inside the picture is
         dropped.
         """
         config = self._config
-        boxes_xyxy, scores = outputs["boxes"][0], outputs["scores"][0]
         threshold = config.confidence_threshold if selection.confidence is None else selection.confidence
-        finite = np.isfinite(boxes_xyxy).all(axis=1)[:, None] & np.isfinite(scores)
-        wanted = finite & (scores >= threshold) & _class_mask(selection.class_ids, len(self._labels))
+        max_detections = config.max_detections if selection.max_detections is None else selection.max_detections
+        boxes_xyxy, scores = np.clip(outputs["boxes"][0], 0, 1), outputs["scores"][0]
+        finite = np.isfinite(outputs["boxes"][0]).all(axis=1)[:, None] & np.isfinite(scores)
+        solid = (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1)[:, None]
+        wanted = finite & solid & (scores >= threshold) & _class_mask(selection.class_ids, len(self._labels))
         anchors, class_ids = np.nonzero(wanted)
         order = np.argsort(-scores[anchors, class_ids], kind="stable")[:MAX_CANDIDATES]
         anchors, class_ids = anchors[order], class_ids[order]
-        clipped_xyxy = np.clip(boxes_xyxy[anchors], 0, 1)
-        kept = nms_per_class(boxes_xyxy[anchors], class_ids, config.iou_threshold)
-        solid = [index for index in kept if (clipped_xyxy[index, 2:] > clipped_xyxy[index, :2]).all()]
-        confidences = np.minimum(scores[anchors, class_ids], 1)
+        kept = nms_per_class(boxes_xyxy[anchors], class_ids, config.iou_threshold, max_detections)
         return Results(
             detections=tuple(
-                self._detection(class_ids[index], confidences[index], clipped_xyxy[index])
-                for index in solid[: selection.max_detections or config.max_detections]
+                self._detection(class_ids[index], scores[anchors[index], class_ids[index]], boxes_xyxy[anchors[index]])
+                for index in kept
             ),
             dropped=int(finite.size - np.count_nonzero(finite)),
         )
 
     def _detection(self, class_id: np.intp, confidence: np.float32, box_xyxy: NDArray[np.float32]) -> Detection:
         left, top, right, bottom = box_xyxy.tolist()
-        return Detection(self._labels[class_id], int(class_id), float(confidence), (left, top, right, bottom))
+        return Detection(self._labels[class_id], int(class_id), min(float(confidence), 1.0), (left, top, right, bottom))
 
 
 def _class_mask(class_ids: frozenset[int] | None, classes: int) -> NDArray[np.bool_]:
@@ -95,24 +96,3 @@ def _class_mask(class_ids: frozenset[int] | None, classes: int) -> NDArray[np.bo
     if class_ids is None:
         return np.ones(classes, np.bool_)
     return np.isin(np.arange(classes), list(class_ids))
-
-
-def _check_layout(config: SsdConfig, classes: int, signature: Signature) -> str:
-    """Return the name of the model's one input; raises ModelConfigError when the layout is another."""
-    width, height = config.input_size_wh
-    if len(signature.inputs) != 1:
-        raise ModelConfigError(f"family ssd expects one input, got {len(signature.inputs)}.")
-    [(name, shape)] = signature.inputs.items()
-    _expect(f"input {name}", shape, (None, 3, height, width))
-    for output, tail in (("boxes", 4), ("scores", classes)):
-        _expect(f"output {output}", signature.outputs.get(output, ()), (None, None, tail))
-    return name
-
-
-def _expect(what: str, got: tuple[int | str | None, ...], expected: tuple[int | None, ...]) -> None:
-    fits = len(got) == len(expected) and all(
-        None is want or not isinstance(have, int) or have == want for have, want in zip(got, expected, strict=True)
-    )
-    if not fits:
-        shape = ", ".join("any" if axis is None else str(axis) for axis in expected)
-        raise ModelConfigError(f"family ssd expects {what} of shape [{shape}], got {list(got) or 'none'}.")

@@ -9,10 +9,10 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from models.errors import ModelConfigError, ModelNotFoundError, NotReadyError, UnknownLabelError
+from models.errors import InferenceError, ModelConfigError, ModelNotFoundError, NotReadyError
 from models.families import FAMILIES, Family
 from models.frame import DecodeTarget, Frame
-from models.results import EVERYTHING, Results, Selection
+from models.results import AS_CONFIGURED, Results, Selection
 from models.runtime.lanes import Lanes
 from models.runtime.repository import ModelFolder
 from models.runtime.session import Session
@@ -28,11 +28,12 @@ class StageObserver(Protocol):
         ...
 
 
-class NoObserver:
-    """Hears nothing."""
-
+class _NoObserver:
     def observe(self, stage: str, seconds: float) -> None:
         """Forget it."""
+
+
+NO_OBSERVER = _NoObserver()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Engine:
     """Runs frames through models on lanes. Knows neither formats nor protocols: the caller brings both ends."""
 
     def __init__(self, folders: Sequence[ModelFolder], default_model: str, lanes: Lanes) -> None:
-        """Take the models' folders; `load` makes them ready. Raises ModelNotFoundError for an unknown default."""
+        """Take the models' folders; `load` makes them ready. Raises ModelNotFoundError when there is no default."""
         self._folders = {folder.name: folder for folder in folders}
         self._default_model = default_model
         self._lanes = lanes
@@ -69,12 +70,13 @@ class Engine:
             ) from error
 
     def load(self) -> None:
-        """Load every model and have it answer a warm-up frame; raises ModelConfigError or InferenceError."""
+        """Load every model and have it answer a warm-up frame; raises ModelConfigError when one cannot."""
         for folder in self.folders:
             model = load_model(folder)
-            _answer(
-                model, lambda target: _black_frame(target.size_wh), lambda results: results, EVERYTHING, NoObserver()
-            )
+            try:
+                _answer(model, _black_frame, lambda results: results, AS_CONFIGURED, NO_OBSERVER)
+            except InferenceError as error:
+                raise ModelConfigError(f"{folder.model_path} failed on a warm-up frame: {error.__cause__}") from error
             self._loaded[folder.name] = model
 
     def refuse_if_not_ready(self) -> None:
@@ -92,8 +94,8 @@ class Engine:
         model: ModelFolder,
         decode: Callable[[DecodeTarget], Frame],
         encode: Callable[[Results], R],
-        selection: Selection = EVERYTHING,
-        observer: StageObserver | None = None,
+        selection: Selection = AS_CONFIGURED,
+        observer: StageObserver = NO_OBSERVER,
     ) -> Future[R]:
         """Queue one frame; the future gives what `encode` made of the results.
 
@@ -102,12 +104,11 @@ class Engine:
         """
         self.refuse_if_unavailable()
         loaded = self._loaded[model.name]
-        listener = observer or NoObserver()
         queued_at = time.perf_counter()
 
         def answer() -> R:
-            listener.observe("queue", time.perf_counter() - queued_at)
-            return _answer(loaded, decode, encode, selection, listener)
+            observer.observe("queue", time.perf_counter() - queued_at)
+            return _answer(loaded, decode, encode, selection, observer)
 
         return self._lanes.submit(answer)
 
@@ -123,16 +124,8 @@ def load_model(folder: ModelFolder) -> LoadedModel:
     try:
         family = FAMILIES[config.name](config, folder.labels, session.signature)
     except ModelConfigError as error:
-        raise ModelConfigError(f"{folder.model_path}: {error}") from error
+        raise ModelConfigError(f"{folder.model_path}, family {config.name}: {error}") from error
     return LoadedModel(family, session)
-
-
-def class_ids_of(model: ModelFolder, labels: Sequence[str]) -> frozenset[int]:
-    """Return the class ids of these labels of a model; raises UnknownLabelError, which names all it knows."""
-    known = {label: class_id for class_id, label in enumerate(model.labels)}
-    if not known.keys() >= set(labels):
-        raise UnknownLabelError(f"The model has no such label; its labels are: {', '.join(model.labels)}.")
-    return frozenset(known[label] for label in labels)
 
 
 def _answer(
@@ -162,6 +155,6 @@ def _timed(observer: StageObserver, stage: str) -> Iterator[None]:
     observer.observe(stage, time.perf_counter() - started_at)
 
 
-def _black_frame(size_wh: tuple[int, int]) -> Frame:
-    width, height = size_wh
-    return Frame(np.zeros((height, width, 3), np.uint8), "rgb", size_wh)
+def _black_frame(target: DecodeTarget) -> Frame:
+    width, height = target.size_wh
+    return Frame(np.zeros((height, width, 3), np.uint8), "rgb", target.size_wh)

@@ -23,7 +23,9 @@ class Lanes:
     def refuse_if_full(self) -> None:
         """Raise OverloadedError when a job submitted now would be refused."""
         if self._held >= self._capacity:
-            raise OverloadedError("Every lane is busy and the queue is full; send the next frame a little later.")
+            raise OverloadedError(
+                "The server is working on as many frames as it can; send the next one a little later."
+            )
 
     def submit(self, job: Callable[[], R]) -> Future[R]:
         """Queue `job` and return its future; cancelling the future while it waits gives its place back.
@@ -33,11 +35,7 @@ class Lanes:
         with self._lock:
             self.refuse_if_full()
             self._held += 1
-        try:
-            future = self._executor.submit(job)
-        except RuntimeError as error:
-            self._give_back(None)
-            raise OverloadedError("The service is shutting down; send the frame elsewhere.") from error
+        future = self._executor.submit(job)
         future.add_done_callback(self._give_back)
         return future
 

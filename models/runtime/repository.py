@@ -1,5 +1,6 @@
 """The model repository: one folder a model, with a model.yaml that says how to serve it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -7,10 +8,11 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.errors import ModelConfigError
+from models.errors import ModelConfigError, UnknownLabelError
 from models.families import FamilyConfig
+from models.results import Selection
 
-CONFIG_NAME = "model.yaml"
+CONFIG_FILE_NAME = "model.yaml"
 MAX_LABEL_LENGTH = 200
 BUILT_IN_ZOO = Path(__file__).parent.parent / "zoo"
 
@@ -46,18 +48,32 @@ class ModelFolder:
         """Return the path of the weights."""
         return self.path / self.config.file
 
+    def select(
+        self,
+        confidence: float | None = None,
+        labels: Sequence[str] | None = None,
+        max_detections: int | None = None,
+    ) -> Selection:
+        """Return what one caller wants to hear of this model; raises UnknownLabelError, which names all it knows."""
+        if not labels:
+            return Selection(confidence, None, max_detections)
+        known = {label: class_id for class_id, label in enumerate(self.labels)}
+        if not known.keys() >= set(labels):
+            raise UnknownLabelError(f"The model has no such label; its labels are: {', '.join(self.labels)}.")
+        return Selection(confidence, frozenset(known[label] for label in labels), max_detections)
+
 
 def read_repository(root: Path) -> tuple[ModelFolder, ...]:
     """Return the models below `root`, by name; raises ModelConfigError when there are none or one is wrong."""
-    paths = sorted(path.parent for path in root.glob(f"*/{CONFIG_NAME}"))
+    paths = sorted(path.parent for path in root.glob(f"*/{CONFIG_FILE_NAME}"))
     if not paths:
-        raise ModelConfigError(f"No model in {root}: expected at least one folder with a {CONFIG_NAME}.")
+        raise ModelConfigError(f"No model in {root}: expected at least one folder with a {CONFIG_FILE_NAME}.")
     return tuple(read_folder(path) for path in paths)
 
 
 def read_folder(path: Path) -> ModelFolder:
     """Read and check one model's folder; raises ModelConfigError."""
-    config_path = path / CONFIG_NAME
+    config_path = path / CONFIG_FILE_NAME
     try:
         config = ModelConfig.model_validate(yaml.safe_load(_read_text(config_path)))
     except yaml.YAMLError as error:

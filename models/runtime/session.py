@@ -6,7 +6,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort
 
 from models.errors import InferenceError, ModelConfigError
-from models.families import Feeds, Outputs, Signature
+from models.families import Feeds, Outputs, Signature, Tensor
 
 RUNTIME_ERRORS = (
     ort.EPFail, ort.EngineError, ort.Fail, ort.InvalidArgument, ort.InvalidGraph, ort.InvalidProtobuf,
@@ -18,6 +18,9 @@ RUNTIME_ERRORS = (
 EXACT_INT8 = "session.x64quantprecision"
 """Without this, x86 processors that lack VNNI add int8 products in saturating 16 bits: the default model then finds
 nothing at all on the street photo (highest score 0.08 instead of 0.89). No effect on other processors. See ADR 3."""
+
+NUMPY_NAMES = {"float": "float32", "double": "float64"}
+"""Where onnxruntime names an element type otherwise than numpy."""
 
 
 class Session:
@@ -39,16 +42,16 @@ class Session:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except RUNTIME_ERRORS as error:
             raise ModelConfigError(
-                f"{path} is not a model that onnxruntime {onnxruntime.__version__} can load ({type(error).__name__})."
+                f"{path} is not a model that onnxruntime {onnxruntime.__version__} can load: {error}"
             ) from error
         self._output_names = [output.name for output in self._session.get_outputs()]
 
     @property
     def signature(self) -> Signature:
-        """Return the names and shapes of the inputs and outputs."""
+        """Return the names and types of the inputs and outputs."""
         return Signature(
-            inputs={node.name: tuple(node.shape) for node in self._session.get_inputs()},
-            outputs={node.name: tuple(node.shape) for node in self._session.get_outputs()},
+            inputs={node.name: _tensor(node) for node in self._session.get_inputs()},
+            outputs={node.name: _tensor(node) for node in self._session.get_outputs()},
         )
 
     def run(self, feeds: Feeds) -> Outputs:
@@ -56,4 +59,9 @@ class Session:
         try:
             return dict(zip(self._output_names, self._session.run(self._output_names, feeds), strict=True))
         except RUNTIME_ERRORS as error:
-            raise InferenceError("The model failed on this frame; the server's log has the cause.") from error
+            raise InferenceError("The model failed on this frame.") from error
+
+
+def _tensor(node: onnxruntime.NodeArg) -> Tensor:
+    dtype = node.type.removeprefix("tensor(").removesuffix(")")
+    return Tensor(NUMPY_NAMES.get(dtype, dtype), tuple(node.shape))

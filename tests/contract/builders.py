@@ -44,6 +44,14 @@ def overloaded(server: LiveServer, path: str) -> httpx.Response:
     return answer
 
 
+def receiving_too_much(server: LiveServer, path: str) -> httpx.Response:
+    """Announce a large frame and send none of it, then send another."""
+    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n".encode())
+        time.sleep(ARRIVAL_S)
+        return post(server, path, FRAME + b"\0" * 60_000)
+
+
 def body_timeout(server: LiveServer, path: str) -> httpx.Response:
     """Send half a frame and wait."""
     with socket.create_connection((server.host, server.port), timeout=10) as connection:
@@ -93,8 +101,10 @@ ON_SMALL_SERVICE: dict[str, Builder] = {
     "contentEncoding": lambda server, path: post(server, path, headers={"Content-Encoding": "gzip"}),
     "inferenceFailed": lambda server, path: post(server, path, encode(board(failure=True), "PNG")),
     "overloaded": overloaded,
+    "receivingTooMuch": receiving_too_much,
 }
-"""Sent to the identity model behind small limits: one lane, one place in the queue, 100 000 bytes, 1 s."""
+"""Sent to the identity model behind small limits: one lane, one place in the queue, 100 000 bytes a
+body, 150 000 bytes in flight, 500 000 pixels, 1 s."""
 
 ON_STARTING_SERVICE: dict[str, Builder] = {
     "notReady": get,

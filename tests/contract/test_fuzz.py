@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.contract.hooks import STRATEGIES
@@ -64,7 +64,7 @@ def test_corrupt_pictures_are_answered_as_declared(server: LiveServer, path: str
     operation = SCHEMA[path]["POST"]
 
     @given(operation.as_strategy(), st.data())
-    @settings(max_examples=MUTANTS, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=MUTANTS)
     def corrupt(case: schemathesis.Case[Any], data: st.DataObject) -> None:
         assert isinstance(case.body, bytes)
         body = bytearray(case.body)

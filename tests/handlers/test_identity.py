@@ -3,13 +3,14 @@
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.client import ContractClient
-from tests.support.graphs import board, number_in, write_identity_model
+from tests.support.graphs import board, number_in, write_identity_model, write_planted_model
 from tests.support.matching import flat
 from tests.support.pictures import encode
-from tests.support.server import LiveServer, serving
+from tests.support.server import LiveServer, running, serving
 
 CALLERS, FRAMES_EACH = 12, 40
 FORMATS = ("PNG", "BMP", "JPEG")
@@ -59,3 +60,22 @@ def test_labels_of_any_script_come_through(tmp_path: Path) -> None:
         assert live.client.get("/models/identity").json()["labels"] == list(labels)
         only = live.client.post("/inference", content=encode(board(1), "PNG"), params={"object": labels[0]})
         assert flat(only.json()) == [found]
+
+
+def test_each_model_answers_under_its_own_path(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    write_planted_model(tmp_path, np.array([[0, 0, 0.5, 0.5]], np.float32), np.array([[0, 0.7]], np.float32))
+    body = encode(board(number=9), "PNG")
+    with running(model_repository=tmp_path, default_model="planted") as live:
+        labels = {
+            path: [found["label"] for found in flat(live.client.post(path, content=body).json())]
+            for path in ("/inference", "/score", "/inference/identity", "/inference/planted")
+        }
+        names = [model["name"] for model in live.client.get("/models").json()["models"]]
+    assert labels == {
+        "/inference": ["other"],
+        "/score": ["other"],
+        "/inference/identity": ["block"],
+        "/inference/planted": ["other"],
+    }
+    assert names == ["identity", "planted"]

@@ -1,20 +1,23 @@
 """What is refused before it costs anything, and the same service right afterwards."""
 
+import select
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.client import ContractClient
-from tests.support.graphs import board, number_in, write_identity_model
+from tests.support.graphs import board, number_in, write_failing_model, write_identity_model
 from tests.support.pictures import encode
 from tests.support.server import LiveServer, running, serving
 
 MAX_BODY_BYTES = 100_000
 BODY_TIMEOUT_S = 1
+ARRIVAL_S = 0.2
 FRAME = encode(board(7), "PNG")
 SLOW_FRAME = encode(board(1, work=100), "PNG")
 
@@ -36,7 +39,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.fixture(autouse=True)
 def _serves_on(small: LiveServer) -> Iterator[None]:
-    """After each abuse a good frame gets its right answer within one second."""
+    """After each abuse a good frame gets its right answer, once those before it are done."""
     yield
     started_at = time.monotonic()
     while (answer := small.client.post("/inference", content=FRAME)).status_code == 503:
@@ -56,17 +59,37 @@ def read_to_end(connection: socket.socket) -> bytes:
     return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
-@pytest.mark.parametrize("path", ["/inference", "/inference/identity", "/score", "/models"])
+@pytest.mark.parametrize("path", ["/inference", "/inference/identity", "/score", "/models", "/nope"])
 def test_a_declared_length_over_the_limit_is_refused_unread(small: LiveServer, path: str) -> None:
     with connect(small, path=path, headers=f"Content-Length: {10**10}") as connection:
         answer = read_to_end(connection)
-    assert answer.startswith(b"HTTP/1.1 413 ") or path == "/models"
+    assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"connection: close" in answer.lower()
 
 
 def test_a_declared_length_over_the_limit_is_refused_under_expect(small: LiveServer) -> None:
     with connect(small, headers=f"Expect: 100-continue\r\nContent-Length: {MAX_BODY_BYTES + 1}") as connection:
         assert read_to_end(connection).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/inference", "Content-Type: text/plain", 415),
+        ("/inference", "Content-Encoding: gzip", 415),
+        ("/inference", "Content-Type: rubbish", 400),
+        ("/inference?confidence=2", "Content-Type: image/png", 400),
+        ("/inference/nope", "Content-Type: image/png", 404),
+        ("/models", "Content-Type: image/png", 405),
+    ],
+)
+def test_a_refusal_under_expect_asks_for_no_body_and_hangs_up(
+    small: LiveServer, path: str, headers: str, status: int
+) -> None:
+    with connect(small, path=path, headers=f"{headers}\r\nExpect: 100-continue\r\nContent-Length: 9") as connection:
+        answer = read_to_end(connection)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"connection: close" in answer.lower()
 
 
 def test_chunks_over_the_limit_are_refused_and_the_connection_is_closed(small: LiveServer) -> None:
@@ -153,22 +176,47 @@ def test_too_many_bytes_in_flight_are_refused(small: LiveServer) -> None:
         assert small.client.post("/inference", content=FRAME).status_code == 200
 
 
+def test_a_full_house_refuses_before_the_body_has_arrived(small: LiveServer) -> None:
+    with _busy(small):
+        started_at = time.monotonic()
+        with connect(small, headers="Content-Length: 1000") as connection:
+            answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert time.monotonic() - started_at < 0.5
+        assert small.client.post("/inference/nope", content=FRAME).status_code == 404
+
+
 def test_probes_answer_while_every_lane_is_busy(small: LiveServer) -> None:
-    with connect(small, headers=f"Content-Length: {len(SLOW_FRAME)}") as connection:
-        connection.sendall(SLOW_FRAME)
-        time.sleep(0.1)
+    with _busy(small) as unanswered:
         for path in ("/health/live", "/health/ready", "/models"):
             assert small.client.get(path).status_code == 200
+        assert not select.select([unanswered], [], [], 0)[0], "the frame was done first, so this proves nothing"
+
+
+@contextmanager
+def _busy(server: LiveServer) -> Iterator[socket.socket]:
+    """Fill the one lane and the one place in the queue; gives the connection of the frame that waits."""
+    with ExitStack() as stack:
+        for _ in range(2):
+            head = f"Content-Length: {len(SLOW_FRAME)}"
+            connection = stack.enter_context(connect(server, headers=head))
+            connection.sendall(SLOW_FRAME)
+            time.sleep(ARRIVAL_S)
+        yield connection
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
-def test_not_ready_until_the_model_answered(tmp_path: Path) -> None:
-    folder = write_identity_model(tmp_path)
-    (folder / "model.onnx").write_bytes(b"not a model")
-    with running(model_repository=tmp_path, default_model="identity", wait_until_ready=False) as live:
+def test_ready_only_after_every_model_answered_a_frame(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    write_failing_model(tmp_path)
+    gave_up = threading.Event()
+    with running(
+        model_repository=tmp_path, default_model="identity", wait_until_ready=False, give_up=gave_up.set
+    ) as live:
+        assert gave_up.wait(10)
         assert live.client.get("/health/live").json() == {"status": "live"}
         for answer in (live.client.get("/health/ready"), live.client.post("/inference", content=FRAME)):
             assert answer.status_code == 503
             assert answer.headers["retry-after"] == "1"
             assert answer.json()["type"] == "urn:framehook:not-ready"
-        assert live.client.get("/models").status_code == 200
+        assert len(live.client.get("/models").json()["models"]) == 2

@@ -67,14 +67,19 @@ def test_iou_is_symmetric_and_a_share(rows: NDArray[np.float32]) -> None:
     ],
 )
 def test_nms(rows: NDArray[np.float32], class_ids: list[int], kept: list[int]) -> None:
-    assert nms_per_class(rows, np.array(class_ids, np.intp), 0.5) == kept
+    assert nms_per_class(rows, np.array(class_ids, np.intp), 0.5, 9) == kept
 
 
 @given(box_sets(), st.data())
 def test_nms_keeps_no_overlap_and_explains_every_drop(rows: NDArray[np.float32], data: st.DataObject) -> None:
     class_ids = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(rows), max_size=len(rows))), np.intp)
-    kept = nms_per_class(rows, class_ids, 0.5)
+    kept = nms_per_class(rows, class_ids, 0.5, len(rows))
     overlaps = (iou_xyxy(rows, rows) > 0.5) & (class_ids[:, None] == class_ids[None])
     for index in range(len(rows)):
         earlier = [other for other in kept if other < index and overlaps[other, index]]
         assert (index in kept) != bool(earlier)
+
+
+def test_nms_stops_when_enough_are_kept() -> None:
+    rows = boxes((0, 0, 0.1, 0.1), (0.2, 0, 0.3, 0.1), (0.4, 0, 0.5, 0.1))
+    assert nms_per_class(rows, np.zeros(3, np.intp), 0.5, 2) == [0, 1]

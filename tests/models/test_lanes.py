@@ -39,10 +39,3 @@ def test_a_place_comes_back_after_success_failure_and_cancellation(lanes: Lanes)
     gate.set()
     running.result()
     assert lanes.submit(lambda: 2).result() == 2
-
-
-def test_a_closed_lane_refuses_and_gives_its_place_back(lanes: Lanes) -> None:
-    lanes.close()
-    for _ in range(3):
-        with pytest.raises(OverloadedError, match="shutting down"):
-            lanes.submit(lambda: 1)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from models.errors import ModelConfigError, ModelNotFoundError, UnknownLabelError
-from models.runtime.engine import Engine, class_ids_of, load_model
+from models.results import Selection
+from models.runtime.engine import Engine, load_model
 from models.runtime.lanes import Lanes
 from models.runtime.repository import BUILT_IN_ZOO, read_folder, read_labels, read_repository
 from tests.support.graphs import LABELS, write_config, write_identity_model, write_planted_model
@@ -81,8 +82,9 @@ def test_an_empty_repository_is_refused(tmp_path: Path) -> None:
 def test_a_bad_weights_file_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     folder = folder_with(tmp_path, GOOD)
     (folder / "model.onnx").write_bytes(content)
-    with pytest.raises(ModelConfigError, match=re.escape(str(folder / "model.onnx"))):
+    with pytest.raises(ModelConfigError, match=re.escape(str(folder / "model.onnx"))) as refused:
         load_model(read_folder(folder))
+    assert "\n" not in str(refused.value)
 
 
 def test_missing_weights_are_refused_by_name(tmp_path: Path) -> None:
@@ -94,7 +96,7 @@ def test_missing_weights_are_refused_by_name(tmp_path: Path) -> None:
 def test_fewer_labels_than_classes_are_refused(tmp_path: Path) -> None:
     folder = write_planted_model(tmp_path, np.zeros((1, 4), np.float32), np.zeros((1, 2), np.float32))
     write_config(folder, LABELS[:1])
-    with pytest.raises(ModelConfigError, match=r"model\.onnx: family ssd expects output scores"):
+    with pytest.raises(ModelConfigError, match=r"model\.onnx, family ssd: expected output scores"):
         load_model(read_folder(folder))
 
 
@@ -106,7 +108,8 @@ def test_an_unknown_default_model_is_refused_with_the_names_served(tmp_path: Pat
 
 def test_labels_become_class_ids_and_unknown_ones_are_named_not_echoed(tmp_path: Path) -> None:
     folder = read_folder(write_identity_model(tmp_path))
-    assert class_ids_of(folder, ["other", "block", "other"]) == {0, 1}
+    assert folder.select(labels=["other", "block", "other"]).class_ids == frozenset({0, 1})
+    assert folder.select(0.3, [], 7) == Selection(0.3, None, 7)
     with pytest.raises(UnknownLabelError, match="its labels are: block, other") as refused:
-        class_ids_of(folder, ["block", "unicorn"])
+        folder.select(labels=["block", "unicorn"])
     assert "unicorn" not in str(refused.value)

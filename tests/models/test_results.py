@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from models.results import Detection
+from models.results import Detection, Selection
 
 
 @pytest.mark.parametrize("confidence", [-0.1, 1.1, math.nan, math.inf])
@@ -26,3 +26,9 @@ def test_a_confidence_is_a_share(confidence: float) -> None:
 def test_a_box_lies_in_the_picture_and_is_not_empty(box_xyxy: tuple[float, float, float, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         Detection("car", 2, 0.5, box_xyxy)
+
+
+@pytest.mark.parametrize("selection", [{"confidence": math.nan}, {"confidence": 1.1}, {"max_detections": 0}])
+def test_a_selection_asks_for_what_can_be(selection: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Selection(**selection)  # type: ignore[arg-type]

@@ -7,20 +7,23 @@ import pytest
 from numpy.typing import NDArray
 
 from models.errors import ModelConfigError
-from models.families import Signature
-from models.families.family import Shape
+from models.families import Signature, Tensor
 from models.families.ssd import MAX_CANDIDATES, Ssd, SsdConfig
 from models.frame import Frame
 from models.results import Results, Selection
 
 LABELS = ("car", "person")
 CONFIG = SsdConfig(name="ssd", input_size_wh=(6, 4))
-INPUT: Shape = ("N", 3, 4, 6)
+INPUT = Tensor("float32", ("N", 3, 4, 6))
 
 
 def ssd(anchors: int = 1, labels: tuple[str, ...] = LABELS) -> Ssd:
-    outputs: dict[str, Shape] = {"boxes": ("N", anchors, 4), "scores": ("N", anchors, len(labels))}
+    outputs = {"boxes": floats("N", anchors, 4), "scores": floats("N", anchors, len(labels))}
     return Ssd(CONFIG, labels, Signature({"images": INPUT}, outputs))
+
+
+def floats(*shape: int | str) -> Tensor:
+    return Tensor("float32", shape)
 
 
 def read(boxes: list[list[float]], scores: list[list[float]], selection: Selection | None = None) -> Results:
@@ -114,17 +117,31 @@ def test_a_million_candidates_are_capped() -> None:
 @pytest.mark.parametrize(
     ("inputs", "outputs", "message"),
     [
-        ({"a": INPUT, "b": INPUT}, {}, "expects one input, got 2"),
-        ({"a": (1, 4, 6, 3)}, {}, r"input a of shape \[any, 3, 4, 6\], got \[1, 4, 6, 3\]"),
-        ({"a": INPUT}, {"boxes": (1, 9, 4)}, r"output scores of shape \[any, any, 2\], got none"),
-        ({"a": INPUT}, {"boxes": (1, 84, 8400), "scores": (1, 9, 2)}, r"output boxes of shape \[any, any, 4\]"),
+        ({"a": INPUT, "b": INPUT}, {}, "expected one input, got 2"),
+        ({"a": floats(1, 4, 6, 3)}, {}, r"input a to be float32 \[any, 3, 4, 6\], got float32 \[1, 4, 6, 3\]"),
+        ({"a": Tensor("uint8", (1, 3, 4, 6))}, {}, r"to be float32 \[any, 3, 4, 6\], got uint8 \[1, 3, 4, 6\]"),
+        ({"a": INPUT}, {"boxes": floats(1, 9, 4)}, r"output scores to be float32 \[any, any, 2\], got none"),
         (
             {"a": INPUT},
-            {"boxes": (1, 9, 4), "scores": (1, 9, 80)},
-            r"scores of shape \[any, any, 2\], got \[1, 9, 80\]",
+            {"boxes": floats(1, 84, 8400), "scores": floats(1, 9, 2)},
+            r"boxes to be float32 \[any, any, 4\]",
         ),
+        ({"a": INPUT}, {"boxes": floats(1, 9, 4), "scores": floats(1, 9, 80)}, r"got float32 \[1, 9, 80\]"),
+        ({"a": INPUT}, {"boxes": floats(1, 9, 4), "scores": Tensor("float64", (1, 9, 2))}, "got float64"),
     ],
 )
-def test_another_layout_is_found_at_load(inputs: dict[str, Shape], outputs: dict[str, Shape], message: str) -> None:
+def test_another_layout_is_found_at_load(inputs: dict[str, Tensor], outputs: dict[str, Tensor], message: str) -> None:
     with pytest.raises(ModelConfigError, match=message):
         Ssd(CONFIG, LABELS, Signature(inputs, outputs))
+
+
+def test_what_lies_outside_the_picture_does_not_compete() -> None:
+    inside, mostly_outside = [0.0, 0, 0.5, 0.5], [-9.0, -9, 0.5, 0.5]
+    assert len(read([inside, mostly_outside], [[0.9, 0], [0.8, 0]]).detections) == 1
+    assert len(read([inside, [3e38, 3e38, 3.1e38, 3.1e38]], [[0.8, 0], [0.9, 0]]).detections) == 1
+
+
+def test_empty_boxes_take_no_ones_place() -> None:
+    empties: list[list[float]] = [[0.5, 0.5, 0.5, 0.9]] * MAX_CANDIDATES
+    found = read([*empties, [0, 0, 1, 1]], [*([[0.9, 0.0]] * MAX_CANDIDATES), [0.6, 0]]).detections
+    assert len(found) == 1

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.support.client import ROOT
-from tests.support.graphs import board, write_identity_model
+from tests.support.graphs import board, write_failing_model, write_identity_model
 from tests.support.matching import flat
 from tests.support.pictures import STREET, blank, encode
 
@@ -59,9 +59,9 @@ def test_infer_takes_many_files_and_shows_its_progress(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["infer", "x.jpg", "--confidence", "nan"], 2, "--confidence"),
+        (["infer", "x.jpg", "--confidence", "nan"], 2, "--confidence: expected a number from 0 to 1"),
         (["infer", "x.jpg", "--confidence", "1.5"], 2, "--confidence"),
-        (["infer", "x.jpg", "--max-detections", "0"], 2, "--max-detections"),
+        (["infer", "x.jpg", "--max-detections", "0"], 2, "--max-detections: expected a whole number from 1 on"),
         (["infer"], 2, "FILE"),
         (["nonsense"], 2, "nonsense"),
         (["serve", "--prot", "1"], 2, "--prot"),
@@ -69,6 +69,7 @@ def test_infer_takes_many_files_and_shows_its_progress(tmp_path: Path) -> None:
         (["infer", "x.jpg", "--object", "unicorn"], 1, "its labels are: person"),
         (["infer", "x.jpg", "--model", "nope"], 1, "the models are: ssdlite"),
         (["check", "--model-repository", "/nonexistent"], 1, "No model in /nonexistent"),
+        (["check", "--default-model", "nope"], 1, "The setting default_model must be one of"),
     ],
 )
 def test_wrong_calls_are_explained_in_one_line(arguments: list[str], status: int, message: str) -> None:
@@ -92,6 +93,12 @@ def test_check_loads_and_warms_every_model(tmp_path: Path) -> None:
     broken = framehook("check", *repository)
     assert broken.returncode == 1
     assert re.fullmatch(r"framehook: .*model\.onnx is not a model that onnxruntime [\d.]+ can load.*\n", broken.stderr)
+    write_failing_model(tmp_path, "identity2")
+    (folder / "model.onnx").unlink()
+    (folder / "model.yaml").unlink()
+    failing = framehook("check", "--model-repository", str(tmp_path), "--default-model", "identity2")
+    assert failing.returncode == 1
+    assert re.fullmatch(r"framehook: .*model\.onnx failed on a warm-up frame: .*Gather.*\n", failing.stderr)
 
 
 def test_help_names_every_setting() -> None:
@@ -142,7 +149,7 @@ def test_serve_logs_one_json_line_a_request_and_ends_on_sigterm(tmp_path: Path) 
         httpx.get(f"{url}/health/live")
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=20)
-    assert process.returncode in {0, -signal.SIGTERM}
+    assert process.returncode == 0
     assert log.isascii()
     lines = [json.loads(line) for line in log.splitlines()]
     requests = [line for line in lines if line["message"] == "request" and line["path"] != "/health/ready"]
@@ -153,6 +160,7 @@ def test_serve_logs_one_json_line_a_request_and_ends_on_sigterm(tmp_path: Path) 
     assert all(milliseconds >= 0 for milliseconds in score["stagesMs"].values())
     assert score["durationMs"] >= sum(score["stagesMs"].values()) * 0.9
     assert (failed["status"], failed["level"], failed["problem"]) == (500, "error", "internal-error")
+    assert failed["model"] == "identity"
     assert "Gather" in failed["traceback"]
     assert (empty["status"], empty["problem"]) == (400, "undecodable-frame")
     assert re.fullmatch(r"[0-9a-f-]{36}", empty["requestId"])
@@ -181,3 +189,24 @@ def test_serve_refuses_what_kubernetes_injects() -> None:
 def test_it_runs_from_any_folder(tmp_path: Path) -> None:
     run = subprocess.run([FRAMEHOOK, "infer", STREET], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert flat(json.loads(run.stdout))
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_serve_ends_well_when_it_is_told_to(stop: signal.Signals, tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    with serving("--model-repository", str(tmp_path), "--default-model", "identity") as (process, port):
+        wait_until_ready(port)
+        process.send_signal(stop)
+        _, log = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "Traceback" not in log
+
+
+def test_infer_tells_the_cause_of_a_failure_of_the_model(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    picture = tmp_path / "fails.png"
+    picture.write_bytes(encode(board(failure=True), "PNG"))
+    run = framehook("infer", picture, "--model-repository", str(tmp_path), "--default-model", "identity")
+    assert run.returncode == 1
+    assert json.loads(run.stdout)["error"] == "The model failed on this frame."
+    assert "Gather" in run.stderr

@@ -65,14 +65,24 @@ def test_a_wrong_file_is_named(tmp_path: Path, content: str, message: str) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["PORT", "SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT_8080_TCP", "PORT_8080_TCP_ADDR"]
+    "name",
+    [
+        "PORT",
+        "SERVICE_HOST",
+        "SERVICE_PORT",
+        "SERVICE_PORT_HTTP",
+        "PORT_8080_TCP",
+        "PORT_8080_TCP_ADDR",
+        "METRICS_PORT",
+    ],
 )
 def test_what_kubernetes_injects_is_explained(name: str) -> None:
     with pytest.raises(ConfigurationError, match="enableServiceLinks: false"):
         read_settings({}, {f"FRAMEHOOK_{name}": "tcp://10.0.0.1:8080"})
 
 
-def test_other_wrong_names_are_not_blamed_on_kubernetes() -> None:
+@pytest.mark.parametrize(("name", "value"), [("FRAMEHOOK_PROT", "1"), ("FRAMEHOOK_PORT", "99999")])
+def test_other_mistakes_are_not_blamed_on_kubernetes(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        read_settings({}, {"FRAMEHOOK_PROT": "1"})
+        read_settings({}, {name: value})
     assert "Kubernetes" not in str(refused.value)

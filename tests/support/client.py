@@ -84,6 +84,8 @@ def resolve(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _declared_response(method: str, path: str, status: int) -> dict[str, Any]:
+    if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:  # told before routing, on every path
+        return dict(CONTRACT["components"]["responses"]["TooLarge"])
     operations = _operations_at(path)
     if operations is None:
         assert status == httpx.codes.NOT_FOUND, f"{status} for an unknown path"

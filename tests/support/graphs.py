@@ -94,6 +94,20 @@ def write_planted_model(
     return _write_folder(repository / "planted", nodes, constants, len(boxes_xyxy), labels)
 
 
+def write_failing_model(repository: Path, name: str = "failing") -> Path:
+    """Write a model that loads, and fails on every frame."""
+    nodes = [
+        helper.make_node("Gather", ["planted_boxes", "beyond"], ["boxes"]),
+        helper.make_node("Identity", ["planted_scores"], ["scores"]),
+    ]
+    constants = {
+        "planted_boxes": np.zeros((1, 1, 4), np.float32),
+        "planted_scores": np.zeros((1, 1, 2), np.float32),
+        "beyond": np.array([9]),
+    }
+    return _write_folder(repository / name, nodes, constants, 1, LABELS)
+
+
 def _product() -> onnx.GraphProto:
     """Return the body of the loop: the matrix times itself."""
     flag = helper.make_tensor_value_info

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,10 +37,12 @@ class LiveServer:
 
 
 @contextmanager
-def running(*, wait_until_ready: bool = True, **settings: Any) -> Iterator[LiveServer]:
+def running(
+    *, wait_until_ready: bool = True, give_up: Callable[[], None] = lambda: None, **settings: Any
+) -> Iterator[LiveServer]:
     """Run the service with these settings until the block ends."""
     configured = Settings(port=0, **settings)
-    server = create_server(configured, create_app(configured, give_up=lambda: None))
+    server = create_server(configured, create_app(configured, give_up))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

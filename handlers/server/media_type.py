@@ -1,0 +1,57 @@
+"""The label and the coding of a body, brought into the form that connexion reads, or refused."""
+
+import re
+
+from connexion.middleware.abstract import ROUTING_CONTEXT
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from handlers.errors import MalformedContentTypeError, UnsupportedContentEncodingError
+
+WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+MEDIA_TYPE = re.compile(rf"({WORD}/{WORD})[ \t]*(?:;[ \t]*(.*))?", re.DOTALL)
+"""RFC 9110, section 8.3.1: type/subtype and parameters, blanks around the semicolon allowed."""
+
+
+class MediaTypeMiddleware:
+    """Stands where the operation is known: an operation without a body has no business with a body's label."""
+
+    def __init__(self, next_app: ASGIApp, operations_with_body: frozenset[str]) -> None:
+        """Take the operationIds of the operations that take a body."""
+        self._next_app = next_app
+        self._operations_with_body = operations_with_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection; raises UnsupportedContentEncodingError or MalformedContentTypeError."""
+        if scope["type"] == "http":
+            headers = MutableHeaders(scope=scope)
+            if scope["extensions"][ROUTING_CONTEXT]["operation_id"] in self._operations_with_body:
+                refuse_content_encoding(headers)
+                normalise_content_type(headers)
+            else:
+                del headers["content-type"]  # connexion would parse a body that nobody asked for
+        await self._next_app(scope, receive, send)
+
+
+def refuse_content_encoding(headers: MutableHeaders) -> None:
+    """Raise UnsupportedContentEncodingError unless the body is as it is."""
+    if any(value.strip().lower() not in {"", "identity"} for value in headers.getlist("content-encoding")):
+        raise UnsupportedContentEncodingError("Send the picture itself, without a Content-Encoding.")
+
+
+def normalise_content_type(headers: MutableHeaders) -> None:
+    """Drop the blanks around semicolons, and the header itself when it is empty.
+
+    Raises MalformedContentTypeError when it is not type/subtype.
+    """
+    value = headers.get("content-type", "").strip()
+    if not value:
+        del headers["content-type"]
+        return
+    match = MEDIA_TYPE.fullmatch(value)
+    if not match:
+        raise MalformedContentTypeError(
+            "The header Content-Type is malformed: expected type/subtype, such as image/jpeg."
+        )
+    media_type, parameters = match.groups()
+    headers["content-type"] = f"{media_type};{parameters}" if parameters else media_type
