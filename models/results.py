@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+MAX_DETECTIONS = 1000
+"""Most results of one frame that anyone may ask for; bounds the cost of a very low confidence."""
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:
@@ -53,8 +56,8 @@ class Selection:
         """Refuse what no request may ask for."""
         if self.confidence is not None and not 0 <= self.confidence <= 1:
             raise ValueError(f"expected a confidence in 0..1, got {self.confidence}")
-        if self.max_detections is not None and self.max_detections < 1:
-            raise ValueError(f"expected at least one detection, got {self.max_detections}")
+        if self.max_detections is not None and not 1 <= self.max_detections <= MAX_DETECTIONS:
+            raise ValueError(f"expected 1 to {MAX_DETECTIONS} detections, got {self.max_detections}")
 
 
 AS_CONFIGURED = Selection()

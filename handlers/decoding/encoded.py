@@ -1,6 +1,8 @@
 """Encoded pictures: the table of codecs. The bytes themselves decide which one decodes them."""
 
 import io
+import struct
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +14,9 @@ from handlers.errors import UndecodableFrameError
 from models.frame import DecodeTarget, Frame
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked instead, for every picture: limits.py
+
+PILLOW_ERRORS = (OSError, ValueError, SyntaxError, LookupError, TypeError, EOFError, struct.error, zlib.error)
+"""What Pillow's decoders raise for bad files; it names no common base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Codec:
                 if target is not None:
                     picture.draft("RGB", target.size_wh)
                 return Frame(_rgb_pixels(picture), "rgb", size_wh)
-        except (OSError, ValueError, SyntaxError) as error:  # all that Pillow raises for bad files
+        except PILLOW_ERRORS as error:
             raise UndecodableFrameError(
                 f"What was sent begins like a {self.name} picture but is damaged or incomplete."
             ) from error

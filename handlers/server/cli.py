@@ -1,6 +1,7 @@
 """The command line: the same functions that the operations call."""
 
 import argparse
+import errno
 import json
 import os
 import signal
@@ -18,29 +19,36 @@ from tqdm import tqdm
 from handlers.catalog import model_record
 from handlers.decoding import encoded
 from handlers.encoding import metadata
-from handlers.errors import ConfigurationError, EdgeError
+from handlers.errors import BodyTooLargeError, ConfigurationError, EdgeError
 from handlers.server import logs
 from handlers.server.app import create_app, create_engine
+from handlers.server.http_protocol import HttpProtocol
+from handlers.server.parameters import NUMBERS
 from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings, read_settings
 from models.errors import InferenceError, ModelsError
 from models.frame import DecodeTarget, Frame
-from models.results import Selection
+from models.results import MAX_DETECTIONS, Selection
 from models.runtime.engine import Engine
 from models.runtime.repository import ModelFolder
 
 KEEP_ALIVE_S = 75
 GRACEFUL_SHUTDOWN_S = 10
-FAILED = 1
+FAILED, INTERRUPTED = 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, 1 when it failed, 2 when it was called wrongly."""
+    """Run one command and return its exit status: 0, 1 when it failed, 2 when called wrongly, 130 on Ctrl-C."""
     options = _parser().parse_args(arguments)
     given = {name: value for name, value in vars(options).items() if name in (*Settings.model_fields, CONFIG_NAME)}
     try:
         status: int = options.command(read_settings(given, os.environ), options)
     except (ConfigurationError, ModelsError) as error:
         print(f"framehook: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our answers has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return status
 
@@ -58,8 +66,9 @@ def serve(settings: Settings, _: argparse.Namespace) -> int:
     server = create_server(settings, create_app(settings, give_up))
     for stop in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises what ended it once more, when all is done
         signal.signal(stop, lambda *_: None)
-    server.run()
-    return FAILED if failed else 0
+    with suppress(SystemExit):  # uvicorn has said why it cannot listen
+        server.run()
+    return FAILED if failed or not server.started else 0
 
 
 def create_server(settings: Settings, app: Any) -> uvicorn.Server:
@@ -70,7 +79,8 @@ def create_server(settings: Settings, app: Any) -> uvicorn.Server:
             host=settings.host,
             port=settings.port,
             loop="uvloop",
-            http="httptools",
+            http=HttpProtocol,
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
@@ -89,7 +99,7 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
     engine.load()
     failed = False
     for path in tqdm(options.files, unit="file", disable=len(options.files) == 1):
-        answer = _infer_file(engine, model, selection, path, settings.max_pixels)
+        answer = _infer_file(engine, model, selection, path, settings)
         failed |= "error" in answer
         print(json.dumps(answer, ensure_ascii=False), flush=True)
     engine.close()
@@ -97,12 +107,13 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _infer_file(
-    engine: Engine, model: ModelFolder, selection: Selection, path: Path, max_pixels: int
+    engine: Engine, model: ModelFolder, selection: Selection, path: Path, settings: Settings
 ) -> dict[str, Any]:
     def decode(target: DecodeTarget) -> Frame:
-        return encoded.decode(path.read_bytes(), max_pixels, target)
+        return encoded.decode(body, settings.max_pixels, target)
 
     try:
+        body = _read_file(path, settings.max_body_bytes)
         found = engine.infer(model, decode, metadata.encode, selection).result()
     except OSError as error:
         return {"file": str(path), "error": f"The file cannot be read: {error.strerror}."}
@@ -111,6 +122,14 @@ def _infer_file(
             print(f"framehook: {path}: {error.__cause__}", file=sys.stderr)
         return {"file": str(path), "error": str(error)}
     return {"file": str(path), **(json.loads(found) if found else {"inferences": []})}
+
+
+def _read_file(path: Path, max_bytes: int) -> bytes:
+    if not path.is_file():  # a pipe would keep us waiting
+        raise FileNotFoundError(errno.ENOENT, "no such file, or not a regular one")
+    if path.stat().st_size > max_bytes:
+        raise BodyTooLargeError(f"The file is larger than the limit of {max_bytes} bytes.")
+    return path.read_bytes()
 
 
 def models(settings: Settings, _: argparse.Namespace) -> int:
@@ -146,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     infer_parser.add_argument("--model", help="the model to use instead of the default one")
     infer_parser.add_argument("--confidence", type=_fraction, help="lowest confidence reported, 0 to 1")
     infer_parser.add_argument("--object", dest="labels", type=_labels, help="labels reported, separated by commas")
-    infer_parser.add_argument("--max-detections", type=_at_least_one, help="most results reported")
+    infer_parser.add_argument("--max-detections", type=_detection_count, help="most results reported")
     infer_parser.set_defaults(command=infer)
     add("models", help="print the record of each model").set_defaults(command=models)
     add("check", help="check settings and models, and leave").set_defaults(command=check)
@@ -164,17 +183,15 @@ def _settings_parser() -> argparse.ArgumentParser:
 
 
 def _fraction(text: str) -> float:
-    with suppress(ValueError):
-        if 0 <= float(text) <= 1:
-            return float(text)
+    if NUMBERS["number"].fullmatch(text) and 0 <= float(text) <= 1:
+        return float(text)
     raise argparse.ArgumentTypeError("expected a number from 0 to 1")
 
 
-def _at_least_one(text: str) -> int:
-    with suppress(ValueError):
-        if int(text) >= 1:
-            return int(text)
-    raise argparse.ArgumentTypeError("expected a whole number from 1 on")
+def _detection_count(text: str) -> int:
+    if NUMBERS["integer"].fullmatch(text) and 1 <= int(text) <= MAX_DETECTIONS:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {MAX_DETECTIONS}")
 
 
 def _labels(text: str) -> list[str]:

@@ -42,16 +42,16 @@ def refuse_content_encoding(headers: MutableHeaders) -> None:
 def normalise_content_type(headers: MutableHeaders) -> None:
     """Drop the blanks around semicolons, and the header itself when it is empty.
 
-    Raises MalformedContentTypeError when it is not type/subtype.
+    Raises MalformedContentTypeError when it is not type/subtype, or there are several.
     """
-    value = headers.get("content-type", "").strip()
-    if not value:
+    values = headers.getlist("content-type")
+    if not any(value.strip() for value in values):
         del headers["content-type"]
         return
-    match = MEDIA_TYPE.fullmatch(value)
-    if not match:
+    match = MEDIA_TYPE.fullmatch(values[0].strip())
+    if not match or len(values) > 1:
         raise MalformedContentTypeError(
-            "The header Content-Type is malformed: expected type/subtype, such as image/jpeg."
+            "The header Content-Type is malformed: expected one type/subtype, such as image/jpeg."
         )
     media_type, parameters = match.groups()
     headers["content-type"] = f"{media_type};{parameters}" if parameters else media_type

@@ -20,6 +20,8 @@ KUBERNETES_NAME = re.compile(
 )
 KUBERNETES_VALUE = re.compile(r"(tcp|udp|sctp)://.*")
 """What a Service makes Kubernetes put into the environment of the pods beside it."""
+YAML_ERRORS = (OSError, ValueError, RecursionError, yaml.YAMLError)
+"""What reading a YAML file raises: PyYAML does not translate impossible dates and endless nesting."""
 
 AtLeastOne = Annotated[int, Field(ge=1)]
 
@@ -29,7 +31,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    host: str = Field("127.0.0.1", description="Address to listen on.")
+    host: str = Field("127.0.0.1", pattern=r"^[!-~]+$", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="TCP port to listen on; 0 takes a free one.")
     model_repository: Path = Field(BUILT_IN_ZOO, description="Folder with one folder per model.")
     default_model: str = Field("ssdlite-mobilenet-v2", description="The model behind /inference and /score.")
@@ -66,6 +68,9 @@ def read_settings(arguments: Mapping[str, str], environment: Mapping[str, str]) 
     }
     from_arguments = {name: (value, f"option --{name.replace('_', '-')}") for name, value in arguments.items()}
     given: dict[str, tuple[Any, str]] = from_environment | from_arguments
+    empty = next((origin for value, origin in given.values() if value == ""), None)
+    if empty:
+        raise ConfigurationError(f"{empty} is empty; leave it away for the default.")
     config_path, _ = given.pop(CONFIG_NAME, (None, ""))
     if config_path:
         given = _read_file(Path(config_path)) | given
@@ -78,7 +83,7 @@ def read_settings(arguments: Mapping[str, str], environment: Mapping[str, str]) 
 def _read_file(path: Path) -> dict[str, tuple[Any, str]]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except YAML_ERRORS as error:
         raise ConfigurationError(f"The settings file {path} cannot be read as YAML.") from error
     if not isinstance(document, dict) or not all(isinstance(name, str) for name in document):
         raise ConfigurationError(f"The settings file {path} must map names to values.")

@@ -15,10 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.boxes import nms_per_class
 from models.families.family import Feeds, Outputs, Signature, Tensor
 from models.frame import Frame
-from models.results import Detection, Results, Selection
-
-MAX_CANDIDATES = 1000
-"""Candidates that enter suppression, the most confident first; bounds the cost of a very low confidence."""
+from models.results import MAX_DETECTIONS, Detection, Results, Selection
 
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Pixels: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
@@ -35,7 +32,7 @@ class SsdConfig(BaseModel):
     input_size_wh: tuple[Pixels, Pixels]
     confidence_threshold: Fraction = 0.5
     iou_threshold: Fraction = 0.5
-    max_detections: Annotated[int, Field(ge=1, le=MAX_CANDIDATES)] = 100
+    max_detections: Annotated[int, Field(ge=1, le=MAX_DETECTIONS)] = 100
 
 
 class Ssd:
@@ -75,7 +72,7 @@ class Ssd:
         solid = (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1)[:, None]
         wanted = finite & solid & (scores >= threshold) & _class_mask(selection.class_ids, len(self._labels))
         anchors, class_ids = np.nonzero(wanted)
-        order = np.argsort(-scores[anchors, class_ids], kind="stable")[:MAX_CANDIDATES]
+        order = np.argsort(-scores[anchors, class_ids], kind="stable")[:MAX_DETECTIONS]
         anchors, class_ids = anchors[order], class_ids[order]
         kept = nms_per_class(boxes_xyxy[anchors], class_ids, config.iou_threshold, max_detections)
         return Results(

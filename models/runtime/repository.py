@@ -1,5 +1,6 @@
 """The model repository: one folder a model, with a model.yaml that says how to serve it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,10 @@ CONFIG_FILE_NAME = "model.yaml"
 MAX_LABEL_LENGTH = 200
 BUILT_IN_ZOO = Path(__file__).parent.parent / "zoo"
 
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""Names of models, which stand in paths, and of files in a model's own folder."""
+
+FileName = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -24,8 +29,8 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file: Text
-    labels: Text
+    file: FileName
+    labels: FileName
     licence: Text
     source: Text
     family: FamilyConfig
@@ -74,15 +79,14 @@ def read_repository(root: Path) -> tuple[ModelFolder, ...]:
 def read_folder(path: Path) -> ModelFolder:
     """Read and check one model's folder; raises ModelConfigError."""
     config_path = path / CONFIG_FILE_NAME
+    if not re.fullmatch(NAME_PATTERN, path.name):
+        raise ModelConfigError(f"{path!s:.200}: expected a folder named with letters, digits, dots, _ and - only.")
     try:
         config = ModelConfig.model_validate(yaml.safe_load(_read_text(config_path)))
-    except yaml.YAMLError as error:
-        raise ModelConfigError(f"{config_path} is not YAML.") from error
     except ValidationError as error:
         raise ModelConfigError(f"{config_path}: {_first_fault(error)}") from error
-    for name in (config.file, config.labels):
-        if Path(name).name != name:
-            raise ModelConfigError(f"{config_path}: {name!r} must be the name of a file in the folder itself.")
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # impossible dates and endless nesting included
+        raise ModelConfigError(f"{config_path} is not YAML.") from error
     return ModelFolder(path.name, path, config, read_labels(path / config.labels))
 
 
@@ -92,7 +96,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     A label is not empty, not longer than 200 characters, printable, unique, and free of commas, which separate
     labels in a query.
     """
-    labels = tuple(line.strip() for line in _read_text(path).splitlines())
+    labels = tuple(line.strip() for line in _read_text(path).rstrip().split("\n"))
     for number, label in enumerate(labels, start=1):
         if not label or len(label) > MAX_LABEL_LENGTH or "," in label or not label.isprintable():
             raise ModelConfigError(
@@ -104,8 +108,10 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 def _read_text(path: Path) -> str:
+    if not path.is_file():  # a pipe would keep us waiting
+        raise ModelConfigError(f"{path} is not a file.")
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelConfigError(f"{path} cannot be read as UTF-8 text.") from error
 

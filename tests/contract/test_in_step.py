@@ -16,7 +16,7 @@ from handlers.server.problems import HANG_UP_ERRORS, INTERNAL_PROBLEM, PROBLEMS,
 from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from models import errors as models_errors
 from models.families import FAMILIES
-from models.families.ssd import MAX_CANDIDATES
+from models.results import MAX_DETECTIONS
 from tests.contract.hooks import STRATEGIES
 from tests.support.client import CONTRACT, ROOT
 from tests.support.server import LiveServer
@@ -85,8 +85,8 @@ def test_families_are_declared() -> None:
     assert SCHEMAS["Model"]["properties"]["family"]["enum"] == list(FAMILIES)
 
 
-def test_no_more_detections_can_be_asked_for_than_are_considered() -> None:
-    assert CONTRACT["components"]["parameters"]["maxDetections"]["schema"]["maximum"] == MAX_CANDIDATES
+def test_as_many_detections_can_be_asked_for_as_are_considered() -> None:
+    assert CONTRACT["components"]["parameters"]["maxDetections"]["schema"]["maximum"] == MAX_DETECTIONS
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

@@ -1,5 +1,6 @@
 """Decoding: every kind of picture becomes the same frame, and no bytes do harm."""
 
+import base64
 import io
 
 import numpy as np
@@ -16,6 +17,10 @@ from tests.support.pictures import STREET, bmp, encode, grey16, png, street, str
 MAX_PIXELS = 36_000_000
 SMALL = street().resize((96, 72))
 ODD = street().resize((97, 71))
+EMPTY_PROFILE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAC0lEQVR4nGNgQAYAAA4AAamRc7EAAAAAaUNDUKWJGT4AAAAASUVORK5CYII="
+)
+"""A PNG with an empty iCCP chunk behind its pixels, on which Pillow 13.0 raises IndexError."""
 JPEG_TOLERANCE = 12
 """Largest mean difference of a level, 0..255, between a picture and its decoded twin."""
 
@@ -113,6 +118,7 @@ def test_a_picture_cut_anywhere_is_refused_unless_every_pixel_is_there(name: str
         pytest.param(b"\xff\xd8", id="a jpeg marker alone"),
         pytest.param(b"\x89PNG\r\n\x1a\n", id="a png signature alone"),
         pytest.param(b"BM", id="a bmp signature alone"),
+        pytest.param(base64.b64decode(EMPTY_PROFILE), id="a png with an empty colour profile"),
     ],
 )
 def test_bytes_that_are_no_picture_are_refused(body: bytes) -> None:

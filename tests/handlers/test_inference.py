@@ -100,6 +100,16 @@ def test_a_coded_body_is_refused(server: LiveServer, coding: str) -> None:
     assert answer.status_code == 415
 
 
+def test_labels_given_twice_are_refused(server: LiveServer) -> None:
+    for name, first, second, status in (
+        ("Content-Type", "image/jpeg", "text/plain", 400),
+        ("Content-Type", "", "text/plain", 400),
+        ("Content-Encoding", "identity", "gzip", 415),
+    ):
+        answer = server.client.post("/inference", content=JPEG, headers=[(name, first), (name, second)])
+        assert answer.status_code == status
+
+
 def test_identity_is_no_coding(server: LiveServer) -> None:
     answer = server.client.post("/inference", content=JPEG, headers={"Content-Encoding": "identity"})
     assert answer.status_code == 200

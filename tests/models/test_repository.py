@@ -1,5 +1,6 @@
 """Model folders: bad ones are refused, and told why."""
 
+import os
 import re
 from pathlib import Path
 
@@ -44,10 +45,11 @@ def test_a_good_folder_is_read(tmp_path: Path) -> None:
         pytest.param(GOOD + "lables: x\n", "lables: Extra inputs", id="a misspelt key"),
         pytest.param(GOOD.replace("ssd", "yolo"), "family.name: Input should be 'ssd'", id="an unknown family"),
         pytest.param(GOOD.replace("64, 64", "64"), "family.input_size_wh", id="half a size"),
-        pytest.param(
-            GOOD.replace("model.onnx", "../x.onnx"), "must be the name of a file in the folder", id="a path out"
-        ),
-        pytest.param(GOOD.replace("labels.txt", "none.txt"), "none.txt cannot be read", id="no labels file"),
+        pytest.param(GOOD.replace("model.onnx", "../x.onnx"), "file: String should match pattern", id="a path out"),
+        pytest.param(GOOD.replace("model.onnx", ".."), "file: String should match pattern", id="the folder above"),
+        pytest.param(GOOD.replace("labels.txt", "none.txt"), "none.txt is not a file", id="no labels file"),
+        pytest.param(GOOD + "d: 2020-13-45\n", "is not YAML", id="an impossible date"),
+        pytest.param("[" * 5000, "is not YAML", id="endless nesting"),
     ],
 )
 def test_a_bad_config_is_refused_by_file_and_key(tmp_path: Path, config: str, message: str) -> None:
@@ -71,6 +73,27 @@ def test_bad_labels_are_refused(tmp_path: Path, labels: str) -> None:
     path.write_text(labels)
     with pytest.raises(ModelConfigError, match=r"labels\.txt"):
         read_labels(path)
+
+
+def test_labels_may_come_from_windows(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes("\ufeffcar\r\nperson\r\n".encode())
+    assert read_labels(path) == ("car", "person")
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, GOOD)
+    (folder / "labels.txt").unlink()
+    os.mkfifo(folder / "labels.txt")
+    with pytest.raises(ModelConfigError, match=r"labels\.txt is not a file"):
+        read_folder(folder)
+
+
+@pytest.mark.parametrize("name", [".hidden", "a b", "é", "a%2Fb"])
+def test_a_model_is_named_as_a_path_can_be(tmp_path: Path, name: str) -> None:
+    folder_with(tmp_path, GOOD).rename(tmp_path / name)
+    with pytest.raises(ModelConfigError, match="expected a folder named with"):
+        read_folder(tmp_path / name)
 
 
 def test_an_empty_repository_is_refused(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ def test_a_box_lies_in_the_picture_and_is_not_empty(box_xyxy: tuple[float, float
         Detection("car", 2, 0.5, box_xyxy)
 
 
-@pytest.mark.parametrize("selection", [{"confidence": math.nan}, {"confidence": 1.1}, {"max_detections": 0}])
+@pytest.mark.parametrize(
+    "selection", [{"confidence": math.nan}, {"confidence": 1.1}, {"max_detections": 0}, {"max_detections": 1001}]
+)
 def test_a_selection_asks_for_what_can_be(selection: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         Selection(**selection)  # type: ignore[arg-type]

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from models.errors import ModelConfigError
 from models.families import Signature, Tensor
-from models.families.ssd import MAX_CANDIDATES, Ssd, SsdConfig
+from models.families.ssd import Ssd, SsdConfig
 from models.frame import Frame
-from models.results import Results, Selection
+from models.results import MAX_DETECTIONS, Results, Selection
 
 LABELS = ("car", "person")
 CONFIG = SsdConfig(name="ssd", input_size_wh=(6, 4))
@@ -110,8 +110,8 @@ def test_a_million_candidates_are_capped() -> None:
     scores = np.ones((1, anchors, 2), np.float32)
     detections = ssd(anchors).postprocess({"boxes": boxes, "scores": scores}, Selection()).detections
     assert len(detections) == CONFIG.max_detections
-    everything = Selection(max_detections=10**6)
-    assert len(ssd(anchors).postprocess({"boxes": boxes, "scores": scores}, everything).detections) <= MAX_CANDIDATES
+    everything = Selection(max_detections=MAX_DETECTIONS)
+    assert len(ssd(anchors).postprocess({"boxes": boxes, "scores": scores}, everything).detections) <= MAX_DETECTIONS
 
 
 @pytest.mark.parametrize(
@@ -142,6 +142,6 @@ def test_what_lies_outside_the_picture_does_not_compete() -> None:
 
 
 def test_empty_boxes_take_no_ones_place() -> None:
-    empties: list[list[float]] = [[0.5, 0.5, 0.5, 0.9]] * MAX_CANDIDATES
-    found = read([*empties, [0, 0, 1, 1]], [*([[0.9, 0.0]] * MAX_CANDIDATES), [0.6, 0]]).detections
+    empties: list[list[float]] = [[0.5, 0.5, 0.5, 0.9]] * MAX_DETECTIONS
+    found = read([*empties, [0, 0, 1, 1]], [*([[0.9, 0.0]] * MAX_DETECTIONS), [0.6, 0]]).detections
     assert len(found) == 1

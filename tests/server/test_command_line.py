@@ -61,7 +61,9 @@ def test_infer_takes_many_files_and_shows_its_progress(tmp_path: Path) -> None:
     [
         (["infer", "x.jpg", "--confidence", "nan"], 2, "--confidence: expected a number from 0 to 1"),
         (["infer", "x.jpg", "--confidence", "1.5"], 2, "--confidence"),
-        (["infer", "x.jpg", "--max-detections", "0"], 2, "--max-detections: expected a whole number from 1 on"),
+        (["infer", "x.jpg", "--max-detections", "0"], 2, "--max-detections: expected a whole number from 1 to 1000"),
+        (["infer", "x.jpg", "--confidence", "0_1"], 2, "--confidence: expected a number from 0 to 1"),
+        (["infer", "x.jpg", "--max-detections", "1001"], 2, "--max-detections: expected a whole number from 1 to 1000"),
         (["infer"], 2, "FILE"),
         (["nonsense"], 2, "nonsense"),
         (["serve", "--prot", "1"], 2, "--prot"),
@@ -210,3 +212,47 @@ def test_infer_tells_the_cause_of_a_failure_of_the_model(tmp_path: Path) -> None
     assert run.returncode == 1
     assert json.loads(run.stdout)["error"] == "The model failed on this frame."
     assert "Gather" in run.stderr
+
+
+def test_infer_waits_for_no_pipe_and_reads_no_giant(tmp_path: Path) -> None:
+    pipe, giant = tmp_path / "pipe", tmp_path / "giant.bmp"
+    os.mkfifo(pipe)
+    with giant.open("wb") as file:
+        file.truncate(5 * 2**30)
+    run = framehook("infer", pipe, giant, tmp_path)
+    errors = [json.loads(line)["error"] for line in run.stdout.splitlines()]
+    assert errors == [
+        "The file cannot be read: no such file, or not a regular one.",
+        "The file is larger than the limit of 33554432 bytes.",
+        "The file cannot be read: no such file, or not a regular one.",
+    ]
+
+
+def test_infer_ends_quietly_when_its_reader_leaves() -> None:
+    with subprocess.Popen(
+        [FRAMEHOOK, "infer", *([STREET] * 8)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_infer_ends_quietly_on_ctrl_c() -> None:
+    with subprocess.Popen(
+        [FRAMEHOOK, "infer", *([STREET] * 500)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+
+
+def test_serve_says_when_its_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run = framehook("serve", "--port", str(taken.getsockname()[1]))
+    assert run.returncode == 1
+    assert "address already in use" in run.stderr
+    assert "Traceback" not in run.stderr

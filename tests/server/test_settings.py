@@ -31,9 +31,13 @@ def test_an_option_beats_the_environment_which_beats_the_file(tmp_path: Path) ->
         ({"queue_size": "-1"}, {}, "option --queue-size: Input should be greater than or equal to 0"),
         ({"body_timeout_s": "0"}, {}, "option --body-timeout-s: Input should be greater than 0"),
         ({"log_level": "loud"}, {}, "option --log-level: Input should be 'debug'"),
-        ({"lanes": ""}, {}, "option --lanes: Input should be a valid integer"),
+        ({"lanes": "x"}, {}, "option --lanes: Input should be a valid integer"),
         ({"max_body_bytes": "999999999"}, {}, "max_body_bytes must not exceed max_bytes_in_flight"),
         ({"config": "/does/not/exist"}, {}, "settings file /does/not/exist cannot be read"),
+        ({}, {"FRAMEHOOK_HOST": ""}, "environment variable FRAMEHOOK_HOST is empty"),
+        ({}, {"FRAMEHOOK_CONFIG": ""}, "environment variable FRAMEHOOK_CONFIG is empty"),
+        ({"model_repository": ""}, {}, "option --model-repository is empty"),
+        ({"host": "a b"}, {}, "option --host: String should match pattern"),
     ],
 )
 def test_a_wrong_setting_is_named_and_its_value_is_not(
@@ -54,6 +58,8 @@ def test_a_wrong_setting_is_named_and_its_value_is_not(
         ("1: 2", "must map names to values"),
         ("", "must map names to values"),
         ("port: [", "cannot be read as YAML"),
+        ("port: 2020-13-45", "cannot be read as YAML"),
+        ("host: ''", "key host: String should match pattern"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, content: str, message: str) -> None:
