@@ -57,9 +57,8 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     When one cannot be loaded, the cause is logged and `give_up` is called on the event loop. Raises ModelsError when
     the repository itself cannot be read.
     """
-    logging.getLogger("connexion").setLevel(
-        logging.CRITICAL
-    )  # it warns six times a request, and of every unknown parameter
+    # connexion warns six times a request, and of every unknown parameter.
+    logging.getLogger("connexion").setLevel(logging.CRITICAL)
     contract = read_contract()
     engine = create_engine(settings)
     app = AsyncApp(

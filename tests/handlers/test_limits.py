@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from handlers.server.logs import JsonFormatter
+from models.runtime.engine import Engine
 from tests.support.client import ContractClient
 from tests.support.graphs import board, number_in, write_failing_model, write_identity_model
 from tests.support.pictures import encode
@@ -220,3 +222,18 @@ def test_ready_only_after_every_model_answered_a_frame(tmp_path: Path) -> None:
             assert answer.headers["retry-after"] == "1"
             assert answer.json()["type"] == "urn:framehook:not-ready"
         assert len(live.client.get("/models").json()["models"]) == 2
+
+
+def test_an_unforeseen_failure_to_load_ends_the_service_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_identity_model(tmp_path)
+    monkeypatch.setattr(Engine, "load", lambda _: 1 / 0)
+    gave_up = threading.Event()
+    with running(
+        model_repository=tmp_path, default_model="identity", wait_until_ready=False, give_up=gave_up.set
+    ) as live:
+        assert gave_up.wait(10)
+        assert live.client.get("/health/ready").status_code == 503
+    [critical] = [record for record in caplog.records if record.levelname == "CRITICAL"]
+    assert "ZeroDivisionError" in JsonFormatter().format(critical)

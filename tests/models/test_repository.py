@@ -75,6 +75,13 @@ def test_bad_labels_are_refused(tmp_path: Path, labels: str) -> None:
         read_labels(path)
 
 
+def test_labels_in_another_encoding_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes("Zaunkönig".encode("latin-1"))
+    with pytest.raises(ModelConfigError, match="cannot be read as UTF-8"):
+        read_labels(path)
+
+
 def test_labels_may_come_from_windows(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_bytes("\ufeffcar\r\nperson\r\n".encode())
