@@ -158,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="framehook", description="Inference for video pipelines, over HTTP.")
     settings = _settings_parser()
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    add = partial(commands.add_parser, parents=[settings])
+    add = partial(commands.add_parser, parents=[settings], allow_abbrev=False)
     add("serve", help="serve over HTTP").set_defaults(command=serve)
     infer_parser = add("infer", help="infer from files, without a server: JSON lines on standard output")
     infer_parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a JPEG, PNG or BMP picture")
@@ -178,7 +178,8 @@ def _settings_parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("settings", f"each also as {ENVIRONMENT_PREFIX}NAME in the environment")
     group.add_argument(f"--{CONFIG_NAME}", metavar="FILE", help="YAML file with settings")
     for name, field in Settings.model_fields.items():
-        group.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=field.description)
+        default = "" if field.default_factory else f" Default: {field.default}."
+        group.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=f"{field.description}{default}")
     return parser
 
 

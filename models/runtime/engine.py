@@ -151,8 +151,10 @@ def _answer(
 @contextmanager
 def _timed(observer: StageObserver, stage: str) -> Iterator[None]:
     started_at = time.perf_counter()
-    yield
-    observer.observe(stage, time.perf_counter() - started_at)
+    try:
+        yield
+    finally:
+        observer.observe(stage, time.perf_counter() - started_at)
 
 
 def _black_frame(target: DecodeTarget) -> Frame:

@@ -67,6 +67,7 @@ def test_infer_takes_many_files_and_shows_its_progress(tmp_path: Path) -> None:
         (["infer"], 2, "FILE"),
         (["nonsense"], 2, "nonsense"),
         (["serve", "--prot", "1"], 2, "--prot"),
+        (["serve", "--por", "1"], 2, "--por"),
         (["serve", "--port", "x"], 1, "option --port"),
         (["infer", "x.jpg", "--object", "unicorn"], 1, "its labels are: person"),
         (["infer", "x.jpg", "--model", "nope"], 1, "the models are: ssdlite"),
