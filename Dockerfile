@@ -1,0 +1,36 @@
+# Two stages: the first installs into a virtual environment, the second carries it and nothing else.
+# Any image of that name with python3 (3.11 or newer) and its venv module serves as the base: scripts/image makes one.
+ARG BASE=python:3.13-slim
+
+FROM ${BASE} AS build
+WORKDIR /src
+COPY requirements/runtime.txt requirements/build.txt requirements/
+RUN python3 -m venv /opt/build \
+ && /opt/build/bin/pip install --no-cache-dir --require-hashes --requirement requirements/build.txt \
+ && python3 -m venv --without-pip /opt/framehook \
+ && /opt/build/bin/python -m pip --python /opt/framehook/bin/python install --no-cache-dir --no-compile \
+    --require-hashes --requirement requirements/runtime.txt
+COPY pyproject.toml README.md LICENSE NOTICE openapi.yaml ./
+COPY handlers handlers
+COPY models models
+RUN /opt/build/bin/pip wheel --no-build-isolation --no-deps --wheel-dir dist . \
+ && /opt/build/bin/python -m pip --python /opt/framehook/bin/python install --no-cache-dir --no-compile --no-deps dist/*.whl
+# What no request ever reaches: the packages' own tests, type stubs and C headers, onnxruntime's model tools, and
+# the source maps of Swagger UI. Then byte code for the rest, since a read-only root cannot cache it.
+RUN cd /opt/framehook/lib/python3*/site-packages \
+ && rm -rf numpy/*/tests numpy/tests numpy/_core/include numpy/f2py onnxruntime/transformers onnxruntime/quantization \
+    onnxruntime/tools onnxruntime/datasets onnxruntime/backend \
+ && find . \( -name '*.map' -o -name '*.pyi' -o -name '*.h' -o -name '*.pxd' -o -name '*.c' \) -delete \
+ && /opt/framehook/bin/python -m compileall -q .
+
+FROM ${BASE}
+COPY --from=build /opt/framehook /opt/framehook
+ENV PATH=/opt/framehook/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    FRAMEHOOK_HOST=0.0.0.0
+USER 10001:10001
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('FRAMEHOOK_PORT', '8080') + '/health/ready', timeout=2)"]
+ENTRYPOINT ["framehook"]
+CMD ["serve"]
