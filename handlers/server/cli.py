@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import itertools
 import json
 import os
 import signal
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from PIL import Image
 from tqdm import tqdm
 
 from handlers.catalog import model_record
 from handlers.decoding import encoded
 from handlers.encoding import metadata
+from handlers.encoding.drawing import annotate
 from handlers.errors import BodyTooLargeError, ConfigurationError, EdgeError
 from handlers.server import logs
 from handlers.server.app import create_app, create_engine
@@ -26,7 +29,6 @@ from handlers.server.http_protocol import HttpProtocol
 from handlers.server.parameters import NUMBERS
 from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings, read_settings
 from models.errors import InferenceError, ModelsError
-from models.frame import DecodeTarget, Frame
 from models.results import MAX_DETECTIONS, Selection
 from models.runtime.engine import Engine
 from models.runtime.repository import ModelFolder
@@ -34,6 +36,7 @@ from models.runtime.repository import ModelFolder
 KEEP_ALIVE_S = 75
 GRACEFUL_SHUTDOWN_S = 10
 FAILED, INTERRUPTED = 1, 130
+JPEG_QUALITY = 90
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,32 +99,44 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
     engine = create_engine(settings)
     model = engine.find(options.model)
     selection = model.select(options.confidence, options.labels, options.max_detections)
+    infer_one = partial(_infer_file, engine, model, selection, settings, options.annotate)
     engine.load()
     failed = False
     for path in tqdm(options.files, unit="file", disable=len(options.files) == 1):
-        answer = _infer_file(engine, model, selection, path, settings)
+        answer = infer_one(path)
         failed |= "error" in answer
-        print(json.dumps(answer, ensure_ascii=False), flush=True)
+        print(json.dumps({"file": str(path), **answer}, ensure_ascii=False), flush=True)
     engine.close()
     return FAILED if failed else 0
 
 
-def _infer_file(
-    engine: Engine, model: ModelFolder, selection: Selection, path: Path, settings: Settings
+def _infer_file(  # noqa: PLR0913, PLR0917  # bound once, in infer
+    engine: Engine, model: ModelFolder, selection: Selection, settings: Settings, annotate_to: Path | None, path: Path
 ) -> dict[str, Any]:
-    def decode(target: DecodeTarget) -> Frame:
-        return encoded.decode(body, settings.max_pixels, target)
-
+    """Return the answer for one file, or its error."""
     try:
         body = _read_file(path, settings.max_body_bytes)
-        found = engine.infer(model, decode, metadata.encode, selection).result()
+        decode = partial(encoded.decode, body, settings.max_pixels)
+        results = engine.infer(model, decode, lambda results: results, selection).result()
+        answer: dict[str, Any] = json.loads(metadata.encode(results) or '{"inferences": []}')
+        if annotate_to:
+            answer["annotated"] = _save_annotated(annotate(decode(), results), annotate_to, path.stem)
     except OSError as error:
-        return {"file": str(path), "error": f"The file cannot be read: {error.strerror}."}
+        return {"error": f"The file cannot be read or written: {error.strerror}."}
     except (EdgeError, ModelsError) as error:
         if isinstance(error, InferenceError):
             print(f"framehook: {path}: {error.__cause__}", file=sys.stderr)
-        return {"file": str(path), "error": str(error)}
-    return {"file": str(path), **(json.loads(found) if found else {"inferences": []})}
+        return {"error": str(error)}
+    return answer
+
+
+def _save_annotated(picture: Image.Image, folder: Path, stem: str) -> str:
+    """Write the picture under a name that is not taken yet, and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = itertools.chain([f"{stem}-boxes.jpg"], (f"{stem}-boxes-{number}.jpg" for number in itertools.count(2)))
+    path = next(folder / name for name in names if not (folder / name).exists())
+    picture.save(path, quality=JPEG_QUALITY)
+    return str(path)
 
 
 def _read_file(path: Path, max_bytes: int) -> bytes:
@@ -166,6 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     infer_parser.add_argument("--confidence", type=_fraction, help="lowest confidence reported, 0 to 1")
     infer_parser.add_argument("--object", dest="labels", type=_labels, help="labels reported, separated by commas")
     infer_parser.add_argument("--max-detections", type=_detection_count, help="most results reported")
+    infer_parser.add_argument("--annotate", type=Path, metavar="DIR", help="write each picture with its boxes there")
     infer_parser.set_defaults(command=infer)
     add("models", help="print the record of each model").set_defaults(command=models)
     add("check", help="check settings and models, and leave").set_defaults(command=check)

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from tests.support.client import ROOT
 from tests.support.graphs import board, write_failing_model, write_identity_model
@@ -49,7 +50,7 @@ def test_infer_takes_many_files_and_shows_its_progress(tmp_path: Path) -> None:
     street, nothing, unread, undecodable = map(json.loads, run.stdout.splitlines())
     assert [found["label"] for found in flat(street)] == ["car"]
     assert nothing["inferences"] == []
-    assert "cannot be read" in unread["error"]
+    assert "cannot be read or written" in unread["error"]
     assert "not a JPEG, PNG or BMP" in undecodable["error"]
     assert run.returncode == 1
     assert "4/4" in run.stderr
@@ -223,9 +224,9 @@ def test_infer_waits_for_no_pipe_and_reads_no_giant(tmp_path: Path) -> None:
     run = framehook("infer", pipe, giant, tmp_path)
     errors = [json.loads(line)["error"] for line in run.stdout.splitlines()]
     assert errors == [
-        "The file cannot be read: no such file, or not a regular one.",
+        "The file cannot be read or written: no such file, or not a regular one.",
         "The file is larger than the limit of 33554432 bytes.",
-        "The file cannot be read: no such file, or not a regular one.",
+        "The file cannot be read or written: no such file, or not a regular one.",
     ]
 
 
@@ -257,3 +258,18 @@ def test_serve_says_when_its_port_is_taken() -> None:
     assert run.returncode == 1
     assert "address already in use" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_infer_annotates_and_overwrites_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    for expected in ("street-boxes.jpg", "street-boxes-2.jpg"):
+        run = framehook("infer", STREET, "--annotate", folder)
+        assert json.loads(run.stdout)["annotated"] == str(folder / expected)
+        with Image.open(folder / expected) as picture:
+            assert picture.size == (768, 576)
+
+
+def test_infer_says_when_it_cannot_write() -> None:
+    run = framehook("infer", STREET, "--annotate", "/proc/nowhere")
+    assert run.returncode == 1
+    assert "cannot be read or written" in json.loads(run.stdout)["error"]

@@ -1,0 +1,99 @@
+"""Results → boxes, labels and confidences drawn on the picture."""
+
+import colorsys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+from models.frame import Frame
+from models.results import Results
+
+FONT_PATH = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
+MIN_LONG_SIDE_PX = 640
+"""Smaller pictures are enlarged to this, so that their captions can be read."""
+CAPTION_SHARE = 1 / 55
+"""Height of a caption's letters, of the picture's longer side; the line is a sixth of that."""
+CAPTION_HEIGHT = 1.4
+"""Of its letters."""
+DARK = 110
+"""Luminance, 0..255, below which a ground needs white letters."""
+GOLDEN_RATIO = 0.618034
+"""Steps of this round the colour circle keep neighbouring class ids far apart."""
+
+PixelBox: TypeAlias = tuple[float, float, float, float]
+
+
+def annotate(frame: Frame, results: Results) -> Image.Image:
+    """Return the picture with a box and a caption for every detection, as RGB; small pictures come enlarged.
+
+    Captions stand on a ground of their class's colour, within the picture and off each other where there is room.
+    """
+    picture = Image.fromarray(frame.rgb(_canvas_size(frame.source_size_wh)))
+    letter_px = round(max(picture.size) * CAPTION_SHARE)
+    font = ImageFont.truetype(FONT_PATH, letter_px)
+    canvas = ImageDraw.Draw(picture)
+    captions: list[tuple[str, str, PixelBox]] = []
+    for detection in results.detections:  # the most confident one chooses its place first
+        box = _pixel_box(detection.box_xyxy, picture.size)
+        colour = _colour(detection.class_id)
+        canvas.rectangle(box, outline=colour, width=max(2, letter_px // 6))
+        caption = _fit(f" {detection.label} {detection.confidence:.2f} ", font, picture.width)
+        size_wh = (font.getlength(caption), letter_px * CAPTION_HEIGHT)
+        captions.append((caption, colour, _place(box, size_wh, picture.size, [ground for *_, ground in captions])))
+    for caption, colour, ground in reversed(captions):
+        canvas.rectangle(ground, fill=colour)
+        canvas.text((ground[0], (ground[1] + ground[3]) / 2), caption, fill=_ink(colour), font=font, anchor="lm")
+    return picture
+
+
+def _canvas_size(size_wh: tuple[int, int]) -> tuple[int, int]:
+    """Return the size to draw at: the picture's own, or a multiple that can be read."""
+    factor = max(1.0, MIN_LONG_SIDE_PX / max(size_wh))
+    return max(1, round(size_wh[0] * factor)), max(1, round(size_wh[1] * factor))
+
+
+def _pixel_box(box_xyxy: tuple[float, float, float, float], size_wh: tuple[int, int]) -> PixelBox:
+    """Return the first and the last column and row of a box given in shares of the picture."""
+    left, top = box_xyxy[0] * size_wh[0], box_xyxy[1] * size_wh[1]
+    return left, top, max(left, box_xyxy[2] * size_wh[0] - 1), max(top, box_xyxy[3] * size_wh[1] - 1)
+
+
+def _fit(caption: str, font: ImageFont.FreeTypeFont, width_px: int) -> str:
+    """Return the caption, cut in its middle when it is longer than the picture is wide."""
+    kept, fitting = len(caption), caption
+    while font.getlength(fitting) > width_px and kept > 0:
+        kept -= 1
+        fitting = caption[: (kept + 1) // 2] + "…" + caption[len(caption) - kept // 2 :]
+    return fitting
+
+
+def _place(box: PixelBox, size_wh: tuple[float, float], canvas_wh: tuple[int, int], taken: list[PixelBox]) -> PixelBox:
+    """Return where a caption of this size goes: the first place that is free, else the first."""
+    places = list(_places(box, size_wh, canvas_wh))
+    return next((place for place in places if not any(_overlap(place, other) for other in taken)), places[0])
+
+
+def _places(box: PixelBox, size_wh: tuple[float, float], canvas_wh: tuple[int, int]) -> Iterator[PixelBox]:
+    """Yield above, below, inside the top and inside the bottom of the box, each moved into the picture."""
+    (width, height), (canvas_width, canvas_height) = size_wh, canvas_wh
+    left = min(max(box[0], 0), max(canvas_width - width, 0))
+    for wanted in (box[1] - height, box[3], box[1], box[3] - height):
+        top = min(max(wanted, 0), max(canvas_height - height, 0))
+        yield left, top, left + width, top + height
+
+
+def _overlap(box: PixelBox, other: PixelBox) -> bool:
+    return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+
+
+def _colour(class_id: int) -> str:
+    red, green, blue = colorsys.hsv_to_rgb(class_id * GOLDEN_RATIO % 1, 0.85, 1)
+    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
+
+
+def _ink(colour: str) -> str:
+    """Return the colour of letters that can be read on this ground: by its luminance, ITU-R BT.601."""
+    red, green, blue = ImageColor.getrgb(colour)[:3]
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > DARK else "white"

@@ -1,0 +1,62 @@
+"""Boxes and captions on pictures: in their place, within the picture, and readable."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handlers.encoding.drawing import MIN_LONG_SIDE_PX, annotate
+from models.frame import Frame
+from models.results import Detection, Results
+
+LABELS = ("person", "Zaunkönig Ж Ω", "x" * 200, "car")
+BOXES = ((0.0, 0.0, 0.4, 0.5), (0.3, 0.3, 0.7, 0.9), (0.31, 0.31, 0.7, 0.9), (0.95, 0.95, 1.0, 1.0))
+RESULTS = Results(
+    tuple(Detection(label, number, 0.9, box) for number, (label, box) in enumerate(zip(LABELS, BOXES, strict=True)))
+)
+
+
+def ground(size_wh: tuple[int, int], level: int) -> Frame:
+    return Frame(np.full((size_wh[1], size_wh[0], 3), level, np.uint8), "rgb", size_wh)
+
+
+@pytest.mark.parametrize("size_wh", [(1, 1), (10, 600), (96, 72), (768, 576), (3840, 2160)])
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_any_picture_can_be_drawn_on(size_wh: tuple[int, int], level: int) -> None:
+    picture = annotate(ground(size_wh, level), RESULTS)
+    assert max(picture.size) == max(MIN_LONG_SIDE_PX, *size_wh)
+    assert (np.asarray(picture) != level).any()
+
+
+def test_a_box_is_drawn_on_its_edges() -> None:
+    found = Results((Detection("a", 0, 0.9, (0.25, 0.5, 0.75, 1.0)),))
+    drawn = np.asarray(annotate(ground((800, 400), 0), found).convert("L")) > 0
+    assert drawn[300, 200]
+    assert drawn[300, 599]
+    assert drawn[399, 400]
+    assert not drawn[300, 400]
+    assert not drawn[:150].any()
+
+
+def test_nothing_found_leaves_the_picture_alone() -> None:
+    frame = ground((800, 400), 77)
+    np.testing.assert_array_equal(np.asarray(annotate(frame, Results())), frame.pixels_hwc)
+
+
+@pytest.mark.parametrize("class_id", range(24))
+def test_letters_stand_out_from_their_ground(class_id: int) -> None:
+    found = Results((Detection("MMMMMMMM", class_id, 0.9, (0.2, 0.5, 0.8, 1.0)),))
+    picture = annotate(ground((800, 400), 128), found)
+    caption = picture.crop((165, 180, 260, 198)).convert("L")
+    low, high = caption.getextrema()
+    assert isinstance(low, int)
+    assert isinstance(high, int)
+    assert high - low > 60
+
+
+def test_captions_of_one_place_do_not_cover_each_other() -> None:
+    box = (0.4, 0.4, 0.6, 0.6)
+    one = annotate(ground((800, 800), 0), Results((Detection("aaa", 0, 0.9, box),)))
+    two = annotate(ground((800, 800), 0), Results((Detection("aaa", 0, 0.9, box), Detection("bbb", 3, 0.8, box))))
+    above: tuple[int, int, int, int] = (320, 290, 480, 318)
+    assert Image.Image.tobytes(one.crop(above)) == Image.Image.tobytes(two.crop(above))
+    assert (np.asarray(two.crop((320, 484, 480, 500))) != np.asarray(one.crop((320, 484, 480, 500)))).any()
