@@ -1,0 +1,100 @@
+"""What deploy/ holds is valid, hardened, and speaks of the service as it is."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from handlers.server.settings import Settings
+from tests.support.client import CONTRACT, ROOT
+
+DEPLOY = ROOT / "deploy"
+UNIT = DEPLOY / "systemd" / "framehook.service"
+COMPOSE = DEPLOY / "compose" / "compose.yaml"
+UID = "10001:10001"
+MAX_CREATE_OPTIONS = 512
+"""Characters of createOptions that every version of IoT Edge takes in one piece."""
+
+
+@pytest.fixture(scope="module")
+def manifest() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((DEPLOY / "iotedge" / "deployment.json").read_text())["modulesContent"]
+    return content
+
+
+def modules(manifest: dict[str, Any]) -> dict[str, Any]:
+    named: dict[str, Any] = manifest["$edgeAgent"]["properties.desired"]["modules"]
+    return named
+
+
+def test_the_edge_module_is_hardened(manifest: dict[str, Any]) -> None:
+    text = modules(manifest)["framehook"]["settings"]["createOptions"]
+    assert len(text) <= MAX_CREATE_OPTIONS
+    options = json.loads(text)
+    host = options["HostConfig"]
+    assert options["User"] == UID
+    assert options["ExposedPorts"] == {f"{Settings().port}/tcp": {}}
+    assert host["ReadonlyRootfs"]
+    assert host["CapDrop"] == ["ALL"]
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert "/tmp" in host["Tmpfs"]
+    assert "max-size" in host["LogConfig"]["Config"]
+    assert modules(manifest)["framehook"]["restartPolicy"] == "always"
+
+
+def test_the_camera_posts_to_a_path_of_the_contract(manifest: dict[str, Any]) -> None:
+    url = urlsplit(modules(manifest)["camera"]["env"]["INFERENCE_URL"]["value"])
+    assert url.hostname in modules(manifest)
+    assert url.port == Settings().port
+    assert "post" in CONTRACT["paths"][url.path]
+
+
+def test_every_create_options_is_json_in_a_string(manifest: dict[str, Any]) -> None:
+    desired = manifest["$edgeAgent"]["properties.desired"]
+    for module in (*desired["systemModules"].values(), *desired["modules"].values()):
+        assert isinstance(json.loads(module["settings"]["createOptions"]), dict)
+
+
+def test_the_routes_name_modules(manifest: dict[str, Any]) -> None:
+    for route in manifest["$edgeHub"]["properties.desired"]["routes"].values():
+        assert any(f"/modules/{name}/" in route for name in modules(manifest))
+
+
+def test_the_compose_service_is_hardened() -> None:
+    service = yaml.safe_load(COMPOSE.read_text())["services"]["framehook"]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["tmpfs"] == ["/tmp"]
+    assert service["restart"] == "always"
+    assert service["ports"] == [f"127.0.0.1:8080:{Settings().port}"]
+    assert (COMPOSE.parent / service["build"] / "Dockerfile").resolve() == ROOT / "Dockerfile"
+
+
+def test_the_dockerfile_runs_as_the_same_user_on_all_addresses() -> None:
+    lines = (ROOT / "Dockerfile").read_text()
+    assert f"USER {UID}" in lines
+    assert "FRAMEHOOK_HOST=0.0.0.0" in lines
+    assert f"EXPOSE {Settings().port}" in lines
+
+
+@pytest.mark.system
+def test_compose_finds_no_fault() -> None:
+    command = ["docker-compose", "--file", str(COMPOSE), "config", "--quiet"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == ""
+
+
+@pytest.mark.system
+def test_systemd_finds_no_fault(tmp_path: Path) -> None:
+    framehook = shutil.which("framehook", path=str(Path(sys.executable).parent))
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/opt/framehook/.venv/bin/framehook", str(framehook)))
+    verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    assert verified.returncode == 0, verified.stderr
+    assert UNIT.name not in verified.stderr
