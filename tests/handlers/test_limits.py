@@ -188,6 +188,25 @@ def test_a_full_house_refuses_before_the_body_has_arrived(small: LiveServer) -> 
         assert small.client.post("/inference/nope", content=FRAME).status_code == 404
 
 
+@pytest.mark.parametrize(("label", "status"), [("image/png", 200), ("text/plain", 415)])
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_bytes_in_flight_are_given_back(small: LiveServer, label: str, status: int, framing: str) -> None:
+    padded = FRAME + b"\0" * (MAX_BODY_BYTES - len(FRAME))
+    for _ in range(3):
+        body = padded if framing == "length" else iter([padded])
+        answer = small.client.post("/inference", content=body, headers={"Content-Type": label})
+        assert answer.status_code == status
+
+
+def test_callers_that_hung_up_hold_no_bytes(small: LiveServer) -> None:
+    for _ in range(3):
+        with connect(small, headers=f"Content-Length: {MAX_BODY_BYTES}") as connection:
+            connection.sendall(FRAME[:20])
+        time.sleep(ARRIVAL_S)
+    padded = FRAME + b"\0" * (MAX_BODY_BYTES - len(FRAME))
+    assert small.client.post("/inference", content=padded).status_code == 200
+
+
 def test_probes_answer_while_every_lane_is_busy(small: LiveServer) -> None:
     with _busy(small) as unanswered:
         for path in ("/health/live", "/health/ready", "/models"):
@@ -210,7 +229,7 @@ def _busy(server: LiveServer) -> Iterator[socket.socket]:
 
 def test_ready_only_after_every_model_answered_a_frame(tmp_path: Path) -> None:
     write_identity_model(tmp_path)
-    write_failing_model(tmp_path)
+    write_failing_model(tmp_path, "last")  # models load by name: this one when the other is ready
     gave_up = threading.Event()
     with running(
         model_repository=tmp_path, default_model="identity", wait_until_ready=False, give_up=gave_up.set

@@ -151,13 +151,17 @@ def test_serve_logs_one_json_line_a_request_and_ends_on_sigterm(tmp_path: Path) 
         httpx.post(f"{url}/inference", content=b"", headers={"x-ms-client-request-id": 'a"b'})
         httpx.get(f"{url}/nope%0a%1b%5b31m\u202e")
         httpx.get(f"{url}/health/live")
+        with socket.create_connection(("127.0.0.1", port)) as camera:
+            camera.sendall(b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+            time.sleep(0.2)
+        time.sleep(0.2)
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=20)
     assert process.returncode == 0
     assert log.isascii()
     lines = [json.loads(line) for line in log.splitlines()]
     requests = [line for line in lines if line["message"] == "request" and line["path"] != "/health/ready"]
-    score, failed, empty, unknown, live = requests
+    score, failed, empty, unknown, live, hung_up = requests
     assert (score["requestId"], score["operation"], score["status"]) == ("camera-7", "score", 200)
     assert (score["model"], score["detections"], score["dropped"], score["level"]) == ("identity", 1, 0, "info")
     assert list(score["stagesMs"]) == ["read", "queue", "decode", "preprocess", "run", "postprocess", "encode"]
@@ -170,6 +174,8 @@ def test_serve_logs_one_json_line_a_request_and_ends_on_sigterm(tmp_path: Path) 
     assert re.fullmatch(r"[0-9a-f-]{36}", empty["requestId"])
     assert (unknown["operation"], unknown["status"], unknown["path"]) == (None, 404, "/nope\n\x1b[31m\u202e")
     assert live["operation"] == "get_liveness"
+    assert (hung_up["level"], hung_up["problem"]) == ("info", "client-disconnected")
+    assert len([line for line in log.splitlines() if "/score" in line]) == 1
     assert len({line["requestId"] for line in requests}) == len(requests)
 
 
