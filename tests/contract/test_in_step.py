@@ -100,6 +100,11 @@ def test_every_setting_is_documented_with_its_default() -> None:
             assert documented[ENVIRONMENT_PREFIX + name.upper()] == f"`{field.default}`"
 
 
+def test_every_mutant_is_listed() -> None:
+    listed = re.findall(r"^\| (\d\d-[\w-]+) \|", (ROOT / "docs" / "testing.md").read_text(), re.MULTILINE)
+    assert listed == sorted(path.stem for path in (ROOT / "tests" / "mutants").glob("*.patch"))
+
+
 def test_the_served_contract_is_the_file(server: LiveServer) -> None:
     as_yaml = server.client.get("/openapi.yaml")
     assert as_yaml.content == (ROOT / "openapi.yaml").read_bytes()
