@@ -17,7 +17,7 @@ from tests.contract.hooks import STRATEGIES
 from tests.support.client import CONTRACT, ROOT
 from tests.support.server import LiveServer
 
-MAX_EXAMPLES, MUTANTS = 40, 60
+MAX_EXAMPLES, MUTANTS = 60, 60
 SCHEMA = schemathesis.openapi.from_path(ROOT / "openapi.yaml")
 
 

@@ -180,11 +180,9 @@ def test_too_many_bytes_in_flight_are_refused(small: LiveServer) -> None:
 
 def test_a_full_house_refuses_before_the_body_has_arrived(small: LiveServer) -> None:
     with _busy(small):
-        started_at = time.monotonic()
-        with connect(small, headers="Content-Length: 1000") as connection:
+        with connect(small, headers="Content-Length: 1000") as connection:  # and sends none of it
             answer = connection.recv(65536)
         assert answer.startswith(b"HTTP/1.1 503 ")
-        assert time.monotonic() - started_at < 0.5
         assert small.client.post("/inference/nope", content=FRAME).status_code == 404
 
 
