@@ -15,12 +15,17 @@ COPY handlers handlers
 COPY models models
 RUN /opt/build/bin/pip wheel --no-build-isolation --no-deps --wheel-dir dist . \
  && /opt/build/bin/python -m pip --python /opt/framehook/bin/python install --no-cache-dir --no-compile --no-deps dist/*.whl
-# What no request ever reaches: the packages' own tests, type stubs and C headers, onnxruntime's model tools, and
-# the source maps of Swagger UI. Then byte code for the rest, since a read-only root cannot cache it.
+# What no request ever reaches: the packages' own tests, stubs and sources, onnxruntime's model tools and its library for
+# C programs, Pillow's codecs for other formats, and the spare bundles of Swagger UI. Then byte code for the rest, since a
+# read-only root cannot cache it.
 RUN cd /opt/framehook/lib/python3*/site-packages \
- && rm -rf numpy/*/tests numpy/tests numpy/_core/include numpy/f2py onnxruntime/transformers onnxruntime/quantization \
-    onnxruntime/tools onnxruntime/datasets onnxruntime/backend \
- && find . \( -name '*.map' -o -name '*.pyi' -o -name '*.h' -o -name '*.pxd' -o -name '*.c' \) -delete \
+ && rm -rf numpy/*/tests numpy/tests numpy/_core/include numpy/f2py \
+    onnxruntime/transformers onnxruntime/quantization onnxruntime/tools onnxruntime/datasets onnxruntime/backend \
+    onnxruntime/capi/libonnxruntime.so* \
+    PIL/_avif* PIL/_webp* PIL/_imagingcms* PIL/_imagingtk* \
+    pillow.libs/libavif* pillow.libs/libwebp* pillow.libs/libsharpyuv* pillow.libs/liblcms2* \
+    swagger_ui_bundle/vendor/*/swagger-ui-es-* swagger_ui_bundle/vendor/*/swagger-ui.js \
+ && find . \( -name '*.map' -o -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.c' -o -name '*.a' \) -delete \
  && /opt/framehook/bin/python -m compileall -q .
 
 FROM ${BASE}

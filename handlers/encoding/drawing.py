@@ -3,14 +3,16 @@
 import colorsys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from models.frame import Frame
 from models.results import Results
 
-FONT_PATH = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
+FONTS = Path(__file__).parent / "fonts"
+FIRST_EAST_ASIAN = "\u2e80"
+"""Where Unicode's blocks of Chinese, Japanese and Korean writing begin, which need a font of their own."""
 MIN_LONG_SIDE_PX = 640
 """Smaller pictures are enlarged to this, so that their captions can be read."""
 CAPTION_SHARE = 1 / 55
@@ -25,6 +27,13 @@ GOLDEN_RATIO = 0.618034
 PixelBox: TypeAlias = tuple[float, float, float, float]
 
 
+class _Caption(NamedTuple):
+    text: str
+    font: ImageFont.FreeTypeFont
+    colour: str
+    ground: PixelBox
+
+
 def annotate(frame: Frame, results: Results) -> Image.Image:
     """Return the picture with a box and a caption for every detection, as RGB; small pictures come enlarged.
 
@@ -32,20 +41,27 @@ def annotate(frame: Frame, results: Results) -> Image.Image:
     """
     picture = Image.fromarray(frame.rgb(_canvas_size(frame.source_size_wh)))
     letter_px = round(max(picture.size) * CAPTION_SHARE)
-    font = ImageFont.truetype(FONT_PATH, letter_px)
     canvas = ImageDraw.Draw(picture)
-    captions: list[tuple[str, str, PixelBox]] = []
+    captions: list[_Caption] = []
     for detection in results.detections:  # the most confident one chooses its place first
         box = _pixel_box(detection.box_xyxy, picture.size)
         colour = _colour(detection.class_id)
         canvas.rectangle(box, outline=colour, width=max(2, letter_px // 6))
+        font = _font(detection.label, letter_px)
         caption = _fit(f" {detection.label} {detection.confidence:.2f} ", font, picture.width)
         size_wh = (font.getlength(caption), letter_px * CAPTION_HEIGHT)
-        captions.append((caption, colour, _place(box, size_wh, picture.size, [ground for *_, ground in captions])))
-    for caption, colour, ground in reversed(captions):
+        ground = _place(box, size_wh, picture.size, [other.ground for other in captions])
+        captions.append(_Caption(caption, font, colour, ground))
+    for text, font, colour, ground in reversed(captions):
         canvas.rectangle(ground, fill=colour)
-        canvas.text((ground[0], (ground[1] + ground[3]) / 2), caption, fill=_ink(colour), font=font, anchor="lm")
+        canvas.text((ground[0], (ground[1] + ground[3]) / 2), text, fill=_ink(colour), font=font, anchor="lm")
     return picture
+
+
+def _font(label: str, letter_px: int) -> ImageFont.FreeTypeFont:
+    """Return a font that has the label's letters."""
+    east_asian = any(letter >= FIRST_EAST_ASIAN for letter in label)
+    return ImageFont.truetype(FONTS / ("wqy-microhei.ttc" if east_asian else "DejaVuSans.ttf"), letter_px)
 
 
 def _canvas_size(size_wh: tuple[int, int]) -> tuple[int, int]:

@@ -60,3 +60,14 @@ def test_captions_of_one_place_do_not_cover_each_other() -> None:
     above: tuple[int, int, int, int] = (320, 290, 480, 318)
     assert Image.Image.tobytes(one.crop(above)) == Image.Image.tobytes(two.crop(above))
     assert (np.asarray(two.crop((320, 484, 480, 500))) != np.asarray(one.crop((320, 484, 480, 500)))).any()
+
+
+@pytest.mark.parametrize("letters", ["行人", "ひと", "사람", "øß", "ЖЩ", "ΩΣ", "אב"])
+def test_letters_of_many_scripts_are_drawn_each_as_itself(letters: str) -> None:
+    """A font draws every letter that it lacks as one and the same empty box."""
+    drawn = [np.asarray(annotate(ground((800, 400), 0), of_label(label))).tobytes() for label in letters]
+    assert len(set(drawn)) == len(letters)
+
+
+def of_label(label: str) -> Results:
+    return Results((Detection(label * 4, 0, 0.9, (0.2, 0.5, 0.8, 1.0)),))

