@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass, field
 
+from handlers.decoding.decoder import Decoder
 from models.runtime.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The parts of the running service; built once, in the lifespan."""
+    """The parts of the running service; built once, when it starts."""
 
     engine: Engine
-    max_pixels: int
+    decoder: Decoder
     body_timeout_s: float
     contract_yaml: bytes
     contract_json: bytes

@@ -2,6 +2,7 @@
 
 EdgeError
 ├── UndecodableFrameError            the body is no picture, or a damaged one
+├── RawFrameError                    a raw frame's layout is not known, or its length is another
 ├── TooManyPixelsError               the picture's header promises more pixels than the limit
 ├── BodyTooLargeError                the body has more bytes than the limit
 ├── BodyTimeoutError                 the body did not arrive in time
@@ -21,6 +22,10 @@ class EdgeError(Exception):
 
 class UndecodableFrameError(EdgeError):
     """The body is no picture, or a damaged one."""
+
+
+class RawFrameError(EdgeError):
+    """A raw frame's layout is not known, or its length is another."""
 
 
 class TooManyPixelsError(EdgeError):

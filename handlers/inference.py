@@ -2,16 +2,20 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from functools import partial
 
 from connexion import request
 from starlette.responses import Response
 
 from handlers.context import Context, RequestRecord
-from handlers.decoding import encoded
+from handlers.decoding.decoder import Decoder
+from handlers.decoding.description import describe, is_raw
 from handlers.encoding import metadata
 from handlers.errors import BodyTimeoutError
 from models.frame import DecodeTarget, Frame
 from models.results import Results
+from models.runtime.repository import RawFrameConfig
 
 
 async def infer(
@@ -46,14 +50,23 @@ async def _infer(
     record.model = model.name
     selection = model.select(confidence, labels, max_detections)
     body = await _read_body(context, record)
-
-    def decode(target: DecodeTarget) -> Frame:
-        return encoded.decode(body, context.max_pixels, target)
-
+    decode = _decode(context.decoder, body, model.config.raw_frame)
     answer = context.engine.infer(model, decode, _encode, selection, record)
     document, results = await asyncio.wrap_future(answer)
     record.detections, record.dropped = len(results.detections), results.dropped
     return Response(document, media_type="application/json") if document else Response(status_code=204)
+
+
+def _decode(decoder: Decoder, body: bytes, raw_frame: RawFrameConfig) -> Callable[[DecodeTarget], Frame]:
+    """Return what decodes this body: as its Content-Type says if it is raw, else as its bytes say.
+
+    Raises InvalidParameterError and RawFrameError when a raw frame's layout cannot be told.
+    """
+    content_type = request.headers.get("content-type", "")
+    if not is_raw(content_type):
+        return partial(decoder.encoded, body)
+    description = describe(request.query_params, content_type, request.headers, raw_frame)
+    return partial(decoder.raw, body, description.layout(len(body)))
 
 
 def _encode(results: Results) -> tuple[bytes, Results]:

@@ -3,17 +3,20 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from handlers.decoding.limits import refuse_too_many_pixels
+from handlers.decoding import bmp
+from handlers.decoding.limits import refuse_too_many_pixels, refuse_too_many_scans
+from handlers.decoding.scaling import Scaler
 from handlers.errors import UndecodableFrameError
-from models.frame import DecodeTarget, Frame
+from models.frame import Frame
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked instead, for every picture: limits.py
+PngImagePlugin.MAX_TEXT_MEMORY = PngImagePlugin.MAX_TEXT_CHUNK  # all texts of a PNG together, unpacked: 1 MiB
 
 PILLOW_ERRORS = (OSError, ValueError, SyntaxError, LookupError, TypeError, EOFError, struct.error, zlib.error)
 """What Pillow's decoders raise for bad files; it names no common base."""
@@ -24,58 +27,68 @@ class Codec:
     """One encoded format.
 
     `name`: Pillow's name of it, which is also the one for people. `signature`: how its files begin.
+    `shortcut`: decodes the kinds of it for which there is a faster way than Pillow's; None for the others.
     """
 
     name: str
     signature: bytes
+    shortcut: Callable[[bytes, int, Scaler], Frame | None] = lambda *_: None
 
-    def decode(self, body: bytes, max_pixels: int, target: DecodeTarget | None) -> Frame:
+    def decode(self, body: bytes, max_pixels: int, scaler: Scaler) -> Frame:
         """Decode one file of this format.
 
-        JPEG is decoded at the smallest of 1/1, 1/2, 1/4 and 1/8 that still has the pixels of `target`. Raises
-        TooManyPixelsError, told from the file's header, and UndecodableFrameError.
+        JPEG is decoded at the smallest of 1/1, 1/2, 1/4 and 1/8 that still has the pixels of the scaler's target, and
+        every frame is brought to the target's size. Raises TooManyPixelsError, told from the file's header, and
+        UndecodableFrameError.
         """
         try:
-            with Image.open(io.BytesIO(body), formats=(self.name,)) as picture:
-                size_wh = picture.size
-                refuse_too_many_pixels(size_wh, max_pixels)
-                if target is not None:
-                    picture.draft("RGB", target.size_wh)
-                return Frame(_rgb_pixels(picture), "rgb", size_wh)
+            frame = self.shortcut(body, max_pixels, scaler)
+            return frame or self._decode_with_pillow(body, max_pixels, scaler)
         except PILLOW_ERRORS as error:
             raise UndecodableFrameError(
                 f"What was sent begins like a {self.name} picture but is damaged or incomplete."
             ) from error
 
+    def _decode_with_pillow(self, body: bytes, max_pixels: int, scaler: Scaler) -> Frame:
+        with Image.open(io.BytesIO(body), formats=(self.name,)) as picture:
+            size_wh = picture.size
+            refuse_too_many_pixels(size_wh, max_pixels)
+            if self.name == "JPEG":
+                refuse_too_many_scans(body, size_wh, max_pixels)
+            drafted = picture.draft("RGB", scaler.target.size_wh) if scaler.target else None
+            pixels = scaler.image(_plain_image(picture), drafted[1][2:] if drafted else size_wh)
+            return Frame(np.asarray(pixels if pixels.mode == "RGB" else pixels.convert("RGB")), "rgb", size_wh)
 
-def decode(body: bytes, max_pixels: int, target: DecodeTarget | None = None) -> Frame:
-    """Decode the bytes of one picture, in whichever of the formats of CODECS they are.
+
+def decode(body: bytes, max_pixels: int, scaler: Scaler, codecs: Mapping[str, Codec] | None = None) -> Frame:
+    """Decode the bytes of one picture, in whichever of the formats of `codecs` (by default CODECS) they are.
 
     Grey, palette, 1-bit, 16-bit and CMYK pictures are converted to RGB, alpha is dropped, EXIF orientation is not
     applied. Raises UndecodableFrameError and TooManyPixelsError.
     """
     if not body:
         raise UndecodableFrameError("The request has no body; expected one JPEG, PNG or BMP picture.")
-    for codec in CODECS.values():
+    for codec in (codecs or CODECS).values():
         if body.startswith(codec.signature):
-            return codec.decode(body, max_pixels, target)
+            return codec.decode(body, max_pixels, scaler)
     raise UndecodableFrameError("What was sent is not a JPEG, PNG or BMP picture, whatever its Content-Type says.")
 
 
-def _rgb_pixels(picture: Image.Image) -> NDArray[np.uint8]:
-    """Return uint8 [H, W, 3] RGB."""
+def _plain_image(picture: Image.Image) -> Image.Image:
+    """Return the picture as grey (L) or RGB, which can be averaged."""
+    if picture.mode in {"L", "RGB"}:
+        return picture
     if picture.mode.startswith("I;16"):  # Pillow's own conversion clips these at 255 instead of scaling them
-        grey = (np.asarray(picture) >> 8).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if picture.mode == "P" and "transparency" in picture.info:  # Pillow warns on the direct way
         picture = picture.convert("RGBA")
-    return np.asarray(picture.convert("RGB"))
+    return picture.convert("RGB")
 
 
 CODECS = {
     "image/jpeg": Codec("JPEG", b"\xff\xd8"),
     "image/png": Codec("PNG", b"\x89PNG\r\n\x1a\n"),
-    "image/bmp": Codec("BMP", b"BM"),
+    "image/bmp": Codec("BMP", b"BM", bmp.decode),
 }
 
 ALIASES = ("image/jpg", "application/octet-stream")

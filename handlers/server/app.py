@@ -19,6 +19,7 @@ from connexion.resolver import Resolver
 
 from handlers import catalog, inference, service
 from handlers.context import Context
+from handlers.decoding.decoder import Decoder
 from handlers.errors import ConfigurationError
 from handlers.server.admission import AdmissionMiddleware
 from handlers.server.body_limit import BodyLimitMiddleware
@@ -61,9 +62,11 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     logging.getLogger("connexion").setLevel(logging.CRITICAL)
     contract = read_contract()
     engine = create_engine(settings)
+    decoder = Decoder(settings.max_pixels, settings.decoding)
+    context = Context(engine, decoder, settings.body_timeout_s, contract.as_yaml, contract.as_json)
     app = AsyncApp(
         __name__,
-        lifespan=partial(_lifespan, settings=settings, contract=contract, engine=engine, give_up=give_up),
+        lifespan=partial(_lifespan, context=context, give_up=give_up),
         middlewares=_middlewares(settings, contract),
         resolver=Resolver(OPERATIONS.__getitem__),
         pythonic_params=True,
@@ -108,10 +111,8 @@ def _middlewares(settings: Settings, contract: Contract) -> list[Any]:
 
 
 @asynccontextmanager
-async def _lifespan(
-    _: AsyncApp, settings: Settings, contract: Contract, engine: Engine, give_up: Callable[[], None]
-) -> AsyncIterator[dict[str, Context]]:
-    context = Context(engine, settings.max_pixels, settings.body_timeout_s, contract.as_yaml, contract.as_json)
+async def _lifespan(_: AsyncApp, context: Context, give_up: Callable[[], None]) -> AsyncIterator[dict[str, Context]]:
+    engine = context.engine
     loading = asyncio.create_task(asyncio.to_thread(engine.load))
     loading.add_done_callback(partial(_loaded, engine=engine, give_up=give_up))
     yield {"context": context}

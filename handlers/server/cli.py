@@ -19,7 +19,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from handlers.catalog import model_record
-from handlers.decoding import encoded
+from handlers.decoding.decoder import Decoder
 from handlers.encoding import metadata
 from handlers.encoding.drawing import annotate
 from handlers.errors import BodyTooLargeError, ConfigurationError, EdgeError
@@ -99,7 +99,8 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
     engine = create_engine(settings)
     model = engine.find(options.model)
     selection = model.select(options.confidence, options.labels, options.max_detections)
-    infer_one = partial(_infer_file, engine, model, selection, settings, options.annotate)
+    decoder = Decoder(settings.max_pixels, settings.decoding)
+    infer_one = partial(_infer_file, engine, decoder, model, selection, settings.max_body_bytes, options.annotate)
     engine.load()
     failed = False
     for path in tqdm(options.files, unit="file", disable=len(options.files) == 1):
@@ -111,16 +112,22 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _infer_file(  # noqa: PLR0913, PLR0917  # bound once, in infer
-    engine: Engine, model: ModelFolder, selection: Selection, settings: Settings, annotate_to: Path | None, path: Path
+    engine: Engine,
+    decoder: Decoder,
+    model: ModelFolder,
+    selection: Selection,
+    max_bytes: int,
+    annotate_to: Path | None,
+    path: Path,
 ) -> dict[str, Any]:
     """Return the answer for one file, or its error."""
     try:
-        body = _read_file(path, settings.max_body_bytes)
-        decode = partial(encoded.decode, body, settings.max_pixels)
+        body = _read_file(path, max_bytes)
+        decode = partial(decoder.encoded, body)
         results = engine.infer(model, decode, lambda results: results, selection).result()
         answer: dict[str, Any] = json.loads(metadata.encode(results) or '{"inferences": []}')
         if annotate_to:
-            answer["annotated"] = _save_annotated(annotate(decode(), results), annotate_to, path.stem)
+            answer["annotated"] = _save_annotated(annotate(decoder.whole(body), results), annotate_to, path.stem)
     except OSError as error:
         return {"error": f"The file cannot be read or written: {error.strerror}."}
     except (EdgeError, ModelsError) as error:

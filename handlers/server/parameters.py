@@ -25,25 +25,39 @@ class ContractParameterValidator(ParameterValidator):  # type: ignore[misc]  # c
         """Raise InvalidParameterError when a query parameter is not as the contract says."""
         query = request.scope["query_string"].decode("latin-1")
         written = parse_qs(query, keep_blank_values=True).get(param["name"], [])
-        fault = _fault_as_written(written, param["schema"]["type"])
-        if not fault and super().validate_query_parameter(param, request):
+        fault = _fault_as_written(written, param["schema"])
+        if not fault and "enum" not in param["schema"] and super().validate_query_parameter(param, request):
             fault = "has an empty entry" if param["schema"]["type"] == "array" else "is out of range"
         if fault:
             raise InvalidParameterError(
-                f"The query parameter '{param['name']}' {fault}: expected {_expectation(param['schema'])}."
+                f"The query parameter '{param['name']}' {fault}: expected {_expectation(param)}."
             )
 
-
-def _fault_as_written(written: list[str], kind: str) -> str | None:
-    if kind in NUMBERS:
-        if len(written) > 1:
-            return "is given more than once"
-        if written and not NUMBERS[kind].fullmatch(written[0]):
-            return f"is not {NOUNS[kind]}"
-    return None
+    def validate_header_parameter(self, param: dict[str, Any], request: ConnexionRequest) -> None:
+        """Raise InvalidParameterError when a header is not as the contract says."""
+        fault = _fault_as_written(request.headers.getlist(param["name"]), param["schema"])
+        if fault:
+            raise InvalidParameterError(f"The header '{param['name']}' {fault}: expected {_expectation(param)}.")
 
 
-def _expectation(schema: dict[str, Any]) -> str:
+def _fault_as_written(written: list[str], schema: dict[str, Any]) -> str | None:
+    """Return what is wrong with a value before it is converted: all there is to a text, the form of a number."""
+    if not written or schema["type"] == "array":
+        return None
+    if len(written) > 1 and (schema["type"] in NUMBERS or "pattern" in schema or "enum" in schema):
+        return "is given more than once"
+    if schema["type"] in NUMBERS:
+        return None if NUMBERS[schema["type"]].fullmatch(written[0]) else f"is not {NOUNS[schema['type']]}"
+    fits = (
+        written[0].lower() in schema["enum"] if "enum" in schema else re.search(schema.get("pattern", ""), written[0])
+    )
+    return None if fits else "is wrong"
+
+
+def _expectation(param: dict[str, Any]) -> str:
+    schema = param["schema"]
     if "maximum" in schema:
         return f"{NOUNS[schema['type']]} from {schema['minimum']} to {schema['maximum']}"
-    return NOUNS[schema["type"]]
+    if "enum" in schema:
+        return f"one of {', '.join(schema['enum'])}"
+    return f"text like {param['example']}" if schema["type"] == "string" else NOUNS[schema["type"]]

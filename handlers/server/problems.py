@@ -15,6 +15,7 @@ from handlers.errors import (
     BodyTooLargeError,
     InvalidParameterError,
     MalformedContentTypeError,
+    RawFrameError,
     TooManyPixelsError,
     UndecodableFrameError,
     UnsupportedContentEncodingError,
@@ -46,6 +47,7 @@ class Problem:
 
 PROBLEMS: dict[type[Exception], Problem] = {
     UndecodableFrameError: Problem(400, "undecodable-frame", "The frame cannot be decoded"),
+    RawFrameError: Problem(400, "raw-frame-mismatch", "The raw frame does not fit its description"),
     InvalidParameterError: Problem(400, "invalid-parameter", "A parameter is invalid"),
     UnknownLabelError: Problem(400, "unknown-label", "The model has no such label"),
     MalformedContentTypeError: Problem(400, "malformed-content-type", "The Content-Type is malformed"),
@@ -58,8 +60,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
         415,
         "unsupported-media-type",
         "Unsupported media type",
-        "Send the header Content-Type: image/jpeg, image/png or image/bmp; "
-        "application/octet-stream will do for any of them.",
+        "Send the header Content-Type: image/jpeg, image/png, image/bmp or image/x-raw; "
+        "application/octet-stream will do for the first three.",
     ),
     InferenceError: Problem(
         500, "internal-error", "The server failed", "The model failed on this frame; the server's log has the cause."

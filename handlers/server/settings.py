@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
 from models.runtime.repository import BUILT_IN_ZOO
 
@@ -45,6 +46,9 @@ class Settings(BaseModel):
         256 * MEBIBYTE, description="Bytes of all bodies in the house at once; more is refused as busy."
     )
     max_pixels: AtLeastOne = Field(36_000_000, description="Largest picture accepted, width times height.")
+    decoding: RouteName = Field(
+        "exact", description="How a picture is brought to the model's size: exact, fast (needs the extra), or plain."
+    )
     body_timeout_s: Annotated[float, Field(gt=0)] = Field(30, description="Seconds for a whole body to arrive.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 

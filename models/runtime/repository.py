@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import ModelConfigError, UnknownLabelError
 from models.families import FamilyConfig
+from models.frame import PixelFormat
 from models.results import Selection
 
 CONFIG_FILE_NAME = "model.yaml"
@@ -24,6 +25,20 @@ FileName = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
 Text = Annotated[str, Field(min_length=1)]
 
 
+Side = Annotated[int, Field(ge=1, le=65535)]
+
+
+class RawFrameConfig(BaseModel):
+    """What raw frames for this model are like when the request does not say; docs/raw-frames.md explains the values."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: Side | None = None
+    height: Side | None = None
+    pixel_format: PixelFormat | None = None
+    strides_bytes: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+
+
 class ModelConfig(BaseModel):
     """The contents of model.yaml; docs/adding-a-model.md explains every key."""
 
@@ -34,6 +49,7 @@ class ModelConfig(BaseModel):
     licence: Text
     source: Text
     family: FamilyConfig
+    raw_frame: RawFrameConfig = RawFrameConfig()
 
 
 @dataclass(frozen=True, slots=True)

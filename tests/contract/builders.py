@@ -17,6 +17,7 @@ ARRIVAL_S = 0.2
 """Time for a frame to reach its lane; a tenth of what the slow ones take there."""
 
 FRAME = encode(board(7), "PNG")
+RAW = {"Content-Type": "image/x-raw"}
 
 
 def post(server: LiveServer, path: str, content: bytes = FRAME, **options: Any) -> httpx.Response:
@@ -93,6 +94,11 @@ ON_SMALL_SERVICE: dict[str, Builder] = {
     "empty": lambda server, path: post(server, path, b""),
     "badConfidence": lambda server, path: post(server, path, params={"confidence": 1.5}),
     "unknownLabel": lambda server, path: post(server, path, params={"object": "unicorn"}),
+    "rawLengthMismatch": lambda server, path: post(
+        server, path, b"\0" * 9000, params={"width": 64, "height": 48, "pixelFormat": "bgr24"}, headers=RAW
+    ),
+    "rawWithoutSize": lambda server, path: post(server, path, params={"pixelFormat": "yuv420p"}, headers=RAW),
+    "badWidth": lambda server, path: post(server, path, params={"width": 0}, headers=RAW),
     "malformedContentType": labelled("bad-content-type"),
     "bodyTimeout": body_timeout,
     "bodyTooLarge": lambda server, path: post(server, path, b"\0" * 100_001),

@@ -5,6 +5,7 @@ Loaded by schemathesis.toml, for the command line and the tests alike.
 
 import functools
 import io
+import zlib
 from typing import Any
 
 import httpx
@@ -12,6 +13,9 @@ import numpy as np
 import schemathesis
 from hypothesis import strategies as st
 from PIL import Image
+
+from handlers.decoding.raw import padded, tight
+from models.frame import PIXEL_FORMAT_NAMES
 
 MODES = {
     "JPEG": ("RGB", "L", "CMYK"),
@@ -42,10 +46,23 @@ def pictures(*names: str) -> st.SearchStrategy[bytes]:
     )
 
 
+def raw_frame(seed: int) -> tuple[bytes, dict[str, str]]:
+    """Return a raw frame of random pixels and the query that describes it."""
+    random = np.random.default_rng(seed)
+    pixel_format = PIXEL_FORMAT_NAMES[random.integers(len(PIXEL_FORMAT_NAMES))]
+    width, height = (int(side) for side in random.integers(1, MAX_SIDE_PX, 2))
+    layout = (tight, padded)[random.integers(2)](pixel_format, (width, height))
+    query = {"width": str(width), "height": str(height), "pixelFormat": pixel_format}
+    if layout.padded_height == height and random.integers(2):
+        query["stride"] = ",".join(map(str, layout.strides_bytes))
+    return random.bytes(layout.length_bytes), query
+
+
 STRATEGIES = {
     "image/jpeg": pictures("JPEG"),
     "image/png": pictures("PNG"),
     "image/bmp": pictures("BMP"),
+    "image/x-raw": st.integers(0, 2**32).map(lambda seed: raw_frame(seed)[0]),
     "image/jpg": pictures("JPEG"),
     "application/octet-stream": pictures("JPEG", "PNG", "BMP"),
 }
@@ -64,12 +81,15 @@ def served_models(base_url: str) -> dict[str, list[str]]:
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:  # noqa: ARG001  # the hook's name and arguments are schemathesis's
-    """Make valid cases ask for labels and models that exist: which ones do, no schema can say."""
+    """Make valid cases ask for labels and models that exist, and describe raw frames as they are: no schema can."""
     if not case.meta or not case.meta.generation.mode.is_positive:
         return
     models = served_models(str(kwargs.get("base_url") or case.operation.base_url).rstrip("/"))
     if "model" in case.path_parameters:
         case.path_parameters["model"] = next(iter(models))
+    if case.media_type == "image/x-raw" and isinstance(case.body, bytes):
+        case.body, description = raw_frame(zlib.crc32(case.body))
+        case.query = {**{name: value for name, value in case.query.items() if name != "stride"}, **description}
     if case.query.get("object"):
         labels = next(iter(models.values()))
         case.query["object"] = [labels[len(str(wanted)) % len(labels)] for wanted in case.query["object"]]

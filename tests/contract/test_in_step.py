@@ -10,12 +10,23 @@ import pytest
 import yaml
 
 from handlers import catalog, errors, inference, service
+from handlers.decoding.description import (
+    GSTREAMER_NAMES,
+    HEIGHT,
+    MAX_SIDE_PX,
+    MEDIA_TYPE,
+    PIXEL_FORMAT,
+    STRIDE,
+    WIDTH,
+)
 from handlers.decoding.encoded import ALIASES, CODECS
+from handlers.decoding.raw import LAYOUTS
 from handlers.server.app import OPERATIONS
 from handlers.server.problems import HANG_UP_ERRORS, INTERNAL_PROBLEM, PROBLEMS, ROUTING_PROBLEMS, TYPE_PREFIX
 from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from models import errors as models_errors
 from models.families import FAMILIES
+from models.frame import PIXEL_FORMAT_NAMES
 from models.results import MAX_DETECTIONS
 from tests.contract.hooks import STRATEGIES
 from tests.support.client import CONTRACT, ROOT
@@ -28,13 +39,37 @@ NEVER_RENDERED = {"EdgeError", "ModelsError", "UnavailableError", "Configuration
 """Bases, which are never raised themselves, and the errors that stop the start."""
 
 
-def test_media_types_are_the_codecs() -> None:
+MEDIA_TYPES = [*CODECS, MEDIA_TYPE, *ALIASES]
+
+
+def test_media_types_are_the_codecs_and_raw() -> None:
     declared = CONTRACT["components"]["requestBodies"]["Frame"]["content"]
-    assert list(declared) == [*CODECS, *ALIASES]
+    assert list(declared) == MEDIA_TYPES
 
 
 def test_every_media_type_has_a_fuzz_strategy() -> None:
-    assert list(STRATEGIES) == [*CODECS, *ALIASES]
+    assert list(STRATEGIES) == MEDIA_TYPES
+
+
+def test_pixel_formats_are_the_layouts() -> None:
+    assert SCHEMAS["PixelFormat"]["enum"] == list(LAYOUTS) == list(PIXEL_FORMAT_NAMES)
+    documented = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "raw-frames.md").read_text(), re.MULTILINE)
+    assert documented == list(LAYOUTS)
+
+
+def test_gstreamers_names_are_documented() -> None:
+    documented = re.findall(r"`(\w+)` \(`(\w+)`\)", (ROOT / "docs" / "raw-frames.md").read_text())
+    assert {theirs.lower(): ours for theirs, ours in documented} == GSTREAMER_NAMES
+
+
+@pytest.mark.parametrize("names", [WIDTH, HEIGHT, PIXEL_FORMAT, STRIDE], ids=lambda names: names[0])
+def test_raw_parameters_are_declared(names: tuple[str, ...]) -> None:
+    declared = {parameter["name"]: parameter for parameter in CONTRACT["components"]["parameters"].values()}
+    assert (declared[names[0]]["in"], declared[names[2]]["in"]) == ("query", "header")
+
+
+def test_a_side_is_as_long_as_declared() -> None:
+    assert CONTRACT["components"]["parameters"]["width"]["schema"]["maximum"] == MAX_SIDE_PX
 
 
 def test_every_operation_is_bound_and_every_public_handler_is_an_operation() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handlers.decoding import encoded
+from handlers.decoding.decoder import Decoder
 from handlers.encoding import metadata
 from models.runtime.engine import Engine
 from models.runtime.lanes import Lanes
@@ -34,6 +34,6 @@ def test_every_photo_has_its_golden_answer() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_photo_gets_its_golden_answer(engine: Engine, path: Path) -> None:
-    decode = partial(encoded.decode, path.read_bytes(), 1_000_000)
+    decode = partial(Decoder(1_000_000).encoded, path.read_bytes())
     found = engine.infer(engine.find(None), decode, metadata.encode).result()
     assert_matches(json.loads(found), GOLDEN[path.name])

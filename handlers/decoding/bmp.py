@@ -1,0 +1,107 @@
+"""BMP files without compression, as views of their own bytes; the kinds with a palette or runs are left to Pillow.
+
+Layout: Microsoft's "Bitmap Storage" (BITMAPFILEHEADER, then BITMAPCOREHEADER, BITMAPINFOHEADER, V2 to V5), rows padded
+to four bytes, bottom row first unless the height is negative.
+"""
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from handlers.decoding.bitfields import RGB555, Masks, unpack16, unpack32
+from handlers.decoding.limits import refuse_too_many_pixels
+from handlers.decoding.scaling import Scaler
+from handlers.errors import UndecodableFrameError
+from models.frame import ChannelOrder, Frame, Pixels
+
+FILE_HEADER_BYTES = 14
+CORE_HEADER_BYTES, INFO_HEADER_BYTES = 12, 40
+BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS = 0, 3, 6
+MASKS_AT = FILE_HEADER_BYTES + INFO_HEADER_BYTES
+"""Where the masks of BI_BITFIELDS stand: behind the info header, or as its own fields from V2 on."""
+RGB888: Masks = (0xFF0000, 0x00FF00, 0x0000FF)
+BYTE_ORDERS: dict[int, ChannelOrder] = {24: "bgr", 32: "bgra"}
+"""What these masks are in memory, for pixels of so many bits."""
+WORD_BITS = 16
+DAMAGED = "What was sent begins like a BMP picture but is damaged or incomplete."
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the headers of an uncompressed BMP file say. `size_wh` in pixels; `masks`: of words of 16 or 32 bits."""
+
+    size_wh: tuple[int, int]
+    top_down: bool
+    bits: int
+    offset: int
+    masks: Masks
+
+
+def decode(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
+    """Return a BMP file's frame, or None when it is of a kind for Pillow.
+
+    Raises TooManyPixelsError and UndecodableFrameError.
+    """
+    header = _read_header(body)
+    if header is None:
+        return None
+    refuse_too_many_pixels(header.size_wh, max_pixels)
+    pixels_hwc, channel_order = _read_pixels(header, _read_rows(body, header))
+    return Frame(scaler.pixels(pixels_hwc), channel_order, header.size_wh)
+
+
+def _read_header(body: bytes) -> Header | None:
+    """Return the headers, or None when they are not of an uncompressed file of 16, 24 or 32 bits.
+
+    Raises UndecodableFrameError when they promise no pixel.
+    """
+    try:
+        offset, header_bytes = struct.unpack_from("<II", body, 10)
+        if header_bytes == CORE_HEADER_BYTES:
+            width, height, _, bits = struct.unpack_from("<HHHH", body, 18)
+            compression = BI_RGB
+        else:
+            width, height, _, bits, compression = struct.unpack_from("<iiHHI", body, 18)
+        masks = _read_masks(body, bits, compression)
+    except struct.error:
+        return None
+    if width <= 0 or height == 0:  # Pillow would read a negative width as a huge one
+        raise UndecodableFrameError(DAMAGED)
+    if masks is None:
+        return None
+    return Header((width, abs(height)), height < 0, bits, offset, masks)
+
+
+def _read_masks(body: bytes, bits: int, compression: int) -> Masks | None:
+    if compression == BI_RGB:
+        return {16: RGB555, 24: RGB888, 32: RGB888}.get(bits)
+    if compression in {BI_BITFIELDS, BI_ALPHABITFIELDS} and bits in {16, 32}:
+        masks: Masks = struct.unpack_from("<III", body, MASKS_AT)
+        return masks if all(_is_run_of_ones(mask, bits) for mask in masks) else None
+    return None
+
+
+def _is_run_of_ones(mask: int, bits: int) -> bool:
+    return mask == 0 or (mask + (mask & -mask) == 1 << mask.bit_length() and mask < 1 << bits)
+
+
+def _read_rows(body: bytes, header: Header) -> Pixels:
+    """Return uint8 [H, bytes of a row], top row first: a view of the file, without its padding."""
+    width, height = header.size_wh
+    row_bytes = (width * header.bits + 7) // 8
+    stride_bytes = (row_bytes + 3) // 4 * 4
+    if header.offset + stride_bytes * height > len(body):
+        raise UndecodableFrameError(DAMAGED)
+    rows = np.frombuffer(body, np.uint8, stride_bytes * height, header.offset).reshape(height, stride_bytes)
+    return (rows if header.top_down else rows[::-1])[:, :row_bytes]
+
+
+def _read_pixels(header: Header, rows: Pixels) -> tuple[Pixels, ChannelOrder]:
+    width, height = header.size_wh
+    if header.bits == WORD_BITS:
+        return unpack16(rows.view("<u2").astype(np.uint16, copy=False), header.masks), "rgba"
+    if header.masks == RGB888:
+        order = BYTE_ORDERS[header.bits]
+        return rows.reshape(height, width, len(order)), order
+    return unpack32(rows.view("<u4").astype(np.uint32, copy=False), header.masks), "rgb"

@@ -1,0 +1,59 @@
+"""How bodies become frames in one service: the limits, and the route from the bytes to the model's pixels."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from handlers.decoding import encoded
+from handlers.decoding.encoded import CODECS, Codec
+from handlers.decoding.raw import RawFrame
+from handlers.decoding.scaling import AveragingScaler, Scaler, Unscaled
+from handlers.errors import ConfigurationError
+from models.frame import DecodeTarget, Frame
+
+RouteName: TypeAlias = Literal["exact", "fast", "plain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way to fewer pixels: the codecs, and what brings their pixels to the model's size."""
+
+    codecs: Mapping[str, Codec]
+    scaler: Callable[[DecodeTarget], Scaler]
+
+
+def _fast() -> Route:
+    try:
+        from handlers.decoding import fast  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise ConfigurationError("The setting decoding is fast, which needs: pip install 'framehook[fast]'.") from error
+    jpeg = CODECS["image/jpeg"]
+    return Route(CODECS | {"image/jpeg": Codec(jpeg.name, jpeg.signature, fast.decode_jpeg)}, fast.FastScaler)
+
+
+ROUTES: dict[RouteName, Callable[[], Route]] = {
+    "exact": lambda: Route(CODECS, AveragingScaler),
+    "fast": _fast,
+    "plain": lambda: Route(CODECS, lambda _: Unscaled()),
+}
+
+
+class Decoder:
+    """Makes frames of bodies, for one model's target at a time. Immutable: all lanes use it at once."""
+
+    def __init__(self, max_pixels: int, route: RouteName = "exact") -> None:
+        """Take the limit and the route; raises ConfigurationError when the route's packages are not installed."""
+        self._max_pixels = max_pixels
+        self._route = ROUTES[route]()
+
+    def encoded(self, body: bytes, target: DecodeTarget) -> Frame:
+        """Return the frame of a JPEG, PNG or BMP; raises UndecodableFrameError and TooManyPixelsError."""
+        return encoded.decode(body, self._max_pixels, self._route.scaler(target), self._route.codecs)
+
+    def raw(self, body: bytes, layout: RawFrame, target: DecodeTarget) -> Frame:
+        """Return the frame of a raw body; raises RawFrameError and TooManyPixelsError."""
+        return layout.decode(body, self._max_pixels, self._route.scaler(target))
+
+    def whole(self, body: bytes) -> Frame:
+        """Return the frame of a JPEG, PNG or BMP with all its pixels."""
+        return encoded.decode(body, self._max_pixels, Unscaled())

@@ -1,0 +1,57 @@
+"""The fast route: libjpeg-turbo's scaled decoding in eighths, and OpenCV's resizing. Needs the extra `fast`."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from handlers.decoding.limits import refuse_too_many_pixels, refuse_too_many_scans
+from handlers.decoding.scaling import Scaler, averaging_scale
+from models.frame import DecodeTarget, Frame, Pixels
+
+COLOUR_SPACES = ("Gray", "YCbCr", "RGB")
+"""Those of a JPEG file that libjpeg-turbo converts to RGB."""
+
+cv2.setNumThreads(1)  # the lanes are the parallelism
+
+
+@dataclass(frozen=True, slots=True)
+class FastScaler:
+    """Resizes by OpenCV, bilinear without antialiasing: what is much larger is halved first, two or more times at once.
+
+    Halving to 1/4 and less averages the four pixels in the middle of each square, not all of it.
+    """
+
+    target: DecodeTarget
+
+    def pixels(self, pixels_hwc: Pixels, extent_wh: tuple[float, float] | None = None) -> Pixels:
+        """Return [H, W, channels] or [H, W], any view, at the target's size."""
+        if pixels_hwc.strides[0] < 0:  # bottom row first: OpenCV would have to copy it all
+            return self.pixels(pixels_hwc[::-1], extent_wh)[::-1]
+        size_wh = (pixels_hwc.shape[1], pixels_hwc.shape[0])
+        scale = averaging_scale(size_wh, self.target)
+        if scale > 1:
+            pixels_hwc = _resized(pixels_hwc, (size_wh[0] // scale, size_wh[1] // scale))
+        return _resized(pixels_hwc, self.target.size_wh)
+
+    def image(self, image: Image.Image, extent_wh: tuple[float, float]) -> Image.Image:
+        """Return an L or RGB image at the target's size."""
+        return Image.fromarray(self.pixels(np.asarray(image), extent_wh))
+
+
+def _resized(pixels_hwc: Pixels, size_wh: tuple[int, int]) -> Pixels:
+    return cv2.resize(pixels_hwc, size_wh, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+
+
+def decode_jpeg(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
+    """Return a JPEG file's frame, or None when it is of a kind for Pillow; raises what its neighbours raise."""
+    height, width, colour_space, _ = simplejpeg.decode_jpeg_header(body)
+    refuse_too_many_pixels((width, height), max_pixels)
+    refuse_too_many_scans(body, (width, height), max_pixels)
+    if colour_space not in COLOUR_SPACES or scaler.target is None:
+        return None
+    least_width, least_height = scaler.target.size_wh
+    pixels = simplejpeg.decode_jpeg(body, "RGB", min_width=least_width, min_height=least_height, min_factor=1)
+    return Frame(scaler.pixels(pixels), "rgb", (width, height))

@@ -1,0 +1,144 @@
+"""Raw frames: the table of pixel formats, and how the rows of one lie in its body.
+
+A pixel format means FFmpeg's one of the same name; yuv420p is taken as BT.601 in limited range.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from handlers.decoding.bitfields import RGB555, RGB565, Masks, unpack16
+from handlers.decoding.limits import refuse_too_many_pixels
+from handlers.decoding.scaling import Scaler
+from handlers.decoding.yuv import yuv420p
+from handlers.errors import RawFrameError
+from models.frame import ChannelOrder, Frame, PixelFormat, Pixels
+
+ROW_ALIGNMENT = 4
+"""Bytes to which GStreamer pads the rows of a frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """One plane of a format: the bytes of a sample, and of how many pixels in each direction it is one."""
+
+    sample_bytes: int
+    subsampling: int = 1
+
+    def size(self, size_wh: tuple[int, int]) -> tuple[int, int]:
+        """Return the bytes of a row, without padding, and the rows."""
+        columns, rows = (-(-side // self.subsampling) for side in size_wh)
+        return columns * self.sample_bytes, rows
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One row of the table: the planes of a format, and what makes a frame of them.
+
+    `read`: takes the rows of each plane, uint8 [rows, bytes of a row] without padding, and a scaler; returns the
+    pixels, whose channels are in the order `channel_order`.
+    """
+
+    planes: tuple[Plane, ...]
+    read: Callable[[Sequence[Pixels], Scaler], Pixels]
+    channel_order: ChannelOrder
+
+
+def _packed(channel_order: ChannelOrder) -> Layout:
+    channels = len(channel_order)
+
+    def read(planes: Sequence[Pixels], scaler: Scaler) -> Pixels:
+        [rows] = planes
+        return scaler.pixels(rows.reshape(len(rows), -1, channels))
+
+    return Layout((Plane(channels),), read, channel_order)
+
+
+def _words(masks: Masks, byte_order: str) -> Layout:
+    def read(planes: Sequence[Pixels], scaler: Scaler) -> Pixels:
+        [rows] = planes
+        return scaler.pixels(unpack16(rows.view("<u2"), masks, swapped=byte_order == ">"))
+
+    return Layout((Plane(2),), read, "rgba")
+
+
+LAYOUTS: dict[PixelFormat, Layout] = {
+    "yuv420p": Layout((Plane(1), Plane(1, subsampling=2), Plane(1, subsampling=2)), yuv420p, "rgb"),
+    "rgb565be": _words(RGB565, ">"),
+    "rgb565le": _words(RGB565, "<"),
+    "rgb555be": _words(RGB555, ">"),
+    "rgb555le": _words(RGB555, "<"),
+    "rgb24": _packed("rgb"),
+    "bgr24": _packed("bgr"),
+    "argb": _packed("argb"),
+    "rgba": _packed("rgba"),
+    "abgr": _packed("abgr"),
+    "bgra": _packed("bgra"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RawFrame:
+    """The layout of one body.
+
+    `strides_bytes`: from row to row, one a plane. `padded_height`: the rows that the planes have room for; GStreamer's
+    I420 has a row more than an odd height.
+    """
+
+    pixel_format: PixelFormat
+    size_wh: tuple[int, int]
+    strides_bytes: tuple[int, ...]
+    padded_height: int
+
+    @property
+    def length_bytes(self) -> int:
+        """Return how long the body is."""
+        return sum(stride * rows for stride, rows in self._rooms())
+
+    def decode(self, body: bytes, max_pixels: int, scaler: Scaler) -> Frame:
+        """Return the frame, at the target's size; raises TooManyPixelsError and RawFrameError."""
+        refuse_too_many_pixels(self.size_wh, max_pixels)
+        if len(body) != self.length_bytes:
+            width, height = self.size_wh
+            strides = ", ".join(map(str, self.strides_bytes))
+            raise RawFrameError(
+                f"A frame of {width} x {height} in {self.pixel_format} with rows of {strides} bytes takes "
+                f"{self.length_bytes} bytes; received {len(body)}."
+            )
+        layout = LAYOUTS[self.pixel_format]
+        return Frame(layout.read(self._planes(body), scaler), layout.channel_order, self.size_wh)
+
+    def _rooms(self) -> list[tuple[int, int]]:
+        """Return each plane's stride and the rows it has room for."""
+        planes = LAYOUTS[self.pixel_format].planes
+        rows = [plane.size((self.size_wh[0], self.padded_height))[1] for plane in planes]
+        return list(zip(self.strides_bytes, rows, strict=True))
+
+    def _planes(self, body: bytes) -> list[Pixels]:
+        """Return views of the planes, without padding."""
+        views, offset = [], 0
+        for plane, (stride, rows) in zip(LAYOUTS[self.pixel_format].planes, self._rooms(), strict=True):
+            row_bytes, used_rows = plane.size(self.size_wh)
+            room = np.frombuffer(body, np.uint8, stride * rows, offset).reshape(rows, stride)
+            views.append(room[:used_rows, :row_bytes])
+            offset += stride * rows
+        return views
+
+
+def tight(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> RawFrame:
+    """Return the layout without padding."""
+    planes = LAYOUTS[pixel_format].planes
+    return RawFrame(pixel_format, size_wh, tuple(plane.size(size_wh)[0] for plane in planes), size_wh[1])
+
+
+def padded(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> RawFrame:
+    """Return the layout that GStreamer uses unless told otherwise: rows of whole words, whole blocks of chroma."""
+    planes = LAYOUTS[pixel_format].planes
+    block = max(plane.subsampling for plane in planes)
+    strides = tuple(_round_up(plane.size(size_wh)[0], ROW_ALIGNMENT) for plane in planes)
+    return RawFrame(pixel_format, size_wh, strides, _round_up(size_wh[1], block))
+
+
+def _round_up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple

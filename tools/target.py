@@ -1,0 +1,94 @@
+"""A running service as one who tests it from outside sees it: its answers, and the memory of its process."""
+
+import http.client
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tools.mutations import Hostile
+
+PATH = "/inference"
+TIMEOUT_S = 120
+RESET_PEAK = "5"
+"""What resets VmHWM: proc(5), clear_refs."""
+KIB_PER_MIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back over HTTP. `status` is None when nothing did, and `text` then says why."""
+
+    status: int | None
+    media_type: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply and what it cost. `peak_mib`: the most memory of the service since the last reset of the peak.
+
+    `growth_mib`: what the body alone had the memory rise by; 0 when it was not alone.
+    """
+
+    reply: Reply
+    ms: float
+    peak_mib: float
+    growth_mib: float
+
+
+class Target:
+    """Posts to the service over one connection a thread, and reads the memory of its process."""
+
+    def __init__(self, url: str, pid: int) -> None:
+        """Take the service's address and its process id."""
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port
+        self._process = Path("/proc") / str(pid)
+        self._mine = threading.local()
+
+    def post(self, hostile: Hostile, *, alone: bool = False) -> Answer:
+        """Post one body and measure. `alone`: the service has nothing else to do meanwhile."""
+        before_mib = self.memory_mib()
+        if alone:
+            self.reset_peak_memory()
+        started_at = time.perf_counter()
+        reply = self._reply(hostile)
+        ms = (time.perf_counter() - started_at) * 1000
+        peak_mib = self._memory_mib("VmHWM")
+        return Answer(reply, ms, peak_mib, max(0, peak_mib - before_mib) if alone else 0)
+
+    def _reply(self, hostile: Hostile) -> Reply:
+        connection = self._connection()
+        try:
+            connection.request("POST", PATH, hostile.body, {"Content-Type": hostile.media_type})
+            response = connection.getresponse()
+            text = response.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()  # the next request opens it anew
+            return Reply(None, "", repr(error))
+        return Reply(response.status, response.headers.get("content-type", ""), text)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if not hasattr(self._mine, "connection"):
+            self._mine.connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
+        connection: http.client.HTTPConnection = self._mine.connection
+        return connection
+
+    def memory_mib(self) -> float:
+        """Return the resident memory of the service; 0 when its process is gone."""
+        return self._memory_mib("VmRSS")
+
+    def reset_peak_memory(self) -> None:
+        """Have the peak begin at what is resident now; where the kernel does not let us, it stays that of all time."""
+        with suppress(OSError):
+            (self._process / "clear_refs").write_text(RESET_PEAK)
+
+    def _memory_mib(self, field: str) -> float:
+        with suppress(OSError):
+            for line in (self._process / "status").read_text().splitlines():
+                if line.startswith(f"{field}:"):
+                    return int(line.split()[1]) / KIB_PER_MIB
+        return 0
