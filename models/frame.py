@@ -10,15 +10,14 @@ from PIL import Image
 ChannelOrder: TypeAlias = Literal["rgb", "bgr", "rgba", "bgra", "argb", "abgr"]
 """What the last axis of pixels holds. `a` is alpha or padding, which nobody looks at."""
 
-RGB_IN: dict[ChannelOrder, slice] = {
-    "rgb": slice(3),
-    "rgba": slice(3),
-    "bgr": slice(2, None, -1),
-    "bgra": slice(2, None, -1),
-    "argb": slice(1, 4),
-    "abgr": slice(3, 0, -1),
+PILLOW_RAW_MODES: dict[ChannelOrder, str] = {
+    "rgb": "RGB",
+    "bgr": "BGR",
+    "rgba": "RGBX",
+    "bgra": "BGRX",
+    "argb": "XRGB",
+    "abgr": "XBGR",
 }
-"""Where red, green and blue lie."""
 
 PixelFormat: TypeAlias = Literal[
     "yuv420p", "rgb565be", "rgb565le", "rgb555be", "rgb555le", "rgb24", "bgr24", "argb", "rgba", "abgr", "bgra"
@@ -40,14 +39,12 @@ class DecodeTarget:
     size_wh: tuple[int, int]
 
 
-def as_image(pixels_hwc: Pixels) -> Image.Image:
-    """Return uint8 [H, W], [H, W, 3] or [H, W, 4] pixels for Pillow, which copies only those of three channels.
-
-    Four channels are RGBX, whichever they are: Pillow would weigh the others with what it took for alpha.
-    """
-    contiguous = np.ascontiguousarray(pixels_hwc)
-    mode = {1: "L", 3: "RGB", 4: "RGBX"}[contiguous.size // (contiguous.shape[0] * contiguous.shape[1])]
-    return Image.frombuffer(mode, contiguous.shape[1::-1], contiguous, "raw", mode, 0, 1)
+def as_image(pixels_hwc: Pixels, channel_order: ChannelOrder) -> Image.Image:
+    """Return uint8 [H, W, channels] pixels, any view, as an RGB image of Pillow's: one copy, into its own layout."""
+    bottom_up = pixels_hwc.strides[0] < 0
+    rows = np.ascontiguousarray(pixels_hwc[::-1] if bottom_up else pixels_hwc)
+    mode, orientation = PILLOW_RAW_MODES[channel_order], -1 if bottom_up else 1
+    return Image.frombytes("RGB", rows.shape[1::-1], rows, "raw", mode, 0, orientation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,8 @@ class Frame:
 
         One antialiased bilinear resize that ignores the aspect ratio; none when the size fits already.
         """
-        pixels_hwc = self.pixels_hwc
-        if size_wh != pixels_hwc.shape[1::-1]:
-            pixels_hwc = np.asarray(as_image(pixels_hwc).resize(size_wh, Image.Resampling.BILINEAR))
-        return np.ascontiguousarray(pixels_hwc[:, :, RGB_IN[self.channel_order]])
+        fits = size_wh == self.pixels_hwc.shape[1::-1]
+        if fits and self.channel_order == "rgb":
+            return np.ascontiguousarray(self.pixels_hwc)
+        image = as_image(self.pixels_hwc, self.channel_order)
+        return np.asarray(image if fits else image.resize(size_wh, Image.Resampling.BILINEAR))

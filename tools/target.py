@@ -1,6 +1,7 @@
 """A running service as one who tests it from outside sees it: its answers, and the memory of its process."""
 
 import http.client
+import math
 import threading
 import time
 from contextlib import suppress
@@ -12,6 +13,8 @@ from tools.mutations import Hostile
 
 PATH = "/inference"
 TIMEOUT_S = 120
+IDLE_S = 30
+"""After this the service may be about to close an idle connection."""
 RESET_PEAK = "5"
 """What resets VmHWM: proc(5), clear_refs."""
 KIB_PER_MIB = 1024
@@ -72,8 +75,10 @@ class Target:
         return Reply(response.status, response.headers.get("content-type", ""), text)
 
     def _connection(self) -> http.client.HTTPConnection:
-        if not hasattr(self._mine, "connection"):
+        """Return this thread's connection, opened anew when it has been idle."""
+        if time.monotonic() - getattr(self._mine, "used_at", -math.inf) > IDLE_S:
             self._mine.connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
+        self._mine.used_at = time.monotonic()
         connection: http.client.HTTPConnection = self._mine.connection
         return connection
 

@@ -47,8 +47,7 @@ def decode(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
     if header is None:
         return None
     refuse_too_many_pixels(header.size_wh, max_pixels)
-    pixels_hwc, channel_order = _read_pixels(header, _read_rows(body, header))
-    return Frame(scaler.pixels(pixels_hwc), channel_order, header.size_wh)
+    return scaler.frame(*_read_pixels(header, _read_rows(body, header)))
 
 
 def _read_header(body: bytes) -> Header | None:

@@ -1,6 +1,6 @@
 """The fast route: libjpeg-turbo's scaled decoding in eighths, and OpenCV's resizing. Needs the extra `fast`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -9,10 +9,20 @@ from PIL import Image
 
 from handlers.decoding.limits import refuse_too_many_pixels, refuse_too_many_scans
 from handlers.decoding.scaling import Scaler, averaging_scale
-from models.frame import DecodeTarget, Frame, Pixels
+from models.frame import ChannelOrder, DecodeTarget, Frame, Pixels
 
 COLOUR_SPACES = ("Gray", "YCbCr", "RGB")
 """Those of a JPEG file that libjpeg-turbo converts to RGB."""
+
+RGB_IN: dict[ChannelOrder, slice] = {
+    "rgb": slice(3),
+    "rgba": slice(3),
+    "bgr": slice(2, None, -1),
+    "bgra": slice(2, None, -1),
+    "argb": slice(1, 4),
+    "abgr": slice(3, 0, -1),
+}
+"""Where red, green and blue lie."""
 
 cv2.setNumThreads(1)  # the lanes are the parallelism
 
@@ -26,19 +36,25 @@ class FastScaler:
 
     target: DecodeTarget
 
-    def pixels(self, pixels_hwc: Pixels, extent_wh: tuple[float, float] | None = None) -> Pixels:
+    def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
+        """Return the frame at the target's size."""
+        height, width = pixels_hwc.shape[:2]
+        rgb = self._pixels(pixels_hwc)[:, :, RGB_IN[channel_order]]
+        return Frame(rgb, "rgb", (width, height))
+
+    def image(self, image: Image.Image, extent_wh: tuple[float, float]) -> Image.Image:  # noqa: ARG002
+        """Return an L or RGB image at the target's size."""
+        return Image.fromarray(self._pixels(np.asarray(image)))
+
+    def _pixels(self, pixels_hwc: Pixels) -> Pixels:
         """Return [H, W, channels] or [H, W], any view, at the target's size."""
         if pixels_hwc.strides[0] < 0:  # bottom row first: OpenCV would have to copy it all
-            return self.pixels(pixels_hwc[::-1], extent_wh)[::-1]
+            return self._pixels(pixels_hwc[::-1])[::-1]
         size_wh = (pixels_hwc.shape[1], pixels_hwc.shape[0])
         scale = averaging_scale(size_wh, self.target)
         if scale > 1:
             pixels_hwc = _resized(pixels_hwc, (size_wh[0] // scale, size_wh[1] // scale))
         return _resized(pixels_hwc, self.target.size_wh)
-
-    def image(self, image: Image.Image, extent_wh: tuple[float, float]) -> Image.Image:
-        """Return an L or RGB image at the target's size."""
-        return Image.fromarray(self.pixels(np.asarray(image), extent_wh))
 
 
 def _resized(pixels_hwc: Pixels, size_wh: tuple[int, int]) -> Pixels:
@@ -54,4 +70,4 @@ def decode_jpeg(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
         return None
     least_width, least_height = scaler.target.size_wh
     pixels = simplejpeg.decode_jpeg(body, "RGB", min_width=least_width, min_height=least_height, min_factor=1)
-    return Frame(scaler.pixels(pixels), "rgb", (width, height))
+    return replace(scaler.frame(pixels, "rgb"), source_size_wh=(width, height))

@@ -36,35 +36,33 @@ class Plane:
 class Layout:
     """One row of the table: the planes of a format, and what makes a frame of them.
 
-    `read`: takes the rows of each plane, uint8 [rows, bytes of a row] without padding, and a scaler; returns the
-    pixels, whose channels are in the order `channel_order`.
+    `read`: makes a frame of the rows of each plane, uint8 [rows, bytes of a row] without padding.
     """
 
     planes: tuple[Plane, ...]
-    read: Callable[[Sequence[Pixels], Scaler], Pixels]
-    channel_order: ChannelOrder
+    read: Callable[[Sequence[Pixels], Scaler], Frame]
 
 
 def _packed(channel_order: ChannelOrder) -> Layout:
     channels = len(channel_order)
 
-    def read(planes: Sequence[Pixels], scaler: Scaler) -> Pixels:
+    def read(planes: Sequence[Pixels], scaler: Scaler) -> Frame:
         [rows] = planes
-        return scaler.pixels(rows.reshape(len(rows), -1, channels))
+        return scaler.frame(rows.reshape(len(rows), -1, channels), channel_order)
 
-    return Layout((Plane(channels),), read, channel_order)
+    return Layout((Plane(channels),), read)
 
 
 def _words(masks: Masks, byte_order: str) -> Layout:
-    def read(planes: Sequence[Pixels], scaler: Scaler) -> Pixels:
+    def read(planes: Sequence[Pixels], scaler: Scaler) -> Frame:
         [rows] = planes
-        return scaler.pixels(unpack16(rows.view("<u2"), masks, swapped=byte_order == ">"))
+        return scaler.frame(unpack16(rows.view("<u2"), masks, swapped=byte_order == ">"), "rgba")
 
-    return Layout((Plane(2),), read, "rgba")
+    return Layout((Plane(2),), read)
 
 
 LAYOUTS: dict[PixelFormat, Layout] = {
-    "yuv420p": Layout((Plane(1), Plane(1, subsampling=2), Plane(1, subsampling=2)), yuv420p, "rgb"),
+    "yuv420p": Layout((Plane(1), Plane(1, subsampling=2), Plane(1, subsampling=2)), yuv420p),
     "rgb565be": _words(RGB565, ">"),
     "rgb565le": _words(RGB565, "<"),
     "rgb555be": _words(RGB555, ">"),
@@ -106,8 +104,7 @@ class RawFrame:
                 f"A frame of {width} x {height} in {self.pixel_format} with rows of {strides} bytes takes "
                 f"{self.length_bytes} bytes; received {len(body)}."
             )
-        layout = LAYOUTS[self.pixel_format]
-        return Frame(layout.read(self._planes(body), scaler), layout.channel_order, self.size_wh)
+        return LAYOUTS[self.pixel_format].read(self._planes(body), scaler)
 
     def _rooms(self) -> list[tuple[int, int]]:
         """Return each plane's stride and the rows it has room for."""

@@ -6,29 +6,29 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from models.frame import DecodeTarget, Pixels, as_image
+from models.frame import ChannelOrder, DecodeTarget, Frame, Pixels, as_image
 
 STRIP_BYTES = 1 << 19
 """What is averaged at a time: it stays in a processor's cache, and the picture is never copied whole."""
 
 
 class Scaler(Protocol):
-    """Brings pixels to the size that the model wants; immutable."""
+    """Brings pictures to the size that the model wants; immutable."""
 
     @property
     def target(self) -> DecodeTarget | None:
         """Return what the model wants; None: pictures stay as they are."""
         ...
 
-    def pixels(self, pixels_hwc: Pixels, extent_wh: tuple[float, float] | None = None) -> Pixels:
-        """Return [H, W, channels] or [H, W], any view, at the target's size.
-
-        `extent_wh`: how many columns and rows count, by default all; the last one may count in part.
-        """
+    def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
+        """Return the frame of uint8 pixels [H, W, channels], any view."""
         ...
 
     def image(self, image: Image.Image, extent_wh: tuple[float, float]) -> Image.Image:
-        """Return the same of an L or RGB image that Pillow holds already."""
+        """Return an L or RGB image of Pillow's at the target's size.
+
+        `extent_wh`: how many columns and rows count; the last one may count in part.
+        """
         ...
 
 
@@ -37,9 +37,9 @@ class Unscaled:
 
     target: DecodeTarget | None = None
 
-    def pixels(self, pixels_hwc: Pixels, extent_wh: tuple[float, float] | None = None) -> Pixels:  # noqa: ARG002
-        """Return the pixels."""
-        return pixels_hwc
+    def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
+        """Return the frame, a view of the pixels."""
+        return Frame(pixels_hwc, channel_order, _size_wh(pixels_hwc))
 
     def image(self, image: Image.Image, extent_wh: tuple[float, float]) -> Image.Image:  # noqa: ARG002
         """Return the image."""
@@ -48,15 +48,16 @@ class Unscaled:
 
 @dataclass(frozen=True, slots=True)
 class AveragingScaler:
-    """Averages squares of 2, 4, 8 … pixels while enough remain, then resizes once, antialiased bilinear."""
+    """Averages squares of 2, 4, 8 ... pixels while enough remain, then resizes once, antialiased bilinear."""
 
     target: DecodeTarget
 
-    def pixels(self, pixels_hwc: Pixels, extent_wh: tuple[float, float] | None = None) -> Pixels:
-        """Return [H, W, channels] or [H, W], any view, at the target's size."""
-        height, width = pixels_hwc.shape[:2]
-        scale = averaging_scale((width, height), self.target)
-        return np.asarray(self._resized(as_image(_averaged(pixels_hwc, scale)), extent_wh or (width, height), scale))
+    def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
+        """Return the frame at the target's size."""
+        size_wh = _size_wh(pixels_hwc)
+        scale = averaging_scale(size_wh, self.target)
+        averaged = as_image(pixels_hwc, channel_order) if scale == 1 else _averaged(pixels_hwc, channel_order, scale)
+        return Frame(np.asarray(self._resized(averaged, size_wh, scale)), "rgb", size_wh)
 
     def image(self, image: Image.Image, extent_wh: tuple[float, float]) -> Image.Image:
         """Return an L or RGB image at the target's size."""
@@ -76,11 +77,16 @@ def averaging_scale(size_wh: tuple[int, int], target: DecodeTarget) -> int:
     return scale
 
 
-def _averaged(pixels_hwc: Pixels, scale: int) -> Pixels:
+def _averaged(pixels_hwc: Pixels, channel_order: ChannelOrder, scale: int) -> Image.Image:
     """Return the averages of squares of `scale` by `scale` pixels; those at the edge average what is there."""
-    if scale == 1:
-        return pixels_hwc
-    height, row_bytes = pixels_hwc.shape[0], pixels_hwc[0].size
-    rows = max(1, STRIP_BYTES // (row_bytes * scale)) * scale
-    strips = [as_image(pixels_hwc[top : top + rows]).reduce(scale) for top in range(0, height, rows)]
-    return np.concatenate([np.asarray(strip) for strip in strips])
+    height, width = pixels_hwc.shape[:2]
+    rows = max(1, STRIP_BYTES // (pixels_hwc[0].size * scale)) * scale
+    averaged = Image.new("RGB", (-(-width // scale), -(-height // scale)))
+    for top in range(0, height, rows):
+        strip = as_image(pixels_hwc[top : top + rows], channel_order).reduce(scale)
+        averaged.paste(strip, (0, top // scale))
+    return averaged
+
+
+def _size_wh(pixels_hwc: Pixels) -> tuple[int, int]:
+    return pixels_hwc.shape[1], pixels_hwc.shape[0]

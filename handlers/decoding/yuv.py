@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
 from handlers.decoding.scaling import AveragingScaler, Scaler
-from models.frame import DecodeTarget, Pixels
+from models.frame import DecodeTarget, Frame, Pixels
 
 BT601_LIMITED = np.array(
     [
@@ -21,15 +22,22 @@ BAND_ROWS = 64
 """Rows converted at a time, so that no picture is held whole in floating point."""
 
 
-def yuv420p(planes: Sequence[Pixels], scaler: Scaler) -> Pixels:
-    """Return uint8 [H, W, 3] RGB at the target's size, by default that of the luma.
+def yuv420p(planes: Sequence[Pixels], scaler: Scaler) -> Frame:
+    """Return the frame of planes of luma [H, W] and of blue and red chroma [H / 2, W / 2], both rounded up.
 
     Each plane is resized by itself: conversion and resizing are linear, so their order makes no difference.
     """
-    luma, *chroma = planes
-    height, width = luma.shape
-    to_size = scaler if scaler.target else AveragingScaler(DecodeTarget((width, height)))
-    ycbcr = [scaler.pixels(luma), *(to_size.pixels(plane, (width / 2, height / 2)) for plane in chroma)]
+    height, width = planes[0].shape
+    to_luma = AveragingScaler(DecodeTarget((width, height)))
+    images = [Image.fromarray(plane) for plane in planes]
+    luma = scaler.image(images[0], (width, height))
+    chroma_scaler = scaler if scaler.target else to_luma
+    chroma = [chroma_scaler.image(image, (width / 2, height / 2)) for image in images[1:]]
+    return Frame(_to_rgb([np.asarray(image) for image in (luma, *chroma)]), "rgb", (width, height))
+
+
+def _to_rgb(ycbcr: Sequence[Pixels]) -> Pixels:
+    """Return uint8 [H, W, 3] RGB of planes Y, Cb, Cr, all [H, W]."""
     rgb = np.empty((*ycbcr[0].shape, 3), np.uint8)
     for top in range(0, len(rgb), BAND_ROWS):
         band = np.stack([plane[top : top + BAND_ROWS] for plane in ycbcr], axis=-1) - BLACK
