@@ -21,4 +21,4 @@ def _video_frames(video: Path, step: int) -> Iterator[Image.Image]:
     with av.open(str(video)) as container:
         for number, frame in enumerate(container.decode(video=0)):
             if number % step == 0:
-                yield frame.to_image()
+                yield Image.fromarray(frame.to_ndarray(format="rgb24"))

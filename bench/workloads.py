@@ -48,7 +48,7 @@ def _raw(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> Workload:
     layout = tight(pixel_format, size_wh)
 
     def encode(picture: Image.Image) -> bytes:
-        frame = av.VideoFrame.from_image(picture).reformat(format=pixel_format)
+        frame = av.VideoFrame.from_ndarray(np.asarray(picture), "rgb24").reformat(format=pixel_format)
         rows = [np.frombuffer(bytes(plane), np.uint8).reshape(-1, plane.line_size) for plane in frame.planes]
         return b"".join(plane[:, :stride].tobytes() for plane, stride in zip(rows, layout.strides_bytes, strict=True))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handlers.decoding.bitfields import RGB555, Masks, unpack16, unpack32
-from handlers.decoding.limits import refuse_too_many_pixels
+from handlers.decoding.limits import refuse_costly_runs, refuse_too_many_pixels
 from handlers.decoding.scaling import Scaler
 from handlers.errors import UndecodableFrameError
 from models.frame import ChannelOrder, Frame, Pixels
@@ -18,6 +18,8 @@ from models.frame import ChannelOrder, Frame, Pixels
 FILE_HEADER_BYTES = 14
 CORE_HEADER_BYTES, INFO_HEADER_BYTES = 12, 40
 BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS = 0, 3, 6
+RUN_LENGTHS = {1, 2}
+"""BI_RLE8 and BI_RLE4."""
 MASKS_AT = FILE_HEADER_BYTES + INFO_HEADER_BYTES
 """Where the masks of BI_BITFIELDS stand: behind the info header, or as its own fields from V2 on."""
 RGB888: Masks = (0xFF0000, 0x00FF00, 0x0000FF)
@@ -53,7 +55,7 @@ def decode(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
 def _read_header(body: bytes) -> Header | None:
     """Return the headers, or None when they are not of an uncompressed file of 16, 24 or 32 bits.
 
-    Raises UndecodableFrameError when they promise no pixel.
+    Raises UndecodableFrameError when they promise no pixel, or runs that would take long.
     """
     try:
         offset, header_bytes = struct.unpack_from("<II", body, 10)
@@ -65,6 +67,8 @@ def _read_header(body: bytes) -> Header | None:
         masks = _read_masks(body, bits, compression)
     except struct.error:
         return None
+    if compression in RUN_LENGTHS:
+        refuse_costly_runs(body, offset, (abs(width), abs(height)))
     if width <= 0 or height == 0:  # Pillow would read a negative width as a huge one
         raise UndecodableFrameError(DAMAGED)
     if masks is None:

@@ -1,7 +1,7 @@
 """How bodies become frames in one service: the limits, and the route from the bytes to the model's pixels."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from handlers.decoding import encoded
@@ -27,8 +27,8 @@ def _fast() -> Route:
         from handlers.decoding import fast  # noqa: PLC0415  # an extra
     except ImportError as error:
         raise ConfigurationError("The setting decoding is fast, which needs: pip install 'framehook[fast]'.") from error
-    jpeg = CODECS["image/jpeg"]
-    return Route(CODECS | {"image/jpeg": Codec(jpeg.name, jpeg.signature, fast.decode_jpeg)}, fast.FastScaler)
+    jpeg = replace(CODECS["image/jpeg"], shortcut=fast.decode_jpeg)
+    return Route(CODECS | {"image/jpeg": jpeg}, fast.FastScaler)
 
 
 ROUTES: dict[RouteName, Callable[[], Route]] = {

@@ -7,10 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageFile, PngImagePlugin
 
 from handlers.decoding import bmp
-from handlers.decoding.limits import refuse_too_many_pixels, refuse_too_many_scans
+from handlers.decoding.limits import (
+    refuse_jpeg_segments,
+    refuse_png_chunks,
+    refuse_too_many_pixels,
+    refuse_too_many_scans,
+)
 from handlers.decoding.scaling import Scaler
 from handlers.errors import UndecodableFrameError
 from models.frame import Frame
@@ -27,11 +32,13 @@ class Codec:
     """One encoded format.
 
     `name`: Pillow's name of it, which is also the one for people. `signature`: how its files begin.
+    `refuse_costly`: refuses files whose parts would take long to read, before any of them is.
     `shortcut`: decodes the kinds of it for which there is a faster way than Pillow's; None for the others.
     """
 
     name: str
     signature: bytes
+    refuse_costly: Callable[[bytes], None] = lambda _: None
     shortcut: Callable[[bytes, int, Scaler], Frame | None] = lambda *_: None
 
     def decode(self, body: bytes, max_pixels: int, scaler: Scaler) -> Frame:
@@ -41,6 +48,7 @@ class Codec:
         every frame is brought to the target's size. Raises TooManyPixelsError, told from the file's header, and
         UndecodableFrameError.
         """
+        self.refuse_costly(body)
         try:
             frame = self.shortcut(body, max_pixels, scaler)
             return frame or self._decode_with_pillow(body, max_pixels, scaler)
@@ -55,6 +63,7 @@ class Codec:
             refuse_too_many_pixels(size_wh, max_pixels)
             if self.name == "JPEG":
                 refuse_too_many_scans(body, size_wh, max_pixels)
+            picture.decodermaxblock = max(ImageFile.MAXBLOCK, len(body))  # in pieces, what is left is copied each time
             drafted = picture.draft("RGB", scaler.target.size_wh) if scaler.target else None
             pixels = scaler.image(_plain_image(picture), drafted[1][2:] if drafted else size_wh)
             return Frame(np.asarray(pixels if pixels.mode == "RGB" else pixels.convert("RGB")), "rgb", size_wh)
@@ -86,9 +95,9 @@ def _plain_image(picture: Image.Image) -> Image.Image:
 
 
 CODECS = {
-    "image/jpeg": Codec("JPEG", b"\xff\xd8"),
-    "image/png": Codec("PNG", b"\x89PNG\r\n\x1a\n"),
-    "image/bmp": Codec("BMP", b"BM", bmp.decode),
+    "image/jpeg": Codec("JPEG", b"\xff\xd8", refuse_jpeg_segments),
+    "image/png": Codec("PNG", b"\x89PNG\r\n\x1a\n", refuse_png_chunks),
+    "image/bmp": Codec("BMP", b"BM", shortcut=bmp.decode),
 }
 
 ALIASES = ("image/jpg", "application/octet-stream")

@@ -63,11 +63,17 @@ def _resized(pixels_hwc: Pixels, size_wh: tuple[int, int]) -> Pixels:
 
 def decode_jpeg(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
     """Return a JPEG file's frame, or None when it is of a kind for Pillow; raises what its neighbours raise."""
-    height, width, colour_space, _ = simplejpeg.decode_jpeg_header(body)
+    try:
+        height, width, colour_space, _ = simplejpeg.decode_jpeg_header(body)
+    except ValueError:  # odd files that Pillow puts up with
+        return None
     refuse_too_many_pixels((width, height), max_pixels)
     refuse_too_many_scans(body, (width, height), max_pixels)
     if colour_space not in COLOUR_SPACES or scaler.target is None:
         return None
     least_width, least_height = scaler.target.size_wh
-    pixels = simplejpeg.decode_jpeg(body, "RGB", min_width=least_width, min_height=least_height, min_factor=1)
+    try:
+        pixels = simplejpeg.decode_jpeg(body, "RGB", min_width=least_width, min_height=least_height, min_factor=1)
+    except ValueError:
+        return None
     return replace(scaler.frame(pixels, "rgb"), source_size_wh=(width, height))

@@ -92,16 +92,15 @@ INTERNAL_PROBLEM = Problem(
 HANG_UP_ERRORS = (BodyTooLargeError, BodyTimeoutError)
 """After these the rest of the body is unwelcome, so the connection is closed."""
 
+UNFINISHED_HEADERS = {"expect", "transfer-encoding"}
+"""Of requests whose body may still be to come, or of unknown length, when the answer is sent."""
+
 
 def find_problem(error: Exception) -> Problem:
     """Return the row for an exception; anything that has none is the server's own fault."""
     if isinstance(error, HTTPException) and type(error) not in PROBLEMS:
         return ROUTING_PROBLEMS.get(error.status_code, INTERNAL_PROBLEM)
     return PROBLEMS.get(type(error), INTERNAL_PROBLEM)
-
-
-_UNFINISHED_HEADERS = {"expect", "transfer-encoding"}
-"""Of requests whose body may still be to come, or of unknown length, when the answer is sent."""
 
 
 async def render(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
@@ -138,7 +137,7 @@ def _headers(request: ConnexionRequest, error: Exception) -> dict[str, str]:
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if isinstance(error, UnavailableError):
         headers["Retry-After"] = str(error.retry_after_s)
-    if isinstance(error, HANG_UP_ERRORS) or _UNFINISHED_HEADERS & set(request.headers):
+    if isinstance(error, HANG_UP_ERRORS) or UNFINISHED_HEADERS & set(request.headers):
         headers["Connection"] = "close"
     return headers
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
-from tools.mutations import Hostile
-from tools.target import Answer
+from tools.hostile.mutations import Hostile
+from tools.hostile.target import Answer
 
 REFUSED = frozenset({400, 413, 415})
 SHOWN = 10
@@ -67,7 +67,8 @@ class Run:
         self.statuses.setdefault(hostile.group, Counter())[status] += 1
         self.all_ms.append(answer.ms)
         _keep(self.slowest_ms, (answer.ms, hostile.name, status))
-        _keep(self.greatest_growths_mib, (answer.growth_mib, hostile.name, status))
+        if answer.growth_mib:
+            _keep(self.greatest_growths_mib, (answer.growth_mib, hostile.name, status))
         self.memory.most = max(self.memory.most, answer.peak_mib)
         if answer.reply.status in REFUSED:
             _keep(self.slowest_refusals_ms, (answer.ms, hostile.name, status))

@@ -15,7 +15,7 @@ from functools import cache
 
 import numpy as np
 
-from tools.pictures import WRITERS, photo
+from tools.hostile.pictures import WRITERS, photo
 
 ENCODED_KINDS = ("jpeg-baseline", "jpeg-progressive", "png-rgb", "bmp-24", "bmp-rle8")
 RAW_KIND = "x-raw"

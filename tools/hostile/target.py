@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tools.mutations import Hostile
+from tools.hostile.mutations import Hostile
 
 PATH = "/inference"
 TIMEOUT_S = 120

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-PHOTO = Path(__file__).resolve().parent.parent / "examples" / "street.jpg"
+PHOTO = Path(__file__).resolve().parents[2] / "examples" / "street.jpg"
 FILE_HEADER_BYTES, INFO_HEADER_BYTES = 14, 40
 RGB, RLE8, RLE4, BITFIELDS = 0, 1, 2, 3
 """Values of biCompression."""

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from tools.mutations import PNG_SIGNATURE, Hostile, pieces
-from tools.pictures import RLE4, RLE8, WRITERS, bmp, photo
+from tools.hostile.mutations import PNG_SIGNATURE, Hostile, pieces
+from tools.hostile.pictures import RLE4, RLE8, WRITERS, bmp, photo
 
 BODY_BYTES, PIXELS, SIDE_PX = 32 * 2**20, 36_000_000, 6000
 """What the service takes by default, and the side of such a square."""
