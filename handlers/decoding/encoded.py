@@ -89,8 +89,7 @@ def _plain_image(picture: Image.Image) -> Image.Image:
         return picture
     if picture.mode.startswith("I;16"):  # Pillow's own conversion clips these at 255 instead of scaling them
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-    if picture.mode == "P" and "transparency" in picture.info:  # Pillow warns on the direct way
-        picture = picture.convert("RGBA")
+    picture.info.pop("transparency", None)  # Pillow warns of a palette's
     return picture.convert("RGB")
 
 

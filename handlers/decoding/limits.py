@@ -9,9 +9,9 @@ from handlers.errors import TooManyPixelsError, UndecodableFrameError
 MAX_SIDE_PX = 65535
 """The longest side that JPEG can have; a picture of a single line would cost many times its pixels."""
 MAX_SCANS = 100
-MAX_SCAN_PIXELS = 16
-"""Pixels that all scans of a JPEG may touch, as a multiple of the pixel limit. Ordinary progressive files have about
-ten scans, and each costs about as much as decoding the picture once."""
+MAX_SCAN_PIXELS = 20
+"""Pixels that all scans of a JPEG may touch, as a multiple of the pixel limit. Ordinary progressive files have ten
+to eighteen (CMYK), and each costs about as much as decoding the picture once."""
 MAX_SEGMENTS = 1000
 """Segments, and fill bytes between them, in front of the pixels of a JPEG."""
 MAX_CHUNKS, MAX_ANCILLARY_CHUNKS = 10_000, 100

@@ -239,11 +239,11 @@ def test_as_many_scans_as_there_may_be() -> None:
 
 
 def test_a_large_picture_may_have_fewer_scans() -> None:
-    body = with_scans(SMALL, 20)
-    limit = 96 * 72 * 20 // 16
-    Decoder(limit).whole(body)
-    with pytest.raises(UndecodableFrameError, match="The JPEG picture has 20 scans"):
-        Decoder(limit - 1).whole(body)
+    body = with_scans(SMALL, 21)
+    enough = -(-96 * 72 * 21 // 20)
+    Decoder(enough).whole(body)
+    with pytest.raises(UndecodableFrameError, match="The JPEG picture has 21 scans"):
+        Decoder(enough - 1).whole(body)
 
 
 def bomb(width: int, height: int) -> bytes:
