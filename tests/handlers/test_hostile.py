@@ -1,0 +1,60 @@
+"""Bytes that mean harm: each is answered as the contract says, and a good frame after them is answered right."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from PIL import Image
+
+from handlers.decoding.decoder import Decoder
+from handlers.errors import UndecodableFrameError
+from tests.support.graphs import board, write_identity_model
+from tests.support.pictures import encode, street
+from tests.support.server import LiveServer, serving
+from tools.hostile.mutations import mutant
+from tools.hostile.pictures import WRITERS, photo
+
+MUTANTS, SEED = 5_000, 20261122
+TINY_WH = (16, 12)
+SPARE_BYTES = {"bmp-rle4": 4, "bmp-rle8": 4, "bmp-1": 2} | {kind: 21 for kind in WRITERS if kind.startswith("png")}
+"""What a file may lack when all its pixels are there: a PNG's last checksums and chunk, run-length coding's ends, the
+padding of a last row."""
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A service whose model takes no time, so that what is spent is spent on decoding."""
+    with serving(write_identity_model(tmp_path_factory.mktemp("models"))) as server:
+        yield server
+
+
+def test_mutants_of_pictures_and_raw_frames(identity: LiveServer) -> None:
+    """The client holds each answer against the contract."""
+    good = encode(board(7), "PNG")
+    expected = identity.client.post("/inference", content=good).json()
+    statuses: Counter[str | int] = Counter()
+    for number in range(MUTANTS):
+        hostile = mutant(SEED, number)
+        headers = {b"Content-Type": hostile.media_type.strip().encode("latin-1")}
+        answer = identity.client.post("/inference", content=hostile.body, headers=headers)
+        statuses["answered" if answer.is_success else answer.status_code] += 1
+    assert set(statuses) <= {"answered", 400, 413, 415}
+    assert min(statuses["answered"], statuses[400]) > MUTANTS / 10
+    assert identity.client.post("/inference", content=good).json() == expected
+
+
+@pytest.mark.parametrize("kind", sorted(WRITERS))
+def test_a_file_cut_at_any_length_is_refused(kind: str) -> None:
+    body = WRITERS[kind](photo(TINY_WH))
+    decoder = Decoder(1_000_000)
+    decoder.whole(body)
+    for length in range(len(body) - SPARE_BYTES.get(kind, 0)):
+        with pytest.raises(UndecodableFrameError):
+            decoder.whole(body[:length])
+
+
+def test_a_multi_picture_jpeg_is_its_first_picture() -> None:
+    first, second = street().resize((96, 72)), Image.new("RGB", (96, 72))
+    frame = Decoder(1_000_000).whole(encode(first, "MPO", save_all=True, append_images=[second], quality=95))
+    alone = Decoder(1_000_000).whole(encode(first, "JPEG", quality=95))
+    assert (frame.pixels_hwc == alone.pixels_hwc).all()
