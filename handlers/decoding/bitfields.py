@@ -13,16 +13,25 @@ Masks: TypeAlias = tuple[int, int, int]
 
 RGB565: Masks = (0xF800, 0x07E0, 0x001F)
 RGB555: Masks = (0x7C00, 0x03E0, 0x001F)
+BAND_ROWS = 64
+"""Rows unpacked at a time: numpy makes indices of 8 bytes a pixel on the way."""
 
 
 def unpack16(words: NDArray[np.uint16], masks: Masks, *, swapped: bool = False) -> Pixels:
     """Return uint8 [H, W, 4] RGBA (alpha 0) of native-endian words [H, W]; `swapped`: their bytes are the other way."""
-    return np.take(_table(masks, swapped), words).view(np.uint8).reshape(*words.shape, 4)
+    table, rgba = _table(masks, swapped), np.empty(words.shape, np.uint32)
+    for top in range(0, len(words), BAND_ROWS):
+        rgba[top : top + BAND_ROWS] = table[words[top : top + BAND_ROWS]]
+    return rgba.view(np.uint8).reshape(*words.shape, 4)
 
 
 def unpack32(words: NDArray[np.uint32], masks: Masks) -> Pixels:
     """Return uint8 [H, W, 3] RGB of native-endian words [H, W]."""
-    return np.stack([_level(words, mask) for mask in masks], axis=-1)
+    rgb = np.empty((*words.shape, 3), np.uint8)
+    for top in range(0, len(words), BAND_ROWS):
+        for channel, mask in enumerate(masks):
+            rgb[top : top + BAND_ROWS, :, channel] = _level(words[top : top + BAND_ROWS], mask)
+    return rgb
 
 
 @lru_cache(maxsize=16)
@@ -32,7 +41,7 @@ def _table(masks: Masks, swapped: bool) -> NDArray[np.uint32]:  # noqa: FBT001  
     if swapped:
         words = words.byteswap()
     rgba = np.zeros((words.size, 4), np.uint8)
-    rgba[:, :3] = unpack32(words.astype(np.uint32), masks)
+    rgba[:, :3] = unpack32(words.astype(np.uint32)[None], masks)[0]
     return rgba.view(np.uint32)[:, 0]
 
 

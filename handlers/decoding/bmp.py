@@ -17,9 +17,15 @@ from models.frame import ChannelOrder, Frame, Pixels
 
 FILE_HEADER_BYTES = 14
 CORE_HEADER_BYTES, INFO_HEADER_BYTES = 12, 40
-BI_RGB, BI_BITFIELDS, BI_ALPHABITFIELDS = 0, 3, 6
+HEADER_SIZES = {CORE_HEADER_BYTES, INFO_HEADER_BYTES, 52, 56, 64, 108, 124}
+"""Of the header behind the file header: core, info, V2, V3, OS/2 2.x, V4, V5."""
+OFFSET_AT, SIZE_AT = 10, 18
+MASKS_BYTES = 12
+BI_RGB = 0
 RUN_LENGTHS = {1, 2}
 """BI_RLE8 and BI_RLE4."""
+MASKED = {3, 6}
+"""BI_BITFIELDS and BI_ALPHABITFIELDS."""
 MASKS_AT = FILE_HEADER_BYTES + INFO_HEADER_BYTES
 """Where the masks of BI_BITFIELDS stand: behind the info header, or as its own fields from V2 on."""
 RGB888: Masks = (0xFF0000, 0x00FF00, 0x0000FF)
@@ -55,31 +61,32 @@ def decode(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
 def _read_header(body: bytes) -> Header | None:
     """Return the headers, or None when they are not of an uncompressed file of 16, 24 or 32 bits.
 
-    Raises UndecodableFrameError when they promise no pixel, or runs that would take long.
+    Raises UndecodableFrameError when they promise no pixel, runs that would take long, or pixels among the headers.
     """
     try:
-        offset, header_bytes = struct.unpack_from("<II", body, 10)
+        offset, header_bytes = struct.unpack_from("<II", body, OFFSET_AT)
+        if header_bytes not in HEADER_SIZES:
+            return None
         if header_bytes == CORE_HEADER_BYTES:
-            width, height, _, bits = struct.unpack_from("<HHHH", body, 18)
+            width, height, _, bits = struct.unpack_from("<HHHH", body, SIZE_AT)
             compression = BI_RGB
         else:
-            width, height, _, bits, compression = struct.unpack_from("<iiHHI", body, 18)
+            width, height, _, bits, compression = struct.unpack_from("<iiHHI", body, SIZE_AT)
         masks = _read_masks(body, bits, compression)
     except struct.error:
         return None
     if compression in RUN_LENGTHS:
         refuse_costly_runs(body, offset, (abs(width), abs(height)))
-    if width <= 0 or height == 0:  # Pillow would read a negative width as a huge one
+    headers_end = max(FILE_HEADER_BYTES + header_bytes, MASKS_AT + MASKS_BYTES if compression in MASKED else 0)
+    if width <= 0 or height == 0 or 0 < offset < headers_end:  # Pillow would read a negative width as a huge one
         raise UndecodableFrameError(DAMAGED)
-    if masks is None:
-        return None
-    return Header((width, abs(height)), height < 0, bits, offset, masks)
+    return Header((width, abs(height)), height < 0, bits, offset or headers_end, masks) if masks else None
 
 
 def _read_masks(body: bytes, bits: int, compression: int) -> Masks | None:
     if compression == BI_RGB:
         return {16: RGB555, 24: RGB888, 32: RGB888}.get(bits)
-    if compression in {BI_BITFIELDS, BI_ALPHABITFIELDS} and bits in {16, 32}:
+    if compression in MASKED and bits in {16, 32}:
         masks: Masks = struct.unpack_from("<III", body, MASKS_AT)
         return masks if all(_is_run_of_ones(mask, bits) for mask in masks) else None
     return None

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from handlers.decoding import encoded
 from handlers.decoding.encoded import CODECS, Codec
-from handlers.decoding.raw import RawFrame
+from handlers.decoding.raw import RawLayout
 from handlers.decoding.scaling import AveragingScaler, Scaler, Unscaled
 from handlers.errors import ConfigurationError
 from models.frame import DecodeTarget, Frame
@@ -50,7 +50,7 @@ class Decoder:
         """Return the frame of a JPEG, PNG or BMP; raises UndecodableFrameError and TooManyPixelsError."""
         return encoded.decode(body, self._max_pixels, self._route.scaler(target), self._route.codecs)
 
-    def raw(self, body: bytes, layout: RawFrame, target: DecodeTarget) -> Frame:
+    def raw(self, body: bytes, layout: RawLayout, target: DecodeTarget) -> Frame:
         """Return the frame of a raw body; raises RawFrameError and TooManyPixelsError."""
         return layout.decode(body, self._max_pixels, self._route.scaler(target))
 

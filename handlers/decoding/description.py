@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from handlers.decoding.raw import LAYOUTS, RawFrame, padded, tight
+from handlers.decoding.limits import MAX_SIDE_PX
+from handlers.decoding.raw import LAYOUTS, RawLayout, padded, tight
 from handlers.errors import InvalidParameterError, RawFrameError
 from models.frame import PIXEL_FORMAT_NAMES, PixelFormat
 from models.runtime.repository import RawFrameConfig
@@ -13,9 +14,10 @@ from models.runtime.repository import RawFrameConfig
 T = TypeVar("T")
 
 MEDIA_TYPE = "image/x-raw"
-MAX_SIDE_PX = 65535
-WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
-CAPS_TYPE = re.compile(r"\(\w+\)\s*")
+WHOLE_NUMBER = re.compile(r"\+?[0-9]{1,18}")
+PARAMETER = re.compile(r';\s*([^\s;="]+)\s*=\s*((?:\(\w+\)\s*)?(?:"[^"]*"|[^\s;"]*))\s*(?=;|$)')
+STRIDES = re.compile(r"[0-9]{1,9}(,[0-9]{1,9}){0,2}")
+CAPS_TYPE = re.compile(r"^\(\w+\)\s*")
 """The type that GStreamer writes in front of a value: width=(int)640."""
 
 GSTREAMER_NAMES: dict[str, PixelFormat] = {
@@ -31,6 +33,7 @@ GSTREAMER_NAMES: dict[str, PixelFormat] = {
 }
 """What GStreamer's caps call a format, where it is not the same name but for the case."""
 
+NAMES: dict[str, PixelFormat] = {name: name for name in PIXEL_FORMAT_NAMES} | GSTREAMER_NAMES
 
 PLACES = ("query parameter", "Content-Type's parameter", "header")
 """Where a request can describe its frame; the first place that has a value wins."""
@@ -51,41 +54,67 @@ class Description:
     pixel_format: PixelFormat | None
     strides_bytes: tuple[int, ...] | None
 
-    def layout(self, length_bytes: int) -> RawFrame:
+    def layout(self, length_bytes: int) -> RawLayout:
         """Return the layout of a body of this length.
 
-        Of a packed format one side is enough, the other follows from the length. Without a stride, the length tells
-        whether the rows are tight or padded to four bytes. Raises RawFrameError when too little is known, and
+        Of a packed format one side is enough, the other follows from the length. Rows and planes are tight, or padded
+        as GStreamer does where the length says so. Raises RawFrameError when too little is known, and
         InvalidParameterError when the strides do not fit the format.
         """
         if self.pixel_format is None:
-            raise RawFrameError(_missing("pixel format"))
+            raise RawFrameError(_missing("pixel format is not known"))
         size_wh = self._size(self.pixel_format, length_bytes)
-        if self.strides_bytes is None:
-            padded_frame = padded(self.pixel_format, size_wh)
-            return padded_frame if padded_frame.length_bytes == length_bytes else tight(self.pixel_format, size_wh)
-        return _with_strides(self.pixel_format, size_wh, self.strides_bytes)
+        layouts = _candidates(self.pixel_format, size_wh, self.strides_bytes)
+        return next((layout for layout in layouts if layout.length_bytes == length_bytes), layouts[0])
 
     def _size(self, pixel_format: PixelFormat, length_bytes: int) -> tuple[int, int]:
         if self.width is not None and self.height is not None:
             return self.width, self.height
+        if len(LAYOUTS[pixel_format].planes) > 1 or (self.width is None and self.height is None):
+            raise RawFrameError(_missing("width and height are not known"))
         sample_bytes = LAYOUTS[pixel_format].planes[0].sample_bytes
-        packed = len(LAYOUTS[pixel_format].planes) == 1 and length_bytes > 0
-        if packed and self.width is not None:
-            row_bytes = self.strides_bytes[0] if self.strides_bytes else self.width * sample_bytes
-            if row_bytes > 0 and length_bytes % row_bytes == 0:
-                return self.width, length_bytes // row_bytes
-        if packed and self.height is not None and not self.strides_bytes:
-            column_bytes = self.height * sample_bytes
-            if length_bytes % column_bytes == 0:
-                return length_bytes // column_bytes, self.height
-        raise RawFrameError(_missing("width and height"))
+        if self.width is not None:
+            strides = self.strides_bytes or tuple(_row_strides(pixel_format, self.width))
+            return self.width, _whole_rows(length_bytes, strides)
+        if self.strides_bytes:
+            raise RawFrameError(_missing("width is not known, and does not follow from a stride"))
+        height = self.height or 1
+        return _whole_rows(length_bytes, (height * sample_bytes,)), height
+
+
+def _row_strides(pixel_format: PixelFormat, width: int) -> list[int]:
+    """Return the strides that rows of a packed format may have: tight, and padded when that is another."""
+    strides = [layout(pixel_format, (width, 1)).strides_bytes[0] for layout in (tight, padded)]
+    return list(dict.fromkeys(strides))
+
+
+def _whole_rows(length_bytes: int, strides: tuple[int, ...]) -> int:
+    """Return how many rows of one of these strides a body has; raises RawFrameError unless exactly one of them fits."""
+    counts = [length_bytes // stride for stride in strides if stride and length_bytes and length_bytes % stride == 0]
+    if len(counts) != 1:
+        raise RawFrameError(
+            f"A body of {length_bytes} bytes does not tell the other side of a raw frame: expected whole rows or "
+            f"columns of {' or '.join(map(str, strides))} bytes; give both width and height."
+        )
+    return counts[0]
+
+
+def _candidates(
+    pixel_format: PixelFormat, size_wh: tuple[int, int], strides: tuple[int, ...] | None
+) -> list[RawLayout]:
+    """Return the layouts that a frame may have, the likeliest first."""
+    theirs = padded(pixel_format, size_wh)
+    if strides is None:
+        return [tight(pixel_format, size_wh), theirs]
+    ours = _with_strides(pixel_format, size_wh, strides)
+    told = [theirs] if strides in {theirs.strides_bytes, theirs.strides_bytes[:1]} else []
+    return [ours, replace(ours, padded_height=theirs.padded_height), *told]
 
 
 def _missing(what: str) -> str:
     return (
-        f"The raw frame's {what} cannot be told; expected the query parameters width, height and pixelFormat, "
-        f"for example ?width=640&height=480&pixelFormat=bgr24."
+        f"The raw frame's {what}; expected the query parameters width, height and pixelFormat, "
+        "for example ?width=640&height=480&pixelFormat=bgr24."
     )
 
 
@@ -99,24 +128,31 @@ def describe(
 ) -> Description:
     """Collect what a request says; what it leaves out is as the model's configuration says.
 
+    Configured strides are those of the configured width and pixel format, and count only beside these.
+
     Raises InvalidParameterError, which names the value that is wrong and its place.
     """
     said = (query, _parameters(content_type), headers)
     width, height = (_read(names, said, _side) for names in (WIDTH, HEIGHT))
     pixel_format: PixelFormat | None = _read(PIXEL_FORMAT, said, _pixel_format)
     strides = _read(STRIDE, said, _strides)
+    if strides is None and width is None and pixel_format is None:
+        strides = defaults.strides_bytes
     return Description(
         defaults.width if width is None else width,
         defaults.height if height is None else height,
         defaults.pixel_format if pixel_format is None else pixel_format,
-        defaults.strides_bytes if strides is None else strides,
+        strides,
     )
 
 
 def _parameters(content_type: str) -> dict[str, str]:
-    """Return the parameters of a media type by name, in lower case."""
-    pairs = (parameter.partition("=") for parameter in content_type.split(";")[1:])
-    return {name.strip().lower(): CAPS_TYPE.sub("", value.strip().strip('"')) for name, _, value in pairs}
+    """Return the parameters of a media type by name, in lower case; raises InvalidParameterError for a doubled one."""
+    pairs = [(name.lower(), value) for name, value in PARAMETER.findall(content_type)]
+    parameters = {name: CAPS_TYPE.sub("", value).strip('"') for name, value in pairs}
+    if len(parameters) < len(pairs):
+        raise InvalidParameterError("The Content-Type has a parameter twice: expected each once.")
+    return parameters
 
 
 def _read(names: tuple[str, ...], said: tuple[Mapping[str, str], ...], parse: Callable[[str], T | None]) -> T | None:
@@ -135,13 +171,11 @@ def _side(text: str) -> int | None:
 
 
 def _pixel_format(text: str) -> PixelFormat | None:
-    name = text.lower()
-    return next((known for known in PIXEL_FORMAT_NAMES if known == name), GSTREAMER_NAMES.get(name))
+    return NAMES.get(text.lower())
 
 
 def _strides(text: str) -> tuple[int, ...] | None:
-    numbers = text.split(",")
-    return tuple(map(int, numbers)) if all(map(WHOLE_NUMBER.fullmatch, numbers)) else None
+    return tuple(map(int, text.split(","))) if STRIDES.fullmatch(text) else None
 
 
 EXPECTATIONS: dict[Callable[[str], object], str] = {
@@ -151,7 +185,7 @@ EXPECTATIONS: dict[Callable[[str], object], str] = {
 }
 
 
-def _with_strides(pixel_format: PixelFormat, size_wh: tuple[int, int], strides: tuple[int, ...]) -> RawFrame:
+def _with_strides(pixel_format: PixelFormat, size_wh: tuple[int, int], strides: tuple[int, ...]) -> RawLayout:
     """Return the layout with these strides; the chroma planes of one stride alone have half of it."""
     planes = LAYOUTS[pixel_format].planes
     if len(strides) == 1:
@@ -162,4 +196,4 @@ def _with_strides(pixel_format: PixelFormat, size_wh: tuple[int, int], strides: 
             f"The stride does not fit: expected one number of at least {least[0]} bytes"
             + (f", or {len(planes)} of at least {', '.join(map(str, least))}." if len(planes) > 1 else ".")
         )
-    return RawFrame(pixel_format, size_wh, strides, size_wh[1])
+    return RawLayout(pixel_format, size_wh, strides, size_wh[1])

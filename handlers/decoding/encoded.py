@@ -51,7 +51,7 @@ class Codec:
         self.refuse_costly(body)
         try:
             frame = self.shortcut(body, max_pixels, scaler)
-            return frame or self._decode_with_pillow(body, max_pixels, scaler)
+            return self._decode_with_pillow(body, max_pixels, scaler) if frame is None else frame
         except PILLOW_ERRORS as error:
             raise UndecodableFrameError(
                 f"What was sent begins like a {self.name} picture but is damaged or incomplete."

@@ -77,7 +77,7 @@ LAYOUTS: dict[PixelFormat, Layout] = {
 
 
 @dataclass(frozen=True, slots=True)
-class RawFrame:
+class RawLayout:
     """The layout of one body.
 
     `strides_bytes`: from row to row, one a plane. `padded_height`: the rows that the planes have room for; GStreamer's
@@ -123,18 +123,18 @@ class RawFrame:
         return views
 
 
-def tight(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> RawFrame:
+def tight(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> RawLayout:
     """Return the layout without padding."""
     planes = LAYOUTS[pixel_format].planes
-    return RawFrame(pixel_format, size_wh, tuple(plane.size(size_wh)[0] for plane in planes), size_wh[1])
+    return RawLayout(pixel_format, size_wh, tuple(plane.size(size_wh)[0] for plane in planes), size_wh[1])
 
 
-def padded(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> RawFrame:
+def padded(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> RawLayout:
     """Return the layout that GStreamer uses unless told otherwise: rows of whole words, whole blocks of chroma."""
     planes = LAYOUTS[pixel_format].planes
     block = max(plane.subsampling for plane in planes)
     strides = tuple(_round_up(plane.size(size_wh)[0], ROW_ALIGNMENT) for plane in planes)
-    return RawFrame(pixel_format, size_wh, strides, _round_up(size_wh[1], block))
+    return RawLayout(pixel_format, size_wh, strides, _round_up(size_wh[1], block))
 
 
 def _round_up(number: int, multiple: int) -> int:

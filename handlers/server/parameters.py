@@ -25,33 +25,37 @@ class ContractParameterValidator(ParameterValidator):  # type: ignore[misc]  # c
         """Raise InvalidParameterError when a query parameter is not as the contract says."""
         query = request.scope["query_string"].decode("latin-1")
         written = parse_qs(query, keep_blank_values=True).get(param["name"], [])
-        fault = _fault_as_written(written, param["schema"])
-        if not fault and "enum" not in param["schema"] and super().validate_query_parameter(param, request):
-            fault = "has an empty entry" if param["schema"]["type"] == "array" else "is out of range"
-        if fault:
-            raise InvalidParameterError(
-                f"The query parameter '{param['name']}' {fault}: expected {_expectation(param)}."
-            )
+        fault = _fault(written, param["schema"])
+        if not fault and param["schema"]["type"] == "array" and super().validate_query_parameter(param, request):
+            fault = "has an empty entry"
+        _refuse("query parameter", param, fault)
 
     def validate_header_parameter(self, param: dict[str, Any], request: ConnexionRequest) -> None:
         """Raise InvalidParameterError when a header is not as the contract says."""
-        fault = _fault_as_written(request.headers.getlist(param["name"]), param["schema"])
-        if fault:
-            raise InvalidParameterError(f"The header '{param['name']}' {fault}: expected {_expectation(param)}.")
+        _refuse("header", param, _fault(request.headers.getlist(param["name"]), param["schema"]))
 
 
-def _fault_as_written(written: list[str], schema: dict[str, Any]) -> str | None:
-    """Return what is wrong with a value before it is converted: all there is to a text, the form of a number."""
-    if not written or schema["type"] == "array":
+def _fault(written: list[str], schema: dict[str, Any]) -> str | None:
+    """Return what is wrong with the values of one parameter, or None; of lists nothing is known here."""
+    if not written or schema["type"] == "array" or schema.keys() <= {"type", "description"}:
         return None
-    if len(written) > 1 and (schema["type"] in NUMBERS or "pattern" in schema or "enum" in schema):
+    if len(written) > 1:
         return "is given more than once"
     if schema["type"] in NUMBERS:
-        return None if NUMBERS[schema["type"]].fullmatch(written[0]) else f"is not {NOUNS[schema['type']]}"
-    fits = (
-        written[0].lower() in schema["enum"] if "enum" in schema else re.search(schema.get("pattern", ""), written[0])
-    )
+        return _fault_of_number(written[0], schema)
+    fits = written[0].lower() in schema["enum"] if "enum" in schema else re.search(schema["pattern"], written[0])
     return None if fits else "is wrong"
+
+
+def _fault_of_number(written: str, schema: dict[str, Any]) -> str | None:
+    if not NUMBERS[schema["type"]].fullmatch(written):
+        return f"is not {NOUNS[schema['type']]}"
+    return None if schema["minimum"] <= float(written) <= schema["maximum"] else "is out of range"
+
+
+def _refuse(place: str, param: dict[str, Any], fault: str | None) -> None:
+    if fault:
+        raise InvalidParameterError(f"The {place} '{param['name']}' {fault}: expected {_expectation(param)}.")
 
 
 def _expectation(param: dict[str, Any]) -> str:

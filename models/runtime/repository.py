@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import ModelConfigError, UnknownLabelError
 from models.families import FamilyConfig
@@ -26,6 +26,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 Side = Annotated[int, Field(ge=1, le=65535)]
+Stride = Annotated[int, Field(ge=1, le=999_999_999)]
 
 
 class RawFrameConfig(BaseModel):
@@ -36,7 +37,13 @@ class RawFrameConfig(BaseModel):
     width: Side | None = None
     height: Side | None = None
     pixel_format: PixelFormat | None = None
-    strides_bytes: tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    strides_bytes: Annotated[tuple[Stride, ...], Field(min_length=1, max_length=3)] | None = None
+
+    @model_validator(mode="after")
+    def _strides_are_of_something(self) -> Self:
+        if self.strides_bytes and (self.width is None or self.pixel_format is None):
+            raise ValueError("strides_bytes needs width and pixel_format beside it")
+        return self
 
 
 class ModelConfig(BaseModel):

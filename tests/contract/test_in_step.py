@@ -8,18 +8,19 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from handlers import catalog, errors, inference, service
 from handlers.decoding.description import (
     GSTREAMER_NAMES,
     HEIGHT,
-    MAX_SIDE_PX,
     MEDIA_TYPE,
     PIXEL_FORMAT,
     STRIDE,
     WIDTH,
 )
 from handlers.decoding.encoded import ALIASES, CODECS
+from handlers.decoding.limits import MAX_SIDE_PX
 from handlers.decoding.raw import LAYOUTS
 from handlers.server.app import OPERATIONS
 from handlers.server.problems import HANG_UP_ERRORS, INTERNAL_PROBLEM, PROBLEMS, ROUTING_PROBLEMS, TYPE_PREFIX
@@ -28,6 +29,7 @@ from models import errors as models_errors
 from models.families import FAMILIES
 from models.frame import PIXEL_FORMAT_NAMES
 from models.results import MAX_DETECTIONS
+from models.runtime.repository import RawFrameConfig
 from tests.contract.hooks import STRATEGIES
 from tests.support.client import CONTRACT, ROOT
 from tests.support.server import LiveServer
@@ -69,7 +71,10 @@ def test_raw_parameters_are_declared(names: tuple[str, ...]) -> None:
 
 
 def test_a_side_is_as_long_as_declared() -> None:
-    assert CONTRACT["components"]["parameters"]["width"]["schema"]["maximum"] == MAX_SIDE_PX
+    assert SCHEMAS["FrameSide"]["maximum"] == MAX_SIDE_PX
+    assert RawFrameConfig(width=MAX_SIDE_PX)
+    with pytest.raises(ValidationError):
+        RawFrameConfig(width=MAX_SIDE_PX + 1)
 
 
 def test_every_operation_is_bound_and_every_public_handler_is_an_operation() -> None:

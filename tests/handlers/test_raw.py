@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from handlers.decoding.decoder import Decoder
-from handlers.decoding.raw import LAYOUTS, RawFrame, padded, tight
+from handlers.decoding.raw import LAYOUTS, RawLayout, padded, tight
 from handlers.errors import RawFrameError, TooManyPixelsError
 from models.frame import PIXEL_FORMAT_NAMES, DecodeTarget, PixelFormat
 from tests.support.pictures import street
@@ -29,12 +29,12 @@ def random_picture(width: int, height: int, seed: int) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def decoded(body: bytes, layout: RawFrame) -> NDArray[np.uint8]:
+def decoded(body: bytes, layout: RawLayout) -> NDArray[np.uint8]:
     return PLAIN.raw(body, layout, TARGET).rgb(layout.size_wh)
 
 
 layouts = st.builds(
-    lambda pixel_format, width, height, gaps: RawFrame(
+    lambda pixel_format, width, height, gaps: RawLayout(
         pixel_format,
         (width, height),
         tuple(
@@ -50,7 +50,7 @@ layouts = st.builds(
 
 
 @given(layouts, st.integers(0, 2**32))
-def test_a_frame_is_the_picture_it_was_made_of(layout: RawFrame, seed: int) -> None:
+def test_a_frame_is_the_picture_it_was_made_of(layout: RawLayout, seed: int) -> None:
     picture = random_picture(*layout.size_wh, seed)
     body, expected = raw(picture, layout)
     assert len(body) == layout.length_bytes
@@ -124,7 +124,7 @@ def test_packed_frames_are_views(pixel_format: PixelFormat) -> None:
 
 
 @given(layouts, st.integers(-3000, 3000).filter(bool))
-def test_another_length_is_refused_with_both_counts(layout: RawFrame, surplus: int) -> None:
+def test_another_length_is_refused_with_both_counts(layout: RawLayout, surplus: int) -> None:
     length = max(0, layout.length_bytes + surplus)
     if length == layout.length_bytes:
         return

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handlers.decoding.raw import LAYOUTS, RawFrame
+from handlers.decoding.raw import LAYOUTS, RawLayout
 from models.frame import PixelFormat
 
 Pixels = NDArray[np.uint8]
@@ -66,7 +66,7 @@ FORMATS: dict[PixelFormat, Format] = {
 }
 
 
-def raw(rgb: Pixels, layout: RawFrame) -> tuple[bytes, Pixels]:
+def raw(rgb: Pixels, layout: RawLayout) -> tuple[bytes, Pixels]:
     """Return the body of a picture in this layout, and the picture that it holds."""
     planes, held = FORMATS[layout.pixel_format].write(rgb)
     rooms = [
