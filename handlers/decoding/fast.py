@@ -1,6 +1,6 @@
 """The fast route: libjpeg-turbo's scaled decoding in eighths, and OpenCV's resizing. Needs the extra `fast`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -39,26 +39,35 @@ class FastScaler:
     def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
         """Return the frame at the target's size."""
         height, width = pixels_hwc.shape[:2]
-        rgb = self._pixels(pixels_hwc)[:, :, RGB_IN[channel_order]]
+        rgb = self.pixels(pixels_hwc, (width, height))[:, :, RGB_IN[channel_order]]
         return Frame(rgb, "rgb", (width, height))
 
-    def image(self, image: Image.Image, extent_wh: tuple[float, float]) -> Image.Image:  # noqa: ARG002
+    def image(self, image: Image.Image, extent_wh: tuple[float, float]) -> Image.Image:
         """Return an L or RGB image at the target's size."""
-        return Image.fromarray(self._pixels(np.asarray(image)))
+        return Image.fromarray(self.pixels(np.asarray(image), extent_wh))
 
-    def _pixels(self, pixels_hwc: Pixels) -> Pixels:
-        """Return [H, W, channels] or [H, W], any view, at the target's size."""
+    def pixels(self, pixels_hwc: Pixels, extent_wh: tuple[float, float]) -> Pixels:
+        """Return [H, W, channels] or [H, W], any view, at the target's size; of the last column only what counts."""
         if pixels_hwc.strides[0] < 0:  # bottom row first: OpenCV would have to copy it all
-            return self._pixels(pixels_hwc[::-1])[::-1]
+            return self.pixels(pixels_hwc[::-1], extent_wh)[::-1]
         size_wh = (pixels_hwc.shape[1], pixels_hwc.shape[0])
         scale = averaging_scale(size_wh, self.target)
+        smaller_wh = (size_wh[0] // scale, size_wh[1] // scale)
         if scale > 1:
-            pixels_hwc = _resized(pixels_hwc, (size_wh[0] // scale, size_wh[1] // scale))
-        return _resized(pixels_hwc, self.target.size_wh)
+            pixels_hwc = _resized(pixels_hwc, smaller_wh, size_wh)
+        shares = (smaller_wh[0] / size_wh[0], smaller_wh[1] / size_wh[1])
+        return _resized(pixels_hwc, self.target.size_wh, (extent_wh[0] * shares[0], extent_wh[1] * shares[1]))
 
 
-def _resized(pixels_hwc: Pixels, size_wh: tuple[int, int]) -> Pixels:
-    return cv2.resize(pixels_hwc, size_wh, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+def _resized(pixels_hwc: Pixels, size_wh: tuple[int, int], extent_wh: tuple[float, float]) -> Pixels:
+    """Return the columns and rows that count, bilinear; pixels are squares, not points."""
+    if extent_wh == (pixels_hwc.shape[1], pixels_hwc.shape[0]):
+        return cv2.resize(pixels_hwc, size_wh, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+    columns, rows = extent_wh[0] / size_wh[0], extent_wh[1] / size_wh[1]
+    to_source = np.array([[columns, 0, (columns - 1) / 2], [0, rows, (rows - 1) / 2]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpAffine(pixels_hwc, to_source, size_wh, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return warped.astype(np.uint8, copy=False)
 
 
 def decode_jpeg(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
@@ -76,4 +85,5 @@ def decode_jpeg(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
         pixels = simplejpeg.decode_jpeg(body, "RGB", min_width=least_width, min_height=least_height, min_factor=1)
     except ValueError:
         return None
-    return replace(scaler.frame(pixels, "rgb"), source_size_wh=(width, height))
+    scale = next(eighths / 8 for eighths in range(1, 9) if -(-width * eighths // 8) == pixels.shape[1])
+    return Frame(FastScaler(scaler.target).pixels(pixels, (width * scale, height * scale)), "rgb", (width, height))

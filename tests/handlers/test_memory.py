@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from handlers.decoding.raw import tight
+from models.frame import PIXEL_FORMAT_NAMES, PixelFormat
 from tests.support.client import ROOT
-from tests.support.pictures import encode, png
+from tests.support.pictures import bmp_words, encode, png
 
 SIDE_PX = 3000
 BYTES_A_PIXEL = 8
@@ -18,6 +20,7 @@ FLAT = Image.new("RGB", (SIDE_PX, SIDE_PX), (30, 120, 200))
 DECODE = f"""
 import sys
 from handlers.decoding.decoder import Decoder
+from handlers.decoding.raw import tight
 from models.frame import DecodeTarget
 
 def peak_bytes():
@@ -25,14 +28,16 @@ def peak_bytes():
     return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 
 decoder, target, body = Decoder({SIDE_PX**2}), DecodeTarget((300, 300)), open(sys.argv[1], "rb").read()
+decode = decoder.encoded
+if len(sys.argv) > 2:
+    decode = lambda body, target: decoder.raw(body, tight(sys.argv[2], ({SIDE_PX}, {SIDE_PX})), target)
 decoder.encoded(open("examples/street.jpg", "rb").read(), target)
 before = peak_bytes()
-decoder.encoded(body, target)
+decode(body, target)
 print(peak_bytes() - before)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(
     "body",
     [
@@ -44,10 +49,22 @@ print(peak_bytes() - before)
         pytest.param(png(FLAT.size, 16, 6, np.zeros((SIDE_PX, SIDE_PX, 4), ">u2")), id="16-bit png"),
         pytest.param(encode(FLAT, "BMP"), id="bmp"),
         pytest.param(encode(FLAT.convert("P"), "BMP"), id="palette bmp"),
+        pytest.param(bmp_words(FLAT, 16, (0xF800, 0x7E0, 0x1F)), id="16-bit bmp"),
+        pytest.param(bmp_words(FLAT, 32, (0x3FF00000, 0xFFC00, 0x3FF)), id="10-bit bmp"),
     ],
 )
-def test_memory_of_one_frame(body: bytes, tmp_path: Path) -> None:
-    (tmp_path / "body").write_bytes(body)
-    command: list[str | Path] = [sys.executable, "-c", DECODE, tmp_path / "body"]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert int(run.stdout) <= SLACK * BYTES_A_PIXEL * SIDE_PX**2
+def test_memory_of_one_encoded_frame(body: bytes, tmp_path: Path) -> None:
+    assert growth(body, tmp_path) <= SLACK * BYTES_A_PIXEL * SIDE_PX**2
+
+
+@pytest.mark.parametrize("pixel_format", PIXEL_FORMAT_NAMES)
+def test_memory_of_one_raw_frame(pixel_format: PixelFormat, tmp_path: Path) -> None:
+    body = bytes(tight(pixel_format, (SIDE_PX, SIDE_PX)).length_bytes)
+    assert growth(body, tmp_path, pixel_format) <= SLACK * BYTES_A_PIXEL * SIDE_PX**2
+
+
+def growth(body: bytes, folder: Path, *arguments: str) -> int:
+    """Return by how many bytes a process grows at most while it decodes this body, which it holds already."""
+    (folder / "body").write_bytes(body)
+    command = [sys.executable, "-c", DECODE, str(folder / "body"), *arguments]
+    return int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from handlers.decoding.decoder import Decoder
+from handlers.decoding.decoder import Decoder, RouteName
 from handlers.decoding.raw import LAYOUTS, RawLayout, padded, tight
 from handlers.errors import RawFrameError, TooManyPixelsError
 from models.frame import PIXEL_FORMAT_NAMES, DecodeTarget, PixelFormat
@@ -104,15 +104,31 @@ def test_chroma_lies_where_its_luma_lies() -> None:
 
 @pytest.mark.parametrize("pixel_format", PIXEL_FORMAT_NAMES)
 @pytest.mark.parametrize("size_wh", [(384, 288), (97, 71), (10, 7)], ids=["smaller", "odd", "larger"])
-def test_the_models_size_is_the_plain_picture_resized(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("route", "mean", "most"), [("exact", 2.5, 40), ("fast", 12, 160)], ids=["exact", "fast"])
+def test_the_models_size_is_the_plain_picture_resized(
+    pixel_format: PixelFormat, size_wh: tuple[int, int], route: RouteName, mean: float, most: int
+) -> None:
     body, _ = raw(np.asarray(street().resize(size_wh)), tight(pixel_format, size_wh))
     layout = tight(pixel_format, size_wh)
-    ours, plain = (decoder.raw(body, layout, TARGET) for decoder in (EXACT, PLAIN))
+    ours, plain = (decoder.raw(body, layout, TARGET) for decoder in (Decoder(MAX_PIXELS, route), PLAIN))
     assert ours.source_size_wh == plain.source_size_wh == size_wh
     assert ours.pixels_hwc.shape[:2] == (20, 30)
     difference = np.abs(ours.rgb((30, 20)).astype(int) - plain.rgb((30, 20)).astype(int))
-    assert difference.mean() <= 2.5
-    assert difference.max() <= 40
+    assert difference.mean() <= mean
+    assert difference.max() <= most
+
+
+@pytest.mark.parametrize("route", ["exact", "fast", "plain"])
+@pytest.mark.parametrize("width", range(50, 62))
+def test_chroma_is_not_shifted_at_odd_sizes(width: int, route: RouteName) -> None:
+    """Blue grows from left to right, luma stays: the ramp comes out where it went in."""
+    layout = tight("yuv420p", (width, 41))
+    columns = np.arange((width + 1) // 2) * 2 + 1
+    blue = np.tile(64 + 128 * columns / width, (21, 1)).astype(np.uint8)
+    body = bytes([128] * width * 41) + blue.tobytes() + bytes([128] * blue.size)
+    rgb = Decoder(MAX_PIXELS, route).raw(body, layout, DecodeTarget((20, 20))).rgb((20, 20)).astype(float)
+    expected = (128 - 16) * 255 / 219 + (64 + 128 * (np.arange(20) + 0.5) / 20 - 128) * 1.772 * 255 / 224
+    assert np.abs(rgb[:, 1:-1, 2] - expected.clip(0, 255)[1:-1]).max() <= 4
 
 
 @pytest.mark.parametrize("pixel_format", ["rgb24", "bgra", "argb"])
