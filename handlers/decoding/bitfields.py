@@ -19,10 +19,7 @@ BAND_ROWS = 64
 
 def unpack16(words: NDArray[np.uint16], masks: Masks, *, swapped: bool = False) -> Pixels:
     """Return uint8 [H, W, 4] RGBA (alpha 0) of native-endian words [H, W]; `swapped`: their bytes are the other way."""
-    table, rgba = _table(masks, swapped), np.empty(words.shape, np.uint32)
-    for top in range(0, len(words), BAND_ROWS):
-        rgba[top : top + BAND_ROWS] = table[words[top : top + BAND_ROWS]]
-    return rgba.view(np.uint8).reshape(*words.shape, 4)
+    return _table(masks, swapped)[words].view(np.uint8).reshape(*words.shape, 4)
 
 
 def unpack32(words: NDArray[np.uint32], masks: Masks) -> Pixels:

@@ -1,7 +1,8 @@
-"""BMP files without compression, as views of their own bytes; the kinds with a palette or runs are left to Pillow.
+"""BMP files without compression, as views of their own bytes.
 
-Layout: Microsoft's "Bitmap Storage" (BITMAPFILEHEADER, then BITMAPCOREHEADER, BITMAPINFOHEADER, V2 to V5), rows padded
-to four bytes, bottom row first unless the height is negative.
+The kinds with a palette, with runs, or with the shortest header are left to Pillow. Layout: Microsoft's "Bitmap
+Storage" (BITMAPFILEHEADER, then BITMAPINFOHEADER, V2 to V5), rows padded to four bytes, bottom row first unless the
+height is negative.
 """
 
 import struct
@@ -16,9 +17,9 @@ from handlers.errors import UndecodableFrameError
 from models.frame import ChannelOrder, Frame, Pixels
 
 FILE_HEADER_BYTES = 14
-CORE_HEADER_BYTES, INFO_HEADER_BYTES = 12, 40
-HEADER_SIZES = {CORE_HEADER_BYTES, INFO_HEADER_BYTES, 52, 56, 64, 108, 124}
-"""Of the header behind the file header: core, info, V2, V3, OS/2 2.x, V4, V5."""
+INFO_HEADER_BYTES = 40
+HEADER_SIZES = {INFO_HEADER_BYTES, 52, 56, 64, 108, 124}
+"""Of the header behind the file header: info, V2, V3, OS/2 2.x, V4, V5."""
 OFFSET_AT, SIZE_AT = 10, 18
 MASKS_BYTES = 12
 BI_RGB = 0
@@ -67,11 +68,7 @@ def _read_header(body: bytes) -> Header | None:
         offset, header_bytes = struct.unpack_from("<II", body, OFFSET_AT)
         if header_bytes not in HEADER_SIZES:
             return None
-        if header_bytes == CORE_HEADER_BYTES:
-            width, height, _, bits = struct.unpack_from("<HHHH", body, SIZE_AT)
-            compression = BI_RGB
-        else:
-            width, height, _, bits, compression = struct.unpack_from("<iiHHI", body, SIZE_AT)
+        width, height, _, bits, compression = struct.unpack_from("<iiHHI", body, SIZE_AT)
         masks = _read_masks(body, bits, compression)
     except struct.error:
         return None
