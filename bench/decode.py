@@ -2,47 +2,56 @@
 
     python -m bench.decode [--video FILE] [--rounds N]
 
-Prints CPU milliseconds per frame (medians of rounds in which all routes take their turns) and their share of the way
-users write it: Pillow's open, convert and resize; for raw frames a plain conversion of all pixels, then the same.
+Prints CPU milliseconds per frame, decoding + resizing (of the round with the median sum; all routes take their turns in
+every round), and their share of the way users write it: Pillow's open and convert, then resize; for raw frames a plain
+conversion of all pixels, then the same.
 """
 
 import argparse
 import json
 import platform
-import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.frames import read_frames
-from bench.workloads import WORKLOADS, Workload, routes
-from models.frame import Pixels
+from bench.workloads import WORKLOADS, Stages, Workload, routes
+from handlers.decoding.decoder import ROUTES
 
 FRAMES = 8
 STEP = 100
 
 
-def cpu_ms(decode: Callable[[bytes], Pixels], bodies: list[bytes]) -> float:
-    """Return the CPU time of one frame in milliseconds, all threads of this process together."""
-    started_at = time.process_time()
+def cpu_ms(stages: Stages, bodies: list[bytes]) -> tuple[float, float]:
+    """Return the CPU time of one frame in milliseconds, stage by stage, all threads of this process together."""
+    decode, resize = stages
+    spent = [0.0, 0.0]
     for body in bodies:
-        decode(body)
-    return (time.process_time() - started_at) / len(bodies) * 1000
+        started_at = time.process_time()
+        decoded = decode(body)
+        decoded_at = time.process_time()
+        resize(decoded)
+        spent[0] += decoded_at - started_at
+        spent[1] += time.process_time() - decoded_at
+    return spent[0] / len(bodies) * 1000, spent[1] / len(bodies) * 1000
 
 
-def measure(workload: Workload, bodies: list[bytes], rounds: int) -> dict[str, float]:
-    """Return the median cost of every route, after one round to warm up."""
-    costs: dict[str, list[float]] = {name: [] for name in routes(workload)}
+def measure(workload: Workload, bodies: list[bytes], rounds: int) -> dict[str, tuple[float, float]]:
+    """Return the median cost of every route's stages, after one round to warm up."""
+    ways = routes(workload)
+    costs: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for _ in range(rounds + 1):
-        for name, decode in routes(workload).items():
-            costs[name].append(cpu_ms(decode, bodies))
-    return {name: statistics.median(values[1:]) for name, values in costs.items()}
+        for name, stages in ways.items():
+            costs[name].append(cpu_ms(stages, bodies))
+    return {name: sorted(values[1:], key=sum)[rounds // 2] for name, values in costs.items()}
 
 
-def row(name: str, costs: dict[str, float]) -> str:
+def row(name: str, costs: dict[str, tuple[float, float]]) -> str:
     """Return one line of the table."""
-    shares = [f"{cost:.2f} ({cost / costs['by hand']:.2f})" for cost in list(costs.values())[1:]]
-    return f"| {name} | {costs['by hand']:.2f} | {' | '.join(shares)} |"
+    whole = sum(costs["by hand"])
+    cells = [f"{decode:.2f} + {resize:.2f}" for decode, resize in costs.values()]
+    shares = ["", *(f" = **{sum(cost) / whole:.2f}**" for cost in list(costs.values())[1:])]
+    return f"| {name} | {' | '.join(cell + share for cell, share in zip(cells, shares, strict=True))} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -52,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args(arguments)
     frames = read_frames(options.video, STEP)[:FRAMES]
-    print("| workload | by hand, CPU ms | plain | exact | fast |\n|---|---|---|---|---|", flush=True)
+    print(f"| workload | {' | '.join(['by hand', *ROUTES])} |\n|---|---|---|---|---|", flush=True)
     results = {}
     for name, workload in WORKLOADS.items():
         results[name] = measure(workload, workload.bodies(frames), options.rounds)

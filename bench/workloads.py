@@ -4,12 +4,13 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeAlias
 
 import av
 import numpy as np
 from PIL import Image
 
-from handlers.decoding.decoder import Decoder
+from handlers.decoding.decoder import ROUTES, Decoder, RouteName
 from handlers.decoding.raw import tight
 from models.frame import DecodeTarget, Frame, PixelFormat, Pixels
 
@@ -19,12 +20,12 @@ TARGET = DecodeTarget((300, 300))
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One kind of frame. `encode`: picture of `size_wh` → body; `decode`: our way; `by_hand`: as users write it."""
+    """One kind of frame. `encode`: picture of `size_wh` → body; `decode`: our way; `open_by_hand`: as users do it."""
 
     size_wh: tuple[int, int]
     encode: Callable[[Image.Image], bytes]
     decode: Callable[[Decoder, bytes], Frame]
-    by_hand: Callable[[bytes], Pixels]
+    open_by_hand: Callable[[bytes], Image.Image]
 
     def bodies(self, frames: list[Image.Image]) -> list[bytes]:
         """Return the frames as this workload posts them, enlarged or reduced to its size."""
@@ -37,11 +38,10 @@ def _file(name: str, size_wh: tuple[int, int]) -> Workload:
         picture.save(body, name, quality=QUALITY)
         return body.getvalue()
 
-    def by_hand(body: bytes) -> Pixels:
-        picture = Image.open(io.BytesIO(body)).convert("RGB")
-        return np.asarray(picture.resize(TARGET.size_wh, Image.Resampling.BILINEAR))
+    def open_by_hand(body: bytes) -> Image.Image:
+        return Image.open(io.BytesIO(body)).convert("RGB")
 
-    return Workload(size_wh, encode, lambda decoder, body: decoder.encoded(body, TARGET), by_hand)
+    return Workload(size_wh, encode, lambda decoder, body: decoder.encoded(body, TARGET), open_by_hand)
 
 
 def _raw(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> Workload:
@@ -52,12 +52,11 @@ def _raw(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> Workload:
         rows = [np.frombuffer(bytes(plane), np.uint8).reshape(-1, plane.line_size) for plane in frame.planes]
         return b"".join(plane[:, :stride].tobytes() for plane, stride in zip(rows, layout.strides_bytes, strict=True))
 
-    def by_hand(body: bytes) -> Pixels:
+    def open_by_hand(body: bytes) -> Image.Image:
         rgb = Decoder(size_wh[0] * size_wh[1], "plain").raw(body, layout, TARGET).rgb(size_wh)
-        picture = Image.fromarray(rgb).convert("RGB")
-        return np.asarray(picture.resize(TARGET.size_wh, Image.Resampling.BILINEAR))
+        return Image.fromarray(rgb).convert("RGB")
 
-    return Workload(size_wh, encode, lambda decoder, body: decoder.raw(body, layout, TARGET), by_hand)
+    return Workload(size_wh, encode, lambda decoder, body: decoder.raw(body, layout, TARGET), open_by_hand)
 
 
 HD, UHD = (1920, 1080), (3840, 2160)
@@ -77,16 +76,19 @@ WORKLOADS: Mapping[str, Workload] = {
 """The first three are W1, W2 and W3 of the goals."""
 
 
-def routes(workload: Workload) -> dict[str, Callable[[bytes], Pixels]]:
+Stages: TypeAlias = tuple[Callable[[bytes], Any], Callable[[Any], Pixels]]
+"""Body → what the decoder gives, and that → the model's RGB."""
+
+
+def routes(workload: Workload) -> dict[str, Stages]:
     """Return every way from a body to the model's RGB: by hand, and the service's own routes."""
 
-    def ours(decoder: Decoder, body: bytes) -> Pixels:
-        return workload.decode(decoder, body).rgb(TARGET.size_wh)
+    def resize_by_hand(picture: Image.Image) -> Pixels:
+        return np.asarray(picture.resize(TARGET.size_wh, Image.Resampling.BILINEAR))
 
-    pixels = workload.size_wh[0] * workload.size_wh[1]
-    return {
-        "by hand": workload.by_hand,
-        "plain": partial(ours, Decoder(pixels, "plain")),
-        "exact": partial(ours, Decoder(pixels, "exact")),
-        "fast": partial(ours, Decoder(pixels, "fast")),
-    }
+    def ours(route: RouteName) -> Stages:
+        decoder = Decoder(workload.size_wh[0] * workload.size_wh[1], route)
+        return partial(workload.decode, decoder), lambda frame: frame.rgb(TARGET.size_wh)
+
+    by_hand: dict[str, Stages] = {"by hand": (workload.open_by_hand, resize_by_hand)}
+    return by_hand | {route: ours(route) for route in ROUTES}

@@ -1,5 +1,6 @@
 """The fast route: libjpeg-turbo's scaled decoding in eighths, and OpenCV's resizing. Needs the extra `fast`."""
 
+import itertools
 from dataclasses import dataclass
 
 import cv2
@@ -13,16 +14,6 @@ from models.frame import ChannelOrder, DecodeTarget, Frame, Pixels
 
 COLOUR_SPACES = ("Gray", "YCbCr", "RGB")
 """Those of a JPEG file that libjpeg-turbo converts to RGB."""
-
-RGB_IN: dict[ChannelOrder, slice] = {
-    "rgb": slice(3),
-    "rgba": slice(3),
-    "bgr": slice(2, None, -1),
-    "bgra": slice(2, None, -1),
-    "argb": slice(1, 4),
-    "abgr": slice(3, 0, -1),
-}
-"""Where red, green and blue lie."""
 
 cv2.setNumThreads(1)  # the lanes are the parallelism
 
@@ -39,7 +30,10 @@ class FastScaler:
     def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
         """Return the frame at the target's size."""
         height, width = pixels_hwc.shape[:2]
-        rgb = self.pixels(pixels_hwc, (width, height))[:, :, RGB_IN[channel_order]]
+        pixels = np.ascontiguousarray(self.pixels(pixels_hwc, (width, height)))
+        rgb = np.empty((*pixels.shape[:2], 3), np.uint8)
+        places = (channel_order.index(channel) for channel in "rgb")
+        cv2.mixChannels([pixels], [rgb], [*itertools.chain(*zip(places, range(3), strict=True))])
         return Frame(rgb, "rgb", (width, height))
 
     def image(self, image: Image.Image, extent_wh: tuple[float, float]) -> Image.Image:

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from handlers.decoding.decoder import Decoder
 from handlers.errors import UndecodableFrameError
-from tests.support.graphs import board, write_identity_model
-from tests.support.pictures import encode, street
+from tests.support.graphs import write_planted_model
+from tests.support.pictures import blank, encode, street
 from tests.support.server import LiveServer, serving
 from tools.hostile.mutations import mutant
 from tools.hostile.pictures import WRITERS, photo
@@ -21,26 +22,26 @@ SPARE_BYTES = {"bmp-rle4": 4, "bmp-rle8": 4, "bmp-1": 2} | {kind: 21 for kind in
 padding of a last row."""
 
 
+BOX, SCORE = np.array([[0.25, 0.25, 0.75, 0.75]], np.float32), np.array([[0, 0.75]], np.float32)
+
+
 @pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A service whose model takes no time, so that what is spent is spent on decoding."""
-    with serving(write_identity_model(tmp_path_factory.mktemp("models"))) as server:
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A service whose model finds one box in every frame in no time: what is spent is spent on decoding."""
+    with serving(write_planted_model(tmp_path_factory.mktemp("models"), BOX, SCORE)) as server:
         yield server
 
 
-def test_mutants_of_pictures_and_raw_frames(identity: LiveServer) -> None:
+def test_mutants_of_pictures_and_raw_frames(planted: LiveServer) -> None:
     """The client holds each answer against the contract."""
-    good = encode(board(7), "PNG")
-    expected = identity.client.post("/inference", content=good).json()
-    statuses: Counter[str | int] = Counter()
+    statuses: Counter[int] = Counter()
     for number in range(MUTANTS):
         hostile = mutant(SEED, number)
         headers = {b"Content-Type": hostile.media_type.strip().encode("latin-1")}
-        answer = identity.client.post("/inference", content=hostile.body, headers=headers)
-        statuses["answered" if answer.is_success else answer.status_code] += 1
-    assert set(statuses) <= {"answered", 400, 413, 415}
-    assert min(statuses["answered"], statuses[400]) > MUTANTS / 10
-    assert identity.client.post("/inference", content=good).json() == expected
+        statuses[planted.client.post("/inference", content=hostile.body, headers=headers).status_code] += 1
+    assert set(statuses) <= {200, 400, 413, 415}
+    assert min(statuses[200], statuses[400]) > MUTANTS / 10
+    assert planted.client.post("/inference", content=blank()).status_code == 200
 
 
 @pytest.mark.parametrize("kind", sorted(WRITERS))
