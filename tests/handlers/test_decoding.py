@@ -3,6 +3,7 @@
 import base64
 import io
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from handlers import decoding
 from handlers.decoding.decoder import Decoder, RouteName
 from handlers.decoding.encoded import CODECS
-from handlers.errors import EdgeError, TooManyPixelsError, UndecodableFrameError
+from handlers.errors import ConfigurationError, EdgeError, TooManyPixelsError, UndecodableFrameError
 from models.frame import DecodeTarget
 from tests.support.pictures import (
     bmp,
@@ -344,6 +346,13 @@ def test_every_route_refuses_alike(route: RouteName) -> None:
         Decoder(768 * 576 - 1, route).encoded(street_as("JPEG"), target)
     with pytest.raises(UndecodableFrameError, match="scans"):
         decoder.encoded(with_scans(SMALL, 101), target)
+
+
+def test_the_fast_route_without_its_packages_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "handlers.decoding.fast", None)
+    monkeypatch.delattr(decoding, "fast", raising=False)
+    with pytest.raises(ConfigurationError, match=r"pip install 'framehook\[fast\]'"):
+        Decoder(MAX_PIXELS, "fast")
 
 
 def jpeg_with(segment: bytes, count: int) -> bytes:

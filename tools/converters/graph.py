@@ -40,6 +40,8 @@ class Convolution:
 
     def selected(self, outputs: NDArray[np.intp]) -> "Convolution":
         """Return it with these output channels alone."""
+        if self.residual:
+            raise ValueError("a sum has no channels of its own")
         return replace(self, kernel=self.kernel[outputs], bias=self.bias[outputs])
 
 
@@ -56,8 +58,10 @@ class GraphBuilder:
         return output
 
     def constant(self, name: str, value: object, dtype: type[np.generic] = np.float32) -> str:
-        """Keep a constant and return its name."""
-        self.constants[name] = np.ascontiguousarray(value, dtype)
+        """Keep a constant and return its name; raises ValueError when it names another value already."""
+        array = np.ascontiguousarray(value, dtype)
+        if not np.array_equal(self.constants.setdefault(name, array), array):
+            raise ValueError(f"{name} names two constants")
         return name
 
     def convolution(self, conv: Convolution, output: str) -> str:

@@ -109,7 +109,10 @@ class DetectorConverter:
 
     def _sum(self, node: Node) -> Convolution:
         first, second = node.inputs
-        return replace(self.convolution(first), residual=self.value(second))
+        convolution = self.convolution(first)
+        if convolution.residual:
+            raise ValueError("expected a sum of a convolution and one other value")
+        return replace(convolution, residual=self.value(second))
 
     def predictions(self, predictor: str, channels: int, kept: NDArray[np.intp]) -> str:
         """Return the name of what the predictors of all six feature maps say, [N, ANCHORS, len(kept)].
@@ -168,7 +171,10 @@ def feed(photo: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def quantised(model: ModelProto) -> ModelProto:
-    """Return the int8 twin; what comes after the predictors stays float."""
+    """Return the int8 twin; the scaling of the picture and what comes after the predictors stay float.
+
+    These are the nodes that the converter names itself; the network's own names are paths.
+    """
     decoding = [node.name for node in model.graph.node if "/" not in node.name]
     return quantise(model, map(feed, CALIBRATION_PHOTOS), ("Conv", "Clip", "Add"), decoding)
 
