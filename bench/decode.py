@@ -31,6 +31,7 @@ def cpu_ms(stages: Stages, bodies: list[bytes]) -> tuple[float, float]:
         decoded = decode(body)
         decoded_at = time.process_time()
         resize(decoded)
+        del decoded  # as when a function returns: no frame's memory is held while the next one is decoded
         spent[0] += decoded_at - started_at
         spent[1] += time.process_time() - decoded_at
     return spent[0] / len(bodies) * 1000, spent[1] / len(bodies) * 1000
