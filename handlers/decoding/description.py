@@ -181,7 +181,7 @@ def _strides(text: str) -> tuple[int, ...] | None:
 EXPECTATIONS: dict[Callable[[str], object], str] = {
     _side: f"a whole number from 1 to {MAX_SIDE_PX}",
     _pixel_format: f"one of {', '.join(LAYOUTS)}",
-    _strides: "the bytes of a row, for each plane, separated by commas",
+    _strides: "the bytes from one row to the next, one number or one for each plane, separated by commas",
 }
 
 

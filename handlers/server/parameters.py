@@ -64,4 +64,8 @@ def _expectation(param: dict[str, Any]) -> str:
         return f"{NOUNS[schema['type']]} from {schema['minimum']} to {schema['maximum']}"
     if "enum" in schema:
         return f"one of {', '.join(schema['enum'])}"
-    return f"text like {param['example']}" if schema["type"] == "string" else NOUNS[schema["type"]]
+    return _as_clause(schema["description"]) if "pattern" in schema else NOUNS[schema["type"]]
+
+
+def _as_clause(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:].rstrip(".")
