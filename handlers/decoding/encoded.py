@@ -12,9 +12,9 @@ from PIL import Image, ImageFile, PngImagePlugin
 from handlers.decoding import bmp
 from handlers.decoding.limits import (
     refuse_jpeg_segments,
+    refuse_large_jpeg,
+    refuse_large_picture,
     refuse_png_chunks,
-    refuse_too_many_pixels,
-    refuse_too_many_scans,
 )
 from handlers.decoding.scaling import Scaler
 from handlers.errors import UndecodableFrameError
@@ -32,20 +32,22 @@ class Codec:
     """One encoded format.
 
     `name`: Pillow's name of it, which is also the one for people. `signature`: how its files begin.
-    `refuse_costly`: refuses files whose parts would take long to read, before any of them is.
+    `refuse_costly`: refuses files whose parts would take long to read, before any of them is. `refuse_large`: refuses
+    those that are too much work for their size, or of too many pixels.
     `shortcut`: decodes the kinds of it for which there is a faster way than Pillow's; None for the others.
     """
 
     name: str
     signature: bytes
     refuse_costly: Callable[[bytes], None] = lambda _: None
+    refuse_large: Callable[[bytes, tuple[int, int], int], None] = refuse_large_picture
     shortcut: Callable[[bytes, int, Scaler], Frame | None] = lambda *_: None
 
     def decode(self, body: bytes, max_pixels: int, scaler: Scaler) -> Frame:
         """Decode one file of this format.
 
-        JPEG is decoded at the smallest of 1/1, 1/2, 1/4 and 1/8 that still has the pixels of the scaler's target, and
-        every frame is brought to the target's size. Raises TooManyPixelsError, told from the file's header, and
+        When the scaler has a target, JPEG is decoded at the smallest of 1/1, 1/2, 1/4 and 1/8 that still has its
+        pixels, and every frame is brought to its size. Raises TooManyPixelsError, told from the file's header, and
         UndecodableFrameError.
         """
         self.refuse_costly(body)
@@ -60,9 +62,7 @@ class Codec:
     def _decode_with_pillow(self, body: bytes, max_pixels: int, scaler: Scaler) -> Frame:
         with Image.open(io.BytesIO(body), formats=(self.name,)) as picture:
             size_wh = picture.size
-            refuse_too_many_pixels(size_wh, max_pixels)
-            if self.name == "JPEG":
-                refuse_too_many_scans(body, size_wh, max_pixels)
+            self.refuse_large(body, size_wh, max_pixels)
             picture.decodermaxblock = max(ImageFile.MAXBLOCK, len(body))  # in pieces, what is left is copied each time
             drafted = picture.draft("RGB", scaler.target.size_wh) if scaler.target else None
             pixels = scaler.image(_plain_image(picture), drafted[1][2:] if drafted else size_wh)
@@ -94,7 +94,7 @@ def _plain_image(picture: Image.Image) -> Image.Image:
 
 
 CODECS = {
-    "image/jpeg": Codec("JPEG", b"\xff\xd8", refuse_jpeg_segments),
+    "image/jpeg": Codec("JPEG", b"\xff\xd8", refuse_jpeg_segments, refuse_large_jpeg),
     "image/png": Codec("PNG", b"\x89PNG\r\n\x1a\n", refuse_png_chunks),
     "image/bmp": Codec("BMP", b"BM", shortcut=bmp.decode),
 }

@@ -8,7 +8,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from handlers.decoding.limits import refuse_too_many_pixels, refuse_too_many_scans
+from handlers.decoding.limits import refuse_large_jpeg
 from handlers.decoding.scaling import Scaler, averaging_scale
 from models.frame import ChannelOrder, DecodeTarget, Frame, Pixels
 
@@ -70,8 +70,7 @@ def decode_jpeg(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
         height, width, colour_space, _ = simplejpeg.decode_jpeg_header(body)
     except ValueError:  # odd files that Pillow puts up with
         return None
-    refuse_too_many_pixels((width, height), max_pixels)
-    refuse_too_many_scans(body, (width, height), max_pixels)
+    refuse_large_jpeg(body, (width, height), max_pixels)
     if colour_space not in COLOUR_SPACES or scaler.target is None:
         return None
     least_width, least_height = scaler.target.size_wh

@@ -39,6 +39,17 @@ def refuse_too_many_pixels(size_wh: tuple[int, int], max_pixels: int) -> None:
         raise TooManyPixelsError(f"The picture is {width} x {height} pixels; no side may be longer than {MAX_SIDE_PX}.")
 
 
+def refuse_large_picture(_: bytes, size_wh: tuple[int, int], max_pixels: int) -> None:
+    """Raise TooManyPixelsError when a picture of this size has too many pixels, whatever else it holds."""
+    refuse_too_many_pixels(size_wh, max_pixels)
+
+
+def refuse_large_jpeg(body: bytes, size_wh: tuple[int, int], max_pixels: int) -> None:
+    """Raise TooManyPixelsError or UndecodableFrameError when a JPEG has too many pixels, or scans for its size."""
+    refuse_too_many_pixels(size_wh, max_pixels)
+    refuse_too_many_scans(body, size_wh, max_pixels)
+
+
 def refuse_too_many_scans(body: bytes, size_wh: tuple[int, int], max_pixels: int) -> None:
     """Raise UndecodableFrameError when a JPEG has more scans than decoding a picture of its size may cost.
 

@@ -95,7 +95,7 @@ class RawLayout:
         return sum(stride * rows for stride, rows in self._rooms())
 
     def decode(self, body: bytes, max_pixels: int, scaler: Scaler) -> Frame:
-        """Return the frame, at the target's size; raises TooManyPixelsError and RawFrameError."""
+        """Return the frame, at the scaler's size; raises TooManyPixelsError and RawFrameError."""
         refuse_too_many_pixels(self.size_wh, max_pixels)
         if len(body) != self.length_bytes:
             width, height = self.size_wh

@@ -32,6 +32,7 @@ class Scaler(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class Unscaled:
     """Leaves every pixel in its place."""
 

@@ -25,13 +25,13 @@ BAND_ROWS = 64
 def yuv420p(planes: Sequence[Pixels], scaler: Scaler) -> Frame:
     """Return the frame of planes of luma [H, W] and of blue and red chroma [H / 2, W / 2], both rounded up.
 
-    Each plane is resized by itself: conversion and resizing are linear, so their order makes no difference.
+    Each plane is resized by itself: conversion and resizing are linear, so but for rounding and clipping their order
+    makes no difference. Where nothing is scaled, chroma is brought to the size of luma.
     """
     height, width = planes[0].shape
-    to_luma = AveragingScaler(DecodeTarget((width, height)))
     images = [Image.fromarray(plane) for plane in planes]
     luma = scaler.image(images[0], (width, height))
-    chroma_scaler = scaler if scaler.target else to_luma
+    chroma_scaler = scaler if scaler.target else AveragingScaler(DecodeTarget((width, height)))
     chroma = [chroma_scaler.image(image, (width / 2, height / 2)) for image in images[1:]]
     return Frame(_to_rgb([np.asarray(image) for image in (luma, *chroma)]), "rgb", (width, height))
 
