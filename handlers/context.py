@@ -1,37 +1,51 @@
 """What operations can reach: the service's parts, and the record of the request at hand."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from handlers.decoding.decoder import Decoder
+from models.errors import ShedReason
 from models.runtime.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The parts of the running service; built once, when it starts."""
+    """The parts of the running service; built once, when it starts.
+
+    `metrics`: gives the current ones in Prometheus's text format.
+    """
 
     engine: Engine
     decoder: Decoder
     body_timeout_s: float
     contract_yaml: bytes
     contract_json: bytes
+    metrics: Callable[[], bytes]
 
 
 @dataclass(slots=True)
 class RequestRecord:
-    """What is known of one request, for its line in the log. Hears the stages of its frame.
+    """What is known of one request, for its line in the log and the metrics. Hears the stages of its frame.
 
-    `dropped`: candidates left out because the model gave them a value that is no number. `problem` and `detail`: the
-    kind of refusal, and the sentence that was sent. `traceback`: the cause of a failure of our own.
+    `operation`: its operationId; None when the contract has none. `status`: of the answer. `stream`: whose turn the
+    frame waits for. `frame_format`: what the body's bytes are, or `raw`. `dropped`: candidates left out because the
+    model gave them a value that is no number. `problem` and `detail`: the kind of refusal, and the sentence that was
+    sent. `shed`: why the frame was refused for now. `traceback`: the cause of a failure of our own.
     """
 
     request_id: str
+    operation: str | None = None
+    status: int | None = None
+    duration_ms: float = 0
     stages_ms: dict[str, float] = field(default_factory=dict)
     model: str | None = None
+    stream: str = ""
     body_bytes: int | None = None
     detections: int | None = None
     dropped: int | None = None
+    frame_format: str | None = None
     problem: str | None = None
+    shed: ShedReason | None = None
     detail: str | None = None
     traceback: str | None = None
 

@@ -3,19 +3,25 @@
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
+from typing import TypeVar
 
 from connexion import request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from handlers.context import Context, RequestRecord
 from handlers.decoding.decoder import Decoder
 from handlers.decoding.description import describe, is_raw
+from handlers.decoding.encoded import format_of
 from handlers.encoding import metadata
 from handlers.errors import BodyTimeoutError
 from models.frame import DecodeTarget, Frame
 from models.results import Results
 from models.runtime.repository import RawFrameConfig
+
+R = TypeVar("R")
 
 
 async def infer(
@@ -50,27 +56,48 @@ async def _infer(
     record.model = model.name
     selection = model.select(confidence, labels, max_detections)
     body = await _read_body(context, record)
-    decode = _decode(context.decoder, body, model.config.raw_frame)
-    answer = context.engine.infer(model, decode, _encode, selection, record)
-    document, results = await asyncio.wrap_future(answer)
+    decode = _decode(context.decoder, body, model.config.raw_frame, record)
+    answer = context.engine.infer(model, decode, _encode, selection, record, record.stream)
+    document, results = await _outcome(answer)
     record.detections, record.dropped = len(results.detections), results.dropped
     return Response(document, media_type="application/json") if document else Response(status_code=204)
 
 
-def _decode(decoder: Decoder, body: bytes, raw_frame: RawFrameConfig) -> Callable[[DecodeTarget], Frame]:
+def _decode(
+    decoder: Decoder, body: bytes, raw_frame: RawFrameConfig, record: RequestRecord
+) -> Callable[[DecodeTarget], Frame]:
     """Return what decodes this body: as its Content-Type says if it is raw, else as its bytes say.
 
     Raises InvalidParameterError and RawFrameError when a raw frame's layout cannot be told.
     """
     content_type = request.headers.get("content-type", "")
     if not is_raw(content_type):
+        record.frame_format = format_of(body)
         return partial(decoder.encoded, body)
+    record.frame_format = "raw"
     description = describe(request.query_params, content_type, request.headers, raw_frame)
     return partial(decoder.raw, body, description.layout(len(body)))
 
 
 def _encode(results: Results) -> tuple[bytes, Results]:
     return metadata.encode(results), results
+
+
+async def _outcome(answer: Future[R]) -> R:
+    """Wait for what becomes of a frame; raises ClientDisconnect when nobody waits for it any more.
+
+    A frame whose caller hangs up while it is queued is dropped; one that runs is finished, and goes nowhere.
+    """
+    hung_up = asyncio.ensure_future(request.receive())  # after the body, that is all there is to hear
+    hung_up.add_done_callback(lambda _: answer.cancel())
+    try:
+        return await asyncio.wrap_future(answer)
+    except asyncio.CancelledError:
+        if not answer.cancelled():
+            raise
+        raise ClientDisconnect from None
+    finally:
+        hung_up.cancel()
 
 
 async def _read_body(context: Context, record: RequestRecord) -> bytes:

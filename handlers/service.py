@@ -1,9 +1,12 @@
-"""The service itself: its health, and its contract."""
+"""The service itself: its health, its figures, and its contract."""
 
 from connexion import request
 from starlette.responses import JSONResponse, Response
 
 from handlers.context import Context
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Prometheus's text format."""
 
 
 async def get_liveness() -> JSONResponse:
@@ -28,3 +31,9 @@ async def get_contract_json() -> Response:
     """Return the contract as JSON, its references kept."""
     context: Context = request.state.context
     return Response(context.contract_json, media_type="application/json")
+
+
+async def get_metrics() -> Response:
+    """Return the metrics in Prometheus's text format."""
+    context: Context = request.state.context
+    return Response(context.metrics(), media_type=METRICS_TYPE)

@@ -7,11 +7,19 @@ ModelsError
 ├── InferenceError        the model failed on a frame
 └── UnavailableError      come back later
     ├── NotReadyError     the models are still being loaded and warmed up
-    └── OverloadedError   there is no lane, no place in the queue, or no memory left
+    ├── OverloadedError   there is no lane, no place in the queue, or no memory left, or there was none in time
+    └── InferenceTimeoutError  the model took too long over the frame and was stopped
 
 Each message is one sentence for a human operator; it never quotes a request. Only ModelConfigError, which nobody but
 the operator of the server sees, may quote a foreign exception.
 """
+
+from typing import Literal, TypeAlias, get_args
+
+ShedReason: TypeAlias = Literal["not_ready", "queue_full", "queue_timeout", "bytes_in_flight", "inference_timeout"]
+"""Why a frame was refused for now."""
+
+SHED_REASONS: tuple[ShedReason, ...] = get_args(ShedReason)
 
 
 class ModelsError(Exception):
@@ -39,17 +47,36 @@ class InferenceError(ModelsError):
 
 
 class UnavailableError(ModelsError):
-    """The frame was refused for now; the same request may succeed after `retry_after_s` seconds."""
+    """The frame was refused for now; the same request may succeed after `retry_after_s` seconds.
 
-    def __init__(self, message: str, retry_after_s: int = 1) -> None:
-        """Take the sentence and the seconds to wait, at least 1."""
+    `reason`: why, in one word of a fixed list, for those who count.
+    """
+
+    def __init__(self, message: str, reason: ShedReason, retry_after_s: int = 1) -> None:
+        """Take the sentence, the reason, and the seconds to wait, at least 1."""
         super().__init__(message)
+        self.reason = reason
         self.retry_after_s = retry_after_s
 
 
 class NotReadyError(UnavailableError):
     """The models are still being loaded and warmed up."""
 
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("The models are still being loaded; send the frame again a little later.", "not_ready")
+
 
 class OverloadedError(UnavailableError):
-    """There is no lane, no place in the queue, or no memory left for one more frame."""
+    """There is no lane, no place in the queue, or no memory left for one more frame, or there was none in time."""
+
+
+class InferenceTimeoutError(UnavailableError):
+    """The model took too long over the frame and was stopped."""
+
+    def __init__(self, limit_s: float) -> None:
+        """Take how long the model may take."""
+        super().__init__(
+            f"The model was stopped after {limit_s:g} s on this frame; another frame may fare better.",
+            "inference_timeout",
+        )

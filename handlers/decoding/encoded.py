@@ -83,6 +83,11 @@ def decode(body: bytes, max_pixels: int, scaler: Scaler, codecs: Mapping[str, Co
     raise UndecodableFrameError("What was sent is not a JPEG, PNG or BMP picture, whatever its Content-Type says.")
 
 
+def format_of(body: bytes) -> str:
+    """Return what the bytes of an encoded picture are: jpeg, png, bmp or unknown."""
+    return next((codec.name.lower() for codec in CODECS.values() if body.startswith(codec.signature)), "unknown")
+
+
 def _plain_image(picture: Image.Image) -> Image.Image:
     """Return the picture as grey (L) or RGB, which can be averaged."""
     if picture.mode in {"L", "RGB"}:

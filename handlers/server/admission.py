@@ -1,15 +1,20 @@
 """Who may come in: frames are refused at once when no lane, no queue place or no memory is left for them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
+from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handlers.context import Context
+from handlers.context import Context, RequestRecord
 from handlers.server.body_limit import declared_bytes
+from handlers.server.logs import WELL_FORMED_ID
 from models.errors import OverloadedError
+
+STREAM = "stream"
+"""The query parameter that names a stream."""
 
 
 class AdmissionMiddleware:
@@ -19,11 +24,11 @@ class AdmissionMiddleware:
     chunks of an undeclared one as they arrive. The queue place itself is taken once the body is complete.
     """
 
-    def __init__(self, next_app: ASGIApp, operations: frozenset[str], max_bytes_in_flight: int) -> None:
+    def __init__(self, next_app: ASGIApp, operations: frozenset[str], budget: "BytesBudget") -> None:
         """Guard the `operations` (by operationId) that take frames; the others pass."""
         self._next_app = next_app
         self._operations = operations
-        self._budget = BytesBudget(max_bytes_in_flight)
+        self._budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection; raises ModelNotFoundError, NotReadyError or OverloadedError."""
@@ -31,8 +36,10 @@ class AdmissionMiddleware:
             await self._next_app(scope, receive, send)
             return
         context: Context = scope["state"]["context"]
+        record: RequestRecord = scope["state"]["record"]
+        record.stream = _stream(scope)
         context.engine.find(scope["path_params"].get("model"))
-        context.engine.refuse_if_unavailable()
+        context.engine.refuse_if_unavailable(record.stream)
         declared = declared_bytes(scope)
         with self._budget.reservation(declared) as reservation:
 
@@ -45,11 +52,21 @@ class AdmissionMiddleware:
             await self._next_app(scope, receive_reserved, send)
 
 
+def _stream(scope: Scope) -> str:
+    """Return the stream that a frame is of: as its caller names it, else its caller's address."""
+    name = QueryParams(scope["query_string"]).get(STREAM, "")
+    return name if WELL_FORMED_ID.fullmatch(name) else (scope["client"] or ("",))[0]
+
+
 @dataclass(slots=True)
 class BytesBudget:
-    """How many bytes of bodies may be in the house at once. Used on the event loop only, so it needs no lock."""
+    """How many bytes of bodies may be in the house at once. Used on the event loop only, so it needs no lock.
+
+    `retry_after_s`: tells how long those must wait for whom there is no room.
+    """
 
     max_bytes: int
+    retry_after_s: Callable[[], int]
     in_flight: int = 0
 
     @contextmanager
@@ -73,6 +90,10 @@ class Reservation:
     def grow(self, size_bytes: int) -> None:
         """Hold so many bytes more; raises OverloadedError when the budget has none left."""
         if self.budget.in_flight + size_bytes > self.budget.max_bytes:
-            raise OverloadedError("Too many large frames are being received at once; send the next one a little later.")
+            raise OverloadedError(
+                "Too many large frames are being received at once; send the next one a little later.",
+                "bytes_in_flight",
+                self.budget.retry_after_s(),
+            )
         self.budget.in_flight += size_bytes
         self.held += size_bytes

@@ -21,11 +21,12 @@ from handlers import catalog, inference, service
 from handlers.context import Context
 from handlers.decoding.decoder import Decoder
 from handlers.errors import ConfigurationError
-from handlers.server.admission import AdmissionMiddleware
+from handlers.server.admission import AdmissionMiddleware, BytesBudget
 from handlers.server.body_limit import BodyLimitMiddleware
 from handlers.server.contract import Contract, read_contract
 from handlers.server.logs import RequestLogMiddleware
 from handlers.server.media_type import MediaTypeMiddleware
+from handlers.server.metrics import Metrics
 from handlers.server.parameters import ContractParameterValidator
 from handlers.server.problems import ERROR_HANDLERS
 from handlers.server.routing import ExactRoutingMiddleware
@@ -45,6 +46,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "get_model": catalog.get_model,
     "get_liveness": service.get_liveness,
     "get_readiness": service.get_readiness,
+    "get_metrics": service.get_metrics,
     "get_contract_yaml": service.get_contract_yaml,
     "get_contract_json": service.get_contract_json,
 }
@@ -63,11 +65,13 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     contract = read_contract()
     engine = create_engine(settings)
     decoder = Decoder(settings.max_pixels, settings.decoding)
-    context = Context(engine, decoder, settings.body_timeout_s, contract.as_yaml, contract.as_json)
+    budget = BytesBudget(settings.max_bytes_in_flight, engine.lanes.retry_after_s)
+    metrics = Metrics(engine, budget)
+    context = Context(engine, decoder, settings.body_timeout_s, contract.as_yaml, contract.as_json, metrics.as_text)
     app = AsyncApp(
         __name__,
         lifespan=partial(_lifespan, context=context, give_up=give_up),
-        middlewares=_middlewares(settings, contract),
+        middlewares=_middlewares(settings, contract, budget, metrics),
         resolver=Resolver(OPERATIONS.__getitem__),
         pythonic_params=True,
         swagger_ui_options=SwaggerUIOptions(serve_spec=False),
@@ -86,23 +90,24 @@ def create_engine(settings: Settings) -> Engine:
     """
     folders = read_repository(settings.model_repository)
     try:
-        return Engine(folders, settings.default_model, Lanes(settings.lanes, settings.queue_size))
+        lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s)
+        return Engine(folders, settings.default_model, lanes, settings.run_timeout_s)
     except ModelNotFoundError as error:
         names = ", ".join(folder.name for folder in folders)
         raise ConfigurationError(f"The setting default_model must be one of the models served: {names}.") from error
 
 
-def _middlewares(settings: Settings, contract: Contract) -> list[Any]:
+def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, metrics: Metrics) -> list[Any]:
     """Return the whole stack, outermost first."""
     with_body = contract.operations_with_body
     return [
-        RequestLogMiddleware,
+        partial(RequestLogMiddleware, count=metrics.count),
         ExceptionMiddleware,
         partial(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes),
         SwaggerUIMiddleware,
         ExactRoutingMiddleware,
         SecurityMiddleware,
-        partial(AdmissionMiddleware, operations=with_body, max_bytes_in_flight=settings.max_bytes_in_flight),
+        partial(AdmissionMiddleware, operations=with_body, budget=budget),
         partial(MediaTypeMiddleware, operations_with_body=with_body),
         RequestValidationMiddleware,
         LifespanMiddleware,

@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -52,9 +53,10 @@ def configure(level: str) -> None:
 class RequestLogMiddleware:
     """Gives each request a record, echoes the caller's request id, and logs one line when it is over."""
 
-    def __init__(self, next_app: ASGIApp) -> None:
-        """Stand outermost, so that nothing escapes the log."""
+    def __init__(self, next_app: ASGIApp, count: Callable[[RequestRecord], None]) -> None:
+        """Stand outermost, so that nothing escapes the log; `count` hears of each request too, when it is over."""
         self._next_app = next_app
+        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
@@ -66,12 +68,10 @@ class RequestLogMiddleware:
         record = RequestRecord(caller_id or str(uuid.uuid4()))
         scope.setdefault("state", {})["record"] = record
         routing = scope.setdefault("extensions", {}).setdefault(ROUTING_CONTEXT, {})
-        status = None
 
         async def send_noted(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                record.status = message["status"]
                 if caller_id:
                     MutableHeaders(scope=message)[REQUEST_ID_HEADER] = caller_id
             await send(message)
@@ -79,26 +79,32 @@ class RequestLogMiddleware:
         try:
             await self._next_app(scope, receive, send_noted)
         finally:
+            record.operation = routing.get("operation_id")
+            record.duration_ms = round((time.perf_counter() - started_at) * 1000, 3)
+            self._count(record)
             facts = {
                 "requestId": record.request_id,
                 "method": scope["method"],
                 "path": scope["path"][:MAX_LOGGED_PATH],
-                "operation": routing.get("operation_id"),
-                "status": status,
-                "durationMs": round((time.perf_counter() - started_at) * 1000, 3),
+                "operation": record.operation,
+                "status": record.status,
+                "durationMs": record.duration_ms,
                 **_known_facts(record),
             }
-            logger.log(_level(status), "request", extra={"facts": facts})
+            logger.log(_level(record.status), "request", extra={"facts": facts})
 
 
 def _known_facts(record: RequestRecord) -> dict[str, Any]:
     facts = {
         "stagesMs": record.stages_ms,
         "model": record.model,
+        "stream": record.stream or None,
+        "format": record.frame_format,
         "bodyBytes": record.body_bytes,
         "detections": record.detections,
         "dropped": record.dropped,
         "problem": record.problem,
+        "shed": record.shed,
         "detail": record.detail,
         "traceback": record.traceback,
     }

@@ -22,6 +22,7 @@ from handlers.errors import (
 )
 from models.errors import (
     InferenceError,
+    InferenceTimeoutError,
     ModelNotFoundError,
     NotReadyError,
     OverloadedError,
@@ -68,6 +69,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     ),
     NotReadyError: Problem(503, "not-ready", "The service is not ready"),
     OverloadedError: Problem(503, "overloaded", "The service is busy"),
+    InferenceTimeoutError: Problem(503, "inference-timeout", "The model took too long"),
 }
 
 ROUTING_PROBLEMS = {
@@ -89,6 +91,9 @@ INTERNAL_PROBLEM = Problem(
     500, "internal-error", "The server failed", "The server failed on this request; its log has the cause."
 )
 
+HUNG_UP = "client-disconnected"
+"""What the log calls a request whose caller went away."""
+
 HANG_UP_ERRORS = (BodyTooLargeError, BodyTimeoutError)
 """After these the rest of the body is unwelcome, so the connection is closed."""
 
@@ -109,6 +114,7 @@ async def render(request: ConnexionRequest, error: Exception) -> ConnexionRespon
     detail = problem.detail or str(error)
     record: RequestRecord = request.state.record
     record.problem, record.detail = problem.slug, detail
+    record.shed = error.reason if isinstance(error, UnavailableError) else None
     if problem.status == INTERNAL_PROBLEM.status:
         record.traceback = "".join(traceback.format_exception(error))
     return ConnexionResponse(
@@ -128,8 +134,8 @@ async def render(request: ConnexionRequest, error: Exception) -> ConnexionRespon
 
 
 async def render_disconnect(request: ConnexionRequest, _: Exception) -> ConnexionResponse:
-    """Note that the caller hung up while it was sending; nobody hears the answer."""
-    request.state.record.problem = "client-disconnected"
+    """Note that the caller hung up; nobody hears the answer."""
+    request.state.record.problem = HUNG_UP
     return ConnexionResponse(status_code=400)
 
 

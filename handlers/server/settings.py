@@ -1,7 +1,7 @@
 """Every setting of the service: its default, its unit, its environment name."""
 
-import os
 import re
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
+from models.runtime.cores import usable_cores
 from models.runtime.repository import BUILT_IN_ZOO
 
 ENVIRONMENT_PREFIX = "FRAMEHOOK_"
@@ -25,6 +26,7 @@ YAML_ERRORS = (OSError, ValueError, RecursionError, yaml.YAMLError)
 """What reading a YAML file raises: PyYAML does not translate impossible dates and endless nesting."""
 
 AtLeastOne = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, le=threading.TIMEOUT_MAX)]
 
 
 class Settings(BaseModel):
@@ -37,10 +39,11 @@ class Settings(BaseModel):
     model_repository: Path = Field(BUILT_IN_ZOO, description="Folder with one folder per model.")
     default_model: str = Field("ssdlite-mobilenet-v2", description="The model behind /inference and /score.")
     lanes: AtLeastOne = Field(
-        default_factory=lambda: len(os.sched_getaffinity(0)),
-        description="Frames worked on at once; by default one per usable core.",
+        default_factory=usable_cores, description="Frames worked on at once; by default one per usable core."
     )
     queue_size: Annotated[int, Field(ge=0)] = Field(32, description="Frames that may wait for a lane.")
+    queue_timeout_s: Seconds = Field(2, description="Seconds that a frame may wait for a lane; then it is given up.")
+    run_timeout_s: Seconds = Field(10, description="Seconds that a model may take over one frame; then it is stopped.")
     max_body_bytes: AtLeastOne = Field(32 * MEBIBYTE, description="Largest body accepted, in bytes.")
     max_bytes_in_flight: AtLeastOne = Field(
         256 * MEBIBYTE, description="Bytes of all bodies in the house at once; more is refused as busy."
@@ -49,7 +52,7 @@ class Settings(BaseModel):
     decoding: RouteName = Field(
         "exact", description="How a picture is brought to the model's size: exact, fast (needs the extra), or plain."
     )
-    body_timeout_s: Annotated[float, Field(gt=0)] = Field(30, description="Seconds for a whole body to arrive.")
+    body_timeout_s: Seconds = Field(30, description="Seconds for a whole body to arrive.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
     @model_validator(mode="after")

@@ -9,10 +9,17 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from models.errors import InferenceError, ModelConfigError, ModelNotFoundError, NotReadyError
+from models.errors import (
+    InferenceError,
+    InferenceTimeoutError,
+    ModelConfigError,
+    ModelNotFoundError,
+    NotReadyError,
+)
 from models.families import FAMILIES, Family
 from models.frame import DecodeTarget, Frame
 from models.results import AS_CONFIGURED, Results, Selection
+from models.runtime.deadlines import Deadlines
 from models.runtime.lanes import Lanes
 from models.runtime.repository import ModelFolder
 from models.runtime.session import Session
@@ -47,11 +54,17 @@ class LoadedModel:
 class Engine:
     """Runs frames through models on lanes. Knows neither formats nor protocols: the caller brings both ends."""
 
-    def __init__(self, folders: Sequence[ModelFolder], default_model: str, lanes: Lanes) -> None:
-        """Take the models' folders; `load` makes them ready. Raises ModelNotFoundError when there is no default."""
+    def __init__(
+        self, folders: Sequence[ModelFolder], default_model: str, lanes: Lanes, run_timeout_s: float = 10
+    ) -> None:
+        """Take the models' folders; `load` makes them ready. Raises ModelNotFoundError when there is no default.
+
+        `run_timeout_s`: how long a model may take over one frame.
+        """
         self._folders = {folder.name: folder for folder in folders}
         self._default_model = default_model
-        self._lanes = lanes
+        self.lanes = lanes
+        self._watchdog = Deadlines(run_timeout_s)
         self._loaded: dict[str, LoadedModel] = {}
         self.find(default_model)
 
@@ -74,47 +87,76 @@ class Engine:
         for folder in self.folders:
             model = load_model(folder)
             try:
-                _answer(model, _black_frame, lambda results: results, AS_CONFIGURED, NO_OBSERVER)
-            except InferenceError as error:
+                self._answer(model, _black_frame, lambda results: results, AS_CONFIGURED, NO_OBSERVER)
+            except (InferenceError, InferenceTimeoutError) as error:
                 raise ModelConfigError(f"{folder.model_path} failed on a warm-up frame: {error.__cause__}") from error
             self._loaded[folder.name] = model
 
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether every model is loaded and has answered a warm-up frame."""
+        return len(self._loaded) == len(self._folders)
+
     def refuse_if_not_ready(self) -> None:
-        """Raise NotReadyError until every model is loaded and has answered a warm-up frame."""
-        if len(self._loaded) < len(self._folders):
-            raise NotReadyError("The models are still being loaded; send the frame again a little later.")
+        """Raise NotReadyError until the engine is ready."""
+        if not self.is_ready:
+            raise NotReadyError
 
-    def refuse_if_unavailable(self) -> None:
-        """Raise NotReadyError or OverloadedError when a frame that came now would be refused."""
+    def refuse_if_unavailable(self, stream: str) -> None:
+        """Raise NotReadyError or OverloadedError when a frame of that stream, if it came now, would be refused."""
         self.refuse_if_not_ready()
-        self._lanes.refuse_if_full()
+        self.lanes.refuse_if_full(stream)
 
-    def infer(
+    def infer(  # noqa: PLR0913, PLR0917  # what a frame needs, each named where it is called
         self,
         model: ModelFolder,
         decode: Callable[[DecodeTarget], Frame],
         encode: Callable[[Results], R],
         selection: Selection = AS_CONFIGURED,
         observer: StageObserver = NO_OBSERVER,
+        stream: str = "",
     ) -> Future[R]:
         """Queue one frame; the future gives what `encode` made of the results.
 
-        On a lane, in one go: decode → preprocess → run → postprocess → encode. The future raises what `decode` and
-        `encode` raise, and InferenceError. Raises NotReadyError or OverloadedError at once.
+        On a lane, in one go: decode → preprocess → run → postprocess → encode. Streams take turns. The future raises
+        what `decode` and `encode` raise, InferenceError, InferenceTimeoutError, and OverloadedError when no lane was
+        free in time; cancelling it while the frame waits drops the frame. Raises NotReadyError or OverloadedError at
+        once.
         """
-        self.refuse_if_unavailable()
+        self.refuse_if_not_ready()
         loaded = self._loaded[model.name]
         queued_at = time.perf_counter()
 
         def answer() -> R:
             observer.observe("queue", time.perf_counter() - queued_at)
-            return _answer(loaded, decode, encode, selection, observer)
+            return self._answer(loaded, decode, encode, selection, observer)
 
-        return self._lanes.submit(answer)
+        return self.lanes.submit(answer, stream)
 
     def close(self) -> None:
         """Finish the frames that are running and drop those that wait."""
-        self._lanes.close()
+        self.lanes.close()
+        self._watchdog.close()
+
+    def _answer(
+        self,
+        model: LoadedModel,
+        decode: Callable[[DecodeTarget], Frame],
+        encode: Callable[[Results], R],
+        selection: Selection,
+        observer: StageObserver,
+    ) -> R:
+        """Do all the work of one frame on the calling thread."""
+        with _timed(observer, "decode"):
+            frame = decode(DecodeTarget(model.family.input_size_wh))
+        with _timed(observer, "preprocess"):
+            feeds = model.family.preprocess(frame)
+        with _timed(observer, "run"):
+            outputs = model.session.run(feeds, self._watchdog)
+        with _timed(observer, "postprocess"):
+            results = model.family.postprocess(outputs, selection)
+        with _timed(observer, "encode"):
+            return encode(results)
 
 
 def load_model(folder: ModelFolder) -> LoadedModel:
@@ -126,26 +168,6 @@ def load_model(folder: ModelFolder) -> LoadedModel:
     except ModelConfigError as error:
         raise ModelConfigError(f"{folder.model_path}, family {config.name}: {error}") from error
     return LoadedModel(family, session)
-
-
-def _answer(
-    model: LoadedModel,
-    decode: Callable[[DecodeTarget], Frame],
-    encode: Callable[[Results], R],
-    selection: Selection,
-    observer: StageObserver,
-) -> R:
-    """Do all the work of one frame on the calling thread."""
-    with _timed(observer, "decode"):
-        frame = decode(DecodeTarget(model.family.input_size_wh))
-    with _timed(observer, "preprocess"):
-        feeds = model.family.preprocess(frame)
-    with _timed(observer, "run"):
-        outputs = model.session.run(feeds)
-    with _timed(observer, "postprocess"):
-        results = model.family.postprocess(outputs, selection)
-    with _timed(observer, "encode"):
-        return encode(results)
 
 
 @contextmanager

@@ -1,48 +1,183 @@
-"""The lanes: worker threads that each do all the CPU work of one frame in one go, behind a bounded queue."""
+"""The lanes: worker threads that each do all the CPU work of one frame in one go, behind a bounded, fair queue."""
 
+import math
+import random
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from models.errors import OverloadedError
+from models.runtime.deadlines import Deadlines
+from models.runtime.fair_queue import FairQueue
 
 R = TypeVar("R")
 
+SMOOTHING = 0.1
+"""Weight of the newest job in the running mean of how long jobs take."""
+MAX_RETRY_AFTER_S = 60
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job(Generic[R]):
+    """What waits for a lane: the work of one frame, the stream it is of, and who hears the outcome."""
+
+    work: Callable[[], R]
+    stream: str
+    outcome: Future[R]
+
+    def run(self) -> Callable[[], None]:
+        """Do the work, unless nobody wants it any more; return what tells the outcome."""
+        if not self.outcome.set_running_or_notify_cancel():
+            return lambda: None
+        try:
+            return partial(self.outcome.set_result, self.work())
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it is for whoever waits for the outcome
+            return partial(self.outcome.set_exception, error)
+
+    def refuse(self, error: OverloadedError) -> None:
+        """Give the work up."""
+        if self.outcome.set_running_or_notify_cancel():
+            self.outcome.set_exception(error)
+
 
 class Lanes:
-    """At most `count` jobs run at once and `queue_size` wait; one more is refused at once, never delayed."""
+    """At most `count` jobs run at once and `queue_size` wait, none longer than `max_wait_s`.
 
-    def __init__(self, count: int, queue_size: int) -> None:
-        """Start no thread yet: each lane starts with its first job."""
+    One more is refused at once, never delayed, unless its stream is owed a place: then the newest job of the stream
+    with the most waiting is given up instead.
+    """
+
+    def __init__(self, count: int, queue_size: int, max_wait_s: float) -> None:
+        """Start no thread yet: the lanes start with the first job."""
+        self.count = count
         self._capacity = count + queue_size
-        self._held = 0
-        self._lock = threading.Lock()
-        self._executor = ThreadPoolExecutor(count, thread_name_prefix="lane")
+        self._queue: FairQueue[Job[Any]] = FairQueue()
+        self._running = 0
+        self._mean_job_s = 0.0
+        self._changed = threading.Condition()
+        self._deadlines = Deadlines(max_wait_s)
+        self._threads: list[threading.Thread] = []
+        self._closed = False
 
-    def refuse_if_full(self) -> None:
-        """Raise OverloadedError when a job submitted now would be refused."""
-        if self._held >= self._capacity:
-            raise OverloadedError(
-                "The server is working on as many frames as it can; send the next one a little later."
-            )
+    @property
+    def waiting(self) -> int:
+        """Return how many jobs wait."""
+        return len(self._queue)
 
-    def submit(self, job: Callable[[], R]) -> Future[R]:
-        """Queue `job` and return its future; cancelling the future while it waits gives its place back.
+    @property
+    def running(self) -> int:
+        """Return how many jobs run."""
+        return self._running
 
-        Raises OverloadedError when the queue is full.
+    def retry_after_s(self) -> int:
+        """Return the whole seconds after which a refused job may come back, at least 1.
+
+        At the earliest when those that are here now are done, and spread over as long again, so that callers who were
+        refused together do not come back together.
         """
-        with self._lock:
-            self.refuse_if_full()
-            self._held += 1
-        future = self._executor.submit(job)
-        future.add_done_callback(self._give_back)
-        return future
+        drained_s = math.ceil((self._running + len(self._queue)) * self._mean_job_s / self.count)
+        earliest_s = min(max(drained_s, 1), MAX_RETRY_AFTER_S)
+        return random.randint(earliest_s, 2 * earliest_s)  # noqa: S311  # not a secret
+
+    def refuse_if_full(self, stream: str = "") -> None:
+        """Raise OverloadedError when a job of that stream, submitted now, would be refused."""
+        if self._is_full() and not self._queue.is_owed_a_place(stream):
+            raise self._full_error()
+
+    def submit(self, work: Callable[[], R], stream: str = "") -> Future[R]:
+        """Queue `work` and return its future; cancelling the future while it waits gives its place back.
+
+        Raises OverloadedError when there is no place. The future raises it too, when the job waited too long or had to
+        make room for one of another stream.
+        """
+        job = Job(work, stream, Future())
+        displaced = None
+        with self._changed:
+            self._start()
+            self.refuse_if_full(stream)
+            if self._is_full():
+                displaced = self._queue.drop()
+            self._queue.put(stream, job)
+            self._deadlines.begin(job, partial(self._expire, job))
+            self._changed.notify()
+        if displaced:
+            self._deadlines.end(displaced)
+            displaced.refuse(self._full_error())
+        job.outcome.add_done_callback(lambda outcome: self._withdraw(job) if outcome.cancelled() else None)
+        return job.outcome
 
     def close(self) -> None:
         """Let the running jobs finish and drop the waiting ones."""
-        self._executor.shutdown(cancel_futures=True)
+        with self._changed:
+            self._closed = True
+            dropped = [self._queue.get() for _ in range(len(self._queue))]
+            self._changed.notify_all()
+        for job in dropped:
+            job.outcome.cancel()
+        for thread in self._threads:
+            thread.join()
+        self._deadlines.close()
 
-    def _give_back(self, _: object) -> None:
-        with self._lock:
-            self._held -= 1
+    def _is_full(self) -> bool:
+        return self._running + len(self._queue) >= self._capacity
+
+    def _full_error(self) -> OverloadedError:
+        return OverloadedError(
+            "The server is working on as many frames as it can; send the next one a little later.",
+            "queue_full",
+            self.retry_after_s(),
+        )
+
+    def _start(self) -> None:
+        if not self._threads:
+            self._threads = [
+                threading.Thread(target=self._work, name=f"lane-{n}", daemon=True) for n in range(self.count)
+            ]
+            for thread in self._threads:
+                thread.start()
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            started_at = time.perf_counter()
+            tell = job.run()
+            self._finish(time.perf_counter() - started_at)
+            tell()  # only now, so that whoever hears it finds the lane free
+
+    def _next(self) -> Job[Any] | None:
+        """Wait for a job and return it; None when closed."""
+        with self._changed:
+            while not self._queue:
+                if self._closed:
+                    return None
+                self._changed.wait()
+            job = self._queue.get()
+            self._running += 1
+        self._deadlines.end(job)
+        return job
+
+    def _finish(self, took_s: float) -> None:
+        with self._changed:
+            self._running -= 1
+            self._mean_job_s += (took_s - self._mean_job_s) * (SMOOTHING if self._mean_job_s else 1)
+
+    def _withdraw(self, job: Job[Any]) -> bool:
+        """Take a job out of the queue; False when it is not waiting any more."""
+        with self._changed:
+            withdrawn = self._queue.remove(job.stream, job)
+        self._deadlines.end(job)
+        return withdrawn
+
+    def _expire(self, job: Job[Any]) -> None:
+        if self._withdraw(job):
+            job.refuse(
+                OverloadedError(
+                    f"The frame waited {self._deadlines.limit_s:g} s for its turn, as long as it may; "
+                    "send the next one a little later.",
+                    "queue_timeout",
+                    self.retry_after_s(),
+                )
+            )

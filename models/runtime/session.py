@@ -1,12 +1,15 @@
 """One model file, ready to run: the only module that knows onnxruntime."""
 
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort
 
-from models.errors import InferenceError, ModelConfigError
+from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError
 from models.families import Feeds, Outputs, Signature, Tensor
+from models.runtime.deadlines import Deadlines
 
 RUNTIME_ERRORS = (
     ort.EPFail, ort.EngineError, ort.Fail, ort.InvalidArgument, ort.InvalidGraph, ort.InvalidProtobuf,
@@ -54,12 +57,22 @@ class Session:
             outputs={node.name: _tensor(node) for node in self._session.get_outputs()},
         )
 
-    def run(self, feeds: Feeds) -> Outputs:
-        """Run the graph once on the calling thread; raises InferenceError when it fails."""
+    def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
+        """Run the graph once on the calling thread, stopped by the watchdog if it takes too long.
+
+        onnxruntime stops between two nodes, and between two rounds of a loop. Raises InferenceError when the graph
+        fails, and InferenceTimeoutError when it was stopped.
+        """
+        options = onnxruntime.RunOptions()
+        limit = watchdog.limiting(partial(setattr, options, "terminate", True)) if watchdog else nullcontext()
         try:
-            return dict(zip(self._output_names, self._session.run(self._output_names, feeds), strict=True))
+            with limit:
+                outputs = self._session.run(self._output_names, feeds, options)
         except RUNTIME_ERRORS as error:
+            if watchdog and options.terminate:
+                raise InferenceTimeoutError(watchdog.limit_s) from error
             raise InferenceError("The model failed on this frame.") from error
+        return dict(zip(self._output_names, outputs, strict=True))
 
 
 def _tensor(node: onnxruntime.NodeArg) -> Tensor:

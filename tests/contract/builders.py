@@ -4,12 +4,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
 
 from tests.support.client import check_answer
-from tests.support.graphs import board
+from tests.support.graphs import ENDLESS, board
 from tests.support.pictures import blank, encode, street_as
 from tests.support.server import LiveServer
 
@@ -42,6 +43,17 @@ def overloaded(server: LiveServer, path: str) -> httpx.Response:
     answer = post(server, path)
     for filler in fillers:
         filler.join()
+    return answer
+
+
+def waited_too_long(server: LiveServer, path: str) -> httpx.Response:
+    """Fill the one lane with a frame that takes for ever, then send one that has to wait."""
+    endless = partial(post, server, path, encode(board(work=ENDLESS), "PNG"))
+    filler = threading.Thread(target=endless)
+    filler.start()
+    time.sleep(ARRIVAL_S)
+    answer = post(server, path)
+    filler.join()
     return answer
 
 
@@ -83,6 +95,7 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "model": get,
     "live": get,
     "ready": get,
+    "metrics": get,
     "contractYaml": get,
     "contractJson": get,
 }
@@ -111,6 +124,12 @@ ON_SMALL_SERVICE: dict[str, Builder] = {
 }
 """Sent to the identity model behind small limits: one lane, one place in the queue, 100 000 bytes a
 body, 150 000 bytes in flight, 500 000 pixels, 1 s."""
+
+ON_IMPATIENT_SERVICE: dict[str, Builder] = {
+    "waitedTooLong": waited_too_long,
+    "inferenceTimeout": lambda server, path: post(server, path, encode(board(work=ENDLESS), "PNG")),
+}
+"""Sent to the identity model with one lane, where a frame may wait 0.5 s and run 2 s."""
 
 ON_STARTING_SERVICE: dict[str, Builder] = {
     "notReady": get,

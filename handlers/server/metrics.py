@@ -1,0 +1,106 @@
+"""Every metric of the service, declared once; docs/metrics.md explains them.
+
+Labels take their values from fixed lists, or from the models served, so that no caller can make new ones.
+"""
+
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import generate_latest
+
+from handlers.context import RequestRecord
+from handlers.errors import RawFrameError, TooManyPixelsError, UndecodableFrameError
+from handlers.server.admission import BytesBudget
+from handlers.server.problems import HUNG_UP, PROBLEMS
+from models.errors import SHED_REASONS
+from models.runtime.engine import Engine
+
+DECODE_PROBLEMS = {PROBLEMS[error].slug for error in (UndecodableFrameError, RawFrameError, TooManyPixelsError)}
+
+REQUEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+STAGE_BUCKETS_S = (0.0001, 0.00025, 0.0005, *REQUEST_BUCKETS_S)
+
+
+class Metrics:
+    """The figures of one service. Counted on the event loop; the gauges are read when somebody asks."""
+
+    def __init__(self, engine: Engine, budget: BytesBudget) -> None:
+        """Declare them all, in a registry of their own."""
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self._requests = Counter(
+            "framehook_requests", "Requests, by operation and status.", ("operation", "code"), registry=registry
+        )
+        self._request_seconds = Histogram(
+            "framehook_request_duration_seconds",
+            "From a request's first byte to the end of its answer.",
+            ("operation",),
+            buckets=REQUEST_BUCKETS_S,
+            registry=registry,
+        )
+        self._stage_seconds = Histogram(
+            "framehook_stage_duration_seconds",
+            "What the stages of a frame took.",
+            ("model", "stage"),
+            buckets=STAGE_BUCKETS_S,
+            registry=registry,
+        )
+        self._shed = Counter("framehook_shed", "Frames refused for now, by reason.", ("reason",), registry=registry)
+        self._rejected = Counter(
+            "framehook_decode_rejected",
+            "Frames that could not be decoded, by format and reason.",
+            ("format", "reason"),
+            registry=registry,
+        )
+        self._detections = Counter("framehook_detections", "Results sent.", ("model",), registry=registry)
+        self._dropped = Counter(
+            "framehook_candidates_dropped",
+            "Candidates left out because the model gave them a value that is no number.",
+            ("model",),
+            registry=registry,
+        )
+        for reason in SHED_REASONS:
+            self._shed.labels(reason)
+        self._declare_gauges(engine, budget)
+
+    def count(self, record: RequestRecord) -> None:
+        """Count one request that is over."""
+        operation = record.operation or "none"
+        code = HUNG_UP if record.problem == HUNG_UP else str(record.status)
+        self._requests.labels(operation, code).inc()
+        self._request_seconds.labels(operation).observe(record.duration_ms / 1000)
+        if record.shed:
+            self._shed.labels(record.shed).inc()
+        if record.problem in DECODE_PROBLEMS:
+            self._rejected.labels(record.frame_format, record.problem).inc()
+        if record.model:
+            self._count_frame(record.model, record)
+
+    def as_text(self) -> bytes:
+        """Return them all in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+    def _count_frame(self, model: str, record: RequestRecord) -> None:
+        for stage, took_ms in record.stages_ms.items():
+            self._stage_seconds.labels(model, stage).observe(took_ms / 1000)
+        self._detections.labels(model).inc(record.detections or 0)
+        self._dropped.labels(model).inc(record.dropped or 0)
+
+    def _declare_gauges(self, engine: Engine, budget: BytesBudget) -> None:
+        lanes = engine.lanes
+        for name, text, read in (
+            ("framehook_queue_depth", "Frames that wait for a lane.", lambda: lanes.waiting),
+            ("framehook_frames_in_flight", "Frames that are being worked on.", lambda: lanes.running),
+            ("framehook_bytes_in_flight", "Bytes of all bodies in the house.", lambda: budget.in_flight),
+            ("framehook_lanes", "Frames that can be worked on at once.", lambda: lanes.count),
+            ("framehook_ready", "1 when every model is loaded.", lambda: engine.is_ready),
+        ):
+            Gauge(name, text, registry=self._registry).set_function(read)
+        models = Gauge(
+            "framehook_model_info", "1 for every model served.", ("model", "family"), registry=self._registry
+        )
+        for folder in engine.folders:
+            models.labels(folder.name, folder.config.family.name).set(1)
+        build = Gauge("framehook_build_info", "1; the versions.", ("version", "onnxruntime"), registry=self._registry)
+        build.labels(version("framehook"), version("onnxruntime")).set(1)

@@ -1,0 +1,70 @@
+"""Deadlines: what is to be done about work that takes too long."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Deadlines:
+    """Calls back for whatever is not over `limit_s` seconds after it began.
+
+    One thread serves all; it sleeps until the first deadline. The limit is the same for all, so whoever began first is
+    due first. Times are monotonic: setting the clock changes nothing.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        """Start no thread yet."""
+        self.limit_s = limit_s
+        self._due: dict[object, tuple[float, Callable[[], None]]] = {}
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
+        self._closed = False
+
+    def begin(self, key: object, when_due: Callable[[], None]) -> None:
+        """Have `when_due` called, on a thread of ours, unless `end` is called in time with the same key."""
+        with self._changed:
+            idle = not self._due
+            self._due[key] = (time.monotonic() + self.limit_s, when_due)
+            if self._thread.ident is None:
+                self._thread.start()
+            if idle:
+                self._changed.notify()
+
+    def end(self, key: object) -> None:
+        """Forget the deadline, if it has not passed yet."""
+        with self._changed:
+            self._due.pop(key, None)
+
+    @contextmanager
+    def limiting(self, when_due: Callable[[], None]) -> Iterator[None]:
+        """Have `when_due` called when the block takes too long."""
+        key = object()
+        self.begin(key, when_due)
+        try:
+            yield
+        finally:
+            self.end(key)
+
+    def close(self) -> None:
+        """Call nobody any more, and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._due.clear()
+            self._changed.notify()
+
+    def _watch(self) -> None:
+        while (when_due := self._wait()) is not None:
+            when_due()  # without the lock: it may take others
+
+    def _wait(self) -> Callable[[], None] | None:
+        """Return the next callback that is due, once it is; None when closed."""
+        with self._changed:
+            while not self._closed:
+                key, (due_at, when_due) = next(iter(self._due.items()), (None, (float("inf"), None)))
+                left_s = due_at - time.monotonic()
+                if when_due and left_s <= 0:
+                    del self._due[key]
+                    return when_due
+                self._changed.wait(left_s if when_due else None)
+            return None

@@ -1,0 +1,84 @@
+"""The fair queue: streams take turns, and the one with the most gives way."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.runtime.fair_queue import FairQueue
+
+
+def filled(items: str) -> FairQueue[str]:
+    """Return a queue of items like a1, whose stream is their letter."""
+    queue: FairQueue[str] = FairQueue()
+    for item in items.split():
+        queue.put(item[0], item)
+    return queue
+
+
+def drained(queue: FairQueue[str]) -> str:
+    return " ".join(queue.get() for _ in range(len(queue)))
+
+
+@pytest.mark.parametrize(
+    ("items", "order"),
+    [
+        ("", ""),
+        ("a1 a2 a3", "a1 a2 a3"),
+        ("a1 a2 a3 b1", "a1 b1 a2 a3"),
+        ("a1 a2 b1 b2 c1", "a1 b1 c1 a2 b2"),
+    ],
+)
+def test_streams_take_turns(items: str, order: str) -> None:
+    assert drained(filled(items)) == order
+
+
+def test_a_stream_that_comes_back_waits_for_its_turn() -> None:
+    queue = filled("a1 a2 b1")
+    assert queue.get() == "a1"
+    queue.put("c", "c1")
+    queue.put("a", "a3")
+    assert drained(queue) == "b1 a2 c1 a3"
+
+
+@pytest.mark.parametrize(
+    ("items", "stream", "owed"),
+    [("", "a", False), ("a1", "b", False), ("a1 a2", "b", True), ("a1 a2", "a", False), ("a1 a2 b1", "b", False)],
+)
+def test_a_place_is_owed_where_it_evens_things_out(items: str, stream: str, *, owed: bool) -> None:
+    assert filled(items).is_owed_a_place(stream) is owed
+
+
+def test_the_newest_of_the_longest_is_dropped() -> None:
+    queue = filled("a1 b1 b2 b3 a2")
+    assert queue.drop() == "b3"
+    assert drained(queue) == "a1 b1 a2 b2"
+
+
+def test_a_removed_item_is_gone() -> None:
+    queue = filled("a1 b1")
+    assert queue.remove("a", "a1")
+    assert not queue.remove("a", "a1")
+    assert not queue.remove("c", "c1")
+    assert drained(queue) == "b1"
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=60), st.integers(1, 12))
+def test_whatever_is_posted_places_are_shared(streams: str, size: int) -> None:
+    """No stream holds two places more than one that was refused, and nothing is lost."""
+    queue: FairQueue[str] = FairQueue()
+    refused: list[str] = []
+    dropped: list[str] = []
+    for number, stream in enumerate(streams):
+        if len(queue) == size:
+            if not queue.is_owed_a_place(stream):
+                refused.append(f"{stream}{number}")
+                continue
+            dropped.append(queue.drop())
+        queue.put(stream, f"{stream}{number}")
+    kept = drained(queue).split()
+    assert sorted(kept + refused + dropped) == sorted(f"{stream}{number}" for number, stream in enumerate(streams))
+    places = Counter(item[0] for item in kept)
+    if refused or dropped:
+        assert max(places.values()) - min(places.get(item[0], 0) for item in refused + dropped) <= 1
