@@ -1,0 +1,180 @@
+"""More frames than there is room for: who is served, who is refused, and what a caller that went away costs."""
+
+import random
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.client import ContractClient
+from tests.support.graphs import ENDLESS, board, number_in, write_identity_model
+from tests.support.metrics import runs, samples
+from tests.support.pictures import encode
+from tests.support.server import LiveServer, serving
+
+RUN_TIMEOUT_S, QUEUE_TIMEOUT_S = 3, 1.5
+ARRIVAL_S = 0.2
+FRAME, BUSY_FRAME = encode(board(7), "PNG"), encode(board(1, work=60), "PNG")
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER of 0 s: closing resets the connection."""
+
+
+@pytest.fixture
+def one_lane(tmp_path: Path) -> Iterator[LiveServer]:
+    """A service with one lane and three places in the queue."""
+    with serving(
+        write_identity_model(tmp_path),
+        lanes=1,
+        queue_size=3,
+        queue_timeout_s=QUEUE_TIMEOUT_S,
+        run_timeout_s=RUN_TIMEOUT_S,
+    ) as live:
+        yield live
+
+
+class Caller(threading.Thread):
+    """Posts one frame on a thread of its own."""
+
+    def __init__(self, server: LiveServer, body: bytes, stream: str = "") -> None:
+        super().__init__()
+        self._server, self._body, self._stream = server, body, stream
+        self.answer = httpx.Response(0)
+        self.start()
+        time.sleep(ARRIVAL_S)
+
+    def run(self) -> None:
+        with ContractClient(self._server.url) as client:
+            self.answer = client.post("/inference", content=self._body, params={"stream": self._stream or "other"})
+
+    def status(self) -> int:
+        self.join()
+        return self.answer.status_code
+
+
+@contextmanager
+def sent_frame(server: LiveServer, body: bytes, cut: int | None = None) -> Iterator[socket.socket]:
+    """Send a frame, or its first `cut` bytes, and reset the connection at the end of the block."""
+    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        head = f"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall((head.encode() + body)[: None if cut is None else len(head) + cut])
+        yield connection
+
+
+def wait_until_idle(server: LiveServer) -> dict[tuple[str, ...], float]:
+    deadline = time.monotonic() + 10
+    gauges = ("framehook_frames_in_flight", "framehook_queue_depth", "framehook_bytes_in_flight")
+    while any((now := samples(server))[gauge,] for gauge in gauges):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return now
+
+
+def test_a_stream_that_posts_too_much_makes_room_for_another(one_lane: LiveServer) -> None:
+    greedy = [Caller(one_lane, BUSY_FRAME if n == 0 else FRAME, "greedy") for n in range(4)]
+    modest = Caller(one_lane, FRAME, "modest")
+    assert [caller.status() for caller in greedy] == [200, 200, 200, 503]
+    assert modest.status() == 200
+    assert samples(one_lane)["framehook_shed_total", "queue_full"] == 1
+
+
+def test_callers_of_one_address_are_one_stream(one_lane: LiveServer) -> None:
+    busy = Caller(one_lane, BUSY_FRAME)
+    with sent_frame(one_lane, FRAME), sent_frame(one_lane, FRAME), sent_frame(one_lane, FRAME):
+        time.sleep(ARRIVAL_S)
+        with sent_frame(one_lane, FRAME) as surplus:
+            assert surplus.recv(65536).startswith(b"HTTP/1.1 503 ")
+    assert busy.status() == 200
+
+
+def test_a_frame_that_waited_too_long_is_answered_then_and_never_run(one_lane: LiveServer) -> None:
+    endless = Caller(one_lane, encode(board(work=ENDLESS), "PNG"))
+    started_at = time.monotonic()
+    late = Caller(one_lane, FRAME)
+    assert late.status() == 503
+    assert QUEUE_TIMEOUT_S <= time.monotonic() - started_at < RUN_TIMEOUT_S
+    assert int(late.answer.headers["retry-after"]) >= 1
+    assert endless.status() == 503
+    wait_until_idle(one_lane)
+    assert samples(one_lane)["framehook_shed_total", "queue_timeout"] == 1
+    assert runs(one_lane) == 1
+
+
+def test_a_run_that_takes_too_long_is_stopped_and_the_lane_goes_on(one_lane: LiveServer) -> None:
+    started_at = time.monotonic()
+    with ContractClient(one_lane.url) as client:
+        answer = client.post("/inference", content=encode(board(work=ENDLESS), "PNG"))
+        assert answer.status_code == 503
+        assert answer.json()["type"] == "urn:framehook:inference-timeout"
+        assert RUN_TIMEOUT_S <= time.monotonic() - started_at < RUN_TIMEOUT_S + 2
+        assert client.post("/inference", content=FRAME).status_code == 200
+    assert samples(one_lane)["framehook_shed_total", "inference_timeout"] == 1
+
+
+def test_queued_frames_of_callers_that_hung_up_are_never_run(
+    one_lane: LiveServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    busy = Caller(one_lane, BUSY_FRAME)
+    with sent_frame(one_lane, FRAME), sent_frame(one_lane, FRAME), sent_frame(one_lane, FRAME):
+        time.sleep(ARRIVAL_S)
+        assert samples(one_lane)["framehook_queue_depth",] == 3
+    time.sleep(ARRIVAL_S)
+    assert samples(one_lane)["framehook_queue_depth",] == 0
+    assert not busy.answer.status_code, "the busy frame was done first, so this proves nothing"
+    assert busy.status() == 200
+    now = wait_until_idle(one_lane)
+    assert now["framehook_requests_total", "client-disconnected", "infer"] == 3
+    assert runs(one_lane) == 1
+    assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR", "CRITICAL"}]
+
+
+def test_callers_that_hang_up_anywhere_leave_nothing_behind(
+    one_lane: LiveServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = random.Random(1)
+    for _ in range(300):
+        with sent_frame(one_lane, FRAME, cut=rng.choice([0, len(FRAME) // 2, None])):
+            time.sleep(rng.random() * 0.01)
+    wait_until_idle(one_lane)
+    assert one_lane.client.post("/inference", content=FRAME).status_code == 200
+    assert not [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}]
+
+
+def test_callers_that_heed_retry_after_are_all_served(tmp_path: Path) -> None:
+    """Sixty cameras come at once to a service that has room for eight frames, and come back when they are told to."""
+    served: list[int] = []
+    returns: Counter[int] = Counter()
+
+    def call(number: int) -> None:
+        with ContractClient(live.url) as client:
+            while (answer := client.post("/inference", content=encode(board(number), "PNG"))).status_code == 503:
+                returns[int(time.monotonic() - started_at) + int(answer.headers["retry-after"])] += 1
+                time.sleep(int(answer.headers["retry-after"]))
+            served.append(number_in(answer.json()["inferences"][0]["entity"]["box"]))
+
+    with serving(write_identity_model(tmp_path), lanes=1, queue_size=7) as live:
+        started_at = time.monotonic()
+        callers = [threading.Thread(target=call, args=(number,)) for number in range(60)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+    assert sorted(served) == list(range(60))
+    assert not returns or max(returns.values()) < 0.9 * sum(returns.values()), "all came back at once"
+
+
+def test_probes_and_metrics_answer_while_all_is_full(one_lane: LiveServer) -> None:
+    callers = [Caller(one_lane, BUSY_FRAME), *(Caller(one_lane, FRAME) for _ in range(3))]
+    with ContractClient(one_lane.url) as client:
+        assert client.post("/inference", content=FRAME, params={"stream": "other"}).status_code == 503
+        for path in ("/health/live", "/health/ready", "/metrics"):
+            assert client.get(path).status_code == 200
+    assert callers[0].is_alive(), "the busy frame was done first, so this proves nothing"
+    assert [caller.status() for caller in callers] == [200] * 4

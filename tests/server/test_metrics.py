@@ -1,0 +1,136 @@
+"""The metrics: those that are documented, true, and no more series whatever callers send."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from models.errors import SHED_REASONS
+from tests.support.client import ROOT
+from tests.support.graphs import board, write_identity_model
+from tests.support.metrics import samples
+from tests.support.pictures import encode
+from tests.support.server import LiveServer, serving
+
+FRAME = encode(board(7), "PNG")
+DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy" / "grafana" / "framehook.json").read_text())
+USUAL = ("process_", "python_info")
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A service that has seen one frame of each kind."""
+    with serving(write_identity_model(tmp_path_factory.mktemp("repository")), max_pixels=100_000) as server:
+        server.client.post("/inference", content=FRAME)
+        for body in (FRAME[:40], b"\xff\xd8 no", b"BM no", b"rubbish", encode(board().resize((999, 999)), "PNG")):
+            assert server.client.post("/inference", content=body).status_code in {400, 413}
+        raw = server.client.post(
+            "/score?width=9&height=9&pixelFormat=rgb24", content=FRAME, headers={"Content-Type": "image/x-raw"}
+        )
+        assert raw.status_code == 400
+        yield server
+
+
+def documented() -> dict[str, tuple[str, list[str]]]:
+    """Return kind and labels of the metrics that docs/metrics.md lists."""
+    rows = re.findall(
+        r"^\| `(framehook_\w+)` \| (\w+) \| (.*?) ?\|", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE
+    )
+    return {name: (kind, re.findall(r"`(\w+)`", labels)) for name, kind, labels in rows}
+
+
+def test_what_is_documented_is_what_is_served(live: LiveServer) -> None:
+    served = {}
+    for family in text_string_to_metric_families(live.client.get("/metrics").text):
+        if family.name.startswith(USUAL) or family.name.endswith("_created"):
+            continue
+        name = family.name + ("_total" if family.type == "counter" else "")
+        served[name] = (family.type, sorted({label for sample in family.samples for label in sample.labels} - {"le"}))
+    assert served == {name: (kind, sorted(labels)) for name, (kind, labels) in documented().items()}
+
+
+def test_every_reason_to_shed_is_documented_and_served_from_the_start(live: LiveServer) -> None:
+    [row] = [row for row in (ROOT / "docs" / "metrics.md").read_text().splitlines() if "`framehook_shed_total`" in row]
+    assert set(SHED_REASONS) <= set(re.findall(r"`(\w+)`", row))
+    assert {labels[1] for labels in samples(live) if labels[0] == "framehook_shed_total"} == set(SHED_REASONS)
+
+
+def test_the_figures_are_true(live: LiveServer) -> None:
+    before = samples(live)
+    live.client.post("/inference", content=FRAME)
+    live.client.post("/inference", content=encode(board(nothing=True), "PNG"))
+    live.client.post("/inference/nope", content=FRAME)
+    live.client.get("/nope")
+    after = samples(live)
+    grown = {name: value - before.get(name, 0) for name, value in after.items() if name[0].startswith("framehook_")}
+    assert grown["framehook_requests_total", "200", "infer"] == 1
+    assert grown["framehook_requests_total", "204", "infer"] == 1
+    assert grown["framehook_requests_total", "404", "infer_model"] == 1
+    assert grown["framehook_requests_total", "404", "none"] == 1
+    assert grown["framehook_requests_total", "200", "get_metrics"] == 1
+    assert grown["framehook_detections_total", "identity"] == 1
+    for stage in ("read", "queue", "decode", "preprocess", "run", "postprocess", "encode"):
+        assert grown["framehook_stage_duration_seconds_count", "identity", stage] == 2
+        assert 0 <= grown["framehook_stage_duration_seconds_sum", "identity", stage] < 10
+    assert grown["framehook_request_duration_seconds_count", "infer"] == 2
+    assert after["framehook_ready",] == 1
+    assert after["framehook_model_info", "identity", "ssd"] == 1
+
+
+def test_refused_frames_are_counted_by_what_they_are(live: LiveServer) -> None:
+    rejected = {
+        labels[1:]: value for labels, value in samples(live).items() if labels[0] == "framehook_decode_rejected_total"
+    }
+    assert rejected == {
+        ("png", "undecodable-frame"): 1,
+        ("jpeg", "undecodable-frame"): 1,
+        ("bmp", "undecodable-frame"): 1,
+        ("unknown", "undecodable-frame"): 1,
+        ("png", "too-many-pixels"): 1,
+        ("raw", "raw-frame-mismatch"): 1,
+    }
+
+
+def test_callers_make_no_series(live: LiveServer) -> None:
+    """Paths, models, streams, methods and request ids of any kind: only statuses that are new make a series."""
+
+    def post_all(first: int) -> set[tuple[str, ...]]:
+        for number in range(first, first + 50):
+            live.client.post(f"/inference?stream=cam-{number}", content=FRAME)
+            live.client.post(f"/inference/model-{number}", content=FRAME)
+            live.client.get(f"/path-{number}")
+            httpx.request(f"METHOD{number}", live.url + "/inference")
+            live.client.get("/health/live", headers={"x-ms-client-request-id": f"id-{number}"})
+        return set(samples(live))
+
+    assert post_all(0) == post_all(50)
+
+
+def expressions(node: Any) -> Iterator[str]:
+    """Yield every query of the dashboard."""
+    if isinstance(node, dict):
+        if "expr" in node:
+            yield node["expr"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from expressions(child)
+
+
+@pytest.mark.parametrize("expression", list(expressions(DASHBOARD)))
+def test_the_dashboard_asks_for_metrics_that_are_served(live: LiveServer, expression: str) -> None:
+    served = {labels[0] for labels in samples(live)}
+    asked = set(re.findall(r"\b(?:framehook|process)_\w+", expression))
+    assert asked
+    assert asked <= served
+    labels = {label for group in re.findall(r"(?:by|without) \(([^)]*)\)", expression) for label in group.split(", ")}
+    assert labels <= {label for _, names in documented().values() for label in names} | {"le", "instance"}
+
+
+def test_the_dashboard_shows_every_metric() -> None:
+    asked = " ".join(expressions(DASHBOARD))
+    assert {name for name in documented() if name not in asked} == set()
