@@ -154,7 +154,9 @@ def test_callers_that_heed_retry_after_are_all_served(tmp_path: Path) -> None:
 
     def call(number: int) -> None:
         with ContractClient(live.url) as client:
-            while (answer := client.post("/inference", content=encode(board(number), "PNG"))).status_code == 503:
+            while (
+                answer := client.post("/inference", content=encode(board(number, work=3), "PNG"))
+            ).status_code == 503:
                 returns[int(time.monotonic() - started_at) + int(answer.headers["retry-after"])] += 1
                 time.sleep(int(answer.headers["retry-after"]))
             served.append(number_in(answer.json()["inferences"][0]["entity"]["box"]))
@@ -167,7 +169,8 @@ def test_callers_that_heed_retry_after_are_all_served(tmp_path: Path) -> None:
         for caller in callers:
             caller.join()
     assert sorted(served) == list(range(60))
-    assert not returns or max(returns.values()) < 0.9 * sum(returns.values()), "all came back at once"
+    assert returns.total() > 40, "too few were refused, so this proves nothing"
+    assert max(returns.values()) < 0.9 * returns.total(), "all came back at once"
 
 
 def test_probes_and_metrics_answer_while_all_is_full(one_lane: LiveServer) -> None:

@@ -78,7 +78,7 @@ def test_the_figures_are_true(live: LiveServer) -> None:
         assert 0 <= grown["framehook_stage_duration_seconds_sum", "identity", stage] < 10
     assert grown["framehook_request_duration_seconds_count", "infer"] == 2
     assert after["framehook_ready",] == 1
-    assert after["framehook_model_info", "identity", "ssd"] == 1
+    assert after["framehook_model_info", "ssd", "identity"] == 1
 
 
 def test_refused_frames_are_counted_by_what_they_are(live: LiveServer) -> None:
