@@ -28,7 +28,7 @@ class ProcessTree:
 
     def memory_mib(self) -> float:
         """Return the memory it holds; pages that several processes share count once (proportional set size)."""
-        return sum(_pss_kib(pid) for pid, _ in self._members()) / KIB_PER_MIB
+        return sum(memory_mib(pid) for pid, _ in self._members())
 
     def _members(self) -> Iterator[tuple[int, list[str]]]:
         """Give the process id and the fields of /proc/PID/stat of every process that has not ended."""
@@ -41,12 +41,13 @@ class ProcessTree:
                 yield int(path.parent.name), fields
 
 
-def _pss_kib(pid: int) -> int:
+def memory_mib(pid: int) -> float:
+    """Return the proportional set size of one process; 0 once it has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0) / KIB_PER_MIB
 
 
 @contextmanager
