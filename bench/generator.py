@@ -5,7 +5,9 @@ Every reply is judged by a check of the caller's. Bounded in connections, in fra
 
 import asyncio
 import ipaddress
+import itertools
 import random
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -60,13 +62,11 @@ class Shot:
 
 def schedule(rate_per_s: float, seconds: float, seed: int | None = None, stream: int = 0) -> list[Shot]:
     """Return even arrivals, or with a seed those of a Poisson process."""
+    if seed is None:
+        return [Shot(number / rate_per_s, stream) for number in range(round(rate_per_s * seconds))]
     gaps = random.Random(seed)
-    shots: list[Shot] = []
-    due_s = 0.0
-    while due_s < seconds:
-        shots.append(Shot(due_s, stream))
-        due_s += 1 / rate_per_s if seed is None else gaps.expovariate(rate_per_s)
-    return shots
+    arrivals = itertools.accumulate(gaps.expovariate(rate_per_s) for _ in itertools.count())
+    return [Shot(due_s, stream) for due_s in itertools.takewhile(lambda due_s: due_s < seconds, arrivals)]
 
 
 def run(load: Coroutine[Any, Any, T]) -> T:
@@ -108,7 +108,7 @@ async def closed_loop(target: Target, clients: int, seconds: float, behaviour: C
 
 @dataclass(slots=True, eq=False)
 class _Exchange:
-    """A frame on its way. Times by the loop's clock."""
+    """A frame on its way. Times by perf_counter."""
 
     number: int
     stream: int
@@ -132,7 +132,7 @@ class _House:
         self._surplus = 0
         self._sweeper = asyncio.create_task(self._sweep())
         self.on_finished: Callable[[], None] = lambda: None
-        self.now = self._loop.time
+        self.now = time.perf_counter  # uvloop's own clock counts milliseconds
         self.started_at = self.now()
 
     def send(self, exchange: _Exchange) -> None:
@@ -211,6 +211,7 @@ class _House:
 
     def _send_over(self, connection: Connection, exchange: _Exchange) -> None:
         exchange.connection, exchange.sent_at = connection, self.now()
+        exchange.due_at = min(exchange.due_at, exchange.sent_at)  # timers wake up to half a millisecond early
         parts = self._target.request(exchange.number, exchange.stream)
         if self._random.random() < self._clients.abandon_share:
             parts = self._cut(connection, parts)

@@ -6,7 +6,7 @@
 Closed loop: each client posts its next frame when it is answered. Every round measures A then B, the next one B then A;
 the ratios are taken within a round, and their median is told: on a machine with other work only those count. Every
 answer must be the one that its frame gets alone. Subjects: bare-exact, bare-fast, framehook-exact, framehook-fast,
-microsoft, fastapi, fastapi-tuned, litserve (the last four need `scripts/bench peers` once).
+microsoft, fastapi, fastapi-tuned, fastapi-exact, litserve (the last five need `scripts/bench peers` once).
 """
 
 import argparse

@@ -117,6 +117,7 @@ def servers(peer_model: Path) -> dict[str, Server]:
         "microsoft": peer(f"gunicorn --bind {HOST}:PORT bench.peers.microsoft:app"),
         "fastapi": peer(f"{uvicorn}:plain"),
         "fastapi-tuned": peer(f"{uvicorn}:tuned --no-access-log"),
+        "fastapi-exact": peer(f"{uvicorn}:exact --no-access-log"),
         "litserve": peer("bench.peers.litserve_server PORT", _as_json, "application/json"),
     }
 
