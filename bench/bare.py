@@ -1,0 +1,86 @@
+"""The limit: the same decoder, family and session as the service's, on threads of one process, without HTTP.
+
+    python -m bench.bare --bodies FOLDER [--route exact|fast|plain] [--threads N] [--seconds S]
+
+Prints one JSON object. The CPU time is that of the loop alone, all threads together.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, get_args
+
+from bench.outcomes import percentiles_ms
+from bench.processes import memory_mib
+from bench.servers import ZOO_MODEL
+from handlers.decoding.decoder import Decoder, RouteName
+from handlers.encoding import metadata
+from models.frame import DecodeTarget
+from models.results import AS_CONFIGURED
+from models.runtime.engine import load_model
+from models.runtime.repository import read_folder
+
+MAX_PIXELS = 36_000_000
+WARM_UP_FRAMES = 10
+
+
+def pipeline(route: RouteName) -> Callable[[bytes], bytes]:
+    """Return what makes inference metadata of a body: all the work of one frame, on the calling thread."""
+    model = load_model(read_folder(ZOO_MODEL))
+    decoder, target = Decoder(MAX_PIXELS, route), DecodeTarget(model.family.input_size_wh)
+
+    def infer(body: bytes) -> bytes:
+        feeds = model.family.preprocess(decoder.encoded(body, target))
+        return metadata.encode(model.family.postprocess(model.session.run(feeds), AS_CONFIGURED))
+
+    return infer
+
+
+def measure(infer: Callable[[bytes], bytes], bodies: list[bytes], threads: int, seconds: float) -> dict[str, Any]:
+    """Return the figures of a loop over the bodies."""
+    for body in itertools.islice(itertools.cycle(bodies), WARM_UP_FRAMES):
+        infer(body)
+    cpu_before_s, started_at = time.process_time(), time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        loops = [pool.submit(_loop, infer, bodies[first:] + bodies[:first], seconds) for first in range(threads)]
+        latencies_s = [latency_s for loop in loops for latency_s in loop.result()]
+    wall_s, cpu_s = time.perf_counter() - started_at, time.process_time() - cpu_before_s
+    return {
+        "frames": len(latencies_s),
+        "wrong": 0,
+        "cpu_ms_per_frame": cpu_s * 1000 / len(latencies_s),
+        "frames_per_s": len(latencies_s) / wall_s,
+        "memory_mib": memory_mib(os.getpid()),
+        **{f"{name}_ms": value for name, value in percentiles_ms(latencies_s).items()},
+    }
+
+
+def _loop(infer: Callable[[bytes], bytes], bodies: Sequence[bytes], seconds: float) -> list[float]:
+    return list(_timed(infer, itertools.cycle(bodies), time.perf_counter() + seconds))
+
+
+def _timed(infer: Callable[[bytes], bytes], bodies: Iterator[bytes], until: float) -> Iterator[float]:
+    while (started_at := time.perf_counter()) < until:
+        infer(next(bodies))
+        yield time.perf_counter() - started_at
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description="Measures the pipeline without HTTP.")
+    parser.add_argument("--bodies", type=Path, required=True, help="folder of pictures, posted by name")
+    parser.add_argument("--route", choices=get_args(RouteName), default="exact")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=5)
+    options = parser.parse_args(arguments)
+    bodies = [path.read_bytes() for path in sorted(options.bodies.iterdir())]
+    print(json.dumps(measure(pipeline(options.route), bodies, options.threads, options.seconds)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Proves that no answer is lost, doubled or mixed up, whatever the load, with clients that hang up in between.
+
+    python -m bench.integrity [--frames N] [--load X ...] [--abandon SHARE] [--side PX] [--output FILE]
+
+Every frame carries a number that the identity model (tests/support/graphs.py) reads out into a box, and an id of its
+own that the answer must echo. The server has one core, the generator another; frames come as a Poisson process at
+multiples of capacity, for the same time at each, `--frames` in total. They are large and plain: dear to decode, so that
+the lanes are what is overloaded, and cheap to send. At the end one more frame must get its answer within
+a second, and the server's log must hold no error. Exits with 1 when anything is amiss.
+"""
+
+import argparse
+import io
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from bench import report
+from bench.connection import Reply
+from bench.generator import Clients, Target, open_loop, run, schedule
+from bench.outcomes import Verdict
+from bench.overload import LOADS, capacity, cores
+from bench.processes import on_cores
+from bench.servers import HOST, OK, UNAVAILABLE, Service, framehook, head, serving
+from tests.support.graphs import board, number_in, write_identity_model
+
+DISTINCT = 5000
+"""Far more than are ever on their way at once."""
+SCATTER = 2_654_435_769
+"""Odd, so that products modulo 2**32 are all different: D. Knuth, The Art of Computer Programming 3, section 6.4."""
+WITHIN_S = 1.0
+FORBIDDEN = (Verdict.LOST, Verdict.LATE, Verdict.MIXED_UP, Verdict.OTHER)
+ERROR_LEVELS = ("error", "critical")
+CAPACITY_S, CLIENTS = 3.0, 8
+
+
+def painted(number: int) -> int:
+    """Return the 32 bits that frame `number` carries."""
+    return number % DISTINCT * SCATTER % 2**32
+
+
+def png(number: int, side_px: int) -> bytes:
+    """Return frame `number` as PNG."""
+    body = io.BytesIO()
+    board(painted(number)).resize((side_px, side_px), Image.Resampling.NEAREST).save(body, "PNG")
+    return body.getvalue()
+
+
+def target(port: int, frames: Sequence[bytes]) -> Target:
+    """Return what the generator needs to post these frames and to judge the answers."""
+
+    def request(number: int, _: int) -> Sequence[bytes]:
+        body = frames[number % DISTINCT]
+        return head("", "image/png", len(body), f"x-ms-client-request-id: frame-{number}\r\n"), body
+
+    return Target(HOST, port, request, check)
+
+
+def check(number: int, reply: Reply) -> Verdict:
+    """Judge one answer: by its id, by its status, by the number in its box."""
+    if reply.headers.get("x-ms-client-request-id") != f"frame-{number}":
+        return Verdict.MIXED_UP
+    if reply.status == UNAVAILABLE:
+        return Verdict.REFUSED
+    if reply.status != OK:
+        return Verdict.OTHER
+    inferences = json.loads(reply.body)["inferences"]
+    numbers = [number_in(inference["entity"]["box"]) for inference in inferences]
+    return Verdict.RIGHT if numbers == [painted(number)] else Verdict.MIXED_UP
+
+
+def measure(service: Service, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Give the figures of every load, printing a line each."""
+    posts = target(service.port, [png(number, options.side) for number in range(DISTINCT)])
+    rate_per_s = capacity(posts, CLIENTS, CAPACITY_S)["goodput_per_s"]
+    seconds = options.frames / (rate_per_s * sum(options.load))
+    for load in options.load:
+        clients = Clients(abandon_share=options.abandon)
+        result = run(open_loop(posts, schedule(load * rate_per_s, seconds, seed=1), clients))
+        record = result.record()
+        cells = [f"{load:g}", f"{record['offered_per_s']:.0f}", *map(str, record["counts"].values())]
+        print(f"| {' | '.join(cells)} |", flush=True)
+        yield {"load": load, "capacity_per_s": rate_per_s, "frames": record}
+
+
+def amiss(service: Service, results: Sequence[dict[str, Any]], frame: bytes) -> list[str]:
+    """Return what went wrong."""
+    counts = [result["frames"]["counts"] for result in results]
+    faults = [f"{name}: {sum(count[name] for count in counts)}" for name in (*FORBIDDEN, "doubled")]
+    found = [fault for fault in faults if not fault.endswith(": 0")]
+    refused = sum(count["refused"] for count in counts)
+    if refused != sum(result["frames"]["refused_with_retry_after"] for result in results):
+        found.append("refused without Retry-After")
+    started_at = time.perf_counter()
+    if service.post(frame).status != OK or time.perf_counter() - started_at > WITHIN_S:
+        found.append("a good frame did not get its answer within a second")
+    errors = error_lines(service.log)
+    return [*found, f"{len(errors)} errors in the log, such as {errors[0]}"] if errors else found
+
+
+def error_lines(log: Path) -> list[str]:
+    """Return the lines of a log that tell of errors, or are no JSON."""
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        return [line for line in lines if _is_error(line)]
+
+
+def _is_error(line: str) -> bool:
+    try:
+        return json.loads(line).get("level") in ERROR_LEVELS
+    except ValueError:
+        return True
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table, and what is amiss."""
+    parser = argparse.ArgumentParser(description="Counts lost, doubled and mixed-up answers.")
+    parser.add_argument("--frames", type=int, default=200_000, help="in total")
+    parser.add_argument("--load", action="append", type=float, help="times capacity; by default 0.5, 1, 2, 5 and 10")
+    parser.add_argument("--abandon", type=float, default=0.02, help="share of clients that hang up")
+    parser.add_argument("--side", type=int, default=640, help="pixels; larger frames keep the lanes busier")
+    parser.add_argument("--cores", help="the server's and the generator's, for example 0,1")
+    parser.add_argument("--output", type=Path, help="write the figures to this JSON file")
+    options = parser.parse_args(arguments)
+    options.load = options.load or list(LOADS)
+    server_cores, generator_cores = cores(options.cores)
+    print(f"| load | frames/s | {' | '.join(Verdict)} | doubled |\n|---|---|{'---|' * len(Verdict)}---|", flush=True)
+    with tempfile.TemporaryDirectory() as folder, on_cores(generator_cores):
+        model = write_identity_model(Path(folder))
+        server = framehook(model_repository=folder, default_model=model.name)
+        frame = png(0, options.side)
+        with serving(server, frame, server_cores) as service:
+            results = list(measure(service, options))
+            found = amiss(service, results, frame)
+    report.write(options.output, "integrity", options, results)
+    print("\n".join(found) or "Nothing lost, doubled or mixed up.")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""Measures what a server does with more frames than it can serve: open loop at multiples of its capacity.
+
+    python -m bench.overload [--server NAME ...] [--workload W2] [--load X ...] [--seconds S] [--even]
+                             [--video FILE] [--peer-model FILE] [--output FILE]
+
+The server has one core, the generator another. Capacity is what a closed loop of `--clients` gets; then frames come at
+each load times that (by default as a Poisson process), whatever became of those before. framehook's readiness is asked
+ten times a second meanwhile. Goodput counts right answers that came while frames were still being sent; timely are
+those that came within a second of when their frame was due.
+"""
+
+import argparse
+import asyncio
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bench import pictures, report
+from bench.connection import Reply
+from bench.generator import Clients, Target, closed_loop, open_loop, run, schedule
+from bench.outcomes import Run, Verdict
+from bench.processes import on_cores
+from bench.servers import HOST, OK, Service, servers, serving
+
+LOADS = (0.5, 1.0, 2.0, 5.0, 10.0)
+PROBES_PER_S = 10
+PROBE = f"GET /health/ready HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+WARM_UP_S = 1.0
+COLUMNS = (
+    "server", "load", "goodput ÷ capacity", "timely ÷ capacity", "answered p50, p99 ms", "p99 ÷ at capacity",
+    "refused", "with Retry-After", "refusal p99 ms (since sent)", "lost, late, mixed up, doubled, other, not sent",
+    "probe p99 ms", "MiB before, after", "generator late p99 ms",
+)  # fmt: skip
+
+
+def cores(wanted: str | None) -> tuple[set[int], set[int]]:
+    """Return the server's and the generator's core: as wanted ("0,1"), or the first and the last of ours."""
+    usable = [int(core) for core in wanted.split(",")] if wanted else sorted(os.sched_getaffinity(0))
+    return {usable[0]}, {usable[-1]}
+
+
+def capacity(target: Target, clients: int, seconds: float) -> dict[str, Any]:
+    """Return the figures of a closed loop; its goodput_per_s is the capacity."""
+    run(closed_loop(target, clients, WARM_UP_S))
+    return run(closed_loop(target, clients, seconds)).record()
+
+
+def overload(service: Service, frames: Target, rate_per_s: float, options: argparse.Namespace) -> tuple[Run, Run]:
+    """Return what became of the frames at that rate, and of the probes."""
+    shots = schedule(rate_per_s, options.seconds, None if options.even else 1)
+    probes = schedule(PROBES_PER_S, options.seconds)
+
+    async def both() -> tuple[Run, Run]:
+        return await asyncio.gather(
+            open_loop(frames, shots, Clients(max_connections=options.connections)),
+            open_loop(probe(service.port), probes, Clients()),
+        )
+
+    return run(both())
+
+
+def probe(port: int) -> Target:
+    """Return what the generator needs to ask whether the service is ready."""
+
+    def check(_: int, reply: Reply) -> Verdict:
+        return Verdict.RIGHT if reply.status == OK else Verdict.OTHER
+
+    return Target(HOST, port, lambda *_: (PROBE,), check)
+
+
+def measure(name: str, load: float, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the figures of one server at one load; it is started anew for it."""
+    bodies = pictures.bodies(options.workload, options.video)
+    server_cores, generator_cores = cores(options.cores)
+    with serving(servers(options.peer_model)[name], bodies[0], server_cores) as service, on_cores(generator_cores):
+        target = service.target(bodies)
+        at_capacity = capacity(target, options.clients, options.capacity_seconds)
+        memory_before_mib = service.tree.memory_mib()
+        frames, probes = overload(service, target, load * at_capacity["goodput_per_s"], options)
+        record = frames.record()
+        return {
+            "server": name,
+            "workload": options.workload,
+            "load": load,
+            "capacity": at_capacity,
+            "frames": record,
+            "probes": probes.record(),
+            "memory_mib": [memory_before_mib, service.tree.memory_mib()],
+            "ratios": ratios(record, at_capacity),
+        }
+
+
+def ratios(record: dict[str, Any], at_capacity: dict[str, Any]) -> dict[str, float]:
+    """Return goodput and latency in relation to those at capacity."""
+    capacity_per_s, p99_ms = at_capacity["goodput_per_s"], at_capacity["answered_ms"]["p99"]
+    found = {
+        "goodput": record["goodput_per_s"] / capacity_per_s,
+        "timely": record["timely_per_s"] / capacity_per_s,
+    }
+    if record["answered_ms"]:
+        found["p99"] = record["answered_ms"]["p99"] / p99_ms
+    if record["refused_ms"]:
+        found["refusal_p99_to_p50"] = record["refused_since_sent_ms"]["p99"] / at_capacity["answered_ms"]["p50"]
+    return found
+
+
+def row(result: dict[str, Any]) -> str:
+    """Return one line of the table."""
+    frames, found, counts = result["frames"], result["ratios"], result["frames"]["counts"]
+    faults = (counts[name] for name in ("lost", "late", "mixed up", "doubled", "other", "not sent"))
+    answered, refused = frames["answered_ms"], frames["refused_ms"]
+    before_mib, after_mib = result["memory_mib"]
+    probed = result["probes"]["counts"]["right"] > 0
+    cells = [
+        result["server"],
+        f"{result['load']:g}",
+        f"**{found['goodput']:.2f}** of {result['capacity']['goodput_per_s']:.0f}/s",
+        f"{found['timely']:.2f}",
+        f"{answered.get('p50', 0):.0f}, {answered.get('p99', 0):.0f}",
+        f"{found['p99']:.2f}" if answered else "",
+        f"{counts['refused'] / sum(counts.values()):.0%}",
+        f"{frames['refused_with_retry_after']} of {counts['refused']}",
+        f"{refused['p99']:.1f} ({frames['refused_since_sent_ms']['p99']:.1f})" if refused else "",
+        ", ".join(map(str, faults)),
+        f"{result['probes']['answered_ms']['p99']:.1f}" if probed else "",
+        f"{before_mib:.0f}, {after_mib:.0f}",
+        f"{frames['generator_lag_ms']['p99']:.1f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def measure_all(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Give the results of every server at every load, printing a line each."""
+    for _, load, name in itertools.product(range(options.rounds), options.load, options.server):
+        result = measure(name, load, options)
+        print(row(result), flush=True)
+        yield result
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description="Measures servers under more load than they can serve.")
+    parser.add_argument("--server", action="append", help="by default framehook-exact")
+    parser.add_argument("--load", action="append", type=float, help="times capacity; by default 0.5, 1, 2, 5 and 10")
+    parser.add_argument("--workload", choices=pictures.NAMES, default="W2")
+    parser.add_argument("--seconds", type=float, default=10, help="for how long frames are sent, at each load")
+    parser.add_argument("--capacity-seconds", type=float, default=4)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--clients", type=int, default=8, help="of the closed loop that tells the capacity")
+    parser.add_argument("--connections", type=int, default=1000, help="at most so many")
+    parser.add_argument("--cores", help="the server's and the generator's, for example 0,1")
+    parser.add_argument("--even", action="store_true", help="even arrivals instead of a Poisson process")
+    pictures.add_options(parser)
+    options = parser.parse_args(arguments)
+    options.server, options.load = options.server or ["framehook-exact"], options.load or list(LOADS)
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
+    report.write(options.output, "overload", options, list(measure_all(options)))
+
+
+if __name__ == "__main__":
+    main()

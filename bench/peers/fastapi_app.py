@@ -1,0 +1,55 @@
+"""FastAPI as its documentation has blocking work done: a `def` endpoint, which runs in the pool of threads.
+
+    uvicorn --host 127.0.0.1 --port PORT --factory bench.peers.fastapi_app:plain
+    uvicorn --host 127.0.0.1 --port PORT --no-access-log --factory bench.peers.fastapi_app:tuned
+
+`tuned` is what someone makes of it who knows onnxruntime: one thread a run, no spinning; the endpoints' threads are the
+parallelism. `exact` is the same for processors without VNNI, where it finds what the others miss.
+"""
+
+from typing import Annotated, Any
+
+import onnxruntime
+from fastapi import Depends, FastAPI, Request
+
+from bench.peers.pipeline import infer, load, load_labels
+
+
+def plain() -> FastAPI:
+    """Return the application with a default session."""
+    return _create(load())
+
+
+def tuned() -> FastAPI:
+    """Return the application with a session that leaves parallelism to the endpoints."""
+    return _create(load(_options()))
+
+
+def exact() -> FastAPI:
+    """Return the tuned application with int8 that is exact on every processor, as the service has it."""
+    options = _options()
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    return _create(load(options))
+
+
+def _options() -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+async def _read_body(request: Request) -> bytes:
+    body: bytes = await request.body()
+    return body
+
+
+def _create(session: Any) -> FastAPI:
+    labels = load_labels()
+    app = FastAPI()
+
+    @app.post("/score")
+    def score(body: Annotated[bytes, Depends(_read_body)]) -> dict[str, Any]:
+        return infer(session, labels, body)
+
+    return app

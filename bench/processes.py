@@ -1,0 +1,91 @@
+"""Servers under measurement: started, watched and ended here, each as a session of processes of its own."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+STOP_S = 15
+KIB_PER_MIB = 1024
+STATE, SESSION, CPU_TICKS = 0, 3, slice(11, 15)
+"""Places in /proc/PID/stat after the command's name: proc(5). The ticks: user and system, own and reaped children's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessTree:
+    """A command and all that it started. `pid`: of the command, which leads the session."""
+
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Return the processor time, user and system, that it has taken so far."""
+        ticks = [sum(int(field) for field in fields[CPU_TICKS]) for _, fields in self._members()]
+        return sum(ticks) / TICKS_PER_S
+
+    def memory_mib(self) -> float:
+        """Return the memory it holds; pages that several processes share count once (proportional set size)."""
+        return sum(memory_mib(pid) for pid, _ in self._members())
+
+    def _members(self) -> Iterator[tuple[int, list[str]]]:
+        """Give the process id and the fields of /proc/PID/stat of every process that has not ended."""
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = path.read_text().rpartition(") ")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(fields[SESSION]) == self.pid and fields[STATE] != "Z":
+                yield int(path.parent.name), fields
+
+
+def memory_mib(pid: int) -> float:
+    """Return the proportional set size of one process; 0 once it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0) / KIB_PER_MIB
+
+
+@contextmanager
+def running(
+    command: Sequence[str], environment: Mapping[str, str], log: Path, cores: Collection[int] | None = None
+) -> Iterator[ProcessTree]:
+    """Run a command until the block ends, on these cores only; what it prints goes to `log`."""
+    with log.open("wb") as output, on_cores(cores):
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield ProcessTree(process.pid)
+    finally:
+        _end(process)
+
+
+@contextmanager
+def on_cores(cores: Collection[int] | None) -> Iterator[None]:
+    """Keep this thread, and what it starts, on these cores until the block ends."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask the process to stop, then end whatever is left of its group."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
