@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from connexion import request
+from connexion.lifecycle import ConnexionRequest
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
@@ -50,32 +51,34 @@ score = infer
 async def _infer(
     name: str | None, confidence: float | None, labels: list[str] | None, max_detections: int | None
 ) -> Response:
-    context: Context = request.state.context
-    record: RequestRecord = request.state.record
+    frame_request: ConnexionRequest = request._get_current_object()  # noqa: SLF001  # the proxy makes one at every use
+    context: Context = frame_request.state.context
+    record: RequestRecord = frame_request.state.record
     model = context.engine.find(name)
     record.model = model.name
     selection = model.select(confidence, labels, max_detections)
-    body = await _read_body(context, record)
-    decode = _decode(context.decoder, body, model.config.raw_frame, record)
+    body = await _read_body(frame_request, context.body_timeout_s, record)
+    decode = _decode(frame_request, body, context.decoder, model.config.raw_frame)
     answer = context.engine.infer(model, decode, _encode, selection, record, record.stream)
-    document, results = await _outcome(answer)
+    document, results = await _outcome(answer, frame_request)
     record.detections, record.dropped = len(results.detections), results.dropped
     return Response(document, media_type="application/json") if document else Response(status_code=204)
 
 
 def _decode(
-    decoder: Decoder, body: bytes, raw_frame: RawFrameConfig, record: RequestRecord
+    frame_request: ConnexionRequest, body: bytes, decoder: Decoder, raw_frame: RawFrameConfig
 ) -> Callable[[DecodeTarget], Frame]:
     """Return what decodes this body: as its Content-Type says if it is raw, else as its bytes say.
 
     Raises InvalidParameterError and RawFrameError when a raw frame's layout cannot be told.
     """
-    content_type = request.headers.get("content-type", "")
+    headers, record = frame_request.headers, frame_request.state.record
+    content_type = headers.get("content-type", "")
     if not is_raw(content_type):
         record.frame_format = format_of(body)
         return partial(decoder.encoded, body)
     record.frame_format = "raw"
-    description = describe(request.query_params, content_type, request.headers, raw_frame)
+    description = describe(frame_request.query_params, content_type, headers, raw_frame)
     return partial(decoder.raw, body, description.layout(len(body)))
 
 
@@ -83,12 +86,12 @@ def _encode(results: Results) -> tuple[bytes, Results]:
     return metadata.encode(results), results
 
 
-async def _outcome(answer: Future[R]) -> R:
+async def _outcome(answer: Future[R], frame_request: ConnexionRequest) -> R:
     """Wait for what becomes of a frame; raises ClientDisconnect when nobody waits for it any more.
 
     A frame whose caller hangs up while it is queued is dropped; one that runs is finished, and goes nowhere.
     """
-    hung_up = asyncio.ensure_future(request.receive())  # after the body, that is all there is to hear
+    hung_up = asyncio.ensure_future(frame_request.receive())  # after the body, that is all there is to hear
     hung_up.add_done_callback(lambda _: answer.cancel())
     try:
         return await asyncio.wrap_future(answer)
@@ -100,16 +103,15 @@ async def _outcome(answer: Future[R]) -> R:
         hung_up.cancel()
 
 
-async def _read_body(context: Context, record: RequestRecord) -> bytes:
+async def _read_body(frame_request: ConnexionRequest, timeout_s: float, record: RequestRecord) -> bytes:
     """Return the whole body; raises BodyTimeoutError."""
     started_at = time.perf_counter()
     try:
-        async with asyncio.timeout(context.body_timeout_s):
-            body: bytes = await request.body()
+        async with asyncio.timeout(timeout_s):
+            body: bytes = await frame_request.body()
     except TimeoutError as error:
         raise BodyTimeoutError(
-            f"The frame did not arrive in full within {context.body_timeout_s:g} s; "
-            "check the network between camera and server."
+            f"The frame did not arrive in full within {timeout_s:g} s; check the network between camera and server."
         ) from error
     record.observe("read", time.perf_counter() - started_at)
     record.body_bytes = len(body)

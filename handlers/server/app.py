@@ -1,6 +1,7 @@
 """The composition root: every part of the service is made and joined here."""
 
 import asyncio
+import inspect
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -77,6 +78,8 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         swagger_ui_options=SwaggerUIOptions(serve_spec=False),
         validator_map={"parameter": ContractParameterValidator},
     )
+    for operation in OPERATIONS.values():  # connexion asks for it anew at every request
+        vars(operation)["__signature__"] = inspect.signature(operation)
     for error, handler in ERROR_HANDLERS.items():
         app.add_error_handler(error, handler)
     app.add_api(contract.document)

@@ -24,6 +24,8 @@ MAX_LOGGED_PATH = 200
 
 logger = logging.getLogger("framehook")
 
+_ENCODER = json.JSONEncoder(default=str)  # json.dumps would make one a line
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line; control characters and everything outside ASCII are escaped."""
@@ -39,7 +41,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info and record.exc_info[1]:
             line["traceback"] = "".join(traceback.format_exception(record.exc_info[1]))
-        return json.dumps(line, default=str)
+        return _ENCODER.encode(line)
 
 
 def configure(level: str) -> None:

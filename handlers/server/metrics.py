@@ -3,6 +3,7 @@
 Labels take their values from fixed lists, or from the models served, so that no caller can make new ones.
 """
 
+from functools import cache
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
@@ -62,6 +63,7 @@ class Metrics:
         )
         for reason in SHED_REASONS:
             self._shed.labels(reason)
+        self._stage = cache(self._stage_seconds.labels)
         self._declare_gauges(engine, budget)
 
     def count(self, record: RequestRecord) -> None:
@@ -83,7 +85,7 @@ class Metrics:
 
     def _count_frame(self, model: str, record: RequestRecord) -> None:
         for stage, took_ms in record.stages_ms.items():
-            self._stage_seconds.labels(model, stage).observe(took_ms / 1000)
+            self._stage(model, stage).observe(took_ms / 1000)
         self._detections.labels(model).inc(record.detections or 0)
         self._dropped.labels(model).inc(record.dropped or 0)
 

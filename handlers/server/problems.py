@@ -100,6 +100,8 @@ HANG_UP_ERRORS = (BodyTooLargeError, BodyTimeoutError)
 UNFINISHED_HEADERS = {"expect", "transfer-encoding"}
 """Of requests whose body may still be to come, or of unknown length, when the answer is sent."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
 
 def find_problem(error: Exception) -> Problem:
     """Return the row for an exception; anything that has none is the server's own fault."""
@@ -121,14 +123,13 @@ async def render(request: ConnexionRequest, error: Exception) -> ConnexionRespon
         status_code=problem.status,
         mimetype="application/problem+json",
         headers=_headers(request, error),
-        body=json.dumps(
+        body=_ENCODER.encode(
             {
                 "type": TYPE_PREFIX + problem.slug,
                 "title": problem.title,
                 "status": problem.status,
                 "detail": detail,
-            },
-            ensure_ascii=False,
+            }
         ),
     )
 

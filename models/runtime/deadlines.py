@@ -19,16 +19,16 @@ class Deadlines:
         self._due: dict[object, tuple[float, Callable[[], None]]] = {}
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
+        self._sleeps_on = False
         self._closed = False
 
     def begin(self, key: object, when_due: Callable[[], None]) -> None:
         """Have `when_due` called, on a thread of ours, unless `end` is called in time with the same key."""
         with self._changed:
-            idle = not self._due
             self._due[key] = (time.monotonic() + self.limit_s, when_due)
             if self._thread.ident is None:
                 self._thread.start()
-            if idle:
+            if self._sleeps_on:
                 self._changed.notify()
 
     def end(self, key: object) -> None:
@@ -61,10 +61,12 @@ class Deadlines:
         """Return the next callback that is due, once it is; None when closed."""
         with self._changed:
             while not self._closed:
-                key, (due_at, when_due) = next(iter(self._due.items()), (None, (float("inf"), None)))
+                key, (due_at, when_due) = next(iter(self._due.items()), (None, (0.0, None)))
                 left_s = due_at - time.monotonic()
                 if when_due and left_s <= 0:
                     del self._due[key]
                     return when_due
+                # a deadline that is set meanwhile is a later one, so only a sleep without end must be broken
+                self._sleeps_on = when_due is None
                 self._changed.wait(left_s if when_due else None)
             return None
