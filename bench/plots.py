@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from bench.frames import ROOT
 
 Results: TypeAlias = Sequence[Mapping[str, Any]]
-STYLE = {
+STYLE: Any = {
     "svg.hashsalt": "framehook",  # the same figures give the same file
     "svg.fonttype": "none",
     "axes.spines.top": False,
@@ -39,7 +39,7 @@ def overload_curve(results: Results, facts: str) -> Figure:
     latency.set(xlabel="load ÷ capacity", ylabel="p99 of answered frames, s", yscale="log", xscale="log")
     for axes in (goodput, latency):
         ticks = sorted({result["load"] for result in results})
-        axes.set_xticks(ticks, [f"{tick:g}×" for tick in ticks], minor=False)
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
         axes.minorticks_off()
     goodput.legend(frameon=False)
     figure.suptitle(facts, fontsize=8)
