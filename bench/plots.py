@@ -65,7 +65,7 @@ def cpu_bars(results: Results, facts: str) -> Figure:
     axes.set_xticks([place + width * (len(pairs) - 1) / 2 for place in range(len(workloads))], workloads)
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set_ylabel(f"CPU time a frame, {busiest} clients, ratio")
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     figure.suptitle(facts, fontsize=8)
     return figure
 
