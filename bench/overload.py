@@ -21,7 +21,7 @@ from bench.connection import Reply
 from bench.generator import Clients, Target, closed_loop, open_loop, run, schedule
 from bench.outcomes import Run, Verdict
 from bench.processes import on_cores
-from bench.servers import HOST, OK, Service, servers, serving
+from bench.servers import HOST, OK, servers, serving
 
 LOADS = (0.5, 1.0, 2.0, 5.0, 10.0)
 PROBES_PER_S = 10
@@ -30,7 +30,7 @@ WARM_UP_S = 1.0
 COLUMNS = (
     "server", "load", "goodput ÷ capacity", "timely ÷ capacity", "answered p50, p99 ms", "p99 ÷ at capacity",
     "refused", "with Retry-After", "refusal p99 ms (since sent)", "lost, late, mixed up, doubled, other, not sent",
-    "probe p99 ms", "MiB before, after", "generator late p99 ms",
+    "probe p99 ms, right", "MiB before, after", "generator late p99 ms",
 )  # fmt: skip
 
 
@@ -46,16 +46,15 @@ def capacity(target: Target, clients: int, seconds: float) -> dict[str, Any]:
     return run(closed_loop(target, clients, seconds)).record()
 
 
-def overload(service: Service, frames: Target, rate_per_s: float, options: argparse.Namespace) -> tuple[Run, Run]:
-    """Return what became of the frames at that rate, and of the probes."""
+def overload(frames: Target, rate_per_s: float, options: argparse.Namespace, probes: Target | None) -> list[Run]:
+    """Return what became of the frames at that rate, and of the probes, if there are to be any."""
     shots = schedule(rate_per_s, options.seconds, None if options.even else 1)
-    probes = schedule(PROBES_PER_S, options.seconds)
 
-    async def both() -> tuple[Run, Run]:
-        return await asyncio.gather(
-            open_loop(frames, shots, Clients(max_connections=options.connections)),
-            open_loop(probe(service.port), probes, Clients()),
-        )
+    async def both() -> list[Run]:
+        loads = [open_loop(frames, shots, Clients(max_connections=options.connections))]
+        if probes:
+            loads.append(open_loop(probes, schedule(PROBES_PER_S, options.seconds), Clients()))
+        return await asyncio.gather(*loads)
 
     return run(both())
 
@@ -77,15 +76,17 @@ def measure(name: str, load: float, options: argparse.Namespace) -> dict[str, An
         target = service.target(bodies)
         at_capacity = capacity(target, options.clients, options.capacity_seconds)
         memory_before_mib = service.tree.memory_mib()
-        frames, probes = overload(service, target, load * at_capacity["goodput_per_s"], options)
-        record = frames.record()
+        probes = probe(service.port) if name.startswith("framehook") else None
+        record, *probed = (
+            result.record() for result in overload(target, load * at_capacity["goodput_per_s"], options, probes)
+        )
         return {
             "server": name,
             "workload": options.workload,
             "load": load,
             "capacity": at_capacity,
             "frames": record,
-            "probes": probes.record(),
+            "probes": probed[0] if probed else None,
             "memory_mib": [memory_before_mib, service.tree.memory_mib()],
             "ratios": ratios(record, at_capacity),
         }
@@ -111,7 +112,7 @@ def row(result: dict[str, Any]) -> str:
     faults = (counts[name] for name in ("lost", "late", "mixed up", "doubled", "other", "not sent"))
     answered, refused = frames["answered_ms"], frames["refused_ms"]
     before_mib, after_mib = result["memory_mib"]
-    probed = result["probes"]["counts"]["right"] > 0
+    probes = result["probes"]
     cells = [
         result["server"],
         f"{result['load']:g}",
@@ -123,7 +124,9 @@ def row(result: dict[str, Any]) -> str:
         f"{frames['refused_with_retry_after']} of {counts['refused']}",
         f"{refused['p99']:.1f} ({frames['refused_since_sent_ms']['p99']:.1f})" if refused else "",
         ", ".join(map(str, faults)),
-        f"{result['probes']['answered_ms']['p99']:.1f}" if probed else "",
+        f"{probes['answered_ms']['p99']:.1f}, {probes['counts']['right']} of {sum(probes['counts'].values())}"
+        if probes
+        else "",
         f"{before_mib:.0f}, {after_mib:.0f}",
         f"{frames['generator_lag_ms']['p99']:.1f}",
     ]
@@ -148,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--capacity-seconds", type=float, default=4)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--clients", type=int, default=8, help="of the closed loop that tells the capacity")
-    parser.add_argument("--connections", type=int, default=1000, help="at most so many")
+    parser.add_argument("--connections", type=int, default=900, help="at most so many")
     parser.add_argument("--cores", help="the server's and the generator's, for example 0,1")
     parser.add_argument("--even", action="store_true", help="even arrivals instead of a Poisson process")
     pictures.add_options(parser)

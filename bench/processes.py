@@ -14,6 +14,9 @@ KIB_PER_MIB = 1024
 STATE, SESSION, CPU_TICKS = 0, 3, slice(11, 15)
 """Places in /proc/PID/stat after the command's name: proc(5). The ticks: user and system, own and reaped children's."""
 
+IDLE_PLACES = (3, 4)
+"""Of the ticks in the first line of /proc/stat: idle, and waiting for disks."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessTree:
@@ -48,6 +51,13 @@ def memory_mib(pid: int) -> float:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0) / KIB_PER_MIB
+
+
+def machine_cpu_s() -> float:
+    """Return the time that the machine's cores have been busy so far, whatever with; stolen time counts."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    busy = [int(ticks) for place, ticks in enumerate(fields[:8]) if place not in IDLE_PLACES]
+    return sum(busy) / TICKS_PER_S
 
 
 @contextmanager
