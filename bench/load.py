@@ -16,7 +16,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -27,7 +26,7 @@ from bench import pictures, report
 from bench.frames import ROOT
 from bench.generator import Target, closed_loop, run
 from bench.outcomes import Verdict
-from bench.processes import machine_cpu_s
+from bench.processes import Clocks
 from bench.servers import Server, Service, servers, serving
 
 Figures: TypeAlias = dict[str, Any]
@@ -77,27 +76,20 @@ def measure_bare(route: str, folder: str, clients: int, seconds: float) -> Figur
 def measure_served(service: Service, target: Target, clients: int, seconds: float) -> Figures:
     """Return the figures of a server under a closed loop."""
     run(closed_loop(target, clients, WARM_UP_S))
-    before = _clocks(service)
+    before = Clocks.read(service.tree)
     result = run(closed_loop(target, clients, seconds))
-    wall_s, cpu_s, generator_s, machine_s = (
-        after - start for start, after in zip(before, _clocks(service), strict=True)
-    )
+    passed = Clocks.read(service.tree).since(before)
     answered = len(result.having(Verdict.RIGHT))
     record = result.record()
     return {
         "frames": answered,
         "wrong": len(result.outcomes) - answered + result.surplus,
-        "cpu_ms_per_frame": cpu_s * 1000 / answered,
+        "cpu_ms_per_frame": passed.server_s * 1000 / answered,
         "frames_per_s": record["goodput_per_s"],
         "memory_mib": service.tree.memory_mib(),
-        "elsewhere_cores": max(0.0, machine_s - cpu_s - generator_s) / wall_s,
+        "elsewhere_cores": passed.elsewhere_cores,
         **{f"{name}_ms": value for name, value in record["answered_ms"].items()},
     }
-
-
-def _clocks(service: Service) -> tuple[float, float, float, float]:
-    """Return wall time, and the CPU time of the server, of this program and of the whole machine, in seconds."""
-    return time.perf_counter(), service.tree.cpu_s(), time.process_time(), machine_cpu_s()
 
 
 def measure_pair(subjects: dict[str, Subject], clients: int, seconds: float, rounds: int) -> list[dict[str, Figures]]:

@@ -20,7 +20,7 @@ from bench import pictures, report
 from bench.connection import Reply
 from bench.generator import Clients, Target, closed_loop, open_loop, run, schedule
 from bench.outcomes import Run, Verdict
-from bench.processes import on_cores
+from bench.processes import Clocks, on_cores
 from bench.servers import HOST, OK, servers, serving
 
 LOADS = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -30,7 +30,7 @@ WARM_UP_S = 1.0
 COLUMNS = (
     "server", "load", "goodput ÷ capacity", "timely ÷ capacity", "answered p50, p99 ms", "p99 ÷ at capacity",
     "refused", "with Retry-After", "refusal p99 ms (since sent)", "lost, late, mixed up, doubled, other, not sent",
-    "probe p99 ms, right", "MiB before, after", "generator late p99 ms",
+    "probe p99 ms, right", "MiB before, after", "generator late p99 ms", "cores busy elsewhere",
 )  # fmt: skip
 
 
@@ -77,15 +77,16 @@ def measure(name: str, load: float, options: argparse.Namespace) -> dict[str, An
         at_capacity = capacity(target, options.clients, options.capacity_seconds)
         memory_before_mib = service.tree.memory_mib()
         probes = probe(service.port) if name.startswith("framehook") else None
-        record, *probed = (
-            result.record() for result in overload(target, load * at_capacity["goodput_per_s"], options, probes)
-        )
+        before = Clocks.read(service.tree)
+        runs = overload(target, load * at_capacity["goodput_per_s"], options, probes)
+        record, *probed = (result.record() for result in runs)
         return {
             "server": name,
             "workload": options.workload,
             "load": load,
             "capacity": at_capacity,
             "frames": record,
+            "elsewhere_cores": Clocks.read(service.tree).since(before).elsewhere_cores,
             "probes": probed[0] if probed else None,
             "memory_mib": [memory_before_mib, service.tree.memory_mib()],
             "ratios": ratios(record, at_capacity),
@@ -108,29 +109,40 @@ def ratios(record: dict[str, Any], at_capacity: dict[str, Any]) -> dict[str, flo
 
 def row(result: dict[str, Any]) -> str:
     """Return one line of the table."""
-    frames, found, counts = result["frames"], result["ratios"], result["frames"]["counts"]
-    faults = (counts[name] for name in ("lost", "late", "mixed up", "doubled", "other", "not sent"))
-    answered, refused = frames["answered_ms"], frames["refused_ms"]
+    frames, counts = result["frames"], result["frames"]["counts"]
     before_mib, after_mib = result["memory_mib"]
-    probes = result["probes"]
+    probes = result["probes"] or {"answered_ms": {}, "counts": {"right": 0}}
     cells = [
         result["server"],
         f"{result['load']:g}",
-        f"**{found['goodput']:.2f}** of {result['capacity']['goodput_per_s']:.0f}/s",
-        f"{found['timely']:.2f}",
-        f"{answered.get('p50', 0):.0f}, {answered.get('p99', 0):.0f}",
-        f"{found['p99']:.2f}" if answered else "",
-        f"{counts['refused'] / sum(counts.values()):.0%}",
-        f"{frames['refused_with_retry_after']} of {counts['refused']}",
-        f"{refused['p99']:.1f} ({frames['refused_since_sent_ms']['p99']:.1f})" if refused else "",
-        ", ".join(map(str, faults)),
-        f"{probes['answered_ms']['p99']:.1f}, {probes['counts']['right']} of {sum(probes['counts'].values())}"
-        if probes
-        else "",
+        *_answered(result),
+        *_refused(frames),
+        ", ".join(str(counts[name]) for name in ("lost", "late", "mixed up", "doubled", "other", "not sent")),
+        f"{probes['answered_ms'].get('p99', 0):.1f}, {probes['counts']['right']} of {sum(probes['counts'].values())}",
         f"{before_mib:.0f}, {after_mib:.0f}",
         f"{frames['generator_lag_ms']['p99']:.1f}",
+        f"{result['elsewhere_cores']:.1f}",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _answered(result: dict[str, Any]) -> list[str]:
+    found, answered_ms = result["ratios"], result["frames"]["answered_ms"]
+    return [
+        f"**{found['goodput']:.2f}** of {result['capacity']['goodput_per_s']:.0f}/s",
+        f"{found['timely']:.2f}",
+        f"{answered_ms['p50']:.0f}, {answered_ms['p99']:.0f}" if answered_ms else "",
+        f"{found['p99']:.2f}" if answered_ms else "",
+    ]
+
+
+def _refused(frames: dict[str, Any]) -> list[str]:
+    counts, refused_ms, since_sent_ms = frames["counts"], frames["refused_ms"], frames["refused_since_sent_ms"]
+    return [
+        f"{counts['refused'] / sum(counts.values()):.0%}",
+        f"{frames['refused_with_retry_after']} of {counts['refused']}",
+        f"{refused_ms['p99']:.1f} ({since_sent_ms['p99']:.1f})" if refused_ms else "",
+    ]
 
 
 def measure_all(options: argparse.Namespace) -> Iterator[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -42,6 +43,35 @@ class ProcessTree:
                 continue
             if int(fields[SESSION]) == self.pid and fields[STATE] != "Z":
                 yield int(path.parent.name), fields
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Wall time, and the CPU time of a server, of this program and of the whole machine, in seconds."""
+
+    wall_s: float
+    server_s: float
+    own_s: float
+    machine_s: float
+
+    @classmethod
+    def read(cls, tree: ProcessTree | None) -> "Clocks":
+        """Return what they show now; without a server only this program counts."""
+        return cls(time.perf_counter(), tree.cpu_s() if tree else 0, time.process_time(), machine_cpu_s())
+
+    def since(self, before: "Clocks") -> "Clocks":
+        """Return what has passed."""
+        return Clocks(
+            self.wall_s - before.wall_s,
+            self.server_s - before.server_s,
+            self.own_s - before.own_s,
+            self.machine_s - before.machine_s,
+        )
+
+    @property
+    def elsewhere_cores(self) -> float:
+        """Return how many cores other work took, of what has passed."""
+        return max(0.0, self.machine_s - self.server_s - self.own_s) / self.wall_s
 
 
 def memory_mib(pid: int) -> float:
