@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bench.outcomes import percentiles_ms
-from bench.processes import memory_mib
+from bench.processes import Clocks, memory_mib
 from bench.servers import ZOO_MODEL
 from handlers.decoding.decoder import Decoder, RouteName
 from handlers.encoding import metadata
@@ -45,17 +45,18 @@ def measure(infer: Callable[[bytes], bytes], bodies: list[bytes], threads: int, 
     """Return the figures of a loop over the bodies."""
     for body in itertools.islice(itertools.cycle(bodies), WARM_UP_FRAMES):
         infer(body)
-    cpu_before_s, started_at = time.process_time(), time.perf_counter()
+    before = Clocks.read(None)
     with ThreadPoolExecutor(threads) as pool:
         loops = [pool.submit(_loop, infer, bodies[first:] + bodies[:first], seconds) for first in range(threads)]
         latencies_s = [latency_s for loop in loops for latency_s in loop.result()]
-    wall_s, cpu_s = time.perf_counter() - started_at, time.process_time() - cpu_before_s
+    passed = Clocks.read(None).since(before)
     return {
         "frames": len(latencies_s),
         "wrong": 0,
-        "cpu_ms_per_frame": cpu_s * 1000 / len(latencies_s),
-        "frames_per_s": len(latencies_s) / wall_s,
+        "cpu_ms_per_frame": passed.own_s * 1000 / len(latencies_s),
+        "frames_per_s": len(latencies_s) / passed.wall_s,
         "memory_mib": memory_mib(os.getpid()),
+        "elsewhere_cores": passed.elsewhere_cores,
         **{f"{name}_ms": value for name, value in percentiles_ms(latencies_s).items()},
     }
 

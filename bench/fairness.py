@@ -2,8 +2,8 @@
 
     python -m bench.fairness [--streams N] [--greed X] [--workload W2] [--seconds S] [--video FILE] [--output FILE]
 
-Every stream names itself by the parameter `stream`. The fair share is capacity ÷ streams; nine send at it,
-the greedy one at `--greed` times it. Told is what each gets: right answers per second, and the most ÷ the least of them.
+Every stream names itself by the parameter `stream`. The fair share is capacity ÷ streams; nine send at it, the
+greedy one at `--greed` times it. Told is what each gets: right answers per second, and the most ÷ the least of them.
 The server has one core, the generator another.
 """
 

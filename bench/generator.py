@@ -45,7 +45,7 @@ class Target:
 class Clients:
     """How the clients behave. A share of them hangs up, within `abandon_within_s` of sending, at random points."""
 
-    max_connections: int = 1000
+    max_connections: int = 900  # 1024 open files are a common limit
     patience_s: float = 20.0
     abandon_share: float = 0.0
     abandon_within_s: float = 0.05

@@ -5,8 +5,9 @@
 
 Closed loop: each client posts its next frame when it is answered. Every round measures A then B, the next one B then A;
 the ratios are taken within a round, and their median is told: on a machine with other work only those count. Every
-answer must be the one that its frame gets alone. Subjects: bare-exact, bare-fast, framehook-exact, framehook-fast,
-microsoft, fastapi, fastapi-tuned, fastapi-exact, litserve (the last five need `scripts/bench peers` once).
+answer must be the one that its frame gets alone. Subjects: bare-exact, bare-fast (decoding routes), framehook-exact,
+framehook-fast, and the peers: microsoft, fastapi, fastapi-tuned, litserve, each also as NAME-exact, with int8 that is
+exact on processors without VNNI too (they need `scripts/bench peers` once).
 """
 
 import argparse
@@ -25,6 +26,7 @@ from bench import pictures, report
 from bench.frames import ROOT
 from bench.generator import Target, closed_loop, run
 from bench.outcomes import Verdict
+from bench.processes import Clocks
 from bench.servers import Server, Service, servers, serving
 
 Figures: TypeAlias = dict[str, Any]
@@ -34,7 +36,15 @@ Subject: TypeAlias = Callable[[int, float], Figures]
 PAIRS = ("framehook-exact:bare-exact", "framehook-fast:bare-fast", "framehook-exact:microsoft",
          "framehook-fast:microsoft", "framehook-exact:fastapi-tuned", "framehook-fast:fastapi-tuned")  # fmt: skip
 BARE = "bare-"
-COLUMNS = ("CPU ms a frame, B ÷ A", "frames/s, A ÷ B", "p50 ms, A ÷ B", "p95, p99 ms", "MiB", "wrong")
+COLUMNS = (
+    "CPU ms a frame, B ÷ A",
+    "frames/s, A ÷ B",
+    "p50 ms, A ÷ B",
+    "p95, p99 ms",
+    "MiB",
+    "wrong",
+    "cores busy elsewhere",
+)
 RATIOS = ("cpu_ms_per_frame", "frames_per_s", "p50_ms", "memory_mib")
 WARM_UP_S = 1.0
 TIMEOUT_S = 120
@@ -66,17 +76,18 @@ def measure_bare(route: str, folder: str, clients: int, seconds: float) -> Figur
 def measure_served(service: Service, target: Target, clients: int, seconds: float) -> Figures:
     """Return the figures of a server under a closed loop."""
     run(closed_loop(target, clients, WARM_UP_S))
-    cpu_before_s = service.tree.cpu_s()
+    before = Clocks.read(service.tree)
     result = run(closed_loop(target, clients, seconds))
-    cpu_s = service.tree.cpu_s() - cpu_before_s
+    passed = Clocks.read(service.tree).since(before)
     answered = len(result.having(Verdict.RIGHT))
     record = result.record()
     return {
         "frames": answered,
         "wrong": len(result.outcomes) - answered + result.surplus,
-        "cpu_ms_per_frame": cpu_s * 1000 / answered,
+        "cpu_ms_per_frame": passed.server_s * 1000 / answered,
         "frames_per_s": record["goodput_per_s"],
         "memory_mib": service.tree.memory_mib(),
+        "elsewhere_cores": passed.elsewhere_cores,
         **{f"{name}_ms": value for name, value in record["answered_ms"].items()},
     }
 
@@ -114,6 +125,7 @@ def row(workload: str, clients: int, reference: str, other: str, medians: dict[s
         f"{ours['p95_ms']:.0f}, {ours['p99_ms']:.0f} : {theirs['p95_ms']:.0f}, {theirs['p99_ms']:.0f}",
         f"{ours['memory_mib']:.0f} : {theirs['memory_mib']:.0f}",
         f"{ours['wrong']:.0f} : {theirs['wrong']:.0f}",
+        f"{ours['elsewhere_cores']:.1f} : {theirs['elsewhere_cores']:.1f}",
     ]
     return f"| {workload} | {clients} | {reference} : {other} | {' | '.join(cells)} |"
 
@@ -150,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.pair, options.workload = options.pair or PAIRS, options.workload or list(pictures.NAMES)
     options.clients = options.clients or [8, 1]
     print(f"| workload | clients | A : B | {' | '.join(COLUMNS)} |")
-    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    print(f"|---|---|---|{'---|' * len(COLUMNS)}", flush=True)
     report.write(options.output, "load", options, list(measure_all(options)))
 
 

@@ -20,8 +20,8 @@ from bench import pictures, report
 from bench.connection import Reply
 from bench.generator import Clients, Target, closed_loop, open_loop, run, schedule
 from bench.outcomes import Run, Verdict
-from bench.processes import on_cores
-from bench.servers import HOST, OK, Service, servers, serving
+from bench.processes import Clocks, on_cores
+from bench.servers import HOST, OK, servers, serving
 
 LOADS = (0.5, 1.0, 2.0, 5.0, 10.0)
 PROBES_PER_S = 10
@@ -30,7 +30,7 @@ WARM_UP_S = 1.0
 COLUMNS = (
     "server", "load", "goodput ÷ capacity", "timely ÷ capacity", "answered p50, p99 ms", "p99 ÷ at capacity",
     "refused", "with Retry-After", "refusal p99 ms (since sent)", "lost, late, mixed up, doubled, other, not sent",
-    "probe p99 ms", "MiB before, after", "generator late p99 ms",
+    "probe p99 ms, right", "MiB before, after", "generator late p99 ms", "cores busy elsewhere",
 )  # fmt: skip
 
 
@@ -46,16 +46,15 @@ def capacity(target: Target, clients: int, seconds: float) -> dict[str, Any]:
     return run(closed_loop(target, clients, seconds)).record()
 
 
-def overload(service: Service, frames: Target, rate_per_s: float, options: argparse.Namespace) -> tuple[Run, Run]:
-    """Return what became of the frames at that rate, and of the probes."""
+def overload(frames: Target, rate_per_s: float, options: argparse.Namespace, probes: Target | None) -> list[Run]:
+    """Return what became of the frames at that rate, and of the probes, if there are to be any."""
     shots = schedule(rate_per_s, options.seconds, None if options.even else 1)
-    probes = schedule(PROBES_PER_S, options.seconds)
 
-    async def both() -> tuple[Run, Run]:
-        return await asyncio.gather(
-            open_loop(frames, shots, Clients(max_connections=options.connections)),
-            open_loop(probe(service.port), probes, Clients()),
-        )
+    async def both() -> list[Run]:
+        loads = [open_loop(frames, shots, Clients(max_connections=options.connections))]
+        if probes:
+            loads.append(open_loop(probes, schedule(PROBES_PER_S, options.seconds), Clients()))
+        return await asyncio.gather(*loads)
 
     return run(both())
 
@@ -77,15 +76,18 @@ def measure(name: str, load: float, options: argparse.Namespace) -> dict[str, An
         target = service.target(bodies)
         at_capacity = capacity(target, options.clients, options.capacity_seconds)
         memory_before_mib = service.tree.memory_mib()
-        frames, probes = overload(service, target, load * at_capacity["goodput_per_s"], options)
-        record = frames.record()
+        probes = probe(service.port) if name.startswith("framehook") else None
+        before = Clocks.read(service.tree)
+        runs = overload(target, load * at_capacity["goodput_per_s"], options, probes)
+        record, *probed = (result.record() for result in runs)
         return {
             "server": name,
             "workload": options.workload,
             "load": load,
             "capacity": at_capacity,
             "frames": record,
-            "probes": probes.record(),
+            "elsewhere_cores": Clocks.read(service.tree).since(before).elsewhere_cores,
+            "probes": probed[0] if probed else None,
             "memory_mib": [memory_before_mib, service.tree.memory_mib()],
             "ratios": ratios(record, at_capacity),
         }
@@ -107,27 +109,40 @@ def ratios(record: dict[str, Any], at_capacity: dict[str, Any]) -> dict[str, flo
 
 def row(result: dict[str, Any]) -> str:
     """Return one line of the table."""
-    frames, found, counts = result["frames"], result["ratios"], result["frames"]["counts"]
-    faults = (counts[name] for name in ("lost", "late", "mixed up", "doubled", "other", "not sent"))
-    answered, refused = frames["answered_ms"], frames["refused_ms"]
+    frames, counts = result["frames"], result["frames"]["counts"]
     before_mib, after_mib = result["memory_mib"]
-    probed = result["probes"]["counts"]["right"] > 0
+    probes = result["probes"] or {"answered_ms": {}, "counts": {"right": 0}}
     cells = [
         result["server"],
         f"{result['load']:g}",
-        f"**{found['goodput']:.2f}** of {result['capacity']['goodput_per_s']:.0f}/s",
-        f"{found['timely']:.2f}",
-        f"{answered.get('p50', 0):.0f}, {answered.get('p99', 0):.0f}",
-        f"{found['p99']:.2f}" if answered else "",
-        f"{counts['refused'] / sum(counts.values()):.0%}",
-        f"{frames['refused_with_retry_after']} of {counts['refused']}",
-        f"{refused['p99']:.1f} ({frames['refused_since_sent_ms']['p99']:.1f})" if refused else "",
-        ", ".join(map(str, faults)),
-        f"{result['probes']['answered_ms']['p99']:.1f}" if probed else "",
+        *_answered(result),
+        *_refused(frames),
+        ", ".join(str(counts[name]) for name in ("lost", "late", "mixed up", "doubled", "other", "not sent")),
+        f"{probes['answered_ms'].get('p99', 0):.1f}, {probes['counts']['right']} of {sum(probes['counts'].values())}",
         f"{before_mib:.0f}, {after_mib:.0f}",
         f"{frames['generator_lag_ms']['p99']:.1f}",
+        f"{result['elsewhere_cores']:.1f}",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _answered(result: dict[str, Any]) -> list[str]:
+    found, answered_ms = result["ratios"], result["frames"]["answered_ms"]
+    return [
+        f"**{found['goodput']:.2f}** of {result['capacity']['goodput_per_s']:.0f}/s",
+        f"{found['timely']:.2f}",
+        f"{answered_ms['p50']:.0f}, {answered_ms['p99']:.0f}" if answered_ms else "",
+        f"{found['p99']:.2f}" if answered_ms else "",
+    ]
+
+
+def _refused(frames: dict[str, Any]) -> list[str]:
+    counts, refused_ms, since_sent_ms = frames["counts"], frames["refused_ms"], frames["refused_since_sent_ms"]
+    return [
+        f"{counts['refused'] / sum(counts.values()):.0%}",
+        f"{frames['refused_with_retry_after']} of {counts['refused']}",
+        f"{refused_ms['p99']:.1f} ({since_sent_ms['p99']:.1f})" if refused_ms else "",
+    ]
 
 
 def measure_all(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -148,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--capacity-seconds", type=float, default=4)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--clients", type=int, default=8, help="of the closed loop that tells the capacity")
-    parser.add_argument("--connections", type=int, default=1000, help="at most so many")
+    parser.add_argument("--connections", type=int, default=900, help="at most so many")
     parser.add_argument("--cores", help="the server's and the generator's, for example 0,1")
     parser.add_argument("--even", action="store_true", help="even arrivals instead of a Poisson process")
     pictures.add_options(parser)

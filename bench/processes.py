@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ STOP_S = 15
 KIB_PER_MIB = 1024
 STATE, SESSION, CPU_TICKS = 0, 3, slice(11, 15)
 """Places in /proc/PID/stat after the command's name: proc(5). The ticks: user and system, own and reaped children's."""
+
+IDLE_PLACES = (3, 4)
+"""Of the ticks in the first line of /proc/stat: idle, and waiting for disks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,35 @@ class ProcessTree:
                 yield int(path.parent.name), fields
 
 
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Wall time, and the CPU time of a server, of this program and of the whole machine, in seconds."""
+
+    wall_s: float
+    server_s: float
+    own_s: float
+    machine_s: float
+
+    @classmethod
+    def read(cls, tree: ProcessTree | None) -> "Clocks":
+        """Return what they show now; without a server only this program counts."""
+        return cls(time.perf_counter(), tree.cpu_s() if tree else 0, time.process_time(), machine_cpu_s())
+
+    def since(self, before: "Clocks") -> "Clocks":
+        """Return what has passed."""
+        return Clocks(
+            self.wall_s - before.wall_s,
+            self.server_s - before.server_s,
+            self.own_s - before.own_s,
+            self.machine_s - before.machine_s,
+        )
+
+    @property
+    def elsewhere_cores(self) -> float:
+        """Return how many cores other work took, of what has passed."""
+        return max(0.0, self.machine_s - self.server_s - self.own_s) / self.wall_s
+
+
 def memory_mib(pid: int) -> float:
     """Return the proportional set size of one process; 0 once it has ended."""
     try:
@@ -48,6 +81,13 @@ def memory_mib(pid: int) -> float:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0) / KIB_PER_MIB
+
+
+def machine_cpu_s() -> float:
+    """Return the time that the machine's cores have been busy so far, whatever with; stolen time counts."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    busy = [int(ticks) for place, ticks in enumerate(fields[:8]) if place not in IDLE_PLACES]
+    return sum(busy) / TICKS_PER_S
 
 
 @contextmanager

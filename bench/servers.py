@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.connection import NO_CONTENT, Reply
@@ -103,7 +103,7 @@ def framehook(**settings: str) -> Server:
 
 
 def servers(peer_model: Path) -> dict[str, Server]:
-    """Return all servers by name; the peers with these weights."""
+    """Return all servers by name; the peers with these weights, each also with int8 that is exact everywhere."""
     environment = {"PEER_MODEL": str(peer_model.resolve()), "PEER_LABELS": str(ZOO_MODEL / "labels.txt")}
 
     def peer(command: str, wrap: Callable[[bytes], bytes] = bytes, media_type: str = OCTETS) -> Server:
@@ -111,15 +111,16 @@ def servers(peer_model: Path) -> dict[str, Server]:
         return Server(lambda port: [word.replace("PORT", str(port)) for word in words], environment, wrap, media_type)
 
     uvicorn = f"uvicorn --host {HOST} --port PORT --factory bench.peers.fastapi_app"
-    return {
-        "framehook-exact": framehook(decoding="exact"),
-        "framehook-fast": framehook(decoding="fast"),
+    peers = {
         "microsoft": peer(f"gunicorn --bind {HOST}:PORT bench.peers.microsoft:app"),
         "fastapi": peer(f"{uvicorn}:plain"),
         "fastapi-tuned": peer(f"{uvicorn}:tuned --no-access-log"),
-        "fastapi-exact": peer(f"{uvicorn}:exact --no-access-log"),
         "litserve": peer("bench.peers.litserve_server PORT", _as_json, "application/json"),
     }
+    exact_int8 = {**environment, "PEER_EXACT_INT8": "1"}
+    exact = {f"{name}-exact": replace(server, environment=exact_int8) for name, server in peers.items()}
+    own = {f"framehook-{route}": framehook(decoding=route) for route in ("exact", "fast")}
+    return own | peers | exact
 
 
 @contextmanager

@@ -4,7 +4,7 @@
     uvicorn --host 127.0.0.1 --port PORT --no-access-log --factory bench.peers.fastapi_app:tuned
 
 `tuned` is what someone makes of it who knows onnxruntime: one thread a run, no spinning; the endpoints' threads are the
-parallelism. `exact` is the same for processors without VNNI, where it finds what the others miss.
+parallelism.
 """
 
 from typing import Annotated, Any
@@ -22,21 +22,10 @@ def plain() -> FastAPI:
 
 def tuned() -> FastAPI:
     """Return the application with a session that leaves parallelism to the endpoints."""
-    return _create(load(_options()))
-
-
-def exact() -> FastAPI:
-    """Return the tuned application with int8 that is exact on every processor, as the service has it."""
-    options = _options()
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    return _create(load(options))
-
-
-def _options() -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
+    return _create(load(options))
 
 
 async def _read_body(request: Request) -> bytes:

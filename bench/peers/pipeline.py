@@ -4,7 +4,8 @@ Peers know nothing of framehook: they run in an environment of their own (.peers
 PEER_MODEL and PEER_LABELS name: float32 [1, 3, 300, 300] in, `boxes` and `scores` out.
 
 Peers with a default session find nothing in int8 on x86 processors without VNNI (docs/adr/0003): they keep their
-documented defaults, and only their speed counts.
+documented defaults, and only their speed counts. With PEER_EXACT_INT8 in the environment they are as exact as the
+service, and do the same work.
 """
 
 import io
@@ -23,6 +24,9 @@ CONFIDENCE_THRESHOLD, IOU_THRESHOLD = 0.5, 0.5
 
 def load(options: Any = None) -> Any:
     """Return a session, as onnxruntime makes it by default unless there are options."""
+    options = options or onnxruntime.SessionOptions()
+    if "PEER_EXACT_INT8" in os.environ:
+        options.add_session_config_entry("session.x64quantprecision", "1")
     return onnxruntime.InferenceSession(os.environ["PEER_MODEL"], options, providers=["CPUExecutionProvider"])
 
 
