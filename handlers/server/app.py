@@ -13,6 +13,7 @@ from connexion.middleware.context import ContextMiddleware
 from connexion.middleware.exceptions import ExceptionMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.request_validation import RequestValidationMiddleware
+from connexion.middleware.response_validation import ResponseValidationMiddleware
 from connexion.middleware.security import SecurityMiddleware
 from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
@@ -30,6 +31,7 @@ from handlers.server.media_type import MediaTypeMiddleware
 from handlers.server.metrics import Metrics
 from handlers.server.parameters import ContractParameterValidator
 from handlers.server.problems import ERROR_HANDLERS
+from handlers.server.response_validation import compiled_validators
 from handlers.server.routing import ExactRoutingMiddleware
 from handlers.server.settings import Settings
 from models.errors import ModelNotFoundError, ModelsError
@@ -76,7 +78,9 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         resolver=Resolver(OPERATIONS.__getitem__),
         pythonic_params=True,
         swagger_ui_options=SwaggerUIOptions(serve_spec=False),
-        validator_map={"parameter": ContractParameterValidator},
+        validate_responses=settings.validate_responses,
+        validator_map={"parameter": ContractParameterValidator}
+        | ({"response": compiled_validators()} if settings.validate_responses else {}),
     )
     for operation in OPERATIONS.values():  # connexion asks for it anew at every request
         vars(operation)["__signature__"] = inspect.signature(operation)
@@ -113,6 +117,7 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, me
         partial(AdmissionMiddleware, operations=with_body, budget=budget),
         partial(MediaTypeMiddleware, operations_with_body=with_body),
         RequestValidationMiddleware,
+        ResponseValidationMiddleware,
         LifespanMiddleware,
         ContextMiddleware,
     ]

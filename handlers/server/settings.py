@@ -17,6 +17,8 @@ from models.runtime.repository import BUILT_IN_ZOO
 ENVIRONMENT_PREFIX = "FRAMEHOOK_"
 CONFIG_NAME = "config"
 MEBIBYTE = 1 << 20
+QUEUE_PLACES_A_LANE = 8
+"""So that whoever is admitted waits little longer under any overload than at capacity: docs/performance.md."""
 KUBERNETES_NAME = re.compile(
     r"(\w+_)?SERVICE_(HOST|PORT(_\w+)?)|(\w+_)?PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?", re.IGNORECASE
 )
@@ -41,7 +43,10 @@ class Settings(BaseModel):
     lanes: AtLeastOne = Field(
         default_factory=usable_cores, description="Frames worked on at once; by default one per usable core."
     )
-    queue_size: Annotated[int, Field(ge=0)] = Field(32, description="Frames that may wait for a lane.")
+    queue_size: Annotated[int, Field(ge=0)] = Field(
+        default_factory=lambda settings: QUEUE_PLACES_A_LANE * settings.get("lanes", 1),
+        description="Frames that may wait for a lane; by default eight for each.",
+    )
     queue_timeout_s: Seconds = Field(2, description="Seconds that a frame may wait for a lane; then it is given up.")
     run_timeout_s: Seconds = Field(10, description="Seconds that a model may take over one frame; then it is stopped.")
     max_body_bytes: AtLeastOne = Field(32 * MEBIBYTE, description="Largest body accepted, in bytes.")
@@ -53,6 +58,9 @@ class Settings(BaseModel):
         "exact", description="How a picture is brought to the model's size: exact, fast (needs the extra), or plain."
     )
     body_timeout_s: Seconds = Field(30, description="Seconds for a whole body to arrive.")
+    validate_responses: bool = Field(
+        default=False, description="Check every answer against the contract before it is sent (needs the extra)."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
     @model_validator(mode="after")
