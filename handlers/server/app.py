@@ -98,7 +98,7 @@ def create_engine(settings: Settings) -> Engine:
     folders = read_repository(settings.model_repository)
     try:
         lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s)
-        return Engine(folders, settings.default_model, lanes, settings.run_timeout_s)
+        return Engine(folders, settings.default_model, lanes, settings.run_timeout_s, wide_lane=settings.wide_lane)
     except ModelNotFoundError as error:
         names = ", ".join(folder.name for folder in folders)
         raise ConfigurationError(f"The setting default_model must be one of the models served: {names}.") from error

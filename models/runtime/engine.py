@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -45,26 +45,38 @@ NO_OBSERVER = _NoObserver()
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model that can answer."""
+    """A model that can answer.
+
+    `wide`: a second session that puts all cores to one frame; for when there is only one.
+    """
 
     family: Family
     session: Session
+    wide: Session | None = None
 
 
 class Engine:
     """Runs frames through models on lanes. Knows neither formats nor protocols: the caller brings both ends."""
 
     def __init__(
-        self, folders: Sequence[ModelFolder], default_model: str, lanes: Lanes, run_timeout_s: float = 10
+        self,
+        folders: Sequence[ModelFolder],
+        default_model: str,
+        lanes: Lanes,
+        run_timeout_s: float = 10,
+        *,
+        wide_lane: bool = False,
     ) -> None:
         """Take the models' folders; `load` makes them ready. Raises ModelNotFoundError when there is no default.
 
-        `run_timeout_s`: how long a model may take over one frame.
+        `run_timeout_s`: how long a model may take over one frame. `wide_lane`: whether a frame that is alone in the
+        house gets as many cores as there are lanes.
         """
         self._folders = {folder.name: folder for folder in folders}
         self._default_model = default_model
         self.lanes = lanes
         self._watchdog = Deadlines(run_timeout_s)
+        self._wide_threads = lanes.count if wide_lane else 1
         self._loaded: dict[str, LoadedModel] = {}
         self.find(default_model)
 
@@ -85,9 +97,10 @@ class Engine:
     def load(self) -> None:
         """Load every model and have it answer a warm-up frame; raises ModelConfigError when one cannot."""
         for folder in self.folders:
-            model = load_model(folder)
+            model = load_model(folder, self._wide_threads)
             try:
-                self._answer(model, _black_frame, lambda results: results, AS_CONFIGURED, NO_OBSERVER)
+                for ready in {model, replace(model, wide=None)}:
+                    self._answer(ready, _black_frame, lambda results: results, AS_CONFIGURED, NO_OBSERVER)
             except (InferenceError, InferenceTimeoutError) as error:
                 raise ModelConfigError(f"{folder.model_path} failed on a warm-up frame: {error.__cause__}") from error
             self._loaded[folder.name] = model
@@ -152,22 +165,26 @@ class Engine:
         with _timed(observer, "preprocess"):
             feeds = model.family.preprocess(frame)
         with _timed(observer, "run"):
-            outputs = model.session.run(feeds, self._watchdog)
+            session = model.wide if model.wide and self.lanes.is_quiet else model.session
+            outputs = session.run(feeds, self._watchdog)
         with _timed(observer, "postprocess"):
             results = model.family.postprocess(outputs, selection)
         with _timed(observer, "encode"):
             return encode(results)
 
 
-def load_model(folder: ModelFolder) -> LoadedModel:
-    """Load one model's weights and check that they fit its model.yaml; raises ModelConfigError."""
+def load_model(folder: ModelFolder, wide_threads: int = 1) -> LoadedModel:
+    """Load one model's weights and check that they fit its model.yaml; raises ModelConfigError.
+
+    `wide_threads`: how many cores a frame gets that is alone; with one, there is no second session.
+    """
     config = folder.config.family
     session = Session(folder.model_path)
     try:
         family = FAMILIES[config.name](config, folder.labels, session.signature)
     except ModelConfigError as error:
         raise ModelConfigError(f"{folder.model_path}, family {config.name}: {error}") from error
-    return LoadedModel(family, session)
+    return LoadedModel(family, session, Session(folder.model_path, wide_threads) if wide_threads > 1 else None)
 
 
 @contextmanager

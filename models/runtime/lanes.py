@@ -73,6 +73,11 @@ class Lanes:
         """Return how many jobs run."""
         return self._running
 
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether at most one job is here."""
+        return self._running + len(self._queue) <= 1
+
     def retry_after_s(self) -> int:
         """Return the whole seconds after which a refused job may come back, at least 1.
 

@@ -29,14 +29,14 @@ NUMPY_NAMES = {"float": "float32", "double": "float64"}
 class Session:
     """A loaded ONNX graph. Thread-safe: all lanes run the same session, each run on the caller's own thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int = 1) -> None:
         """Load the file; raises ModelConfigError when onnxruntime cannot.
 
-        One thread per run and no spinning: the lanes are the parallelism, and spinning threads would take the
-        processor from them (measured: nearly twice the CPU time a frame).
+        By default one thread per run, and no spinning: the lanes are the parallelism, and spinning threads would take
+        the processor from them (measured: nearly twice the CPU time a frame).
         """
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -24,6 +24,13 @@ def lanes_of(count: int = 1, queue_size: int = 1, max_wait_s: float = 60) -> Ite
         lanes.close()
 
 
+def test_lanes_with_one_job_are_quiet() -> None:
+    with lanes_of() as (lanes, gate):
+        assert lanes.is_quiet
+        occupy(lanes, gate)
+        assert lanes.is_quiet
+
+
 def occupy(lanes: Lanes, gate: threading.Event) -> Future[bool]:
     """Have the one lane wait for the gate; returns when it does."""
     started = threading.Event()
@@ -40,7 +47,7 @@ def occupy(lanes: Lanes, gate: threading.Event) -> Future[bool]:
 def test_one_runs_one_waits_and_the_third_is_refused() -> None:
     with lanes_of() as (lanes, gate):
         running, waiting = occupy(lanes, gate), lanes.submit(lambda: "waited")
-        assert (lanes.running, lanes.waiting) == (1, 1)
+        assert (lanes.running, lanes.waiting, lanes.is_quiet) == (1, 1, False)
         with pytest.raises(OverloadedError) as refusal:
             lanes.refuse_if_full()
         assert refusal.value.reason == "queue_full"

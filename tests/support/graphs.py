@@ -110,6 +110,22 @@ def write_failing_model(repository: Path, name: str = "failing") -> Path:
     return _write_folder(repository / name, nodes, constants, 1, LABELS)
 
 
+def write_endless_model(repository: Path) -> Path:
+    """Write a model that loads, and never finishes a frame."""
+    nodes = [
+        helper.make_node("Loop", ["", "", "matrix"], ["worked"], body=_product()),
+        helper.make_node("ReduceMean", ["worked"], ["idle"], keepdims=0),
+        helper.make_node("Add", ["planted_boxes", "idle"], ["boxes"]),
+        helper.make_node("Identity", ["planted_scores"], ["scores"]),
+    ]
+    constants = {
+        "matrix": np.zeros((192, 192), np.float32),
+        "planted_boxes": np.zeros((1, 1, 4), np.float32),
+        "planted_scores": np.zeros((1, 1, 2), np.float32),
+    }
+    return _write_folder(repository / "endless", nodes, constants, 1, LABELS)
+
+
 def _product() -> onnx.GraphProto:
     """Return the body of the loop: the matrix times itself."""
     flag = helper.make_tensor_value_info

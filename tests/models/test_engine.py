@@ -1,0 +1,76 @@
+"""The engine: which session a frame gets, and what a model that never ends comes to."""
+
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.errors import ModelConfigError
+from models.frame import DecodeTarget, Frame
+from models.results import Results
+from models.runtime.engine import Engine
+from models.runtime.lanes import Lanes
+from models.runtime.repository import read_repository
+from models.runtime.session import Session
+from tests.support.graphs import board, write_endless_model, write_identity_model
+
+
+def frame(picture: Image.Image, _: DecodeTarget) -> Frame:
+    pixels = np.asarray(picture)
+    return Frame(pixels, "rgb", picture.size)
+
+
+def keep(results: Results) -> Results:
+    return results
+
+
+@pytest.mark.parametrize("wide_lane", [False, True])
+def test_a_frame_that_is_alone_gets_all_cores_where_that_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, wide_lane: bool
+) -> None:
+    threads: dict[int, int] = {}
+    used: list[int] = []
+    make, run = Session.__init__, Session.run
+
+    def noted(self: Session, path: Path, count: int = 1) -> None:
+        threads[id(self)] = count
+        make(self, path, count)
+
+    def used_for(self: Session, *arguments: Any) -> Any:
+        used.append(threads[id(self)])
+        return run(self, *arguments)
+
+    monkeypatch.setattr(Session, "__init__", noted)
+    monkeypatch.setattr(Session, "run", used_for)
+    write_identity_model(tmp_path)
+    engine = Engine(read_repository(tmp_path), "identity", Lanes(2, 2, 60), wide_lane=wide_lane)
+    engine.load()
+    assert sorted(used) == ([1, 2] if wide_lane else [1]), "each session answers a warm-up frame"
+    used.clear()
+    model, gate = engine.find(None), threading.Event()
+    assert engine.infer(model, partial(frame, board(1)), keep).result().detections
+    assert used == [2 if wide_lane else 1]
+
+    def wait_for_the_other(target: DecodeTarget) -> Frame:
+        assert gate.wait(10)
+        return frame(board(2), target)
+
+    both = [engine.infer(model, wait_for_the_other, keep) for _ in range(2)]
+    gate.set()
+    for answer in both:
+        answer.result()
+    assert used[1] == 1, "of two frames, the first to run is not alone"
+    engine.close()
+
+
+def test_a_model_that_never_ends_is_refused_at_load(tmp_path: Path) -> None:
+    write_endless_model(tmp_path)
+    engine = Engine(read_repository(tmp_path), "endless", Lanes(1, 1, 60), run_timeout_s=0.5)
+    with pytest.raises(ModelConfigError, match="warm-up"):
+        engine.load()
+    assert not engine.is_ready
+    engine.close()
