@@ -15,6 +15,7 @@ from models.results import MAX_DETECTIONS, Results, Selection
 LABELS = ("car", "person")
 CONFIG = SsdConfig(name="ssd", input_size_wh=(6, 4))
 INPUT = Tensor("float32", ("N", 3, 4, 6))
+PREPARED_INPUT = Tensor("uint8", ("N", 4, 6, 3))
 
 
 def ssd(anchors: int = 1, labels: tuple[str, ...] = LABELS) -> Ssd:
@@ -118,8 +119,13 @@ def test_a_million_candidates_are_capped() -> None:
     ("inputs", "outputs", "message"),
     [
         ({"a": INPUT, "b": INPUT}, {}, "expected one input, got 2"),
-        ({"a": floats(1, 4, 6, 3)}, {}, r"input a to be float32 \[any, 3, 4, 6\], got float32 \[1, 4, 6, 3\]"),
-        ({"a": Tensor("uint8", (1, 3, 4, 6))}, {}, r"to be float32 \[any, 3, 4, 6\], got uint8 \[1, 3, 4, 6\]"),
+        ({"a": floats(1, 4, 6, 3)}, {}, r"uint8 \[any, 4, 6, 3\], got float32 \[1, 4, 6, 3\]"),
+        ({"a": Tensor("uint8", (1, 3, 4, 6))}, {}, r"float32 \[any, 3, 4, 6\] or uint8 .*, got uint8 \["),
+        (
+            {"a": PREPARED_INPUT},
+            {"boxes": floats(1, 9, 4), "logits": floats(1, 9, 80)},
+            "logits to be float32",
+        ),
         ({"a": INPUT}, {"boxes": floats(1, 9, 4)}, r"output scores to be float32 \[any, any, 2\], got none"),
         (
             {"a": INPUT},

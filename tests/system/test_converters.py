@@ -41,7 +41,7 @@ def test_the_float_model_agrees_with_the_tfjs_runtime(converted: ModelProto, tmp
     boxes = expected[: ssdlite.ANCHORS * 4].reshape(-1, 4)[:, [1, 0, 3, 2]]
     scores = expected[ssdlite.ANCHORS * 4 :].reshape(-1, ssdlite.PREDICTED_IDS)[:, ssdlite.CLASS_IDS]
     onnx.save(converted, tmp_path / "model.onnx")
-    found = Session(tmp_path / "model.onnx").run(feed)
+    found = Session(tmp_path / "model.onnx").run({**feed})
     np.testing.assert_allclose(found["boxes"][0], boxes, atol=1e-5, rtol=0)
     np.testing.assert_allclose(found["scores"][0], scores, atol=1e-5, rtol=0)
 
