@@ -13,8 +13,9 @@ NMS_BLOCK = 256
 
 def area_xyxy(boxes_xyxy: Floats) -> Floats:
     """Return the area [N] of boxes [N, 4]; 0 where a box is empty or turned inside out."""
-    extent_wh = np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0)
-    return np.asarray(extent_wh[:, 0] * extent_wh[:, 1], np.float32)
+    left, top, right, bottom = boxes_xyxy.T
+    area: Floats = np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
+    return area
 
 
 def iou_xyxy(boxes_xyxy: Floats, others_xyxy: Floats) -> Floats:
@@ -38,12 +39,12 @@ def nms_per_class(boxes_xyxy: Floats, class_ids: NDArray[np.intp], iou_threshold
     for start in range(0, len(boxes_xyxy), NMS_BLOCK):
         block = np.arange(start, min(start + NMS_BLOCK, len(boxes_xyxy)))
         rivals = np.concatenate([kept, block])  # those kept already come first, and so stay
-        overlaps = iou_xyxy(boxes_xyxy[rivals], boxes_xyxy[rivals]) > iou_threshold
-        overlaps &= class_ids[rivals, None] == class_ids[rivals]
+        rows, classes = boxes_xyxy[rivals], class_ids[rivals]
+        overlaps = (iou_xyxy(rows, rows) > iou_threshold) & (classes[:, None] == classes)
         kept = rivals[_greedily_kept(overlaps, max_kept)]
         if len(kept) == max_kept:
             break
-    return [int(index) for index in kept]
+    return kept.tolist()
 
 
 def _greedily_kept(overlaps: NDArray[np.bool_], max_kept: int) -> list[int]:

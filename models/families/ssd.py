@@ -131,7 +131,7 @@ class _Candidates:
 
     def inside_the_picture(self) -> "_Candidates":
         """Return them clipped to the picture, without those that are empty then."""
-        clipped = np.clip(self.boxes_xyxy, 0, 1)
+        clipped = np.minimum(np.maximum(self.boxes_xyxy, 0), 1)
         left, top, right, bottom = clipped.T
         return _Candidates(clipped, self.class_ids, self.levels).at((left < right) & (top < bottom))
 

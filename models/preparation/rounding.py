@@ -34,7 +34,7 @@ def _clip(graph: EditableGraph, node: NodeProto) -> None:
     levels = np.iinfo(zero_point.dtype.name)
     scale = graph.scalar(parameters[0])
     bounds = [
-        graph.add_constant(f"{node.output[0]}_{name}", np.float32((level - int(zero_point.item())) * scale))
+        graph.add_constant(f"{node.output[0]}_{name}", np.array((level - int(zero_point.item())) * scale, np.float32))
         for name, level in (("least", levels.min - HALF_A_LEVEL), ("most", levels.max + HALF_A_LEVEL))
     ]
     node.CopyFrom(helper.make_node("Clip", [value, *bounds], list(node.output), name=node.name))
