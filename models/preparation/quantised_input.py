@@ -93,7 +93,8 @@ def _dequantised(graph: EditableGraph, name: str) -> NDArray[np.float64]:
     node = graph.producer(name, "DequantizeLinear")
     parameters = inputs_of(node, "DequantizeLinear", 3)
     levels, scale, zero_point = (graph.constant(parameter).astype(np.float64) for parameter in parameters)
-    if scale.size > 1 and [attribute.i for attribute in node.attribute if attribute.name == "axis"] != [0]:
+    axes = [attribute.i for attribute in node.attribute if attribute.name == "axis"]
+    if scale.size > 1 and (scale.ndim, axes) != (1, [0]):
         raise UnfamiliarGraphError
     by_output = (-1, *[1] * (levels.ndim - 1))
     return np.asarray((levels - zero_point.reshape(by_output)) * scale.reshape(by_output), np.float64)
