@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from models.errors import ModelConfigError
 from models.families.ssd import sigmoid
@@ -137,6 +138,77 @@ def test_scaling_may_be_written_otherwise(tmp_path: Path) -> None:
     scale.op_type, scale.input[1] = "Div", "levels"
     shift.op_type, shift.input[0], shift.input[1] = "Add", "less", shift.input[0]
     assert prepare(model) == ALL_STEPS
+
+
+def node(model: ModelProto, op_type: str) -> NodeProto:
+    found: list[NodeProto] = [node for node in model.graph.node if node.op_type == op_type]
+    return found[0]
+
+
+def maker_of(model: ModelProto, name: str) -> NodeProto:
+    found: list[NodeProto] = [node for node in model.graph.node if name in node.output]
+    return found[0]
+
+
+def scaled_by_a_list(model: ModelProto) -> None:
+    model.graph.node.insert(0, helper.make_node("Constant", [], ["levels"], value_floats=[2 / 255]))
+    node(model, "Mul").input[1] = "levels"
+
+
+def turned_upside_down(model: ModelProto) -> None:
+    shift = node(model, "Sub")
+    shift.input[0], shift.input[1] = shift.input[1], shift.input[0]
+
+
+def quantised_along_inputs(model: ModelProto) -> None:
+    kernel = maker_of(model, node(model, "Conv").input[1])
+    next(attribute for attribute in kernel.attribute if attribute.name == "axis").i = 1
+
+
+def a_bias_of_two(model: ModelProto) -> None:
+    bias = node(model, "Conv").input[2]
+    model.graph.node.append(helper.make_node("Identity", [bias], ["bias"]))
+    model.graph.output.append(helper.make_tensor_value_info("bias", TensorProto.FLOAT, [8]))
+
+
+def dequantised_otherwise(model: ModelProto) -> None:
+    maker_of(model, node(model, "Conv").input[0]).input[2] = maker_of(model, node(model, "Conv").input[1]).input[2]
+
+
+@pytest.mark.parametrize(
+    "edit", [scaled_by_a_list, turned_upside_down, quantised_along_inputs, a_bias_of_two, dequantised_otherwise]
+)
+def test_an_unknown_head_is_left_quantised(tmp_path: Path, edit: Callable[[ModelProto], None]) -> None:
+    model = graph(write_small_detector(tmp_path, quantised=True))
+    edit(model)
+    assert prepare(model) == FLOAT_STEPS
+
+
+def test_what_has_two_inputs_or_a_value_named_logits_is_left_alone(tmp_path: Path) -> None:
+    model = graph(write_small_detector(tmp_path, quantised=False))
+    model.graph.input.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1]))
+    unchanged = model.SerializeToString()
+    assert prepare(model) == ()
+    assert model.SerializeToString() == unchanged
+
+
+def test_names_that_are_taken_are_lengthened(tmp_path: Path) -> None:
+    model = graph(write_small_detector(tmp_path, quantised=False))
+    node(model, "Mul").output[0] = node(model, "Sub").input[0] = "images_nhwc"
+    assert prepare(model) == FLOAT_STEPS
+    assert model.graph.input[0].name == "images_nhwc_"
+
+
+def test_a_range_that_is_not_a_constant_cannot_be_judged(tmp_path: Path) -> None:
+    source = write_small_detector(tmp_path, quantised=True)
+    model = graph(source)
+    quantise = model.graph.node[[node.op_type for node in model.graph.node].index("Conv") + 1]
+    place = list(model.graph.node).index(quantise)
+    model.graph.node.insert(place, helper.make_node("Identity", [quantise.input[1]], ["copied"]))
+    quantise.input[1] = "copied"
+    onnx.save(model, source / "model.onnx")
+    with pytest.raises(ModelConfigError, match="expected every scale and zero point to be a constant"):
+        prepare_folder(source, tmp_path / "prepared")
 
 
 @pytest.mark.parametrize("quantised", [False, True])
