@@ -7,20 +7,24 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float32]
 
+NMS_BLOCK = 256
+"""How many boxes are compared with each other at once: all there are at common thresholds, yet little memory."""
+
 
 def area_xyxy(boxes_xyxy: Floats) -> Floats:
     """Return the area [N] of boxes [N, 4]; 0 where a box is empty or turned inside out."""
-    extent_wh = np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0)
-    return np.asarray(extent_wh[:, 0] * extent_wh[:, 1], np.float32)
+    left, top, right, bottom = boxes_xyxy.T
+    area: Floats = np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
+    return area
 
 
 def iou_xyxy(boxes_xyxy: Floats, others_xyxy: Floats) -> Floats:
     """Return the intersection over union [N, M] of boxes [N, 4] with others [M, 4]; 0 where the union is empty."""
-    top_left = np.maximum(boxes_xyxy[:, None, :2], others_xyxy[None, :, :2])
-    bottom_right = np.minimum(boxes_xyxy[:, None, 2:], others_xyxy[None, :, 2:])
-    extent_wh = np.maximum(bottom_right - top_left, 0)
-    intersection = extent_wh[..., 0] * extent_wh[..., 1]
-    union = area_xyxy(boxes_xyxy)[:, None] + area_xyxy(others_xyxy)[None] - intersection
+    (left, top, right, bottom), (left2, top2, right2, bottom2) = boxes_xyxy.T[..., None], others_xyxy.T
+    width = np.maximum(np.minimum(right, right2) - np.maximum(left, left2), 0)
+    height = np.maximum(np.minimum(bottom, bottom2) - np.maximum(top, top2), 0)
+    intersection = width * height
+    union = area_xyxy(boxes_xyxy)[:, None] + area_xyxy(others_xyxy) - intersection
     iou: Floats = np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
     return iou
 
@@ -31,11 +35,26 @@ def nms_per_class(boxes_xyxy: Floats, class_ids: NDArray[np.intp], iou_threshold
     `boxes_xyxy` [N, 4] and `class_ids` [N] come most confident first. A box is dropped when it overlaps a kept box
     of its own class by more than `iou_threshold`. Empty input gives an empty list.
     """
-    left = np.arange(len(boxes_xyxy))
+    kept = np.empty(0, np.intp)
+    for start in range(0, len(boxes_xyxy), NMS_BLOCK):
+        block = np.arange(start, min(start + NMS_BLOCK, len(boxes_xyxy)))
+        rivals = np.concatenate([kept, block])  # those kept already come first, and so stay
+        rows, classes = boxes_xyxy[rivals], class_ids[rivals]
+        overlaps = (iou_xyxy(rows, rows) > iou_threshold) & (classes[:, None] == classes)
+        kept = rivals[_greedily_kept(overlaps, max_kept)]
+        if len(kept) == max_kept:
+            break
+    return kept.tolist()
+
+
+def _greedily_kept(overlaps: NDArray[np.bool_], max_kept: int) -> list[int]:
+    """Return, in order, at most `max_kept` rows of overlaps [N, N] that no earlier one of them overlaps."""
+    dropped = np.zeros(len(overlaps), np.bool_)
     kept: list[int] = []
-    while len(left) and len(kept) < max_kept:
-        first, left = left[0], left[1:]
-        kept.append(int(first))
-        overlaps = iou_xyxy(boxes_xyxy[first][None], boxes_xyxy[left])[0] > iou_threshold
-        left = left[~(overlaps & (class_ids[left] == class_ids[first]))]
+    for index, overlapped in enumerate(overlaps):
+        if len(kept) == max_kept:
+            break
+        if not dropped[index]:
+            kept.append(index)
+            dropped |= overlapped
     return kept

@@ -23,8 +23,9 @@ CONFIDENCE = IOU = 0.5
 def detect(session: onnxruntime.InferenceSession, labels: list[str], path: Path) -> list[dict[str, object]]:
     """Return label, confidence and l, t, w, h of every detection of a photo, by falling confidence."""
     picture = Image.open(path).convert("RGB").resize(SIZE_WH, Image.Resampling.BILINEAR)
-    images = np.asarray(picture, np.float32).transpose(2, 0, 1)[None]
-    boxes, scores = (output[0] for output in session.run(["boxes", "scores"], {"images": images}))
+    feeds = {"images_nhwc": np.asarray(picture)[None]}
+    boxes, logits = (output[0] for output in session.run(["boxes", "logits"], feeds))
+    scores = 1 / (1 + np.exp(-logits))
     detections = [
         {"label": label, "confidence": float(scores[anchor, class_id]), **_ltwh(boxes[anchor])}
         for class_id, label in enumerate(labels)

@@ -176,6 +176,18 @@ def check(settings: Settings, _: argparse.Namespace) -> int:
     return 0
 
 
+def prepare(_: Settings, options: argparse.Namespace) -> int:
+    """Write a model's folder anew with weights that cost less to serve, and say what was done."""
+    try:
+        from models.preparation.folder import prepare_folder  # noqa: PLC0415  # an extra, which serving does without
+    except ImportError as error:
+        raise ConfigurationError("Preparing a model needs onnx: pip install 'framehook[prepare]'.") from error
+    preparation = prepare_folder(options.model_folder, options.output_folder)
+    print(f"ok: {options.output_folder} {', '.join(preparation.steps)}")
+    print(f"ok: both answer alike; the largest difference of a confidence or corner is {preparation.difference:.2g}")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="framehook", description="Inference for video pipelines, over HTTP.")
     settings = _settings_parser()
@@ -192,6 +204,10 @@ def _parser() -> argparse.ArgumentParser:
     infer_parser.set_defaults(command=infer)
     add("models", help="print the record of each model").set_defaults(command=models)
     add("check", help="check settings and models, and leave").set_defaults(command=check)
+    prepare_parser = commands.add_parser("prepare", help="write a model that costs less to serve", allow_abbrev=False)
+    prepare_parser.add_argument("model_folder", type=Path, metavar="MODEL_FOLDER", help="a model that can be served")
+    prepare_parser.add_argument("output_folder", type=Path, metavar="OUTPUT_FOLDER", help="the folder to be made")
+    prepare_parser.set_defaults(command=prepare)
     return parser
 
 

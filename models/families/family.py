@@ -11,7 +11,7 @@ from models.errors import ModelConfigError
 from models.frame import Frame
 from models.results import Results, Selection
 
-Feeds: TypeAlias = dict[str, NDArray[np.float32]]
+Feeds: TypeAlias = dict[str, NDArray[np.float32] | NDArray[np.uint8]]
 Outputs: TypeAlias = dict[str, NDArray[np.float32]]
 
 
@@ -45,22 +45,24 @@ class Signature:
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
 
-    def expect_input(self, expected: Tensor) -> str:
-        """Return the name of the one input; raises ModelConfigError when there are more or it is another."""
+    def expect_input(self, *layouts: Tensor) -> tuple[str, Tensor]:
+        """Return the name of the one input and its layout; raises ModelConfigError when there are more or none fits."""
         if len(self.inputs) != 1:
             raise ModelConfigError(f"expected one input, got {len(self.inputs)}.")
         [name] = self.inputs
-        _expect(f"input {name}", self.inputs[name], expected)
-        return name
+        return name, _expect(f"input {name}", self.inputs[name], *layouts)
 
     def expect_output(self, name: str, expected: Tensor) -> None:
         """Raise ModelConfigError when the output of that name is missing or another."""
         _expect(f"output {name}", self.outputs.get(name), expected)
 
 
-def _expect(what: str, got: Tensor | None, expected: Tensor) -> None:
-    if got is None or not got.fits(expected):
-        raise ModelConfigError(f"expected {what} to be {expected}, got {got or 'none'}.")
+def _expect(what: str, got: Tensor | None, *layouts: Tensor) -> Tensor:
+    """Return the first layout that fits; raises ModelConfigError when none does."""
+    for layout in layouts:
+        if got is not None and got.fits(layout):
+            return layout
+    raise ModelConfigError(f"expected {what} to be {' or '.join(map(str, layouts))}, got {got or 'none'}.")
 
 
 class Family(Protocol):

@@ -158,7 +158,7 @@ def test_all_parameters_together(server: LiveServer) -> None:
     found = flat(post(server, confidence="0.3", object="car,person", maxDetections="4").json())
     assert len(found) == 4
     assert found == sorted(found, key=lambda one: -one["confidence"])
-    [car] = flat(post(server, confidence="0.7", object="car", maxDetections="4").json())
+    [car] = flat(post(server, confidence="0.77", object="car", maxDetections="4").json())
     assert car["label"] == "car"
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.boxes import area_xyxy, iou_xyxy, nms_per_class
+from models.boxes import NMS_BLOCK, area_xyxy, iou_xyxy, nms_per_class
 
 EMPTY = np.empty((0, 4), np.float32)
 SHARES = st.floats(0, 1, width=32)
@@ -83,3 +83,17 @@ def test_nms_keeps_no_overlap_and_explains_every_drop(rows: NDArray[np.float32],
 def test_nms_stops_when_enough_are_kept() -> None:
     rows = boxes((0, 0, 0.1, 0.1), (0.2, 0, 0.3, 0.1), (0.4, 0, 0.5, 0.1))
     assert nms_per_class(rows, np.zeros(3, np.intp), 0.5, 2) == [0, 1]
+
+
+@pytest.mark.parametrize("max_kept", [1, NMS_BLOCK - 1, NMS_BLOCK, 2 * NMS_BLOCK, 9 * NMS_BLOCK])
+def test_nms_of_many_is_that_of_all_at_once(max_kept: int) -> None:
+    random = np.random.default_rng(7)
+    corners = random.random((3 * NMS_BLOCK + 5, 2), np.float32)
+    rows = np.concatenate([corners, corners + np.float32(0.1)], axis=1)
+    class_ids = random.integers(0, 2, len(rows))
+    kept: list[int] = []
+    for index in range(len(rows)):
+        rivals = [other for other in kept if class_ids[other] == class_ids[index]]
+        if len(kept) < max_kept and not (iou_xyxy(rows[[index]], rows[rivals]) > 0.3).any():
+            kept.append(index)
+    assert nms_per_class(rows, class_ids, 0.3, max_kept) == kept

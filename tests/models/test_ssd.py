@@ -4,17 +4,20 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.errors import ModelConfigError
 from models.families import Signature, Tensor
-from models.families.ssd import Ssd, SsdConfig
+from models.families.ssd import Ssd, SsdConfig, sigmoid
 from models.frame import Frame
 from models.results import MAX_DETECTIONS, Results, Selection
 
 LABELS = ("car", "person")
 CONFIG = SsdConfig(name="ssd", input_size_wh=(6, 4))
 INPUT = Tensor("float32", ("N", 3, 4, 6))
+PREPARED_INPUT = Tensor("uint8", ("N", 4, 6, 3))
 
 
 def ssd(anchors: int = 1, labels: tuple[str, ...] = LABELS) -> Ssd:
@@ -29,6 +32,26 @@ def floats(*shape: int | str) -> Tensor:
 def read(boxes: list[list[float]], scores: list[list[float]], selection: Selection | None = None) -> Results:
     outputs = {"boxes": np.array([boxes], np.float32), "scores": np.array([scores], np.float32)}
     return ssd(len(boxes)).postprocess(outputs, selection or Selection())
+
+
+def prepared(anchors: int = 1) -> Ssd:
+    outputs = {"boxes": floats("N", anchors, 4), "logits": floats("N", anchors, len(LABELS))}
+    return Ssd(CONFIG, LABELS, Signature({"pixels": PREPARED_INPUT}, outputs))
+
+
+def read_logits(boxes: list[list[float]], logits: list[list[float]], selection: Selection | None = None) -> Results:
+    outputs = {"boxes": np.array([boxes], np.float32), "logits": np.array([logits], np.float32)}
+    return prepared(len(boxes)).postprocess(outputs, selection or Selection())
+
+
+def test_a_prepared_model_gets_the_pixels_as_they_are() -> None:
+    pixels = np.arange(72, dtype=np.uint8).reshape(4, 6, 3)
+    [(name, images)] = prepared().preprocess(Frame(pixels, "rgb", (6, 4))).items()
+    assert name == "pixels"
+    assert np.shares_memory(images, pixels)
+    np.testing.assert_array_equal(images, pixels[None])
+    [stretched] = prepared().preprocess(Frame(np.full((8, 12, 3), 9, np.uint8), "rgb", (12, 8))).values()
+    np.testing.assert_array_equal(stretched, np.full((1, 4, 6, 3), 9, np.uint8))
 
 
 def test_preprocessing_stretches_and_puts_channels_first() -> None:
@@ -118,8 +141,13 @@ def test_a_million_candidates_are_capped() -> None:
     ("inputs", "outputs", "message"),
     [
         ({"a": INPUT, "b": INPUT}, {}, "expected one input, got 2"),
-        ({"a": floats(1, 4, 6, 3)}, {}, r"input a to be float32 \[any, 3, 4, 6\], got float32 \[1, 4, 6, 3\]"),
-        ({"a": Tensor("uint8", (1, 3, 4, 6))}, {}, r"to be float32 \[any, 3, 4, 6\], got uint8 \[1, 3, 4, 6\]"),
+        ({"a": floats(1, 4, 6, 3)}, {}, r"uint8 \[any, 4, 6, 3\], got float32 \[1, 4, 6, 3\]"),
+        ({"a": Tensor("uint8", (1, 3, 4, 6))}, {}, r"float32 \[any, 3, 4, 6\] or uint8 .*, got uint8 \["),
+        (
+            {"a": PREPARED_INPUT},
+            {"boxes": floats(1, 9, 4), "logits": floats(1, 9, 80)},
+            "logits to be float32",
+        ),
         ({"a": INPUT}, {"boxes": floats(1, 9, 4)}, r"output scores to be float32 \[any, any, 2\], got none"),
         (
             {"a": INPUT},
@@ -145,3 +173,40 @@ def test_empty_boxes_take_no_ones_place() -> None:
     empties: list[list[float]] = [[0.5, 0.5, 0.5, 0.9]] * MAX_DETECTIONS
     found = read([*empties, [0, 0, 1, 1]], [*([[0.9, 0.0]] * MAX_DETECTIONS), [0.6, 0]]).detections
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("threshold", [0, 1e-9, 1e-7, 0.3, 0.5, 0.999, 1 - 2**-24, 1])
+def test_logits_are_read_like_their_scores(threshold: float) -> None:
+    logits = np.array([-200, -88, -17, -1e-3, 0, 1e-3, 0.7, 15.9, 16.7, 17.5, 200], np.float32)
+    boxes: list[list[float]] = [[index / 20, 0, (index + 1) / 20, 1] for index in range(len(logits))]
+    scores = sigmoid(logits)
+    found = read_logits(boxes, [[level, -300] for level in logits.tolist()], Selection(threshold))
+    expected = read(boxes, [[score, 0] for score in scores.tolist()], Selection(threshold))
+    assert found == expected
+    assert all(detection.confidence >= np.float32(threshold) for detection in found.detections)
+
+
+@given(st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=40), st.floats(0, 1, width=32))
+def test_any_logits_are_read_like_their_scores(logits: list[float], threshold: float) -> None:
+    rows = np.array(logits * 2, np.float32).reshape(-1, 2)
+    rng = np.random.default_rng(len(logits))
+    boxes = np.sort(rng.random((len(rows), 2, 2), np.float32), axis=1).reshape(-1, 4).tolist()
+    expected = read(boxes, sigmoid(rows).tolist(), Selection(threshold))
+    assert read_logits(boxes, rows.tolist(), Selection(threshold)) == expected
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_logits_that_are_no_numbers_are_dropped_and_counted(value: float) -> None:
+    good: list[float] = [0, 0, 1, 1]
+    results = read_logits([good, [0, 0, value, 1]], [[value, 3], [4, 0]], Selection(0))
+    assert results.dropped == 3
+    assert [found.label for found in results.detections] == ["person"]
+
+
+def test_the_most_confident_are_kept_when_there_are_too_many() -> None:
+    count = MAX_DETECTIONS + 500
+    boxes = [[index / count, 0, (index + 1) / count, 1] for index in range(count)]
+    scores = [[0.5 + (index % 2) / 4, 0] for index in range(count)]
+    found = read(boxes, scores, Selection(max_detections=MAX_DETECTIONS)).detections
+    assert [round(detection.confidence, 2) for detection in found] == [0.75] * (count // 2) + [0.5] * 250
+    assert found[count // 2].box_xyxy[0] == 0

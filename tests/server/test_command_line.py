@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from tests.support.client import ROOT
-from tests.support.graphs import board, write_failing_model, write_identity_model
+from tests.support.graphs import board, write_failing_model, write_identity_model, write_small_detector
 from tests.support.matching import flat
 from tests.support.pictures import STREET, blank, encode
 
@@ -73,6 +73,9 @@ def test_infer_takes_many_files_and_shows_its_progress(tmp_path: Path) -> None:
         (["infer", "x.jpg", "--object", "unicorn"], 1, "its labels are: person"),
         (["infer", "x.jpg", "--model", "nope"], 1, "the models are: ssdlite"),
         (["check", "--model-repository", "/nonexistent"], 1, "No model in /nonexistent"),
+        (["prepare", "x"], 2, "OUTPUT_FOLDER"),
+        (["prepare", "/nonexistent", "y"], 1, "/nonexistent/model.yaml is not a file"),
+        (["prepare", str(ROOT), "y", "--port", "1"], 2, "--port"),
         (["check", "--default-model", "nope"], 1, "The setting default_model must be one of"),
     ],
 )
@@ -279,3 +282,24 @@ def test_infer_says_when_it_cannot_write() -> None:
     run = framehook("infer", STREET, "--annotate", "/proc/nowhere")
     assert run.returncode == 1
     assert "cannot be read or written" in json.loads(run.stdout)["error"]
+
+
+def test_prepare_writes_a_folder_that_serves(tmp_path: Path) -> None:
+    source = write_small_detector(tmp_path, quantised=True)
+    run = framehook("prepare", source, tmp_path / "made" / ".." / "prepared")
+    assert run.returncode == 1
+    assert "cannot be written" in run.stderr
+    run = framehook("prepare", source, tmp_path / "prepared")
+    assert (run.returncode, run.stderr) == (0, "")
+    done, alike = run.stdout.splitlines()
+    assert done.endswith("takes uint8 pixels, takes them as quantised already, gives logits")
+    assert re.search(r"largest difference of a confidence or corner is \d", alike)
+    served = framehook("check", "--model-repository", tmp_path, "--default-model", "prepared")
+    assert "ok: prepared (family ssd, 2 labels, 64 x 64)" in served.stdout
+
+
+def test_prepare_says_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "onnx.py").write_text("raise ImportError('not installed')")
+    run = framehook("prepare", tmp_path, tmp_path / "prepared", PYTHONPATH=str(tmp_path))
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == "framehook: Preparing a model needs onnx: pip install 'framehook[prepare]'.\n"

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from tools.converters.graph import Convolution, GraphBuilder
+from tools.converters.quantisation import quantise
+
 SIDE = 8
 INPUT_PX = 64
 EDGE_UNIT = 2.0**-17
@@ -94,6 +97,40 @@ def write_planted_model(
     ]
     constants = {"planted_boxes": boxes_xyxy[None], "planted_scores": scores[None]}
     return _write_folder(repository / "planted", nodes, constants, len(boxes_xyxy), labels)
+
+
+def write_small_detector(repository: Path, *, quantised: bool) -> Path:
+    """Write a network of two convolutions with random weights, built at its edges like the default model's.
+
+    Its scaling of the picture, 2 / 255 and minus 1, is what a quantiser makes levels of one grey level each of.
+    """
+    random, graph, cells = np.random.default_rng(5), GraphBuilder(), (INPUT_PX // 8) ** 2
+    scaled = graph.add("Mul", ["images", graph.constant("scale", 2 / 255)], "scaled")
+    centred = graph.add("Sub", [scaled, graph.constant("shift", 1)], "centred")
+    kernel, outer = random.normal(0, 0.3, (8, 3, 3, 3)), random.normal(0, 0.5, (6, 8, 1, 1))
+    inner = graph.convolution(Convolution(centred, kernel, random.normal(0, 1, 8), 8, 1), "net/inner")
+    clipped = graph.add("Clip", [inner, graph.constant("zero", 0), graph.constant("six", 6)], "net/clipped")
+    rows = graph.convolution(Convolution(clipped, outer, random.normal(0, 1, 6), 1, 1), "net/rows")
+    table = graph.add("Transpose", [rows], "table", perm=[0, 2, 3, 1])
+    table = graph.add("Reshape", [table, graph.constant("table_shape", [0, cells, 6], np.int64)], "anchors")
+    corners = graph.add("Gather", [table, graph.constant("four", range(4), np.int64)], "corners", axis=2)
+    classes = graph.add("Gather", [table, graph.constant("two", [4, 5], np.int64)], "classes", axis=2)
+    graph.add("Sigmoid", [corners], "boxes")
+    graph.add("Sigmoid", [classes], "scores")
+    tensor = helper.make_tensor_value_info
+    images = tensor("images", TensorProto.FLOAT, ["N", 3, INPUT_PX, INPUT_PX])
+    outputs = [tensor(name, TensorProto.FLOAT, ["N", cells, size]) for name, size in (("boxes", 4), ("scores", 2))]
+    model = graph.model([images], outputs, "made by the tests")
+    if quantised:
+        extremes = [{"images": np.full((1, 3, INPUT_PX, INPUT_PX), level, np.float32)} for level in (0, 255)]
+        noise = {"images": random.integers(0, 256, (1, 3, INPUT_PX, INPUT_PX)).astype(np.float32)}
+        float_nodes = [node.name for node in model.graph.node if "/" not in node.name]
+        model = quantise(model, [*extremes, noise], ("Conv", "Clip"), float_nodes)
+    folder = repository / "small"
+    folder.mkdir(parents=True)
+    onnx.save(model, folder / "model.onnx")
+    write_config(folder, LABELS)
+    return folder
 
 
 def write_failing_model(repository: Path, name: str = "failing") -> Path:

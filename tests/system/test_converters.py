@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
+from models.preparation.steps import STEPS, prepare
 from models.runtime.repository import BUILT_IN_ZOO
 from models.runtime.session import Session
 from tests.support.client import ROOT
@@ -41,15 +42,16 @@ def test_the_float_model_agrees_with_the_tfjs_runtime(converted: ModelProto, tmp
     boxes = expected[: ssdlite.ANCHORS * 4].reshape(-1, 4)[:, [1, 0, 3, 2]]
     scores = expected[ssdlite.ANCHORS * 4 :].reshape(-1, ssdlite.PREDICTED_IDS)[:, ssdlite.CLASS_IDS]
     onnx.save(converted, tmp_path / "model.onnx")
-    found = Session(tmp_path / "model.onnx").run(feed)
+    found = Session(tmp_path / "model.onnx").run({**feed})
     np.testing.assert_allclose(found["boxes"][0], boxes, atol=1e-5, rtol=0)
     np.testing.assert_allclose(found["scores"][0], scores, atol=1e-5, rtol=0)
 
 
-def test_the_committed_model_is_what_the_converter_makes(converted: ModelProto) -> None:
+def test_the_committed_model_is_what_the_converter_makes_prepared(converted: ModelProto) -> None:
     """But for the last bits of the activations' extremes, which are computed by the processor at hand."""
     committed = onnx.load(BUILT_IN_ZOO / "ssdlite-mobilenet-v2" / "model.onnx")
     made = ssdlite.quantised(converted)
+    assert prepare(made) == tuple(STEPS)
     assert [node.SerializeToString() for node in made.graph.node] == [
         node.SerializeToString() for node in committed.graph.node
     ]

