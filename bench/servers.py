@@ -25,6 +25,7 @@ OCTETS = "application/octet-stream"
 START_DEADLINE_S = 60
 ASK_AGAIN_S = 0.1
 TIMEOUT_S = 30
+WIDE = {"FRAMEHOOK_WIDE_LANE": "true"}
 OK, UNAVAILABLE = 200, 503
 ZOO_MODEL = BUILT_IN_ZOO / "ssdlite-mobilenet-v2"
 PEERS_PYTHON = ROOT / ".peers" / "bin" / "python"
@@ -120,6 +121,7 @@ def servers(peer_model: Path) -> dict[str, Server]:
     exact_int8 = {**environment, "PEER_EXACT_INT8": "1"}
     exact = {f"{name}-exact": replace(server, environment=exact_int8) for name, server in peers.items()}
     own = {f"framehook-{route}": framehook(decoding=route) for route in ("exact", "fast")}
+    own |= {f"{name}-wide": replace(server, environment={**server.environment, **WIDE}) for name, server in own.items()}
     return own | peers | exact
 
 

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -96,18 +96,17 @@ def create_server(settings: Settings, app: Any) -> uvicorn.Server:
 
 def infer(settings: Settings, options: argparse.Namespace) -> int:
     """Print one JSON line a file; 1 when any of them failed."""
-    engine = create_engine(settings)
-    model = engine.find(options.model)
-    selection = model.select(options.confidence, options.labels, options.max_detections)
-    decoder = Decoder(settings.max_pixels, settings.decoding)
-    infer_one = partial(_infer_file, engine, decoder, model, selection, settings.max_body_bytes, options.annotate)
-    engine.load()
     failed = False
-    for path in tqdm(options.files, unit="file", disable=len(options.files) == 1):
-        answer = infer_one(path)
-        failed |= "error" in answer
-        print(json.dumps({"file": str(path), **answer}, ensure_ascii=False), flush=True)
-    engine.close()
+    with closing(create_engine(settings)) as engine:
+        model = engine.find(options.model)
+        selection = model.select(options.confidence, options.labels, options.max_detections)
+        decoder = Decoder(settings.max_pixels, settings.decoding)
+        infer_one = partial(_infer_file, engine, decoder, model, selection, settings.max_body_bytes, options.annotate)
+        engine.load()
+        for path in tqdm(options.files, unit="file", disable=len(options.files) == 1):
+            answer = infer_one(path)
+            failed |= "error" in answer
+            print(json.dumps({"file": str(path), **answer}, ensure_ascii=False), flush=True)
     return FAILED if failed else 0
 
 

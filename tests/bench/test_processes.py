@@ -33,7 +33,7 @@ def pids(tree: ProcessTree) -> list[int]:
 def test_children_count_and_end_with_their_parent(tmp_path: Path) -> None:
     with running([sys.executable, "-c", PROGRAM], {}, tmp_path / "log") as tree:
         assert wait_for(lambda: tree.cpu_s() >= BUSY_S)
-        assert tree.memory_mib() > 50
+        assert wait_for(lambda: tree.memory_mib() > 50)
         assert len(pids(tree)) == 2
     assert (tmp_path / "log").read_text() == "started\n"
     assert wait_for(lambda: not pids(tree))
