@@ -6,8 +6,8 @@
 Closed loop: each client posts its next frame when it is answered. Every round measures A then B, the next one B then A;
 the ratios are taken within a round, and their median is told: on a machine with other work only those count. Every
 answer must be the one that its frame gets alone. Subjects: bare-exact, bare-fast (decoding routes), framehook-exact,
-framehook-fast, each also as NAME-wide, and the peers: microsoft, fastapi, fastapi-tuned, litserve, each also as NAME-exact, with int8 that is
-exact on processors without VNNI too (they need `scripts/bench peers` once).
+framehook-fast, each also as NAME-wide, and the peers: microsoft, fastapi, fastapi-tuned, litserve, each also as
+NAME-exact, with int8 that is exact on processors without VNNI too (they need `scripts/bench peers` once).
 """
 
 import argparse
