@@ -91,16 +91,25 @@ async def _outcome(answer: Future[R], frame_request: ConnexionRequest) -> R:
 
     A frame whose caller hangs up while it is queued is dropped; one that runs is finished, and goes nowhere.
     """
-    hung_up = asyncio.ensure_future(frame_request.receive())  # after the body, that is all there is to hear
+    hung_up = asyncio.ensure_future(_hang_up(frame_request))
     hung_up.add_done_callback(lambda _: answer.cancel())
     try:
-        return await asyncio.wrap_future(answer)
+        outcome = await asyncio.wrap_future(answer)
     except asyncio.CancelledError:
-        if not answer.cancelled():
+        if not hung_up.done():
             raise
-        raise ClientDisconnect from None
+    else:
+        if not hung_up.done():
+            return outcome
     finally:
         hung_up.cancel()
+    raise ClientDisconnect
+
+
+async def _hang_up(frame_request: ConnexionRequest) -> None:
+    """Return when the caller hangs up."""
+    while (await frame_request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _read_body(frame_request: ConnexionRequest, timeout_s: float, record: RequestRecord) -> bytes:

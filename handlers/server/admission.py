@@ -53,9 +53,9 @@ class AdmissionMiddleware:
 
 
 def _stream(scope: Scope) -> str:
-    """Return the stream that a frame is of: as its caller names it, else its caller's address."""
+    """Return the stream that a frame is of: as its caller names it, else `@` and its caller's address."""
     name = QueryParams(scope["query_string"]).get(STREAM, "")
-    return name if WELL_FORMED_ID.fullmatch(name) else (scope["client"] or ("",))[0]
+    return name if WELL_FORMED_ID.fullmatch(name) else f"@{(scope['client'] or ('',))[0]}"
 
 
 @dataclass(slots=True)

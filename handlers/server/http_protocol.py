@@ -3,15 +3,32 @@
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Serves a request that offers an upgrade as if it did not (RFC 9110, section 7.8).
+    """Serves a request that offers an upgrade as if it did not (RFC 9110, section 7.8), and hears every hang-up.
 
     Java's HttpClient and `curl --http2` offer HTTP/2 with every frame they post. The parser takes the offer for the
     end of HTTP/1.1 and drops the body; here a second parser reads it.
+
+    A caller may send its next request before it has its answer. If it hangs up then, the frame that is waiting must be
+    dropped, and nothing may be written any more.
     """
+
+    _answering: RequestResponseCycle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being answered; uvicorn tells only the last one that was read."""
+        super().connection_lost(exc)
+        if self._answering and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes from the socket."""

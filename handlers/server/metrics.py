@@ -69,7 +69,7 @@ class Metrics:
     def count(self, record: RequestRecord) -> None:
         """Count one request that is over."""
         operation = record.operation or "none"
-        code = HUNG_UP if record.problem == HUNG_UP else str(record.status)
+        code = HUNG_UP if record.problem == HUNG_UP else str(record.status or "none")
         self._requests.labels(operation, code).inc()
         self._request_seconds.labels(operation).observe(record.duration_ms / 1000)
         if record.shed:

@@ -43,7 +43,7 @@ def _fault(written: list[str], schema: dict[str, Any]) -> str | None:
         return "is given more than once"
     if schema["type"] in NUMBERS:
         return _fault_of_number(written[0], schema)
-    fits = written[0].lower() in schema["enum"] if "enum" in schema else re.search(schema["pattern"], written[0])
+    fits = written[0].lower() in schema["enum"] if "enum" in schema else re.fullmatch(schema["pattern"], written[0])
     return None if fits else "is wrong"
 
 

@@ -40,7 +40,7 @@ class Settings(BaseModel):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="TCP port to listen on; 0 takes a free one.")
     model_repository: Path = Field(BUILT_IN_ZOO, description="Folder with one folder per model.")
     default_model: str = Field("ssdlite-mobilenet-v2", description="The model behind /inference and /score.")
-    lanes: AtLeastOne = Field(
+    lanes: Annotated[int, Field(ge=1, le=1024)] = Field(
         default_factory=usable_cores, description="Frames worked on at once; by default one per usable core."
     )
     queue_size: Annotated[int, Field(ge=0)] = Field(

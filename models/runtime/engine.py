@@ -101,8 +101,13 @@ class Engine:
             try:
                 for ready in {model, replace(model, wide=None)}:
                     self._answer(ready, _black_frame, lambda results: results, AS_CONFIGURED, NO_OBSERVER)
-            except (InferenceError, InferenceTimeoutError) as error:
+            except InferenceError as error:
                 raise ModelConfigError(f"{folder.model_path} failed on a warm-up frame: {error.__cause__}") from error
+            except InferenceTimeoutError as error:
+                raise ModelConfigError(
+                    f"{folder.model_path} took longer over a warm-up frame than the setting run_timeout_s, "
+                    f"{self._watchdog.limit_s:g} s."
+                ) from error
             self._loaded[folder.name] = model
 
     @property

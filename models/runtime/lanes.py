@@ -58,7 +58,7 @@ class Lanes:
         self._queue: FairQueue[Job[Any]] = FairQueue()
         self._running = 0
         self._mean_job_s = 0.0
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # its lock is re-entrant
         self._deadlines = Deadlines(max_wait_s)
         self._threads: list[threading.Thread] = []
         self._closed = False
@@ -90,8 +90,9 @@ class Lanes:
 
     def refuse_if_full(self, stream: str = "") -> None:
         """Raise OverloadedError when a job of that stream, submitted now, would be refused."""
-        if self._is_full() and not self._queue.is_owed_a_place(stream):
-            raise self._full_error()
+        with self._changed:
+            if self._is_full() and not self._queue.is_owed_a_place(stream):
+                raise self._full_error()
 
     def submit(self, work: Callable[[], R], stream: str = "") -> Future[R]:
         """Queue `work` and return its future; cancelling the future while it waits gives its place back.

@@ -162,7 +162,7 @@ def test_all_parameters_together(server: LiveServer) -> None:
     assert car["label"] == "car"
 
 
-@pytest.mark.parametrize("name", ["stream", "id", "confidance", "Confidence", "sequenceId"])
+@pytest.mark.parametrize("name", ["id", "confidance", "Confidence", "sequenceId"])
 def test_unknown_parameters_are_ignored(server: LiveServer, golden: list[dict[str, object]], name: str) -> None:
     assert flat(server.client.post("/inference", content=JPEG, params={name: "1"}).json()) == golden
 
@@ -194,6 +194,12 @@ def test_unknown_parameters_are_ignored(server: LiveServer, golden: list[dict[st
         ("object=car,,person", "'object' has an empty entry"),
         ("object=unicorn", "its labels are: person, bicycle, car"),
         ("object=car,Person", "its labels are: person, bicycle, car"),
+        ("stream=", "'stream' is wrong: expected 1 to 128 letters, digits, dots, underscores and hyphens"),
+        ("stream=a%0A", "'stream' is wrong"),
+        ("stream=gate%203", "'stream' is wrong"),
+        ("stream=%C3%A4", "'stream' is wrong"),
+        ("stream=" + "a" * 129, "'stream' is wrong"),
+        ("stream=a&stream=b", "'stream' is given more than once"),
     ],
 )
 @pytest.mark.parametrize("path", PATHS)

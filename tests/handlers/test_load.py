@@ -135,6 +135,30 @@ def test_queued_frames_of_callers_that_hung_up_are_never_run(
     assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR", "CRITICAL"}]
 
 
+@pytest.mark.parametrize("running", [False, True], ids=["waiting", "running"])
+def test_a_caller_that_hangs_up_with_a_request_behind_its_frame_is_heard(
+    one_lane: LiveServer, caplog: pytest.LogCaptureFixture, *, running: bool
+) -> None:
+    busy = Caller(one_lane, FRAME if running else BUSY_FRAME)
+    with sent_frame(one_lane, BUSY_FRAME if running else FRAME) as connection:
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(ARRIVAL_S)
+    busy.join()
+    wait_until_idle(one_lane)
+    assert runs(one_lane) == (2 if running else 1)
+    assert samples(one_lane)["framehook_requests_total", "client-disconnected", "infer"] == 1
+    assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR", "CRITICAL"}]
+
+
+def test_requests_behind_a_waiting_frame_are_answered_in_turn(one_lane: LiveServer) -> None:
+    busy = Caller(one_lane, BUSY_FRAME)
+    with sent_frame(one_lane, FRAME) as connection:
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answers.index(b'"block"') < answers.index(b'"live"')
+    assert busy.status() == 200
+
+
 def test_callers_that_hang_up_anywhere_leave_nothing_behind(
     one_lane: LiveServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -70,7 +70,7 @@ def test_a_frame_that_is_alone_gets_all_cores_where_that_is_wanted(
 def test_a_model_that_never_ends_is_refused_at_load(tmp_path: Path) -> None:
     write_endless_model(tmp_path)
     engine = Engine(read_repository(tmp_path), "endless", Lanes(1, 1, 60), run_timeout_s=0.5)
-    with pytest.raises(ModelConfigError, match="warm-up"):
+    with pytest.raises(ModelConfigError, match=r"run_timeout_s, 0\.5 s"):
         engine.load()
     assert not engine.is_ready
     engine.close()

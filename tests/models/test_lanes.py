@@ -1,11 +1,12 @@
 """The lanes: bounded, fair, in time, and every place given back."""
 
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -186,6 +187,32 @@ def test_nothing_is_lost_or_doubled_under_load() -> None:
         assert sorted(runs) == sorted(done)
         assert set(runs.values()) == {1}
         assert (lanes.waiting, lanes.running) == (0, 0)
+
+
+def test_whether_there_is_room_can_be_asked_while_lanes_work() -> None:
+    """The event loop asks while lanes take jobs out: no half-changed queue may be seen."""
+    interval = sys.getswitchinterval()
+    with lanes_of(count=2, queue_size=20) as (lanes, _):
+        stop = threading.Event()
+
+        def post() -> None:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                with suppress(OverloadedError):
+                    lanes.submit(lambda: None, f"stream {number % 30}")
+
+        poster = threading.Thread(target=post)
+        sys.setswitchinterval(1e-6)
+        try:
+            poster.start()
+            for number in range(20_000):
+                with suppress(OverloadedError):
+                    lanes.refuse_if_full(f"stream {number % 50}")
+        finally:
+            sys.setswitchinterval(interval)
+            stop.set()
+            poster.join()
 
 
 def _ended_well(future: Future[None]) -> bool:

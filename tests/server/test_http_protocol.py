@@ -47,6 +47,14 @@ def test_the_frame_behind_an_offer_is_served(
         assert b'"block"' in answer
 
 
+def test_what_follows_the_frame_behind_an_offer_is_no_hang_up(identity: LiveServer) -> None:
+    slow = encode(board(9, work=20), "PNG")
+    head = f"POST /inference HTTP/1.1\r\nHost: x\r\n{OFFERS[0]}Content-Length: {len(slow)}\r\n\r\n".encode()
+    behind = f"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: {len(FRAME)}\r\n\r\n".encode() + FRAME
+    answer = exchange(identity, [head + slow, behind])
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.parametrize("offer", OFFERS, ids=["h2c", "websocket"])
 def test_an_offer_without_a_body_is_served(identity: LiveServer, offer: str) -> None:
     answer = exchange(identity, [f"GET /health/live HTTP/1.1\r\nHost: x\r\n{offer}\r\n".encode()])
