@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from models.runtime.lanes import Lanes
 from tests.support.client import ContractClient
 from tests.support.graphs import ENDLESS, board, number_in, write_identity_model
 from tests.support.metrics import runs, samples
@@ -169,6 +170,29 @@ def test_callers_that_hang_up_anywhere_leave_nothing_behind(
     wait_until_idle(one_lane)
     assert one_lane.client.post("/inference", content=FRAME).status_code == 200
     assert not [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}]
+
+
+def test_bytes_are_in_flight_until_their_caller_is_gone(one_lane: LiveServer) -> None:
+    with sent_frame(one_lane, FRAME, cut=20):
+        time.sleep(ARRIVAL_S)
+        assert samples(one_lane)["framehook_bytes_in_flight",] == len(FRAME)
+    assert wait_until_idle(one_lane)["framehook_bytes_in_flight",] == 0
+
+
+def test_retry_after_is_what_the_lanes_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Lanes, "retry_after_s", lambda _: 42)
+    folder = write_identity_model(tmp_path)
+    limit = 2 * len(FRAME)
+    with serving(folder, lanes=1, queue_size=0, max_body_bytes=limit, max_bytes_in_flight=limit) as live:
+        with sent_frame(live, FRAME + FRAME, cut=0):
+            time.sleep(ARRIVAL_S)
+            refused_for_bytes = live.client.post("/inference", content=FRAME)
+        wait_until_idle(live)
+        busy = Caller(live, BUSY_FRAME)
+        refused_for_places = live.client.post("/inference", content=FRAME)
+        assert busy.status() == 200
+    for refusal in (refused_for_bytes, refused_for_places):
+        assert (refusal.status_code, refusal.headers["retry-after"]) == (503, "42")
 
 
 def test_callers_that_heed_retry_after_are_all_served(tmp_path: Path) -> None:

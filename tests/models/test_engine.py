@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import ModelConfigError
+from models.errors import InferenceTimeoutError, ModelConfigError
 from models.frame import DecodeTarget, Frame
 from models.results import Results
 from models.runtime.engine import Engine
@@ -64,6 +64,16 @@ def test_a_frame_that_is_alone_gets_all_cores_where_that_is_wanted(
     for answer in both:
         answer.result()
     assert used[1] == 1, "of two frames, the first to run is not alone"
+    engine.close()
+
+
+def test_a_run_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    engine = Engine(read_repository(tmp_path), "identity", Lanes(1, 1, 60), run_timeout_s=0.2)
+    engine.load()
+    with pytest.raises(InferenceTimeoutError):
+        engine.infer(engine.find(None), partial(frame, board(1, work=500)), keep).result(60)
+    assert engine.infer(engine.find(None), partial(frame, board(1)), keep).result(10).detections
     engine.close()
 
 

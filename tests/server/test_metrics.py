@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,8 +62,10 @@ def test_every_reason_to_shed_is_documented_and_served_from_the_start(live: Live
 
 def test_the_figures_are_true(live: LiveServer) -> None:
     before = samples(live)
+    started_at = time.perf_counter()
     live.client.post("/inference", content=FRAME)
     live.client.post("/inference", content=encode(board(nothing=True), "PNG"))
+    took_s = time.perf_counter() - started_at
     live.client.post("/inference/nope", content=FRAME)
     live.client.get("/nope")
     after = samples(live)
@@ -73,10 +76,11 @@ def test_the_figures_are_true(live: LiveServer) -> None:
     assert grown["framehook_requests_total", "404", "none"] == 1
     assert grown["framehook_requests_total", "200", "get_metrics"] == 1
     assert grown["framehook_detections_total", "identity"] == 1
-    for stage in ("read", "queue", "decode", "preprocess", "run", "postprocess", "encode"):
-        assert grown["framehook_stage_duration_seconds_count", "identity", stage] == 2
-        assert 0 <= grown["framehook_stage_duration_seconds_sum", "identity", stage] < 10
+    stages = ("read", "queue", "decode", "preprocess", "run", "postprocess", "encode")
+    assert all(grown["framehook_stage_duration_seconds_count", "identity", stage] == 2 for stage in stages)
+    stages_s = sum(grown["framehook_stage_duration_seconds_sum", "identity", stage] for stage in stages)
     assert grown["framehook_request_duration_seconds_count", "infer"] == 2
+    assert 0 < stages_s < took_s
     assert after["framehook_ready",] == 1
     assert after["framehook_model_info", "ssd", "identity"] == 1
 
@@ -107,6 +111,7 @@ def test_callers_make_no_series(live: LiveServer) -> None:
             live.client.get("/health/live", headers={"x-ms-client-request-id": f"id-{number}"})
         return set(samples(live))
 
+    samples(live)  # asking makes the series of its own operation
     assert post_all(0) == post_all(50)
 
 
