@@ -13,8 +13,7 @@ class HttpProtocol(HttpToolsProtocol):
     Java's HttpClient and `curl --http2` offer HTTP/2 with every frame they post. The parser takes the offer for the
     end of HTTP/1.1 and drops the body; here a second parser reads it.
 
-    A caller may send its next request before it has its answer. If it hangs up then, the frame that is waiting must be
-    dropped, and nothing may be written any more.
+    A caller may send its next request before it has its answer. If it hangs up then, nothing may be written any more.
     """
 
     _answering: RequestResponseCycle | None = None
