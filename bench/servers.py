@@ -63,6 +63,16 @@ class Service:
         finally:
             connection.close()
 
+    def wait_for(self, condition: Callable[[], bool], ask_again_s: float) -> None:
+        """Ask until the condition holds, OSErrors aside; raises RuntimeError when the server ends or takes too long."""
+        deadline = time.monotonic() + START_DEADLINE_S
+        while time.monotonic() < deadline and self.tree.memory_mib():
+            with suppress(OSError):
+                if condition():
+                    return
+            time.sleep(ask_again_s)
+        raise RuntimeError(f"The server did not start:\n{self.log.read_text(errors='replace')}")
+
     def target(self, pictures: Sequence[bytes], query: Callable[[int], str] = lambda _: "") -> Target:
         """Return what the generator needs to post these pictures in turn; each must get the answer it gets alone.
 
@@ -128,22 +138,18 @@ def servers(peer_model: Path) -> dict[str, Server]:
 @contextmanager
 def serving(server: Server, first_picture: bytes, cores: Collection[int] | None = None) -> Iterator[Service]:
     """Run a server until the block ends; it has answered one picture before the block begins."""
+    with starting(server, cores) as service:
+        service.wait_for(lambda: service.post(first_picture).status in {OK, NO_CONTENT}, ASK_AGAIN_S)
+        yield service
+
+
+@contextmanager
+def starting(server: Server, cores: Collection[int] | None = None) -> Iterator[Service]:
+    """Run a server until the block ends; it has only just been started when the block begins."""
     with tempfile.TemporaryDirectory() as folder:
         port, log = _free_port(), Path(folder) / "log"
         with running(server.command(port), server.environment, log, cores) as tree:
-            service = Service(server, port, tree, log)
-            _wait_for(service, first_picture)
-            yield service
-
-
-def _wait_for(service: Service, picture: bytes) -> None:
-    deadline = time.monotonic() + START_DEADLINE_S
-    while time.monotonic() < deadline and service.tree.memory_mib():
-        with suppress(OSError):
-            if service.post(picture).status in {OK, NO_CONTENT}:
-                return
-        time.sleep(ASK_AGAIN_S)
-    raise RuntimeError(f"The server did not start:\n{service.log.read_text(errors='replace')}")
+            yield Service(server, port, tree, log)
 
 
 def _free_port() -> int:

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar, TextIO
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.datastructures import Headers, MutableHeaders
@@ -44,9 +44,22 @@ class JsonFormatter(logging.Formatter):
         return _ENCODER.encode(line)
 
 
+class LossyHandler(logging.StreamHandler[TextIO]):
+    """Counts the lines that cannot be written, as when the disk is full, instead of complaining where nobody hears."""
+
+    lost_lines: ClassVar[int] = 0
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        """Give this line up; what is no fault of the disk is a mistake of ours, and is told as such."""
+        if isinstance(sys.exception(), OSError):
+            LossyHandler.lost_lines += 1
+        else:
+            super().handleError(record)
+
+
 def configure(level: str) -> None:
     """Send every log line of the process, uvicorn's and warnings included, to standard error as JSON."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LossyHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)

@@ -12,6 +12,7 @@ from prometheus_client.exposition import generate_latest
 from handlers.context import RequestRecord
 from handlers.errors import RawFrameError, TooManyPixelsError, UndecodableFrameError
 from handlers.server.admission import BytesBudget
+from handlers.server.logs import LossyHandler
 from handlers.server.problems import HUNG_UP, PROBLEMS
 from models.errors import SHED_REASONS
 from models.runtime.engine import Engine
@@ -96,6 +97,11 @@ class Metrics:
             ("framehook_frames_in_flight", "Frames that are being worked on.", lambda: lanes.running),
             ("framehook_bytes_in_flight", "Bytes of all bodies in the house.", lambda: budget.in_flight),
             ("framehook_lanes", "Frames that can be worked on at once.", lambda: lanes.count),
+            (
+                "framehook_log_lines_lost",
+                "Lines of the log that could not be written.",
+                lambda: LossyHandler.lost_lines,
+            ),
             ("framehook_ready", "1 when every model is loaded.", lambda: engine.is_ready),
         ):
             Gauge(name, text, registry=self._registry).set_function(read)

@@ -115,12 +115,14 @@ def test_help_names_every_setting() -> None:
 
 
 @contextmanager
-def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def serving(
+    *arguments: str, log: Any = subprocess.PIPE, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
         [FRAMEHOOK, "serve", "--port", str(port), *arguments],
-        stderr=subprocess.PIPE,
+        stderr=log,
         text=True,
         env={**os.environ, **environment},
     )
@@ -180,6 +182,22 @@ def test_serve_logs_one_json_line_a_request_and_ends_on_sigterm(tmp_path: Path) 
     assert (hung_up["level"], hung_up["problem"]) == ("info", "client-disconnected")
     assert len([line for line in log.splitlines() if "/score" in line]) == 1
     assert len({line["requestId"] for line in requests}) == len(requests)
+
+
+def test_a_full_disk_stops_the_log_and_nothing_else(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    with (
+        Path("/dev/full").open("w", encoding="ascii") as full,
+        serving("--model-repository", str(tmp_path), FRAMEHOOK_DEFAULT_MODEL="identity", log=full) as (process, port),
+    ):
+        wait_until_ready(port)
+        url = f"http://127.0.0.1:{port}"
+        answers = [httpx.post(f"{url}/inference", content=encode(board(number), "PNG")) for number in range(30)]
+        assert {answer.status_code for answer in answers} == {200}
+        [lost] = re.findall(r"^framehook_log_lines_lost ([0-9.]+)$", httpx.get(f"{url}/metrics").text, re.MULTILINE)
+        assert float(lost) >= len(answers)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
 
 
 def test_serve_ends_with_one_line_when_a_model_cannot_be_loaded(tmp_path: Path) -> None:
