@@ -1,11 +1,15 @@
 """What operations can reach: the service's parts, and the record of the request at hand."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from handlers.decoding.decoder import Decoder
 from models.errors import ShedReason
 from models.runtime.engine import Engine
+
+WELL_FORMED_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+"""Names that callers give: of requests, and of streams."""
 
 
 @dataclass(frozen=True, slots=True)

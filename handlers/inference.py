@@ -91,18 +91,17 @@ async def _outcome(answer: Future[R], frame_request: ConnexionRequest) -> R:
 
     A frame whose caller hangs up while it is queued is dropped; one that runs is finished, and goes nowhere.
     """
+    outcome = asyncio.wrap_future(answer)
     hung_up = asyncio.ensure_future(_hang_up(frame_request))
     hung_up.add_done_callback(lambda _: answer.cancel())
     try:
-        outcome = await asyncio.wrap_future(answer)
-    except asyncio.CancelledError:
-        if not hung_up.done():
-            raise
-    else:
-        if not hung_up.done():
-            return outcome
+        await asyncio.wait([outcome])
     finally:
         hung_up.cancel()
+    if not hung_up.done():
+        return outcome.result()
+    if not outcome.cancelled():
+        outcome.exception()  # asyncio would complain of one that nobody heard
     raise ClientDisconnect
 
 

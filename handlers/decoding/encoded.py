@@ -77,15 +77,20 @@ def decode(body: bytes, max_pixels: int, scaler: Scaler, codecs: Mapping[str, Co
     """
     if not body:
         raise UndecodableFrameError("The request has no body; expected one JPEG, PNG or BMP picture.")
-    for codec in (codecs or CODECS).values():
-        if body.startswith(codec.signature):
-            return codec.decode(body, max_pixels, scaler)
+    codec = _codec_of(body, codecs or CODECS)
+    if codec:
+        return codec.decode(body, max_pixels, scaler)
     raise UndecodableFrameError("What was sent is not a JPEG, PNG or BMP picture, whatever its Content-Type says.")
 
 
 def format_of(body: bytes) -> str:
     """Return what the bytes of an encoded picture are: jpeg, png, bmp or unknown."""
-    return next((codec.name.lower() for codec in CODECS.values() if body.startswith(codec.signature)), "unknown")
+    codec = _codec_of(body, CODECS)
+    return codec.name.lower() if codec else "unknown"
+
+
+def _codec_of(body: bytes, codecs: Mapping[str, Codec]) -> Codec | None:
+    return next((codec for codec in codecs.values() if body.startswith(codec.signature)), None)
 
 
 def _plain_image(picture: Image.Image) -> Image.Image:

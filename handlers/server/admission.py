@@ -8,9 +8,8 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handlers.context import Context, RequestRecord
+from handlers.context import WELL_FORMED_NAME, Context, RequestRecord
 from handlers.server.body_limit import declared_bytes
-from handlers.server.logs import WELL_FORMED_ID
 from models.errors import OverloadedError
 
 STREAM = "stream"
@@ -55,7 +54,7 @@ class AdmissionMiddleware:
 def _stream(scope: Scope) -> str:
     """Return the stream that a frame is of: as its caller names it, else `@` and its caller's address."""
     name = QueryParams(scope["query_string"]).get(STREAM, "")
-    return name if WELL_FORMED_ID.fullmatch(name) else f"@{(scope['client'] or ('',))[0]}"
+    return name if WELL_FORMED_NAME.fullmatch(name) else f"@{(scope['client'] or ('',))[0]}"
 
 
 @dataclass(slots=True)

@@ -61,7 +61,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
 
     The models are loaded in the background once the server starts; until then the service is live but not ready.
     When one cannot be loaded, the cause is logged and `give_up` is called on the event loop. Raises ModelsError when
-    the repository itself cannot be read.
+    the repository itself cannot be read, and ConfigurationError when a setting names what is not there.
     """
     # connexion warns six times a request, and of every unknown parameter.
     logging.getLogger("connexion").setLevel(logging.CRITICAL)

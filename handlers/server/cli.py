@@ -162,16 +162,16 @@ def models(settings: Settings, _: argparse.Namespace) -> int:
 
 def check(settings: Settings, _: argparse.Namespace) -> int:
     """Load every model, have it answer a frame, and print one line each."""
-    engine = create_engine(settings)
-    started_at = time.perf_counter()
-    engine.load()
+    with closing(create_engine(settings)) as engine:
+        started_at = time.perf_counter()
+        engine.load()
+        ready_s = time.perf_counter() - started_at
     for folder in engine.folders:
         width, height = folder.config.family.input_size_wh
         print(
             f"ok: {folder.name} (family {folder.config.family.name}, {len(folder.labels)} labels, {width} x {height})"
         )
-    print(f"ok: settings and {len(engine.folders)} model(s), ready after {time.perf_counter() - started_at:.2f} s")
-    engine.close()
+    print(f"ok: settings and {len(engine.folders)} model(s), ready after {ready_s:.2f} s")
     return 0
 
 

@@ -8,12 +8,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Serves a request that offers an upgrade as if it did not (RFC 9110, section 7.8), and hears every hang-up.
+    """Serves a request that offers an upgrade as if it did not (RFC 9110, section 7.8), and tells of lost connections.
 
     Java's HttpClient and `curl --http2` offer HTTP/2 with every frame they post. The parser takes the offer for the
     end of HTTP/1.1 and drops the body; here a second parser reads it.
 
-    A caller may send its next request before it has its answer. If it hangs up then, nothing may be written any more.
+    A caller may send its next request before it has its answer. If its connection is lost then, the request that is
+    being answered must hear of it, too.
     """
 
     _answering: RequestResponseCycle | None = None

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import sys
 import time
 import traceback
@@ -16,10 +15,9 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handlers.context import RequestRecord
+from handlers.context import WELL_FORMED_NAME, RequestRecord
 
 REQUEST_ID_HEADER = "x-ms-client-request-id"
-WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 MAX_LOGGED_PATH = 200
 
 logger = logging.getLogger("framehook")
@@ -136,4 +134,4 @@ def _level(status: int | None) -> int:
 def _caller_id(scope: Scope) -> str | None:
     """Return the caller's request id when it is well formed."""
     caller_id = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-    return caller_id if WELL_FORMED_ID.fullmatch(caller_id) else None
+    return caller_id if WELL_FORMED_NAME.fullmatch(caller_id) else None

@@ -3,11 +3,14 @@
 Labels take their values from fixed lists, or from the models served, so that no caller can make new ones.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
 
 from handlers.context import RequestRecord
 from handlers.errors import RawFrameError, TooManyPixelsError, UndecodableFrameError
@@ -23,6 +26,15 @@ REQUEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
 STAGE_BUCKETS_S = (0.0001, 0.00025, 0.0005, *REQUEST_BUCKETS_S)
 
 
+class _LostLines(Collector):
+    """The one figure that is of the process: its log's."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the counter."""
+        text = "Lines of the log that could not be written."
+        yield CounterMetricFamily("framehook_log_lines_lost", text, LossyHandler.lost_lines)
+
+
 class Metrics:
     """The figures of one service. Counted on the event loop; the gauges are read when somebody asks."""
 
@@ -36,7 +48,7 @@ class Metrics:
         )
         self._request_seconds = Histogram(
             "framehook_request_duration_seconds",
-            "From a request's first byte to the end of its answer.",
+            "From when a request's header had been read to the end of its answer.",
             ("operation",),
             buckets=REQUEST_BUCKETS_S,
             registry=registry,
@@ -66,6 +78,7 @@ class Metrics:
             self._shed.labels(reason)
         self._stage = cache(self._stage_seconds.labels)
         self._declare_gauges(engine, budget)
+        registry.register(_LostLines())
 
     def count(self, record: RequestRecord) -> None:
         """Count one request that is over."""
@@ -85,7 +98,7 @@ class Metrics:
         return generate_latest(self._registry)
 
     def _count_frame(self, model: str, record: RequestRecord) -> None:
-        for stage, took_ms in record.stages_ms.items():
+        for stage, took_ms in dict(record.stages_ms).items():  # of a request cut short, a lane may write on
             self._stage(model, stage).observe(took_ms / 1000)
         self._detections.labels(model).inc(record.detections or 0)
         self._dropped.labels(model).inc(record.dropped or 0)
@@ -97,11 +110,6 @@ class Metrics:
             ("framehook_frames_in_flight", "Frames that are being worked on.", lambda: lanes.running),
             ("framehook_bytes_in_flight", "Bytes of all bodies in the house.", lambda: budget.in_flight),
             ("framehook_lanes", "Frames that can be worked on at once.", lambda: lanes.count),
-            (
-                "framehook_log_lines_lost",
-                "Lines of the log that could not be written.",
-                lambda: LossyHandler.lost_lines,
-            ),
             ("framehook_ready", "1 when every model is loaded.", lambda: engine.is_ready),
         ):
             Gauge(name, text, registry=self._registry).set_function(read)

@@ -1,6 +1,6 @@
-"""Answers against the contract, in production: connexion's check, with compiled validators.
+"""What operations return against the contract, in production: connexion's check, with compiled validators.
 
-What operations return is checked. Problem documents are not: they all come from one renderer.
+Checked are JSON bodies, media types and required headers; not problem documents, which all come from one renderer.
 """
 
 from typing import Any
@@ -29,6 +29,8 @@ def compiled_validators() -> MediaTypeDict:
         """Compiles each schema of the contract once; connexion makes one of these for every answer."""
 
         def _validate(self, body: Any) -> None:
+            if not self._schema:  # an answer without content
+                return
             key = id(self._schema)  # the contract is kept as long as the application
             if key not in compiled:
                 compiled[key] = Draft4Validator(_alone(self._schema))

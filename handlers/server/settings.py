@@ -48,7 +48,8 @@ class Settings(BaseModel):
         description="Frames that may wait for a lane; by default eight for each.",
     )
     wide_lane: bool = Field(
-        default=False, description="Give a frame that is alone all cores: sooner done, at more CPU time and memory."
+        default=False,
+        description="Run a frame that is alone by as many threads as there are lanes: sooner done, at more cost.",
     )
     queue_timeout_s: Seconds = Field(2, description="Seconds that a frame may wait for a lane; then it is given up.")
     run_timeout_s: Seconds = Field(10, description="Seconds that a model may take over one frame; then it is stopped.")
@@ -62,7 +63,8 @@ class Settings(BaseModel):
     )
     body_timeout_s: Seconds = Field(30, description="Seconds for a whole body to arrive.")
     validate_responses: bool = Field(
-        default=False, description="Check every answer against the contract before it is sent (needs the extra)."
+        default=False,
+        description="Check what operations return against the contract before it is sent (needs the extra).",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 

@@ -76,7 +76,7 @@ class Ssd:
 
         Stretching keeps relative coordinates, so the boxes need no way back. A confidence above 1 counts as 1; a
         candidate with a value that is no number is dropped and counted; a box that is empty inside the picture is
-        dropped. Only candidates over the threshold cost more than one comparison.
+        dropped. Only candidates over the threshold cost more than two comparisons.
         """
         config = self._config
         threshold = config.confidence_threshold if selection.confidence is None else selection.confidence

@@ -46,6 +46,14 @@ class Deadlines:
         finally:
             self.end(key)
 
+    def expire_all(self) -> None:
+        """Call back at once for whatever is not over."""
+        with self._changed:
+            due = [when_due for _, when_due in self._due.values()]
+            self._due.clear()
+        for when_due in due:
+            when_due()
+
     def close(self) -> None:
         """Call nobody any more, and end the thread."""
         with self._changed:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -63,14 +63,14 @@ class Engine:
         folders: Sequence[ModelFolder],
         default_model: str,
         lanes: Lanes,
-        run_timeout_s: float = 10,
+        run_timeout_s: float,
         *,
         wide_lane: bool = False,
     ) -> None:
         """Take the models' folders; `load` makes them ready. Raises ModelNotFoundError when there is no default.
 
         `run_timeout_s`: how long a model may take over one frame. `wide_lane`: whether a frame that is alone in the
-        house gets as many cores as there are lanes.
+        house gets as many threads as there are lanes.
         """
         self._folders = {folder.name: folder for folder in folders}
         self._default_model = default_model
@@ -99,8 +99,8 @@ class Engine:
         for folder in self.folders:
             model = load_model(folder, self._wide_threads)
             try:
-                for ready in {model, replace(model, wide=None)}:
-                    self._answer(ready, _black_frame, lambda results: results, AS_CONFIGURED, NO_OBSERVER)
+                for session in filter(None, (model.session, model.wide)):
+                    self._answer(model.family, session, _black_frame, lambda results: results)
             except InferenceError as error:
                 raise ModelConfigError(f"{folder.model_path} failed on a warm-up frame: {error.__cause__}") from error
             except InferenceTimeoutError as error:
@@ -138,8 +138,8 @@ class Engine:
 
         On a lane, in one go: decode → preprocess → run → postprocess → encode. Streams take turns. The future raises
         what `decode` and `encode` raise, InferenceError, InferenceTimeoutError, and OverloadedError when no lane was
-        free in time; cancelling it while the frame waits drops the frame. Raises NotReadyError or OverloadedError at
-        once.
+        free in time or the frame had to make room for one of another stream; cancelling it while the frame waits drops
+        the frame. Raises NotReadyError or OverloadedError at once.
         """
         self.refuse_if_not_ready()
         loaded = self._loaded[model.name]
@@ -147,33 +147,35 @@ class Engine:
 
         def answer() -> R:
             observer.observe("queue", time.perf_counter() - queued_at)
-            return self._answer(loaded, decode, encode, selection, observer)
+            session = loaded.wide if loaded.wide and self.lanes.is_quiet else loaded.session
+            return self._answer(loaded.family, session, decode, encode, selection, observer)
 
         return self.lanes.submit(answer, stream)
 
     def close(self) -> None:
-        """Finish the frames that are running and drop those that wait."""
+        """Drop the frames that wait and stop the runs that are under way; returns when every lane has ended."""
+        self._watchdog.expire_all()
         self.lanes.close()
         self._watchdog.close()
 
-    def _answer(
+    def _answer(  # noqa: PLR0913, PLR0917  # what a frame needs
         self,
-        model: LoadedModel,
+        family: Family,
+        session: Session,
         decode: Callable[[DecodeTarget], Frame],
         encode: Callable[[Results], R],
-        selection: Selection,
-        observer: StageObserver,
+        selection: Selection = AS_CONFIGURED,
+        observer: StageObserver = NO_OBSERVER,
     ) -> R:
         """Do all the work of one frame on the calling thread."""
         with _timed(observer, "decode"):
-            frame = decode(DecodeTarget(model.family.input_size_wh))
+            frame = decode(DecodeTarget(family.input_size_wh))
         with _timed(observer, "preprocess"):
-            feeds = model.family.preprocess(frame)
+            feeds = family.preprocess(frame)
         with _timed(observer, "run"):
-            session = model.wide if model.wide and self.lanes.is_quiet else model.session
             outputs = session.run(feeds, self._watchdog)
         with _timed(observer, "postprocess"):
-            results = model.family.postprocess(outputs, selection)
+            results = family.postprocess(outputs, selection)
         with _timed(observer, "encode"):
             return encode(results)
 

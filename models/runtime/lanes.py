@@ -18,7 +18,8 @@ R = TypeVar("R")
 
 SMOOTHING = 0.1
 """Weight of the newest job in the running mean of how long jobs take."""
-MAX_RETRY_AFTER_S = 60
+MAX_DRAINED_S = 60
+"""However long the queue: the longest that a caller is told to wait is twice that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,8 +85,8 @@ class Lanes:
         At the earliest when those that are here now are done, and spread over as long again, so that callers who were
         refused together do not come back together.
         """
-        drained_s = math.ceil((self._running + len(self._queue)) * self._mean_job_s / self.count)
-        earliest_s = min(max(drained_s, 1), MAX_RETRY_AFTER_S)
+        drained_s = (self._running + len(self._queue)) * self._mean_job_s / self.count
+        earliest_s = max(1, math.ceil(min(drained_s, MAX_DRAINED_S)))
         return random.randint(earliest_s, 2 * earliest_s)  # noqa: S311  # not a secret
 
     def refuse_if_full(self, stream: str = "") -> None:
@@ -117,7 +118,7 @@ class Lanes:
         return job.outcome
 
     def close(self) -> None:
-        """Let the running jobs finish and drop the waiting ones."""
+        """Let the running jobs finish and drop the waiting ones; nothing may be submitted any more."""
         with self._changed:
             self._closed = True
             dropped = [self._queue.get() for _ in range(len(self._queue))]

@@ -27,7 +27,7 @@ NUMPY_NAMES = {"float": "float32", "double": "float64"}
 
 
 class Session:
-    """A loaded ONNX graph. Thread-safe: all lanes run the same session, each run on the caller's own thread."""
+    """A loaded ONNX graph. Thread-safe: all lanes run the same session, each run on its caller's thread."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         """Load the file; raises ModelConfigError when onnxruntime cannot.

@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from handlers import catalog, errors, inference, service
+from handlers.context import WELL_FORMED_NAME
 from handlers.decoding.description import (
     GSTREAMER_NAMES,
     HEIGHT,
@@ -115,6 +116,11 @@ def test_every_problem_is_declared_shown_and_explained() -> None:
     assert types == shown
     explained = re.findall(r"^## ([\w-]+)$", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE)
     assert sorted(explained) == sorted(SLUGS)
+
+
+def test_names_that_callers_give_are_as_declared() -> None:
+    patterns = (SCHEMAS["StreamName"], CONTRACT["components"]["headers"]["ClientRequestId"]["schema"])
+    assert {schema["pattern"] for schema in patterns} == {f"^{WELL_FORMED_NAME.pattern}$"}
 
 
 def test_errors_that_hang_up_are_problems() -> None:

@@ -1,6 +1,7 @@
 """The engine: which session a frame gets, and what a model that never ends comes to."""
 
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from models.runtime.engine import Engine
 from models.runtime.lanes import Lanes
 from models.runtime.repository import read_repository
 from models.runtime.session import Session
-from tests.support.graphs import board, write_endless_model, write_identity_model
+from tests.support.graphs import ENDLESS, board, write_endless_model, write_identity_model
 
 
 def frame(picture: Image.Image, _: DecodeTarget) -> Frame:
@@ -47,7 +48,7 @@ def test_a_frame_that_is_alone_gets_all_cores_where_that_is_wanted(
     monkeypatch.setattr(Session, "__init__", noted)
     monkeypatch.setattr(Session, "run", used_for)
     write_identity_model(tmp_path)
-    engine = Engine(read_repository(tmp_path), "identity", Lanes(2, 2, 60), wide_lane=wide_lane)
+    engine = Engine(read_repository(tmp_path), "identity", Lanes(2, 2, 60), 60, wide_lane=wide_lane)
     engine.load()
     assert sorted(used) == ([1, 2] if wide_lane else [1]), "each session answers a warm-up frame"
     used.clear()
@@ -75,6 +76,26 @@ def test_a_run_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
         engine.infer(engine.find(None), partial(frame, board(1, work=500)), keep).result(60)
     assert engine.infer(engine.find(None), partial(frame, board(1)), keep).result(10).detections
     engine.close()
+
+
+def test_closing_stops_what_runs(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    engine = Engine(read_repository(tmp_path), "identity", Lanes(1, 1, 60), 60)
+    engine.load()
+    started = threading.Event()
+
+    def decode(target: DecodeTarget) -> Frame:
+        started.set()
+        return frame(board(work=ENDLESS), target)
+
+    running, waiting = (engine.infer(engine.find(None), decode, keep) for _ in range(2))
+    assert started.wait(10)
+    time.sleep(0.2)  # now the model runs
+    began_at = time.monotonic()
+    engine.close()
+    assert time.monotonic() - began_at < 10
+    assert isinstance(running.exception(0), InferenceTimeoutError)
+    assert waiting.cancelled()
 
 
 def test_a_model_that_never_ends_is_refused_at_load(tmp_path: Path) -> None:

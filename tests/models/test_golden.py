@@ -22,7 +22,7 @@ FILES = [STREET, *sorted(PHOTOS.glob("*.jpg"))]
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    made = Engine(read_repository(BUILT_IN_ZOO), "ssdlite-mobilenet-v2", Lanes(1, 1, 60))
+    made = Engine(read_repository(BUILT_IN_ZOO), "ssdlite-mobilenet-v2", Lanes(1, 1, 60), 60)
     made.load()
     yield made
     made.close()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from models.errors import OverloadedError
-from models.runtime.lanes import MAX_RETRY_AFTER_S, Lanes
+from models.runtime.lanes import MAX_DRAINED_S, Lanes
 
 
 @contextmanager
@@ -158,7 +158,7 @@ def test_retry_after_is_bounded() -> None:
     with lanes_of(queue_size=40) as (lanes, gate):
         lanes._mean_job_s = 1e6  # noqa: SLF001  # a model that takes days
         occupy(lanes, gate)
-        assert all(MAX_RETRY_AFTER_S <= lanes.retry_after_s() <= 2 * MAX_RETRY_AFTER_S for _ in range(100))
+        assert all(MAX_DRAINED_S <= lanes.retry_after_s() <= 2 * MAX_DRAINED_S for _ in range(100))
 
 
 def test_nothing_is_lost_or_doubled_under_load() -> None:

@@ -133,7 +133,7 @@ def test_fewer_labels_than_classes_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_default_model_is_refused_with_the_names_served(tmp_path: Path) -> None:
     write_identity_model(tmp_path)
     with pytest.raises(ModelNotFoundError, match="the models are: identity"):
-        Engine(read_repository(tmp_path), "nope", Lanes(1, 1, 60))
+        Engine(read_repository(tmp_path), "nope", Lanes(1, 1, 60), 60)
 
 
 def test_labels_become_class_ids_and_unknown_ones_are_named_not_echoed(tmp_path: Path) -> None:

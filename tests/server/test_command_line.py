@@ -194,7 +194,9 @@ def test_a_full_disk_stops_the_log_and_nothing_else(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{port}"
         answers = [httpx.post(f"{url}/inference", content=encode(board(number), "PNG")) for number in range(30)]
         assert {answer.status_code for answer in answers} == {200}
-        [lost] = re.findall(r"^framehook_log_lines_lost ([0-9.]+)$", httpx.get(f"{url}/metrics").text, re.MULTILINE)
+        [lost] = re.findall(
+            r"^framehook_log_lines_lost_total ([0-9.]+)$", httpx.get(f"{url}/metrics").text, re.MULTILINE
+        )
         assert float(lost) >= len(answers)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
