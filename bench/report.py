@@ -34,7 +34,7 @@ def write(path: Path | None, kind: str, options: Namespace, results: Sequence[Ma
     facts = circumstances()
     print(f"\n{facts['processor']}, {facts['cores']} cores; commit {facts['commit']}, {facts['date']}")
     if path:
-        given = {name: str(value) for name, value in vars(options).items()}
+        given = {name: value.name if isinstance(value, Path) else str(value) for name, value in vars(options).items()}
         document = {"kind": kind, "circumstances": facts, "options": given, "results": results}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

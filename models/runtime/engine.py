@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -99,8 +99,8 @@ class Engine:
         for folder in self.folders:
             model = load_model(folder, self._wide_threads)
             try:
-                for session in filter(None, (model.session, model.wide)):
-                    self._answer(model.family, session, _black_frame, lambda results: results)
+                for ready in (replace(model, wide=None), model):  # alone, a frame takes the wide session
+                    self._answer(ready, _black_frame, lambda results: results)
             except InferenceError as error:
                 raise ModelConfigError(f"{folder.model_path} failed on a warm-up frame: {error.__cause__}") from error
             except InferenceTimeoutError as error:
@@ -147,8 +147,7 @@ class Engine:
 
         def answer() -> R:
             observer.observe("queue", time.perf_counter() - queued_at)
-            session = loaded.wide if loaded.wide and self.lanes.is_quiet else loaded.session
-            return self._answer(loaded.family, session, decode, encode, selection, observer)
+            return self._answer(loaded, decode, encode, selection, observer)
 
         return self.lanes.submit(answer, stream)
 
@@ -158,10 +157,9 @@ class Engine:
         self.lanes.close()
         self._watchdog.close()
 
-    def _answer(  # noqa: PLR0913, PLR0917  # what a frame needs
+    def _answer(
         self,
-        family: Family,
-        session: Session,
+        model: LoadedModel,
         decode: Callable[[DecodeTarget], Frame],
         encode: Callable[[Results], R],
         selection: Selection = AS_CONFIGURED,
@@ -169,13 +167,14 @@ class Engine:
     ) -> R:
         """Do all the work of one frame on the calling thread."""
         with _timed(observer, "decode"):
-            frame = decode(DecodeTarget(family.input_size_wh))
+            frame = decode(DecodeTarget(model.family.input_size_wh))
         with _timed(observer, "preprocess"):
-            feeds = family.preprocess(frame)
+            feeds = model.family.preprocess(frame)
         with _timed(observer, "run"):
+            session = model.wide if model.wide and self.lanes.is_quiet else model.session
             outputs = session.run(feeds, self._watchdog)
         with _timed(observer, "postprocess"):
-            results = family.postprocess(outputs, selection)
+            results = model.family.postprocess(outputs, selection)
         with _timed(observer, "encode"):
             return encode(results)
 
