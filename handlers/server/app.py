@@ -1,7 +1,6 @@
 """The composition root: every part of the service is made and joined here."""
 
 import asyncio
-import inspect
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -82,8 +81,6 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         validator_map={"parameter": ContractParameterValidator}
         | ({"response": compiled_validators()} if settings.validate_responses else {}),
     )
-    for operation in OPERATIONS.values():  # connexion asks for it anew at every request
-        vars(operation)["__signature__"] = inspect.signature(operation)
     for error, handler in ERROR_HANDLERS.items():
         app.add_error_handler(error, handler)
     app.add_api(contract.document)
