@@ -1,9 +1,10 @@
 """One model file, ready to run: the only module that knows onnxruntime."""
 
 from contextlib import nullcontext
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort
 
@@ -20,7 +21,10 @@ RUNTIME_ERRORS = (
 
 EXACT_INT8 = "session.x64quantprecision"
 """Without this, x86 processors that lack VNNI add int8 products in saturating 16 bits: the default model then finds
-nothing at all on the street photo (highest score 0.08 instead of 0.89). No effect on other processors. See ADR 3."""
+nothing at all on the street photo. With it, processors that have VNNI take more than twice as long. See ADR 3."""
+INT8_PRODUCT = Path(__file__).parent / "int8_product.onnx"
+"""The product of two matrices, unsigned by signed: tools/converters/int8_product.py."""
+PROBE_SIDE = 64
 
 NUMPY_NAMES = {"float": "float32", "double": "float64"}
 """Where onnxruntime names an element type otherwise than numpy."""
@@ -35,12 +39,9 @@ class Session:
         By default one thread per run, and no spinning: the lanes are the parallelism, and spinning threads would take
         the processor from them (measured: nearly twice the CPU time a frame).
         """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry(EXACT_INT8, "1")
+        options = _options(threads)
+        if saturates_int8():
+            options.add_session_config_entry(EXACT_INT8, "1")
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except RUNTIME_ERRORS as error:
@@ -73,6 +74,24 @@ class Session:
                 raise InferenceTimeoutError(watchdog.limit_s) from error
             raise InferenceError("The model failed on this frame.") from error
         return dict(zip(self._output_names, outputs, strict=True))
+
+
+@cache
+def saturates_int8() -> bool:
+    """Tell whether onnxruntime, unless told to be exact, gets sums of int8 products wrong on this processor: it tries."""
+    session = onnxruntime.InferenceSession(INT8_PRODUCT, _options(threads=1), providers=["CPUExecutionProvider"])
+    largest = np.full((PROBE_SIDE, PROBE_SIDE), 255, np.uint8), np.full((PROBE_SIDE, PROBE_SIDE), 127, np.int8)
+    [product] = session.run(None, dict(zip("ab", largest, strict=True)))
+    return bool((product != 255 * 127 * PROBE_SIDE).any())
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
 
 
 def _tensor(node: onnxruntime.NodeArg) -> Tensor:
