@@ -1,6 +1,7 @@
 """Query parameters against the contract, with refusals in our own words."""
 
 import re
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -23,8 +24,7 @@ class ContractParameterValidator(ParameterValidator):  # type: ignore[misc]  # c
 
     def validate_query_parameter(self, param: dict[str, Any], request: ConnexionRequest) -> None:
         """Raise InvalidParameterError when a query parameter is not as the contract says."""
-        query = request.scope["query_string"].decode("latin-1")
-        written = parse_qs(query, keep_blank_values=True).get(param["name"], [])
+        written = _parse(request.scope["query_string"]).get(param["name"], [])
         fault = _fault(written, param["schema"])
         if not fault and param["schema"]["type"] == "array" and super().validate_query_parameter(param, request):
             fault = "has an empty entry"
@@ -33,6 +33,12 @@ class ContractParameterValidator(ParameterValidator):  # type: ignore[misc]  # c
     def validate_header_parameter(self, param: dict[str, Any], request: ConnexionRequest) -> None:
         """Raise InvalidParameterError when a header is not as the contract says."""
         _refuse("header", param, _fault(request.headers.getlist(param["name"]), param["schema"]))
+
+
+@lru_cache(maxsize=1024)
+def _parse(query_string: bytes) -> dict[str, list[str]]:
+    """Return the values of each parameter; asked for every parameter of a request, and cameras repeat themselves."""
+    return parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
 
 
 def _fault(written: list[str], schema: dict[str, Any]) -> str | None:

@@ -3,6 +3,7 @@
 import json
 import traceback
 from dataclasses import dataclass
+from functools import lru_cache
 
 from connexion.exceptions import ProblemException, UnsupportedMediaTypeProblem
 from connexion.lifecycle import ConnexionRequest, ConnexionResponse
@@ -100,8 +101,6 @@ HANG_UP_ERRORS = (BodyTooLargeError, BodyTimeoutError)
 UNFINISHED_HEADERS = {"expect", "transfer-encoding"}
 """Of requests whose body may still be to come, or of unknown length, when the answer is sent."""
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False)
-
 
 def find_problem(error: Exception) -> Problem:
     """Return the row for an exception; anything that has none is the server's own fault."""
@@ -123,14 +122,16 @@ async def render(request: ConnexionRequest, error: Exception) -> ConnexionRespon
         status_code=problem.status,
         mimetype="application/problem+json",
         headers=_headers(request, error),
-        body=_ENCODER.encode(
-            {
-                "type": TYPE_PREFIX + problem.slug,
-                "title": problem.title,
-                "status": problem.status,
-                "detail": detail,
-            }
-        ),
+        body=_document(problem, detail),
+    )
+
+
+@lru_cache(maxsize=64)
+def _document(problem: Problem, detail: str) -> str:
+    """Return the problem document; under overload it is the same one again and again."""
+    return json.dumps(
+        {"type": TYPE_PREFIX + problem.slug, "title": problem.title, "status": problem.status, "detail": detail},
+        ensure_ascii=False,
     )
 
 
