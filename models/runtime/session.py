@@ -78,7 +78,7 @@ class Session:
 
 @cache
 def saturates_int8() -> bool:
-    """Tell whether onnxruntime, unless told to be exact, gets sums of int8 products wrong on this processor: it tries."""
+    """Try whether onnxruntime, unless told to be exact, gets sums of int8 products wrong on this processor."""
     session = onnxruntime.InferenceSession(INT8_PRODUCT, _options(threads=1), providers=["CPUExecutionProvider"])
     largest = np.full((PROBE_SIDE, PROBE_SIDE), 255, np.uint8), np.full((PROBE_SIDE, PROBE_SIDE), 127, np.int8)
     [product] = session.run(None, dict(zip("ab", largest, strict=True)))

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from tests.support.client import check_answer
-from tests.support.graphs import ENDLESS, board
+from tests.support.graphs import ENDLESS, board, work_for
 from tests.support.pictures import blank, encode, street_as
 from tests.support.server import LiveServer
 
@@ -35,7 +35,7 @@ def get(server: LiveServer, path: str) -> httpx.Response:
 
 def overloaded(server: LiveServer, path: str) -> httpx.Response:
     """Fill the one lane and the one place in the queue, then send one frame more."""
-    slow = encode(board(work=100), "PNG")
+    slow = encode(board(work=work_for(1.5)), "PNG")
     fillers = [threading.Thread(target=_send, args=(server, slow)) for _ in range(2)]
     for filler in fillers:
         filler.start()

@@ -13,7 +13,7 @@ import pytest
 from handlers.server.logs import JsonFormatter
 from models.runtime.engine import Engine
 from tests.support.client import ContractClient
-from tests.support.graphs import board, number_in, write_failing_model, write_identity_model
+from tests.support.graphs import board, number_in, work_for, write_failing_model, write_identity_model
 from tests.support.pictures import encode
 from tests.support.server import LiveServer, running, serving
 
@@ -21,7 +21,7 @@ MAX_BODY_BYTES = 100_000
 BODY_TIMEOUT_S = 1
 ARRIVAL_S = 0.2
 FRAME = encode(board(7), "PNG")
-SLOW_FRAME = encode(board(1, work=100), "PNG")
+SLOW_FRAME = encode(board(1, work=work_for(1.5)), "PNG")
 
 
 @pytest.fixture(scope="module")

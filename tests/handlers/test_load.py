@@ -15,14 +15,14 @@ import pytest
 
 from models.runtime.lanes import Lanes
 from tests.support.client import ContractClient
-from tests.support.graphs import ENDLESS, board, number_in, write_identity_model
+from tests.support.graphs import ENDLESS, board, number_in, work_for, write_identity_model
 from tests.support.metrics import runs, samples
 from tests.support.pictures import encode
 from tests.support.server import LiveServer, serving
 
 RUN_TIMEOUT_S, QUEUE_TIMEOUT_S = 3, 1.5
 ARRIVAL_S = 0.2
-FRAME, BUSY_FRAME = encode(board(7), "PNG"), encode(board(1, work=60), "PNG")
+FRAME, BUSY_FRAME = encode(board(7), "PNG"), encode(board(1, work=work_for(0.9)), "PNG")
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER of 0 s: closing resets the connection."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.client import ContractClient
-from tests.support.graphs import board, number_in, write_identity_model, write_planted_model
+from tests.support.graphs import board, number_in, work_for, write_identity_model, write_planted_model
 from tests.support.matching import flat
 from tests.support.pictures import blank, encode, street, street_as
 from tests.support.published import PUBLISHED
@@ -90,7 +90,7 @@ def test_a_failing_model_is_500_without_a_stack_trace(identity: LiveServer) -> N
 
 def test_503_always_has_retry_after(tmp_path: Path) -> None:
     with serving(write_identity_model(tmp_path), lanes=1, queue_size=0) as live:
-        slow = threading.Thread(target=_send, args=(live, encode(board(work=60), "PNG")))
+        slow = threading.Thread(target=_send, args=(live, encode(board(work=work_for(0.9)), "PNG")))
         slow.start()
         refusals = 0
         while slow.is_alive():

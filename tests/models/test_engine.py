@@ -17,7 +17,7 @@ from models.runtime.engine import Engine
 from models.runtime.lanes import Lanes
 from models.runtime.repository import read_repository
 from models.runtime.session import Session
-from tests.support.graphs import ENDLESS, board, write_endless_model, write_identity_model
+from tests.support.graphs import ENDLESS, board, work_for, write_endless_model, write_identity_model
 
 
 def frame(picture: Image.Image, _: DecodeTarget) -> Frame:
@@ -73,7 +73,7 @@ def test_a_run_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     engine = Engine(read_repository(tmp_path), "identity", Lanes(1, 1, 60), run_timeout_s=0.2)
     engine.load()
     with pytest.raises(InferenceTimeoutError):
-        engine.infer(engine.find(None), partial(frame, board(1, work=500)), keep).result(60)
+        engine.infer(engine.find(None), partial(frame, board(1, work=work_for(5))), keep).result(60)
     assert engine.infer(engine.find(None), partial(frame, board(1)), keep).result(10).detections
     engine.close()
 

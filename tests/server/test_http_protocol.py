@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.support.graphs import board
+from tests.support.graphs import board, work_for
 from tests.support.pictures import encode
 from tests.support.server import LiveServer
 
@@ -48,7 +48,7 @@ def test_the_frame_behind_an_offer_is_served(
 
 
 def test_what_follows_the_frame_behind_an_offer_is_no_hang_up(identity: LiveServer) -> None:
-    slow = encode(board(9, work=20), "PNG")
+    slow = encode(board(9, work=work_for(0.3)), "PNG")
     head = f"POST /inference HTTP/1.1\r\nHost: x\r\n{OFFERS[0]}Content-Length: {len(slow)}\r\n\r\n".encode()
     behind = f"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: {len(FRAME)}\r\n\r\n".encode() + FRAME
     answer = exchange(identity, [head + slow, behind])

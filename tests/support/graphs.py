@@ -4,11 +4,14 @@ The identity model reads 64 bits that are painted into a frame as an 8 x 8 board
 
 - bits 0 to 15 and 16 to 31 are two numbers, which become the left and the top edge of its one box, in 2**-17ths,
 - bit 32 makes it find nothing, bit 33 makes it fail,
-- bits 40 to 55 are a number: so many hundred products of matrices are worked through before it answers (about 15 ms
-  each on the machine this was written on; ENDLESS takes a quarter of an hour).
+- bits 40 to 55 are a number: so many hundred products of matrices are worked through before it answers (5 to 15 ms
+  each; `work_for` tells how many take how long, and ENDLESS takes minutes).
 """
 
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from models.runtime.session import Session
 from tools.converters.graph import Convolution, GraphBuilder
 from tools.converters.quantisation import quantise
 
@@ -33,6 +37,22 @@ def board(number: int = 0, *, nothing: bool = False, failure: bool = False, work
     bits = number | nothing << NOTHING_BIT | failure << FAILURE_BIT | work << WORK_BIT
     squares = np.array([bits >> bit & 1 for bit in range(SIDE * SIDE)], np.uint8).reshape(SIDE, SIDE) * 255
     return Image.fromarray(squares).resize((INPUT_PX, INPUT_PX), Image.Resampling.NEAREST).convert("RGB")
+
+
+def work_for(seconds: float) -> int:
+    """Return the work that keeps the identity model busy for about so long on this machine."""
+    return round(seconds / _unit_of_work_s())
+
+
+@cache
+def _unit_of_work_s() -> float:
+    units = 10
+    with tempfile.TemporaryDirectory() as folder:
+        session = Session(write_identity_model(Path(folder)) / "model.onnx")
+    images = np.asarray(board(work=units), np.float32).transpose(2, 0, 1)[None]
+    started_at = time.perf_counter()
+    session.run({"images": images})
+    return (time.perf_counter() - started_at) / units
 
 
 def number_in(box: dict[str, float]) -> int:

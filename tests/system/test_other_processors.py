@@ -1,0 +1,26 @@
+"""The default model answers right on processors that this machine is not: QEMU emulates them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.matching import assert_matches
+from tests.support.pictures import PHOTOS, STREET
+
+pytestmark = pytest.mark.system
+
+FRAMEHOOK = Path(sys.executable).with_name("framehook")
+
+
+@pytest.mark.parametrize("processor", ["Haswell", "Nehalem"], ids=["avx2", "sse"])
+def test_int8_does_not_saturate(processor: str) -> None:
+    """None of these has VNNI, and onnxruntime's int8 products saturate on them unless it is told to be exact."""
+    command = ["qemu-x86_64", "-cpu", processor, sys.executable, str(FRAMEHOOK), "infer", str(STREET)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    golden = json.loads((PHOTOS / "golden.json").read_text())
+    assert_matches({"inferences": answer["inferences"]}, golden[STREET.name])
