@@ -16,15 +16,15 @@ WELL_FORMED_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 class Context:
     """The parts of the running service; built once, when it starts.
 
-    `metrics`: gives the current ones in Prometheus's text format.
+    `metrics`: gives the current ones in Prometheus's text format. `count`: takes note there of a request that is over.
     """
 
     engine: Engine
     decoder: Decoder
-    body_timeout_s: float
     contract_yaml: bytes
     contract_json: bytes
     metrics: Callable[[], bytes]
+    count: Callable[["RequestRecord"], None]
 
 
 @dataclass(slots=True)

@@ -17,7 +17,6 @@ from handlers.decoding.decoder import Decoder
 from handlers.decoding.description import describe, is_raw
 from handlers.decoding.encoded import format_of
 from handlers.encoding import metadata
-from handlers.errors import BodyTimeoutError
 from models.frame import DecodeTarget, Frame
 from models.results import Results
 from models.runtime.repository import RawFrameConfig
@@ -57,7 +56,7 @@ async def _infer(
     model = context.engine.find(name)
     record.model = model.name
     selection = model.select(confidence, labels, max_detections)
-    body = await _read_body(frame_request, context.body_timeout_s, record)
+    body = await _read_body(frame_request, record)
     decode = _decode(frame_request, body, context.decoder, model.config.raw_frame)
     answer = context.engine.infer(model, decode, _encode, selection, record, record.stream)
     document, results = await _outcome(answer, frame_request)
@@ -111,16 +110,10 @@ async def _hang_up(frame_request: ConnexionRequest) -> None:
         pass
 
 
-async def _read_body(frame_request: ConnexionRequest, timeout_s: float, record: RequestRecord) -> bytes:
-    """Return the whole body; raises BodyTimeoutError."""
+async def _read_body(frame_request: ConnexionRequest, record: RequestRecord) -> bytes:
+    """Return the whole body; the server's own end of the socket raises BodyTimeoutError."""
     started_at = time.perf_counter()
-    try:
-        async with asyncio.timeout(timeout_s):
-            body: bytes = await frame_request.body()
-    except TimeoutError as error:
-        raise BodyTimeoutError(
-            f"The frame did not arrive in full within {timeout_s:g} s; check the network between camera and server."
-        ) from error
+    body: bytes = await frame_request.body()
     record.observe("read", time.perf_counter() - started_at)
     record.body_bytes = len(body)
     return body

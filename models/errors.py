@@ -7,6 +7,7 @@ ModelsError
 ├── InferenceError        the model failed on a frame
 └── UnavailableError      come back later
     ├── NotReadyError     the models are still being loaded and warmed up
+    ├── DrainingError     the service is about to end
     ├── OverloadedError   there is no lane, no place in the queue, or no memory left, or there was none in time
     └── InferenceTimeoutError  the model took too long over the frame and was stopped
 
@@ -16,8 +17,11 @@ the operator of the server sees, may quote a foreign exception.
 
 from typing import Literal, TypeAlias, get_args
 
-ShedReason: TypeAlias = Literal["not_ready", "queue_full", "queue_timeout", "bytes_in_flight", "inference_timeout"]
+ShedReason: TypeAlias = Literal["not_ready", "draining", "queue_full", "queue_timeout", "bytes_in_flight", "inference_timeout"]
 """Why a frame was refused for now."""
+
+RESTART_S = 3
+"""What a service that is started anew takes to be ready."""
 
 SHED_REASONS: tuple[ShedReason, ...] = get_args(ShedReason)
 
@@ -65,6 +69,16 @@ class NotReadyError(UnavailableError):
     def __init__(self) -> None:
         """Say so."""
         super().__init__("The models are still being loaded; send the frame again a little later.", "not_ready")
+
+
+class DrainingError(UnavailableError):
+    """The service is about to end; what it has taken in is still answered."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__(
+            "The service is shutting down; send the frame again when it is back.", "draining", RESTART_S
+        )
 
 
 class OverloadedError(UnavailableError):

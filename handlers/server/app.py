@@ -69,7 +69,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     decoder = Decoder(settings.max_pixels, settings.decoding)
     budget = BytesBudget(settings.max_bytes_in_flight, engine.lanes.retry_after_s)
     metrics = Metrics(engine, budget)
-    context = Context(engine, decoder, settings.body_timeout_s, contract.as_yaml, contract.as_json, metrics.as_text)
+    context = Context(engine, decoder, contract.as_yaml, contract.as_json, metrics.as_text, metrics.count)
     app = AsyncApp(
         __name__,
         lifespan=partial(_lifespan, context=context, give_up=give_up),

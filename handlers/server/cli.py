@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from PIL import Image
 from tqdm import tqdm
 
@@ -25,7 +24,7 @@ from handlers.encoding.drawing import annotate
 from handlers.errors import BodyTooLargeError, ConfigurationError, EdgeError
 from handlers.server import logs
 from handlers.server.app import create_app, create_engine
-from handlers.server.http_protocol import HttpProtocol
+from handlers.server.http_server import create_server
 from handlers.server.parameters import NUMBERS
 from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings, read_settings
 from models.errors import InferenceError, ModelsError
@@ -33,8 +32,6 @@ from models.results import MAX_DETECTIONS, Selection
 from models.runtime.engine import Engine
 from models.runtime.repository import ModelFolder
 
-KEEP_ALIVE_S = 75
-GRACEFUL_SHUTDOWN_S = 10
 FAILED, INTERRUPTED = 1, 130
 JPEG_QUALITY = 90
 
@@ -67,31 +64,10 @@ def serve(settings: Settings, _: argparse.Namespace) -> int:
         server.should_exit = True
 
     server = create_server(settings, create_app(settings, give_up))
-    for stop in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises what ended it once more, when all is done
-        signal.signal(stop, lambda *_: None)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may be closed
     with suppress(SystemExit):  # uvicorn has said why it cannot listen
         server.run()
-    return FAILED if failed or not server.started else 0
-
-
-def create_server(settings: Settings, app: Any) -> uvicorn.Server:
-    """Return the HTTP server for an application, as it is run in production."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            loop="uvloop",
-            http=HttpProtocol,
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
-        )
-    )
+    return FAILED if failed or server.force_exit or not server.started else 0
 
 
 def infer(settings: Settings, options: argparse.Namespace) -> int:

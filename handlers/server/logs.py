@@ -95,16 +95,21 @@ class RequestLogMiddleware:
             record.operation = routing.get("operation_id")
             record.duration_ms = round((time.perf_counter() - started_at) * 1000, 3)
             self._count(record)
-            facts = {
-                "requestId": record.request_id,
-                "method": scope["method"],
-                "path": scope["path"][:MAX_LOGGED_PATH],
-                "operation": record.operation,
-                "status": record.status,
-                "durationMs": record.duration_ms,
-                **_known_facts(record),
-            }
-            logger.log(_level(record.status), "request", extra={"facts": facts})
+            log_request(record, scope["method"], scope["path"])
+
+
+def log_request(record: RequestRecord, method: str | None, path: str | None) -> None:
+    """Log the one line of a request that is over; what could not be read of it is None."""
+    facts = {
+        "requestId": record.request_id,
+        "method": method,
+        "path": path and path[:MAX_LOGGED_PATH],
+        "operation": record.operation,
+        "status": record.status,
+        "durationMs": record.duration_ms,
+        **_known_facts(record),
+    }
+    logger.log(_level(record.status), "request", extra={"facts": facts})
 
 
 def _known_facts(record: RequestRecord) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from handlers.errors import (
     UnsupportedContentEncodingError,
 )
 from models.errors import (
+    DrainingError,
     InferenceError,
     InferenceTimeoutError,
     ModelNotFoundError,
@@ -69,6 +70,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
         500, "internal-error", "The server failed", "The model failed on this frame; the server's log has the cause."
     ),
     NotReadyError: Problem(503, "not-ready", "The service is not ready"),
+    DrainingError: Problem(503, "draining", "The service is shutting down"),
     OverloadedError: Problem(503, "overloaded", "The service is busy"),
     InferenceTimeoutError: Problem(503, "inference-timeout", "The model took too long"),
 }
@@ -95,8 +97,8 @@ INTERNAL_PROBLEM = Problem(
 HUNG_UP = "client-disconnected"
 """What the log calls a request whose caller went away."""
 
-HANG_UP_ERRORS = (BodyTooLargeError, BodyTimeoutError)
-"""After these the rest of the body is unwelcome, so the connection is closed."""
+HANG_UP_ERRORS = (BodyTooLargeError, BodyTimeoutError, DrainingError)
+"""After these the rest of the body, or the next request, is unwelcome, so the connection is closed."""
 
 UNFINISHED_HEADERS = {"expect", "transfer-encoding"}
 """Of requests whose body may still be to come, or of unknown length, when the answer is sent."""

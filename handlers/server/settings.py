@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
+from handlers.server.connections import default_max_connections
 from models.runtime.cores import usable_cores
 from models.runtime.repository import BUILT_IN_ZOO
 
@@ -61,7 +62,25 @@ class Settings(BaseModel):
     decoding: RouteName = Field(
         "exact", description="How a picture is brought to the model's size: exact, fast (needs the extra), or plain."
     )
-    body_timeout_s: Seconds = Field(30, description="Seconds for a whole body to arrive.")
+    receive_timeout_s: Seconds = Field(
+        10, description="Seconds for the head of a request to arrive, and for what was sent to be taken."
+    )
+    min_body_bytes_per_s: Annotated[int, Field(ge=0)] = Field(
+        256 << 10, description="Bytes a second that a body must bring over any receive_timeout_s; fewer end in 408."
+    )
+    max_header_bytes: AtLeastOne = Field(64 << 10, description="Largest head of a request, in bytes; more is 431.")
+    max_header_count: AtLeastOne = Field(100, description="Most header fields of a request; more is 431.")
+    max_connections: AtLeastOne = Field(
+        default_factory=default_max_connections,
+        description="Connections at once; above, the one that has been idle longest gives way. By default 1024, or what "
+        "the limit of open files leaves.",
+    )
+    drain_delay_s: Annotated[float, Field(ge=0, le=threading.TIMEOUT_MAX)] = Field(
+        1, description="Seconds from SIGTERM, when readiness turns false, to when the port is closed."
+    )
+    shutdown_timeout_s: Seconds = Field(
+        8, description="Seconds after the port is closed for what is under way to be answered."
+    )
     validate_responses: bool = Field(
         default=False,
         description="Check what operations return against the contract before it is sent (needs the extra).",

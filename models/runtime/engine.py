@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from models.errors import (
+    DrainingError,
     InferenceError,
     InferenceTimeoutError,
     ModelConfigError,
@@ -78,6 +79,7 @@ class Engine:
         self._watchdog = Deadlines(run_timeout_s)
         self._wide_threads = lanes.count if wide_lane else 1
         self._loaded: dict[str, LoadedModel] = {}
+        self._draining = False
         self.find(default_model)
 
     @property
@@ -110,14 +112,24 @@ class Engine:
                 ) from error
             self._loaded[folder.name] = model
 
+    def drain(self) -> None:
+        """Be ready no more; frames that were let in are still answered."""
+        self._draining = True
+
     @property
     def is_ready(self) -> bool:
-        """Tell whether every model is loaded and has answered a warm-up frame."""
+        """Tell whether every model is loaded and has answered a warm-up frame, and the engine is not being drained."""
+        return self._is_loaded and not self._draining
+
+    @property
+    def _is_loaded(self) -> bool:
         return len(self._loaded) == len(self._folders)
 
     def refuse_if_not_ready(self) -> None:
-        """Raise NotReadyError until the engine is ready."""
-        if not self.is_ready:
+        """Raise NotReadyError until the engine is ready, and DrainingError when it is so no more."""
+        if self._draining:
+            raise DrainingError
+        if not self._is_loaded:
             raise NotReadyError
 
     def refuse_if_unavailable(self, stream: str) -> None:
@@ -141,7 +153,8 @@ class Engine:
         free in time or the frame had to make room for one of another stream; cancelling it while the frame waits drops
         the frame. Raises NotReadyError or OverloadedError at once.
         """
-        self.refuse_if_not_ready()
+        if not self._is_loaded:
+            raise NotReadyError
         loaded = self._loaded[model.name]
         queued_at = time.perf_counter()
 

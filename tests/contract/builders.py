@@ -137,6 +137,12 @@ ON_STARTING_SERVICE: dict[str, Builder] = {
 }
 """Sent to a service whose model never loads."""
 
+ON_DRAINING_SERVICE: dict[str, Builder] = {
+    "draining": get,
+    "drainingForFrames": post,
+}
+"""Sent to a service that was told to end, and whose port is still open."""
+
 
 def _send(server: LiveServer, body: bytes) -> None:
     with server.new_client() as client:

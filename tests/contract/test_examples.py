@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.contract.builders import ON_DEFAULT_MODEL, ON_IMPATIENT_SERVICE, ON_SMALL_SERVICE, ON_STARTING_SERVICE
+from tests.contract.builders import (
+    ON_DEFAULT_MODEL,
+    ON_DRAINING_SERVICE,
+    ON_IMPATIENT_SERVICE,
+    ON_SMALL_SERVICE,
+    ON_STARTING_SERVICE,
+)
 from tests.support.client import CONTRACT, check_schema, parse, resolve
 from tests.support.graphs import write_identity_model
 from tests.support.matching import assert_matches, flat
@@ -43,7 +49,7 @@ def response_examples() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
-    limits = {"max_body_bytes": 100_000, "max_bytes_in_flight": 150_000, "max_pixels": 500_000, "body_timeout_s": 1}
+    limits = {"max_body_bytes": 100_000, "max_bytes_in_flight": 150_000, "max_pixels": 500_000, "receive_timeout_s": 1}
     with serving(folder, lanes=1, queue_size=1, **limits) as live:
         yield live
 
@@ -63,6 +69,14 @@ def starting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         yield live
 
 
+@pytest.fixture(scope="module")
+def draining(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder = write_identity_model(tmp_path_factory.mktemp("repository"))
+    with serving(folder, drain_delay_s=600) as live:
+        live.terminate()
+        yield live
+
+
 @pytest.mark.parametrize("example", list(response_examples()))
 def test_a_response_example_is_provoked(request: pytest.FixtureRequest, example: Example) -> None:
     fixture, builder = next(
@@ -72,6 +86,7 @@ def test_a_response_example_is_provoked(request: pytest.FixtureRequest, example:
             ("small", ON_SMALL_SERVICE),
             ("impatient", ON_IMPATIENT_SERVICE),
             ("starting", ON_STARTING_SERVICE),
+            ("draining", ON_DRAINING_SERVICE),
         )
         if example.name in builders
     )
@@ -104,7 +119,7 @@ def assert_resembles(got: Any, example: Any) -> None:
 
 def test_no_builder_is_left_over() -> None:
     names = {parameters.values[0].name for parameters in response_examples()}
-    assert names == {*ON_DEFAULT_MODEL, *ON_SMALL_SERVICE, *ON_IMPATIENT_SERVICE, *ON_STARTING_SERVICE}
+    assert names == {*ON_DEFAULT_MODEL, *ON_SMALL_SERVICE, *ON_IMPATIENT_SERVICE, *ON_STARTING_SERVICE, *ON_DRAINING_SERVICE}
 
 
 @pytest.mark.parametrize("name", ["confidence", "object", "maxDetections", "stream"])

@@ -34,7 +34,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         max_body_bytes=MAX_BODY_BYTES,
         max_bytes_in_flight=150_000,
         max_pixels=500_000,
-        body_timeout_s=BODY_TIMEOUT_S,
+        receive_timeout_s=BODY_TIMEOUT_S,
     ) as live:
         yield live
 

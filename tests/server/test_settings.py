@@ -29,7 +29,7 @@ def test_an_option_beats_the_environment_which_beats_the_file(tmp_path: Path) ->
         ({}, {"FRAMEHOOK_PORT": "s3cr3t"}, "environment variable FRAMEHOOK_PORT: Input should be a valid integer"),
         ({}, {"FRAMEHOOK_PORT": "99999"}, "FRAMEHOOK_PORT: Input should be less than or equal to 65535"),
         ({"queue_size": "-1"}, {}, "option --queue-size: Input should be greater than or equal to 0"),
-        ({"body_timeout_s": "0"}, {}, "option --body-timeout-s: Input should be greater than 0"),
+        ({"receive_timeout_s": "0"}, {}, "option --receive-timeout-s: Input should be greater than 0"),
         ({"log_level": "loud"}, {}, "option --log-level: Input should be 'debug'"),
         ({"lanes": "x"}, {}, "option --lanes: Input should be a valid integer"),
         ({"max_body_bytes": "999999999"}, {}, "max_body_bytes must not exceed max_bytes_in_flight"),

@@ -1,17 +1,19 @@
 """A real uvicorn on a real socket, in a thread."""
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from handlers.server.app import create_app
-from handlers.server.cli import create_server
+from handlers.server.http_server import create_server
 from handlers.server.settings import Settings
 from tests.support.client import ContractClient
 
@@ -26,6 +28,8 @@ class LiveServer:
     port: int
     model: str
     client: ContractClient
+    terminate: Callable[[], None] = lambda: None
+    """Do what SIGTERM does."""
 
     @property
     def url(self) -> str:
@@ -51,7 +55,8 @@ def running(
         with ContractClient(f"http://{host}:{port}") as client:
             if wait_until_ready:
                 _wait_for(lambda: client.get("/health/ready").status_code == httpx.codes.OK)
-            yield LiveServer(host, port, configured.default_model, client)
+            terminate = partial(server.handle_exit, signal.SIGTERM, None)
+            yield LiveServer(host, port, configured.default_model, client, terminate)
     finally:
         server.should_exit = True
         thread.join(START_DEADLINE_S)

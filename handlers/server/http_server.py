@@ -1,0 +1,71 @@
+"""The HTTP server as it is run in production: uvicorn, and how it ends."""
+
+import time
+from functools import partial
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from handlers.server.connections import Connections, ReceiveLimits
+from handlers.server.http_protocol import HttpProtocol
+from handlers.server.settings import Settings
+
+KEEP_ALIVE_S = 75
+
+
+class HttpServer(uvicorn.Server):
+    """Ends in good order: readiness turns false first, then the port is closed, then what is under way is answered.
+
+    The first signal begins that; a second one ends the process at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, drain_delay_s: float) -> None:
+        """Take how long the port stays open once readiness is false."""
+        super().__init__(config)
+        self._drain_delay_s = drain_delay_s
+        self._close_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's signature
+        """Hear a signal."""
+        if self._close_at is not None:
+            self.should_exit = self.force_exit = True
+            return
+        self._close_at = time.monotonic() + self._drain_delay_s
+        if self.started:
+            self.lifespan.state["context"].engine.drain()
+        else:
+            self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell, ten times a second, whether to close the port."""
+        if self._close_at is not None and time.monotonic() >= self._close_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def create_server(settings: Settings, app: Any) -> HttpServer:
+    """Return the server for an application."""
+    limits = ReceiveLimits(
+        settings.receive_timeout_s,
+        settings.min_body_bytes_per_s,
+        settings.max_header_bytes,
+        settings.max_header_count,
+        settings.max_connections,
+    )
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http=partial(HttpProtocol, connections=Connections(limits)),  # type: ignore[arg-type]  # as good as a class
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=settings.shutdown_timeout_s,  # type: ignore[arg-type]  # parts of a second will do
+    )
+    return HttpServer(config, settings.drain_delay_s)
+
