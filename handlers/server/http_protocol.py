@@ -157,6 +157,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin to answer, and to watch the body."""
         self._refuse_doubtful_host()
+        self._refuse_other_codings()
         self._connections.works(self)
         self._head_since, self._head_bytes = math.inf, 0
         self._pace, self._chunks = Pace(self._limits.timeout_s, self._limits.min_bytes_per_s), 0
@@ -203,6 +204,12 @@ class HttpProtocol(HttpToolsProtocol):
         wanted = 0 if self.parser.get_http_version() == "1.0" else 1
         if not wanted <= len(hosts) <= 1 or not all(map(HOST.fullmatch, hosts)):
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "The request must have one valid header Host.")
+
+    def _refuse_other_codings(self) -> None:
+        """Refuse a body in any transfer coding but `chunked`, which HTTP/1.0 has not (RFC 9112, section 6.1)."""
+        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
+        if codings and (codings != [b"chunked"] or self.parser.get_http_version() == "1.0"):
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "The body must be chunked, or have a length.")
 
     # what is answered
 

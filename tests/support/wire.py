@@ -1,0 +1,29 @@
+"""Bytes over a socket."""
+
+import re
+import socket
+from contextlib import suppress
+
+
+def talk(port: int, sent: bytes, timeout_s: float = 10) -> bytes:
+    """Send bytes, and return all that comes back until the server closes; raises TimeoutError when it does not."""
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
+        received = bytearray()
+        with suppress(ConnectionError):  # closed while we were still sending
+            connection.sendall(sent)
+        with suppress(ConnectionError):
+            while data := connection.recv(65536):
+                received += data
+        return bytes(received)
+
+
+def statuses(received: bytes) -> tuple[int, ...]:
+    """Return the status of each answer."""
+    return tuple(int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", received))
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
