@@ -17,7 +17,9 @@ the operator of the server sees, may quote a foreign exception.
 
 from typing import Literal, TypeAlias, get_args
 
-ShedReason: TypeAlias = Literal["not_ready", "draining", "queue_full", "queue_timeout", "bytes_in_flight", "inference_timeout"]
+ShedReason: TypeAlias = Literal[
+    "not_ready", "draining", "queue_full", "queue_timeout", "bytes_in_flight", "inference_timeout"
+]
 """Why a frame was refused for now."""
 
 RESTART_S = 3
@@ -76,9 +78,7 @@ class DrainingError(UnavailableError):
 
     def __init__(self) -> None:
         """Say so."""
-        super().__init__(
-            "The service is shutting down; send the frame again when it is back.", "draining", RESTART_S
-        )
+        super().__init__("The service is shutting down; send the frame again when it is back.", "draining", RESTART_S)
 
 
 class OverloadedError(UnavailableError):

@@ -36,7 +36,7 @@ class AdmissionMiddleware:
             return
         context: Context = scope["state"]["context"]
         record: RequestRecord = scope["state"]["record"]
-        record.stream = _stream(scope)
+        record.stream = stream_of(scope["query_string"], scope["client"])
         context.engine.find(scope["path_params"].get("model"))
         context.engine.refuse_if_unavailable(record.stream)
         declared = declared_bytes(scope)
@@ -51,10 +51,10 @@ class AdmissionMiddleware:
             await self._next_app(scope, receive_reserved, send)
 
 
-def _stream(scope: Scope) -> str:
+def stream_of(query: bytes, client: tuple[str, int] | None) -> str:
     """Return the stream that a frame is of: as its caller names it, else `@` and its caller's address."""
-    name = QueryParams(scope["query_string"]).get(STREAM, "")
-    return name if WELL_FORMED_NAME.fullmatch(name) else f"@{(scope['client'] or ('',))[0]}"
+    name = QueryParams(query).get(STREAM, "") if query else ""
+    return name if WELL_FORMED_NAME.fullmatch(name) else f"@{(client or ('',))[0]}"
 
 
 @dataclass(slots=True)

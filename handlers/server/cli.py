@@ -67,7 +67,7 @@ def serve(settings: Settings, _: argparse.Namespace) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may be closed
     with suppress(SystemExit):  # uvicorn has said why it cannot listen
         server.run()
-    return FAILED if failed or server.force_exit or not server.started else 0
+    return FAILED if failed or not server.started else 0
 
 
 def infer(settings: Settings, options: argparse.Namespace) -> int:

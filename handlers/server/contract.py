@@ -19,14 +19,14 @@ class Contract:
     document: dict[str, Any]
 
     @property
-    def operations_with_body(self) -> frozenset[str]:
-        """Return the operationIds of the operations that take a body: those that frames are posted to."""
-        return frozenset(
-            operation["operationId"]
-            for path in self.document["paths"].values()
-            for method, operation in path.items()
+    def operations_with_body(self) -> dict[str, str]:
+        """Return the operations that take a body, those that frames are posted to: path → operationId."""
+        return {
+            path: operation["operationId"]
+            for path, operations in self.document["paths"].items()
+            for method, operation in operations.items()
             if method in HTTP_METHODS and "requestBody" in operation
-        )
+        }
 
 
 def read_contract() -> Contract:

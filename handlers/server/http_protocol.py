@@ -1,18 +1,20 @@
 """HTTP/1.1 on the wire: uvicorn's protocol, with the deadlines and limits that it lacks."""
 
+import asyncio
 import math
 import re
 import uuid
 from functools import partial
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any
 
 import httptools
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from handlers.context import RequestRecord
+from handlers.context import Context, RequestRecord
 from handlers.errors import BodyTimeoutError
 from handlers.server.connections import Connections, Pace
 from handlers.server.logs import log_request
@@ -25,6 +27,10 @@ HOST = re.compile(rb"([A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?
 """RFC 9110, section 7.2: a name or an address, and a port; it may be empty."""
 MALFORMED = (HTTPStatus.BAD_REQUEST, "The request is no valid HTTP/1.1.")
 TOO_LARGE = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of the request is too large.")
+
+
+ANSWERED: Any = SimpleNamespace(response_complete=True, message_event=asyncio.Event())
+"""Stands for a request that was answered at the door; what still comes of its body is dropped."""
 
 
 class _RefusedError(Exception):
@@ -161,7 +167,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._connections.works(self)
         self._head_since, self._head_bytes = math.inf, 0
         self._pace, self._chunks = Pace(self._limits.timeout_s, self._limits.min_bytes_per_s), 0
-        super().on_headers_complete()
+        refusal = self._refusal_at_the_door()
+        if refusal is None:
+            super().on_headers_complete()
+            return
+        self.cycle = ANSWERED
+        self.transport.write(b"".join([STATUS_LINE[503], *self._default_headers(), refusal]))
+        self.on_response_complete()
 
     def on_chunk_header(self) -> None:
         """Count a chunk."""
@@ -186,6 +198,16 @@ class HttpProtocol(HttpToolsProtocol):
         """Wait for the next request."""
         super().on_response_complete()
         self._wait_if_idle()
+
+    def _refusal_at_the_door(self) -> bytes | None:
+        """Return what a frame is answered at once, and nothing else done for it; None to let the request in."""
+        if self.parser.get_method() != b"POST" or self._is_answering or not self.parser.should_keep_alive():
+            return None
+        context: Context = self.app_state["context"]
+        return context.refusal(self.url, self.headers, self.client)
+
+    def _default_headers(self) -> list[bytes]:
+        return [part for name, value in self.server_state.default_headers for part in (name, b": ", value, b"\r\n")]
 
     def _wait_if_idle(self) -> None:
         if self._pace is None and self.cycle.response_complete:
@@ -217,7 +239,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._answering = cycle
         super()._start_asgi_task(cycle, partial(self._call, app))
 
-    async def _call(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _call(self, app: Any, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application; it hears, instead of more of the body, that there is none in time."""
 
         async def receive_in_time() -> Message:

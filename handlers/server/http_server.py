@@ -1,11 +1,13 @@
 """The HTTP server as it is run in production: uvicorn, and how it ends."""
 
+import signal
 import time
 from functools import partial
 from types import FrameType
 from typing import Any
 
 import uvicorn
+from uvicorn.server import HANDLED_SIGNALS
 
 from handlers.server.connections import Connections, ReceiveLimits
 from handlers.server.http_protocol import HttpProtocol
@@ -17,7 +19,7 @@ KEEP_ALIVE_S = 75
 class HttpServer(uvicorn.Server):
     """Ends in good order: readiness turns false first, then the port is closed, then what is under way is answered.
 
-    The first signal begins that; a second one ends the process at once.
+    The first signal begins that; a second one has its default action, and ends the process at once.
     """
 
     def __init__(self, config: uvicorn.Config, drain_delay_s: float) -> None:
@@ -28,9 +30,12 @@ class HttpServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Hear a signal."""
-        if self._close_at is not None:
-            self.should_exit = self.force_exit = True
-            return
+        for stop in HANDLED_SIGNALS:
+            signal.signal(stop, signal.SIG_DFL)
+        self.begin_to_end()
+
+    def begin_to_end(self) -> None:
+        """Be ready no more, and close the port a little later."""
         self._close_at = time.monotonic() + self._drain_delay_s
         if self.started:
             self.lifespan.state["context"].engine.drain()
@@ -68,4 +73,3 @@ def create_server(settings: Settings, app: Any) -> HttpServer:
         timeout_graceful_shutdown=settings.shutdown_timeout_s,  # type: ignore[arg-type]  # parts of a second will do
     )
     return HttpServer(config, settings.drain_delay_s)
-

@@ -6,18 +6,19 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, ClassVar, TextIO
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handlers.context import WELL_FORMED_NAME, RequestRecord
 
 REQUEST_ID_HEADER = "x-ms-client-request-id"
+REQUEST_ID_BYTES = REQUEST_ID_HEADER.encode()
 MAX_LOGGED_PATH = 200
 
 logger = logging.getLogger("framehook")
@@ -77,16 +78,16 @@ class RequestLogMiddleware:
             await self._next_app(scope, receive, send)
             return
         started_at = time.perf_counter()
-        caller_id = _caller_id(scope)
-        record = RequestRecord(caller_id or str(uuid.uuid4()))
+        asked_id = caller_id(scope["headers"])
+        record = RequestRecord(asked_id or str(uuid.uuid4()))
         scope.setdefault("state", {})["record"] = record
         routing = scope.setdefault("extensions", {}).setdefault(ROUTING_CONTEXT, {})
 
         async def send_noted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                if caller_id:
-                    MutableHeaders(scope=message)[REQUEST_ID_HEADER] = caller_id
+                if asked_id:
+                    MutableHeaders(scope=message)[REQUEST_ID_HEADER] = asked_id
             await send(message)
 
         try:
@@ -136,7 +137,7 @@ def _level(status: int | None) -> int:
     return logging.ERROR if status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
 
 
-def _caller_id(scope: Scope) -> str | None:
+def caller_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """Return the caller's request id when it is well formed."""
-    caller_id = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-    return caller_id if WELL_FORMED_NAME.fullmatch(caller_id) else None
+    asked_id = next((value for name, value in headers if name == REQUEST_ID_BYTES), b"").decode("latin-1")
+    return asked_id if WELL_FORMED_NAME.fullmatch(asked_id) else None

@@ -33,6 +33,7 @@ from models.errors import (
 )
 
 TYPE_PREFIX = "urn:framehook:"
+MEDIA_TYPE = "application/problem+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +123,14 @@ async def render(request: ConnexionRequest, error: Exception) -> ConnexionRespon
         record.traceback = "".join(traceback.format_exception(error))
     return ConnexionResponse(
         status_code=problem.status,
-        mimetype="application/problem+json",
+        mimetype=MEDIA_TYPE,
         headers=_headers(request, error),
-        body=_document(problem, detail),
+        body=document(problem, detail),
     )
 
 
 @lru_cache(maxsize=64)
-def _document(problem: Problem, detail: str) -> str:
+def document(problem: Problem, detail: str) -> str:
     """Return the problem document; under overload it is the same one again and again."""
     return json.dumps(
         {"type": TYPE_PREFIX + problem.slug, "title": problem.title, "status": problem.status, "detail": detail},

@@ -72,8 +72,7 @@ class Settings(BaseModel):
     max_header_count: AtLeastOne = Field(100, description="Most header fields of a request; more is 431.")
     max_connections: AtLeastOne = Field(
         default_factory=default_max_connections,
-        description="Connections at once; above, the one that has been idle longest gives way. By default 1024, or what "
-        "the limit of open files leaves.",
+        description="Connections at once; above, the one idle longest gives way. By default 1024, or as files allow.",
     )
     drain_delay_s: Annotated[float, Field(ge=0, le=threading.TIMEOUT_MAX)] = Field(
         1, description="Seconds from SIGTERM, when readiness turns false, to when the port is closed."

@@ -119,7 +119,13 @@ def assert_resembles(got: Any, example: Any) -> None:
 
 def test_no_builder_is_left_over() -> None:
     names = {parameters.values[0].name for parameters in response_examples()}
-    assert names == {*ON_DEFAULT_MODEL, *ON_SMALL_SERVICE, *ON_IMPATIENT_SERVICE, *ON_STARTING_SERVICE, *ON_DRAINING_SERVICE}
+    assert names == {
+        *ON_DEFAULT_MODEL,
+        *ON_SMALL_SERVICE,
+        *ON_IMPATIENT_SERVICE,
+        *ON_STARTING_SERVICE,
+        *ON_DRAINING_SERVICE,
+    }
 
 
 @pytest.mark.parametrize("name", ["confidence", "object", "maxDetections", "stream"])

@@ -6,10 +6,7 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +18,7 @@ from tests.support.client import ROOT
 from tests.support.graphs import board, write_failing_model, write_identity_model, write_small_detector
 from tests.support.matching import flat
 from tests.support.pictures import STREET, blank, encode
-
-FRAMEHOOK = Path(sys.executable).with_name("framehook")
+from tests.support.process import FRAMEHOOK, serving, wait_until_ready
 
 
 def framehook(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -114,37 +110,6 @@ def test_help_names_every_setting() -> None:
         assert option in text
 
 
-@contextmanager
-def serving(
-    *arguments: str, log: Any = subprocess.PIPE, **environment: str
-) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [FRAMEHOOK, "serve", "--port", str(port), *arguments],
-        stderr=log,
-        text=True,
-        env={**os.environ, **environment},
-    )
-    try:
-        yield process, port
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_until_ready(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    raise AssertionError("not ready in time")
-
-
 def test_serve_logs_one_json_line_a_request_and_ends_on_sigterm(tmp_path: Path) -> None:
     write_identity_model(tmp_path)
     with serving("--model-repository", str(tmp_path), FRAMEHOOK_DEFAULT_MODEL="identity") as (process, port):
@@ -222,17 +187,6 @@ def test_serve_refuses_what_kubernetes_injects() -> None:
 def test_it_runs_from_any_folder(tmp_path: Path) -> None:
     run = subprocess.run([FRAMEHOOK, "infer", STREET], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert flat(json.loads(run.stdout))
-
-
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_serve_ends_well_when_it_is_told_to(stop: signal.Signals, tmp_path: Path) -> None:
-    write_identity_model(tmp_path)
-    with serving("--model-repository", str(tmp_path), "--default-model", "identity") as (process, port):
-        wait_until_ready(port)
-        process.send_signal(stop)
-        _, log = process.communicate(timeout=20)
-    assert process.returncode == 0
-    assert "Traceback" not in log
 
 
 def test_infer_tells_the_cause_of_a_failure_of_the_model(tmp_path: Path) -> None:

@@ -1,12 +1,10 @@
 """A real uvicorn on a real socket, in a thread."""
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +53,7 @@ def running(
         with ContractClient(f"http://{host}:{port}") as client:
             if wait_until_ready:
                 _wait_for(lambda: client.get("/health/ready").status_code == httpx.codes.OK)
-            terminate = partial(server.handle_exit, signal.SIGTERM, None)
+            terminate = server.begin_to_end
             yield LiveServer(host, port, configured.default_model, client, terminate)
     finally:
         server.should_exit = True

@@ -1,4 +1,4 @@
-"""Behind nginx the same requests get the same answers, or are refused: proxy and server never disagree on where one ends."""
+"""Behind nginx requests get the same answers, or are refused: it and the service agree on where each of them ends."""
 
 import re
 import subprocess

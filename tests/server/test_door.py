@@ -1,0 +1,93 @@
+"""Frames that are turned away at the door get what admission itself would send."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.client import ContractClient
+from tests.support.graphs import board, number_in, work_for, write_identity_model
+from tests.support.metrics import samples
+from tests.support.pictures import encode
+from tests.support.server import LiveServer, serving
+from tests.support.wire import statuses
+
+FRAME = encode(board(7), "PNG")
+ARRIVAL_S = 0.2
+
+
+@pytest.fixture(scope="module")
+def one_lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A service with one lane and no queue."""
+    with serving(write_identity_model(tmp_path_factory.mktemp("repository")), lanes=1, queue_size=0) as live:
+        yield live
+
+
+@contextmanager
+def busy(server: LiveServer) -> Iterator[None]:
+    """Keep the lane busy while the block runs; fails when it was done first."""
+    slow = encode(board(1, work=work_for(1.5)), "PNG")
+    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+        connection.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(slow) + slow)
+        time.sleep(ARRIVAL_S)
+        yield
+        connection.settimeout(0.01)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        connection.settimeout(10)
+        assert statuses(connection.recv(65536)) == (200,)
+
+
+def test_all_ways_in_refuse_alike(one_lane: LiveServer, caplog: pytest.LogCaptureFixture) -> None:
+    """The paths without parameters are answered at the door, the one of a model and chunks by admission."""
+    caplog.set_level("INFO")
+    before = samples(one_lane).get(("framehook_requests_total", "503", "infer"), 0)
+    header = {"x-ms-client-request-id": "camera-7"}
+    with busy(one_lane):
+        answers = [
+            one_lane.client.post("/inference", content=FRAME, headers=header, params={"stream": "door"}),
+            one_lane.client.post("/inference", content=iter([FRAME]), headers=header, params={"stream": "door"}),
+            one_lane.client.post("/inference/identity", content=FRAME, headers=header, params={"stream": "door"}),
+        ]
+    assert {answer.status_code for answer in answers} == {503}
+    assert len({answer.content for answer in answers}) == 1
+    assert {answer.headers["x-ms-client-request-id"] for answer in answers} == {"camera-7"}
+    assert all(set(answers[0].headers) == set(answer.headers) - {"connection"} for answer in answers)
+    lines = [record.facts for record in caplog.records if getattr(record, "facts", {}).get("status") == 503]
+    assert len(lines) == 3
+    door, chunked, _ = ({name: fact for name, fact in line.items() if name != "durationMs"} for line in lines)
+    assert door == chunked
+    assert samples(one_lane)["framehook_requests_total", "503", "infer"] == before + 2
+
+
+def test_what_would_be_refused_for_another_reason_still_is(one_lane: LiveServer) -> None:
+    with busy(one_lane):
+        assert one_lane.client.post("/inference/nope", content=FRAME).status_code == 404
+        assert one_lane.client.post("/nope", content=FRAME).status_code == 404
+        assert one_lane.client.put("/inference", content=FRAME).status_code == 405
+        with socket.create_connection((one_lane.host, one_lane.port), timeout=10) as connection:
+            connection.sendall(b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
+            assert statuses(connection.recv(65536)) == (413,)
+        with socket.create_connection((one_lane.host, one_lane.port), timeout=10) as connection:
+            connection.sendall(b"POST /inference HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert statuses(connection.recv(65536)) == (503,)
+
+
+def test_the_connection_serves_on(one_lane: LiveServer) -> None:
+    """The body of a refused frame, whole or in pieces, is not taken for the next request."""
+    head = b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(FRAME)
+    live = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection((one_lane.host, one_lane.port), timeout=10) as connection:
+        with busy(one_lane):
+            for pieces in ([head + FRAME], [head, FRAME], [head + FRAME[:20], FRAME[20:]], [head + FRAME + live]):
+                for piece in pieces:
+                    connection.sendall(piece)
+                    time.sleep(0.05)
+            received = connection.recv(65536)
+        assert statuses(received) == (503, 503, 503, 503, 200)
+    with ContractClient(one_lane.url) as client:
+        while (answer := client.post("/inference", content=FRAME)).status_code == 503:
+            time.sleep(0.02)
+    assert number_in(answer.json()["inferences"][0]["entity"]["box"]) == 7

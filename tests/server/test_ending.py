@@ -1,0 +1,144 @@
+"""How the service ends, and what it survives."""
+
+import json
+import re
+import resource
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.graphs import board, number_in, work_for, write_identity_model
+from tests.support.pictures import encode
+from tests.support.process import serving, wait_until_ready
+from tests.support.wire import statuses
+
+FRAME = encode(board(7), "PNG")
+POST = b"POST /inference HTTP/1.1\r\nHost: x\r\n"
+
+
+@contextmanager
+def identity(folder: Path, *arguments: str, **options: Any) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run the service with the identity model; it is ready when the block begins."""
+    write_identity_model(folder)
+    model = ("--model-repository", str(folder), "--default-model", "identity")
+    with serving(*model, *arguments, **options) as (process, port):
+        wait_until_ready(port)
+        yield process, port
+
+
+def ended(process: subprocess.Popen[str], within_s: float) -> list[dict[str, Any]]:
+    """Wait for the end, and return the lines of the log."""
+    _, log = process.communicate(timeout=within_s)
+    assert "Traceback" not in log
+    return [json.loads(line) for line in log.splitlines()]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_it_ends_well_when_it_is_told_to(stop: signal.Signals, tmp_path: Path) -> None:
+    with identity(tmp_path) as (process, _):
+        process.send_signal(stop)
+        ended(process, within_s=5)
+    assert process.returncode == 0
+
+
+def test_readiness_turns_false_first(tmp_path: Path) -> None:
+    with identity(tmp_path, "--drain-delay-s", "1") as (process, port), httpx.Client() as client:
+        url = f"http://127.0.0.1:{port}"
+        assert client.get(f"{url}/health/live").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert client.get(f"{url}/health/live").status_code == 200
+        for answer in (client.get(f"{url}/health/ready"), client.post(f"{url}/inference", content=FRAME)):
+            assert answer.status_code == 503
+            assert answer.json()["type"] == "urn:framehook:draining"
+            assert answer.headers["connection"] == "close"
+        ended(process, within_s=5)
+    assert process.returncode == 0
+
+
+def test_frames_in_flight_are_answered_and_a_half_sent_body_delays_nobody(tmp_path: Path) -> None:
+    answers: list[int] = []
+    slow = encode(board(7, work=work_for(1)), "PNG")
+
+    def post() -> None:
+        answer = httpx.post(f"http://127.0.0.1:{port}/inference", content=slow, timeout=30)
+        answers.append(number_in(answer.json()["inferences"][0]["entity"]["box"]))
+
+    with identity(tmp_path, "--lanes", "1", "--drain-delay-s", "0", "--queue-timeout-s", "9") as (process, port):
+        callers = [threading.Thread(target=post) for _ in range(3)]
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as half:
+            half.sendall(POST + b"Content-Length: 9\r\n\r\nhalf")
+            for caller in callers:
+                caller.start()
+            time.sleep(0.5)
+            process.send_signal(signal.SIGTERM)
+            started_at = time.monotonic()
+            assert statuses(half.recv(65536)) == (408,)
+        ended(process, within_s=20)
+        assert time.monotonic() - started_at < 6
+        for caller in callers:
+            caller.join()
+    assert answers == [7, 7, 7]
+    assert process.returncode == 0
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    with identity(tmp_path, "--drain-delay-s", "60") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        ended(process, within_s=3)
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_it_outlives_its_terminal(tmp_path: Path) -> None:
+    with identity(tmp_path) as (process, port):
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        assert httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        ended(process, within_s=5)
+
+
+@pytest.mark.parametrize("max_connections", [None, "1000"], ids=["by default", "more than there are files"])
+def test_it_recovers_when_there_were_no_file_descriptors_left(tmp_path: Path, max_connections: str | None) -> None:
+    """300 clients at once, where 128 files may be open: the log stays short, and the next frame is answered."""
+    options = ("--max-connections", max_connections) if max_connections else ()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, before[1]))
+    try:
+        context = identity(tmp_path, *options)
+        process, port = context.__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    with ExitStack() as stack:
+        stack.push(context.__exit__)
+        with ExitStack() as crowd:
+            for _ in range(300):
+                crowd.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            time.sleep(1)
+        deadline = time.monotonic() + 1
+        while (status := _post(port)) != 200:
+            assert time.monotonic() < deadline, status
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        log = ended(process, within_s=8)
+    assert process.returncode == 0
+    assert len([line for line in log if not re.search("health|inference", str(line.get("path")))]) < 330
+
+
+def _post(port: int) -> int | str:
+    try:
+        return httpx.post(f"http://127.0.0.1:{port}/inference", content=FRAME).status_code
+    except httpx.TransportError as error:
+        return repr(error)

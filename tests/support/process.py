@@ -1,0 +1,48 @@
+"""`framehook serve` as a process of its own."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.wire import free_port
+
+FRAMEHOOK = Path(sys.executable).with_name("framehook")
+
+
+@contextmanager
+def serving(
+    *arguments: str, wrapper: Sequence[str] = (), log: Any = subprocess.PIPE, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run the service until the block ends, at the latest; gives the process and its port."""
+    port = free_port()
+    process = subprocess.Popen(
+        [*wrapper, FRAMEHOOK, "serve", "--port", str(port), *arguments],
+        stderr=log,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    try:
+        yield process, port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until_ready(port: int) -> None:
+    """Wait for the service on that port to take frames."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError("not ready in time")
