@@ -55,7 +55,7 @@ def test_all_ways_in_refuse_alike(one_lane: LiveServer, caplog: pytest.LogCaptur
     assert len({answer.content for answer in answers}) == 1
     assert {answer.headers["x-ms-client-request-id"] for answer in answers} == {"camera-7"}
     assert all(set(answers[0].headers) == set(answer.headers) - {"connection"} for answer in answers)
-    lines = [record.facts for record in caplog.records if getattr(record, "facts", {}).get("status") == 503]
+    lines = [facts for record in caplog.records if (facts := getattr(record, "facts", {})).get("status") == 503]
     assert len(lines) == 3
     door, chunked, _ = ({name: fact for name, fact in line.items() if name != "durationMs"} for line in lines)
     assert door == chunked

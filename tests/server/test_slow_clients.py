@@ -158,7 +158,6 @@ def test_a_refusal_without_a_request_is_logged_and_counted(
     with connect(strict, LIVE + b"X: " + b"y" * 70_000 + b"\r\n\r\n") as connection:
         assert statuses(read_to_end(connection)) == (431,)
     assert samples(strict)["framehook_requests_total", "431", "none"] == before + 1
-    facts = [record.facts for record in caplog.records if hasattr(record, "facts")]
-    [logged] = [fact for fact in facts if fact["status"] == 431]
+    [logged] = [facts for record in caplog.records if (facts := getattr(record, "facts", {})).get("status") == 431]
     assert logged["path"] is None
     assert logged["detail"] == "The head of the request is too large."

@@ -1,0 +1,109 @@
+"""Uses a running service for a long time in every way at once, and tells whether it grows.
+
+    python -m tools.soak URL --pid PID [--minutes 30] [--clients 4] [--seed 1]
+
+Good frames in all formats and sizes, mutants, errors, probes, clients that hang up, malformed requests and bursts.
+Every answer is checked. Memory, file descriptors and threads of the process are read all the while; the first fifth of
+the time is warm-up and does not count. Fails when an answer was wrong, or when memory rises by more than 1 MiB an hour
+with a confidence of 95 %.
+"""
+
+import argparse
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from tools.hostile.target import Target
+from tools.soak.clients import Clients, Tally
+from tools.soak.trend import trend
+
+SAMPLE_S = 5.0
+WARM_UP_SHARE = 0.2
+MAX_SLOPE_MIB_PER_H = 1.0
+SHOWN_FAULTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The process at one time."""
+
+    time_s: float
+    memory_mib: float
+    files: int
+    threads: int
+
+
+def sample(target: Target, pid: int, started_at: float) -> Sample:
+    """Read the process; memory is the least of a few looks, since frames that are being worked on come and go."""
+    looks = []
+    for _ in range(10):
+        looks.append(target.memory_mib())
+        time.sleep(SAMPLE_S / 10)
+    process = Path("/proc") / str(pid)
+    files, threads = (len(list((process / folder).iterdir())) for folder in ("fd", "task"))
+    return Sample(time.monotonic() - started_at, min(looks), files, threads)
+
+
+def soak(url: str, pid: int, seconds: float, clients: int, seed: int) -> tuple[Tally, list[Sample]]:
+    """Use the service for so long; return what became of the requests, and the samples."""
+    parts, tally, started_at = urlsplit(url), Tally(), time.monotonic()
+    until = started_at + seconds
+
+    def run(number: int) -> None:
+        each = Clients(parts.hostname or "", parts.port or 0, tally, seed * 100 + number)
+        while time.monotonic() < until:
+            each.step()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    samples = []
+    target = Target(url, pid)
+    while time.monotonic() < until:
+        samples.append(sample(target, pid, started_at))
+    for thread in threads:
+        thread.join()
+    return tally, samples
+
+
+def report(tally: Tally, samples: list[Sample]) -> int:
+    """Print what was found; return 1 when it is not as it should be."""
+    counted = samples[int(len(samples) * WARM_UP_SHARE) :]
+    times_s = np.array([each.time_s for each in counted])
+    memory = trend(times_s, np.array([each.memory_mib for each in counted]))
+    slope, low, high = (value * 3600 for value in (memory.slope, memory.low, memory.high))
+    print(f"{tally.statuses.total()} requests in {samples[-1].time_s / 60:.0f} min:")
+    for name, count in sorted(tally.statuses.items()):
+        print(f"  {name}: {count}")
+    print(f"memory: {counted[0].memory_mib:.1f} to {counted[-1].memory_mib:.1f} MiB after warm-up, "
+          f"most {max(each.memory_mib for each in samples):.1f}")  # fmt: skip
+    print(f"memory rises by {slope:.2f} MiB an hour (95 %: {low:.2f} to {high:.2f})")
+    for name in ("files", "threads"):
+        values = [getattr(each, name) for each in counted]
+        print(f"{name}: {min(values)} to {max(values)}, at the end {values[-1]}")
+    print(f"wrong: {len(tally.wrong)} {tally.wrong[:SHOWN_FAULTS]}")
+    leaks = low > MAX_SLOPE_MIB_PER_H
+    print("LEAK" if leaks else "no leak found")
+    return int(leaks or bool(tally.wrong))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the soak."""
+    parser = argparse.ArgumentParser(description="Uses a running service for a long time, in every way at once.")
+    parser.add_argument("url")
+    parser.add_argument("--pid", type=int, required=True, help="of the service")
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
+    return report(*soak(options.url, options.pid, options.minutes * 60, options.clients, options.seed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

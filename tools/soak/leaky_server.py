@@ -1,0 +1,29 @@
+"""The service with a leak, so that the soak can show that it finds one: python -m tools.soak.leaky_server serve ...
+
+Keeps a kilobyte of every answer for ever.
+"""
+
+import sys
+
+from handlers.encoding import metadata
+from handlers.server.cli import main
+from models.results import Results
+
+LEAK_BYTES = 1024
+
+
+def leak() -> None:
+    """Have every answer leave something behind."""
+    kept: list[bytearray] = []
+    encode = metadata.encode
+
+    def encode_and_keep(results: Results) -> bytes:
+        kept.append(bytearray(b"x" * LEAK_BYTES))
+        return encode(results)
+
+    metadata.encode = encode_and_keep
+
+
+if __name__ == "__main__":
+    leak()
+    sys.exit(main())
