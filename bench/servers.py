@@ -147,12 +147,13 @@ def serving(server: Server, first_picture: bytes, cores: Collection[int] | None 
 def starting(server: Server, cores: Collection[int] | None = None) -> Iterator[Service]:
     """Run a server until the block ends; it has only just been started when the block begins."""
     with tempfile.TemporaryDirectory() as folder:
-        port, log = _free_port(), Path(folder) / "log"
+        port, log = free_port(), Path(folder) / "log"
         with running(server.command(port), server.environment, log, cores) as tree:
             yield Service(server, port, tree, log)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
     with socket.create_server((HOST, 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

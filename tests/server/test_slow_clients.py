@@ -146,8 +146,7 @@ def test_slow_clients_hold_no_place(strict: LiveServer) -> None:
             stack.enter_context(connect(strict, POST + b"Content-Length: 90000\r\n\r\nx"))
         time.sleep(0.2)
         now = samples(strict)
-    assert now["framehook_queue_depth",] == 0
-    assert now["framehook_frames_in_flight",] <= 1, "one may be that of the good client"
+    assert now["framehook_queue_depth",] + now["framehook_frames_in_flight",] <= 1, "one may be the good client's"
 
 
 def test_a_refusal_without_a_request_is_logged_and_counted(

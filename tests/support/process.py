@@ -24,6 +24,7 @@ def serving(
     port = free_port()
     process = subprocess.Popen(
         [*wrapper, FRAMEHOOK, "serve", "--port", str(port), *arguments],
+        stdout=subprocess.DEVNULL,
         stderr=log,
         text=True,
         env={**os.environ, **environment},

@@ -1,0 +1,129 @@
+"""Measures what slow and silent clients do: when each loses its connection, and what good traffic feels meanwhile.
+
+    python -m bench.attacks [--attack NAME ...] [--connections N] [--video FILE] [--output FILE]
+
+So many connections of one kind are opened at once, while four clients post frames over kept connections; the same
+clients have the service to themselves before. 503 for want of connections counts as wrong.
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from bench import pictures, report
+from bench.generator import closed_loop
+from bench.generator import run as run_load
+from bench.outcomes import Run, Verdict
+from bench.servers import HOST, framehook, serving
+
+POST = b"POST /score HTTP/1.1\r\nHost: x\r\n"
+EVERY_S = 1.0
+ATTACKS = {
+    "silent": (b"", b""),
+    "slow head": (POST, b"X: y\r\n"),
+    "slow body": (POST + b"Content-Length: 900000\r\n\r\n", b"x" * 100),
+    "slow chunks": (POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    "idle": (b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n", b""),
+    "slow reading": (b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 8, b""),
+}
+"""Name → what each connection sends first, and then every second."""
+GOOD_CLIENTS = 4
+BEFORE_S = 8.0
+
+
+async def attack(port: int, first: bytes, then: bytes, *, reads: bool) -> float:
+    """Be one slow client; return the seconds until the server closed the connection."""
+    started_at = time.perf_counter()
+    reader, writer = await asyncio.open_connection(HOST, port)
+    try:
+        writer.write(first)
+        ended = asyncio.ensure_future(_until_closed(reader, writer, reads=reads))
+        while not ended.done():
+            writer.write(then)
+            await asyncio.wait([ended], timeout=EVERY_S)
+    except OSError:
+        pass
+    finally:
+        writer.close()
+    return time.perf_counter() - started_at
+
+
+async def _until_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, reads: bool) -> None:
+    """Wait for the end; one who does not read only sees that it cannot write any more."""
+    try:
+        while not reads and not writer.is_closing():
+            await asyncio.sleep(EVERY_S / 4)
+            writer.write(b"x")
+        while await reader.read(65536):
+            pass
+    except OSError:
+        pass
+
+
+async def _both(target: Any, port: int, name: str, connections: int, patience_s: float) -> tuple[Run, list[float]]:
+    first, then = ATTACKS[name]
+    attackers = [
+        asyncio.create_task(attack(port, first, then, reads=name != "slow reading")) for _ in range(connections)
+    ]
+    good = await closed_loop(target, GOOD_CLIENTS, patience_s)
+    for attacker in attackers:
+        attacker.cancel() if not attacker.done() else None
+    ended = [attacker.result() for attacker in attackers if attacker.done() and not attacker.cancelled()]
+    await asyncio.gather(*attackers, return_exceptions=True)
+    return good, ended
+
+
+def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the figures of one kind of attack."""
+    bodies = pictures.bodies("W2", options.video)
+    with serving(framehook(), bodies[0]) as service:
+        target = service.target(bodies)
+        run_load(closed_loop(target, GOOD_CLIENTS, 1))
+        before = run_load(closed_loop(target, GOOD_CLIENTS, BEFORE_S))
+        during, ended_s = run_load(_both(target, service.port, name, options.connections, options.seconds))
+        good = [result.record()["answered_ms"] for result in (before, during)]
+        return {
+            "attack": name,
+            "connections": options.connections,
+            "closed": len(ended_s),
+            "first_closed_s": min(ended_s, default=None),
+            "last_closed_s": max(ended_s, default=None),
+            "good_before_ms": good[0],
+            "good_during_ms": good[1],
+            "wrong": sum(len(result.outcomes) - len(result.having(Verdict.RIGHT)) for result in (before, during)),
+            "memory_mib": service.tree.memory_mib(),
+        }
+
+
+def row(figures: dict[str, Any]) -> str:
+    """Return one line of the table."""
+    closed = f"{figures['closed']} of {figures['connections']}"
+    times = f"{figures['first_closed_s']:.1f} to {figures['last_closed_s']:.1f}" if figures["closed"] else "kept"
+    before, during = figures["good_before_ms"], figures["good_during_ms"]
+    latency = f"{before['p99']:.0f} : {during['p99']:.0f} = **{during['p99'] / before['p99']:.2f}**"
+    return (
+        f"| {figures['attack']} | {closed} | {times} | {latency} | {figures['wrong']} | {figures['memory_mib']:.0f} |"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description="Measures what slow and silent clients do.")
+    parser.add_argument("--attack", action="append", choices=list(ATTACKS))
+    parser.add_argument("--connections", type=int, default=300)
+    parser.add_argument("--seconds", type=float, default=16, help="for how long each attack is watched")
+    pictures.add_options(parser)
+    options = parser.parse_args(arguments)
+    print("| attack | closed | after, s | p99 of good traffic, ms: before : during | wrong | MiB |")
+    print("|---|---|---|---|---|---|", flush=True)
+    results = []
+    for name in options.attack or ATTACKS:
+        results.append(measure(name, options))
+        print(row(results[-1]), flush=True)
+    report.write(options.output, "attacks", options, results)
+
+
+if __name__ == "__main__":
+    main()
