@@ -1,61 +1,87 @@
 """A queue in which streams take turns."""
 
-from collections import OrderedDict, deque
-from typing import Generic, TypeVar
+import itertools
+from bisect import insort
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
+MAX_REMEMBERED = 1024
+"""Streams whose turns are known although they have nothing waiting."""
+
+
+class _Ticket(NamedTuple, Generic[T]):
+    """What waits, in its order: by turn, then by arrival, which no two share."""
+
+    turn: int
+    arrival: int
+    stream: str
+    item: T
+
 
 class FairQueue(Generic[T]):
-    """The next item is the oldest one of the stream whose turn it is. Not thread-safe: whoever owns it holds a lock.
+    """Each item has a turn, the one after its stream's last, but none that has passed; the lowest turn is next.
 
-    It has no limit of its own. Streams are known only as long as they have items waiting.
+    So every stream is served once before one of them is served again, also when there are fewer places than streams:
+    one that was just served has a later turn than those that come meanwhile. It has no limit of its own. Not
+    thread-safe: whoever owns it holds a lock. Source: P. Goyal, H. Vin, H. Cheng, "Start-time fair queuing", 1996, with
+    items of one length.
     """
 
     def __init__(self) -> None:
         """Start empty."""
-        self._length = 0
-        self._streams: OrderedDict[str, deque[T]] = OrderedDict()
+        self._waiting: list[_Ticket[T]] = []
+        self._arrivals = itertools.count()
+        self._passed = 0
+        """The turn of the last item that was taken."""
+        self._next_turns: dict[str, int] = {}
+        """Of streams that are ahead; all others have the turn that is being served."""
 
     def __len__(self) -> int:
         """Return how many items wait."""
-        return self._length
+        return len(self._waiting)
 
     def put(self, stream: str, item: T) -> None:
-        """Queue an item behind those of its stream; a new stream gets its turn after all others."""
-        self._streams.setdefault(stream, deque()).append(item)
-        self._length += 1
+        """Queue an item behind those of its stream, and behind the others of its turn."""
+        turn = self._turn(stream)
+        self._next_turns[stream] = turn + 1
+        insort(self._waiting, _Ticket(turn, next(self._arrivals), stream, item))
+        if len(self._next_turns) > MAX_REMEMBERED:
+            del self._next_turns[next(iter(self._next_turns))]
 
     def get(self) -> T:
-        """Take out the next item; raises KeyError when there is none."""
-        stream, items = self._streams.popitem(last=False)
-        item = items.popleft()
-        self._length -= 1
-        if items:
-            self._streams[stream] = items
-        return item
+        """Take out the next item; raises IndexError when there is none."""
+        ticket = self._waiting.pop(0)
+        if not self._waiting:
+            self._next_turns.clear()  # nobody competes any more
+        elif ticket.turn > self._passed:
+            self._next_turns = {stream: turn for stream, turn in self._next_turns.items() if turn > ticket.turn}
+        self._passed = ticket.turn
+        return ticket.item
 
     def is_owed_a_place(self, stream: str) -> bool:
-        """Tell whether some stream has so many items waiting that giving one to this stream would even them out."""
-        return len(self._streams[self._longest()]) > len(self._streams.get(stream, ())) + 1 if self._streams else False
+        """Tell whether an item waits that has a later turn than one of this stream would have."""
+        return bool(self._waiting) and self._waiting[-1].turn > self._turn(stream)
 
     def drop(self) -> T:
-        """Take out the newest item of the stream with the most; raises ValueError when there is none."""
-        stream = self._longest()
-        item = self._streams[stream][-1]
-        self.remove(stream, item)
-        return item
+        """Take out the item with the last turn, the newest of its stream; raises IndexError when there is none."""
+        ticket = self._waiting.pop()
+        self._give_back(ticket)
+        return ticket.item
 
     def remove(self, stream: str, item: T) -> bool:
         """Take out an item of that stream; False when it is not waiting any more."""
-        items = self._streams.get(stream, deque())
-        if item not in items:
-            return False
-        items.remove(item)
-        self._length -= 1
-        if not items:
-            del self._streams[stream]
-        return True
+        for place, ticket in enumerate(self._waiting):
+            if ticket.stream == stream and ticket.item == item:
+                del self._waiting[place]
+                self._give_back(ticket)
+                return True
+        return False
 
-    def _longest(self) -> str:
-        return max(self._streams, key=lambda stream: len(self._streams[stream]))
+    def _turn(self, stream: str) -> int:
+        return max(self._passed, self._next_turns.get(stream, self._passed))
+
+    def _give_back(self, ticket: _Ticket[T]) -> None:
+        """Let the stream's next item have the turn of one that was not served; those behind it keep theirs."""
+        if self._next_turns.get(ticket.stream) == ticket.turn + 1:
+            self._next_turns[ticket.stream] = ticket.turn

@@ -48,8 +48,8 @@ class Job(Generic[R]):
 class Lanes:
     """At most `count` jobs run at once and `queue_size` wait, none longer than `max_wait_s`.
 
-    One more is refused at once, never delayed, unless its stream is owed a place: then the newest job of the stream
-    with the most waiting is given up instead.
+    One more is refused at once, never delayed, unless its stream is owed a place: then the job whose turn is last is
+    given up instead.
     """
 
     def __init__(self, count: int, queue_size: int, max_wait_s: float) -> None:

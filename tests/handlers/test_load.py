@@ -20,7 +20,7 @@ from tests.support.metrics import runs, samples
 from tests.support.pictures import encode
 from tests.support.server import LiveServer, serving
 
-RUN_TIMEOUT_S, QUEUE_TIMEOUT_S = 3, 1.5
+RUN_TIMEOUT_S, QUEUE_TIMEOUT_S = 6, 3
 ARRIVAL_S = 0.2
 FRAME, BUSY_FRAME = encode(board(7), "PNG"), encode(board(1, work=work_for(0.9)), "PNG")
 RESET = struct.pack("ii", 1, 0)

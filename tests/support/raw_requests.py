@@ -88,6 +88,7 @@ MALFORMED = [
     RawRequest("hello of TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100), (400,)),
     RawRequest("150 headers", LIVE + b"".join(b"X-%d: y\r\n" % n for n in range(150)) + CLOSE + b"\r\n", (431,)),
     RawRequest("header of 70 KB", LIVE + b"X: " + b"y" * 70_000 + b"\r\n\r\n", (431,), (400,)),
+    RawRequest("header without an end", LIVE + b"X: " + b"y" * 300_000, (431,), (400,)),
     RawRequest("target of 70 KB", b"GET /" + b"y" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", (431,), (414,)),
 ]
 RAW_REQUESTS = [*GOOD, *SMUGGLING, *MALFORMED]
