@@ -9,6 +9,7 @@ import pytest
 from tests.support.graphs import board, work_for
 from tests.support.pictures import encode
 from tests.support.server import LiveServer
+from tests.support.wire import statuses
 
 FRAME = encode(board(9), "PNG")
 CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(FRAME), FRAME)
@@ -53,6 +54,18 @@ def test_what_follows_the_frame_behind_an_offer_is_no_hang_up(identity: LiveServ
     behind = f"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: {len(FRAME)}\r\n\r\n".encode() + FRAME
     answer = exchange(identity, [head + slow, behind])
     assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("rubbish", [b"rubbish\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: \0"])
+def test_rubbish_behind_a_frame_spoils_no_answer(identity: LiveServer, rubbish: bytes) -> None:
+    slow = encode(board(9, work=work_for(0.3)), "PNG")
+    head = f"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: {len(slow)}\r\n\r\n".encode()
+    for pieces in ([head + slow + rubbish], [head + slow, rubbish]):
+        answer = exchange(identity, pieces)
+        assert statuses(answer) == (200,)
+        assert b"connection: close" in answer
+    live = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert statuses(exchange(identity, [head + slow + live + rubbish])) == (200, 200)
 
 
 @pytest.mark.parametrize("offer", OFFERS, ids=["h2c", "websocket"])
