@@ -82,6 +82,7 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
         target = service.target(bodies)
         run_load(closed_loop(target, GOOD_CLIENTS, 1))
         before = run_load(closed_loop(target, GOOD_CLIENTS, BEFORE_S))
+        memory_before_mib = service.tree.memory_mib()
         during, ended_s = run_load(_both(target, service.port, name, options.connections, options.seconds))
         good = [result.record()["answered_ms"] for result in (before, during)]
         return {
@@ -93,7 +94,7 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
             "good_before_ms": good[0],
             "good_during_ms": good[1],
             "wrong": sum(len(result.outcomes) - len(result.having(Verdict.RIGHT)) for result in (before, during)),
-            "memory_mib": service.tree.memory_mib(),
+            "memory_mib": [memory_before_mib, service.tree.memory_mib()],
         }
 
 
@@ -103,9 +104,8 @@ def row(figures: dict[str, Any]) -> str:
     times = f"{figures['first_closed_s']:.1f} to {figures['last_closed_s']:.1f}" if figures["closed"] else "kept"
     before, during = figures["good_before_ms"], figures["good_during_ms"]
     latency = f"{before['p99']:.0f} : {during['p99']:.0f} = **{during['p99'] / before['p99']:.2f}**"
-    return (
-        f"| {figures['attack']} | {closed} | {times} | {latency} | {figures['wrong']} | {figures['memory_mib']:.0f} |"
-    )
+    memory = ", ".join(f"{mib:.0f}" for mib in figures["memory_mib"])
+    return f"| {figures['attack']} | {closed} | {times} | {latency} | {figures['wrong']} | {memory} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=16, help="for how long each attack is watched")
     pictures.add_options(parser)
     options = parser.parse_args(arguments)
-    print("| attack | closed | after, s | p99 of good traffic, ms: before : during | wrong | MiB |")
+    print("| attack | closed | after, s | p99 of good traffic, ms: before : during | wrong | MiB before, after |")
     print("|---|---|---|---|---|---|", flush=True)
     results = []
     for name in options.attack or ATTACKS:
