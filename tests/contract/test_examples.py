@@ -50,7 +50,7 @@ def response_examples() -> Iterator[Any]:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     limits = {"max_body_bytes": 100_000, "max_bytes_in_flight": 150_000, "max_pixels": 500_000, "receive_timeout_s": 1}
-    with serving(folder, lanes=1, queue_size=1, **limits) as live:
+    with serving(folder, lanes=1, queue_size=1, queue_timeout_s=20, **limits) as live:
         yield live
 
 

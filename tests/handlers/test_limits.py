@@ -31,6 +31,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         write_identity_model(tmp_path_factory.mktemp("repository")),
         lanes=1,
         queue_size=1,
+        queue_timeout_s=20,
         max_body_bytes=MAX_BODY_BYTES,
         max_bytes_in_flight=150_000,
         max_pixels=500_000,
@@ -180,9 +181,10 @@ def test_too_many_bytes_in_flight_are_refused(small: LiveServer) -> None:
 
 def test_a_full_house_refuses_before_the_body_has_arrived(small: LiveServer) -> None:
     with _busy(small):
-        with connect(small, headers="Content-Length: 1000") as connection:  # and sends none of it
-            answer = connection.recv(65536)
-        assert answer.startswith(b"HTTP/1.1 503 ")
+        for path in ("/inference", "/inference/identity"):  # at the door, and by admission
+            with connect(small, path=path, headers="Content-Length: 1000") as connection:  # and sends none of it
+                answer = connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 503 ")
         assert small.client.post("/inference/nope", content=FRAME).status_code == 404
 
 
