@@ -1,7 +1,7 @@
 """What operations can reach: the service's parts, and the record of the request at hand."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from handlers.decoding.decoder import Decoder
@@ -16,8 +16,7 @@ WELL_FORMED_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 class Context:
     """The parts of the running service; built once, when it starts.
 
-    `metrics`: gives the current ones in Prometheus's text format. `count`: takes note there of a request that is over.
-    `refusal`: of a target, headers and a client, what is sent to a frame that is turned away at the door.
+    `metrics`: gives the current ones in Prometheus's text format.
     """
 
     engine: Engine
@@ -25,8 +24,6 @@ class Context:
     contract_yaml: bytes
     contract_json: bytes
     metrics: Callable[[], bytes]
-    count: Callable[["RequestRecord"], None]
-    refusal: Callable[[bytes, Sequence[tuple[bytes, bytes]], tuple[str, int] | None], bytes | None]
 
 
 @dataclass(slots=True)

@@ -26,7 +26,6 @@ from handlers.errors import ConfigurationError
 from handlers.server.admission import AdmissionMiddleware, BytesBudget
 from handlers.server.body_limit import BodyLimitMiddleware
 from handlers.server.contract import Contract, read_contract
-from handlers.server.door import Door
 from handlers.server.logs import RequestLogMiddleware
 from handlers.server.media_type import MediaTypeMiddleware
 from handlers.server.metrics import Metrics
@@ -35,6 +34,7 @@ from handlers.server.problems import ERROR_HANDLERS
 from handlers.server.response_validation import compiled_validators
 from handlers.server.routing import ExactRoutingMiddleware
 from handlers.server.settings import Settings
+from handlers.server.shedding import LoadShedder
 from models.errors import ModelNotFoundError, ModelsError
 from models.runtime.engine import Engine
 from models.runtime.lanes import Lanes
@@ -71,11 +71,11 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     decoder = Decoder(settings.max_pixels, settings.decoding)
     budget = BytesBudget(settings.max_bytes_in_flight, engine.lanes.retry_after_s)
     metrics = Metrics(engine, budget)
-    door = Door(engine, contract.operations_with_body, settings.max_body_bytes, metrics.count)
-    context = Context(engine, decoder, contract.as_yaml, contract.as_json, metrics.as_text, metrics.count, door.refusal)
+    shedder = LoadShedder(engine, contract.operations_with_body, settings.max_body_bytes, metrics.count)
+    context = Context(engine, decoder, contract.as_yaml, contract.as_json, metrics.as_text)
     app = AsyncApp(
         __name__,
-        lifespan=partial(_lifespan, context=context, give_up=give_up),
+        lifespan=partial(_lifespan, context=context, shedder=shedder, give_up=give_up),
         middlewares=_middlewares(settings, contract, budget, metrics),
         resolver=Resolver(OPERATIONS.__getitem__),
         pythonic_params=True,
@@ -124,17 +124,19 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, me
 
 
 @asynccontextmanager
-async def _lifespan(_: AsyncApp, context: Context, give_up: Callable[[], None]) -> AsyncIterator[dict[str, Context]]:
-    _let_lanes_finish()
+async def _lifespan(
+    _: AsyncApp, context: Context, shedder: LoadShedder, give_up: Callable[[], None]
+) -> AsyncIterator[dict[str, Any]]:
+    _use_batch_scheduling()
     engine = context.engine
     loading = asyncio.create_task(asyncio.to_thread(engine.load))
     loading.add_done_callback(partial(_loaded, engine=engine, give_up=give_up))
-    yield {"context": context}
+    yield {"context": context, "shedder": shedder}
     await asyncio.wait([loading])
     await asyncio.to_thread(engine.close)
 
 
-def _let_lanes_finish() -> None:
+def _use_batch_scheduling() -> None:
     """Have the kernel not interrupt a lane for every request that arrives; the event loop works in batches then.
 
     For the calling thread only. Each interruption costs both of them their caches: docs/performance.md.

@@ -6,11 +6,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
-LOOK_S = 0.25
-"""How often every connection is looked at."""
+CHECK_S = 0.25
+"""How often every connection is checked: how much later than its deadline one may end."""
 OTHER_FILES = 64
 """File descriptors that are not connections: models, log, event loop, and those being accepted or closed just now."""
 MOST_CONNECTIONS = 1024
+"""Enough for hundreds of cameras; each costs some 20 KiB."""
 
 
 def default_max_connections() -> int:
@@ -20,47 +21,49 @@ def default_max_connections() -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiveLimits:
-    """What a client may ask of the server's patience and memory.
+class ConnectionLimits:
+    """What a client may ask of the server's patience and memory; named like the settings.
 
-    `timeout_s`: for a request's head to arrive, and for anything that was sent to be taken. `min_bytes_per_s`: of a
-    body, over any `timeout_s` seconds. `max_header_bytes`, `max_header_count`: of a head, and of the trailer.
+    `receive_timeout_s`: for a request's head to arrive, and for anything that was sent to be taken.
+    `min_body_bytes_per_s`: of a body, over any `receive_timeout_s` seconds. `max_header_bytes`, `max_header_count`: of
+    a head and what follows a body. `keep_alive_s`: for the next request to begin. `max_connections`: at once.
     """
 
-    timeout_s: float
-    min_bytes_per_s: int
+    receive_timeout_s: float
+    min_body_bytes_per_s: int
     max_header_bytes: int
     max_header_count: int
     max_connections: int
+    keep_alive_s: float
 
 
 @dataclass(slots=True)
-class Pace:
-    """How fast a body arrives, over a window that slides with the looks that are taken."""
+class ReceiveRate:
+    """How fast a body arrives, over a window that slides with the checks."""
 
     window_s: float
     min_bytes_per_s: float
     received: int = 0
-    _looks: deque[tuple[float, int]] = field(default_factory=deque)
+    _checks: deque[tuple[float, int]] = field(default_factory=deque)
 
     def restart(self) -> None:
         """Begin the window anew: what has passed was not the sender's fault."""
-        self._looks.clear()
+        self._checks.clear()
 
-    def is_too_slow(self, now: float) -> bool:
-        """Take a look; tell whether less than the least arrived within the window."""
-        self._looks.append((now, self.received))
-        while len(self._looks) > 1 and self._looks[1][0] <= now - self.window_s:
-            self._looks.popleft()
-        since, received_then = self._looks[0]
+    def is_too_low(self, now: float) -> bool:
+        """Check; tell whether less than the least arrived within the window."""
+        self._checks.append((now, self.received))
+        while len(self._checks) > 1 and self._checks[1][0] <= now - self.window_s:
+            self._checks.popleft()
+        since, received_then = self._checks[0]
         passed_s = now - since
         return passed_s >= self.window_s and self.received - received_then < self.min_bytes_per_s * passed_s
 
 
 class Connection(Protocol):
-    """What is looked at."""
+    """What is checked."""
 
-    def look(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """End what takes too long. `now`: of the loop's clock, in seconds."""
         ...
 
@@ -72,24 +75,25 @@ class Connection(Protocol):
 class Connections:
     """All connections. Those that wait for a request are known by how long they have been waiting."""
 
-    def __init__(self, limits: ReceiveLimits) -> None:
+    def __init__(self, limits: ConnectionLimits) -> None:
         """Start without any."""
         self.limits = limits
         self._all: set[Connection] = set()
-        self._waiting: dict[Connection, None] = {}
-        self._next_look: asyncio.TimerHandle | None = None
+        self._idle: dict[Connection, None] = {}
+        self._is_checking = False
 
     def add(self, connection: Connection) -> bool:
-        """Take in a connection, in the place of the one that has waited longest when there are too many.
+        """Take in a connection, in the place of the one that has been idle longest when there are too many.
 
-        False when all are busy: then there is no place for it.
+        False when none is idle: then there is no place for it.
         """
         self._all.add(connection)
-        if self._next_look is None:
-            self._look_later(asyncio.get_running_loop())
+        if not self._is_checking:
+            self._is_checking = True
+            self._check_later(asyncio.get_running_loop())
         if len(self._all) <= self.limits.max_connections:
             return True
-        oldest = next(iter(self._waiting), None)
+        oldest = next(iter(self._idle), None)
         if oldest:
             self.remove(oldest)
             oldest.evict()
@@ -98,24 +102,24 @@ class Connections:
     def remove(self, connection: Connection) -> None:
         """Forget a connection that is gone."""
         self._all.discard(connection)
-        self._waiting.pop(connection, None)
+        self._idle.pop(connection, None)
 
-    def waits(self, connection: Connection) -> None:
+    def mark_idle(self, connection: Connection) -> None:
         """Note that a connection waits for a request from now on."""
         if connection in self._all:
-            self._waiting[connection] = None
+            self._idle[connection] = None
 
-    def works(self, connection: Connection) -> None:
+    def mark_busy(self, connection: Connection) -> None:
         """Note that a connection has a request."""
-        self._waiting.pop(connection, None)
+        self._idle.pop(connection, None)
 
-    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._next_look = loop.call_later(LOOK_S, self._look, loop)
+    def _check_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_later(CHECK_S, self._check, loop)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_checking = bool(self._all)
+        if self._is_checking:
+            self._check_later(loop)
         now = loop.time()
         for connection in list(self._all):
-            connection.look(now)
-        self._next_look = None
-        if self._all:
-            self._look_later(loop)
+            connection.check(now)

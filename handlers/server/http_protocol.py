@@ -14,27 +14,30 @@ from starlette.types import Message, Receive, Scope, Send
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from handlers.context import Context, RequestRecord
-from handlers.errors import BodyTimeoutError
-from handlers.server.connections import Connections, Pace
-from handlers.server.logs import log_request
+from handlers.context import RequestRecord
+from handlers.errors import BodyTimeoutError, UndecodableFrameError
+from handlers.server.connections import Connections, ReceiveRate
+from handlers.server.shedding import LoadShedder
+from models.errors import DrainingError
 
 MAX_CHUNKS = 65_536
+"""Of one body: frames come in some hundreds, and each chunk costs the event loop microseconds."""
+MAX_PIPELINED = 16
+"""Requests of one connection that wait for those before them. More are read at once than can be held."""
+MAX_SHED_AT_ONCE = 16
+"""Requests of one connection that are refused in one go; the event loop has others to see to."""
 SHUTDOWN_BODY_S = 3.0
-"""How long a body may still take to arrive once the server is stopping."""
+"""How long a body may still take to arrive once the server is stopping: ten times what a large frame takes."""
 RETRY_AFTER_S = 2
+"""Until connections of others may have become idle."""
 HOST = re.compile(rb"([A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
 """RFC 9110, section 7.2: a name or an address, and a port; it may be empty."""
 MALFORMED = (HTTPStatus.BAD_REQUEST, "The request is no valid HTTP/1.1.")
 TOO_LARGE = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of the request is too large.")
 
 
-ANSWERED: Any = SimpleNamespace(response_complete=True, message_event=asyncio.Event())
-"""Stands for a request that was answered at the door; what still comes of its body is dropped."""
-
-
 class _RefusedError(Exception):
-    """Ends the parsing of what is refused."""
+    """Ends the parsing of what is refused; holds the status and the sentence."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -53,13 +56,16 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._connections, self._limits = connections, connections.limits
         self._answering: RequestResponseCycle | None = None
-        self._head_since = math.inf
-        """When the head that is awaited began, by the loop's clock."""
-        self._head_bytes = self._fields_bytes = self._chunks = 0
-        self._pace: Pace | None = None
-        """Of the body that is being received."""
-        self._too_slow = self._refused = False
-        self._stuck_since = self._stop_at = math.inf
+        self._body: ReceiveRate | None = None
+        """Of the body that is being received; None between bodies."""
+        self._cut_off: tuple[RequestResponseCycle, Exception] | None = None
+        """A request whose body will not be complete, and why."""
+        self._head_bytes = self._fields_bytes = self._chunks = self._unsent_bytes = self._shed = 0
+        self._idle_bytes = 0
+        """What arrived of a body that is no part of it: chunk extensions, trailers."""
+        self._refused = False
+        self._head_since = self._idle_since = self._stuck_since = self._stop_at = math.inf
+        """By the loop's clock, in seconds; infinity while it is not so."""
 
     # the connection
 
@@ -68,7 +74,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._head_since = self.loop.time()
         if self._connections.add(self):
-            self._connections.waits(self)
+            self._connections.mark_idle(self)
         else:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "The server has as many connections as it can hold.")
 
@@ -80,19 +86,16 @@ class HttpProtocol(HttpToolsProtocol):
             self._answering.disconnected = True
             self._answering.message_event.set()
 
-    def look(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """End what takes too long. `now`: of the loop's clock, in seconds."""
-        timeout_s = self._limits.timeout_s
         if self.flow.write_paused or self.transport.is_closing():
-            self._stuck_since = min(self._stuck_since, now)
-            if now - self._stuck_since >= timeout_s:
-                self.transport.abort()
-            return
-        self._stuck_since = math.inf
-        if self._pace:
-            self._look_at_body(self._pace, now)
-        elif now - self._head_since >= timeout_s and not self._is_answering:
+            self._check_taken(now)
+        elif self._body is not None:
+            self._check_body(self._body, now)
+        elif now - self._head_since >= self._limits.receive_timeout_s and not self._is_answering:
             self._end_head()
+        elif now - self._idle_since >= self._limits.keep_alive_s:
+            self.transport.close()
 
     def evict(self) -> None:
         """Close at once: somebody else needs the place more."""
@@ -103,19 +106,41 @@ class HttpProtocol(HttpToolsProtocol):
         super().shutdown()
         self._stop_at = self.loop.time() + SHUTDOWN_BODY_S
 
+    def resume_writing(self) -> None:
+        """Note that the caller takes what it is sent."""
+        super().resume_writing()
+        self._stuck_since = math.inf
+
     @property
     def _is_answering(self) -> bool:
         return self._answering is not None and not self._answering.response_complete
 
-    def _look_at_body(self, pace: Pace, now: float) -> None:
-        if self.flow.read_paused and now < self._stop_at:
-            pace.restart()
-        elif pace.is_too_slow(now) or now >= self._stop_at:
-            self._too_slow = True
-            if self.cycle.response_complete:
-                self.transport.close()
-            else:
-                self.cycle.message_event.set()
+    @property
+    def _progress(self) -> tuple[int, int]:
+        return (self._body.received if self._body else 0), self._chunks
+
+    @property
+    def _shedder(self) -> LoadShedder:
+        shedder: LoadShedder = self.app_state["shedder"]
+        return shedder
+
+    def _check_taken(self, now: float) -> None:
+        """Drop a caller that takes nothing of what it is sent."""
+        unsent_bytes = self.transport.get_write_buffer_size()
+        takes, self._unsent_bytes = unsent_bytes < self._unsent_bytes, unsent_bytes
+        self._stuck_since = now if takes else min(self._stuck_since, now)
+        if now - self._stuck_since >= self._limits.receive_timeout_s:
+            self.transport.abort()
+
+    def _check_body(self, body: ReceiveRate, now: float) -> None:
+        if now >= self._stop_at:
+            self._cut(DrainingError())
+        elif self.flow.read_paused:
+            body.restart()
+        elif body.is_too_low(now):
+            pace = f"{body.min_bytes_per_s} bytes a second over {body.window_s:g} s"
+            advice = "check the network between camera and server."
+            self._cut(BodyTimeoutError(f"The body arrived more slowly than {pace}; {advice}"))
 
     def _end_head(self) -> None:
         if self._head_bytes:
@@ -129,18 +154,22 @@ class HttpProtocol(HttpToolsProtocol):
         """Take in bytes from the socket."""
         if self._refused:
             return
-        self._unset_keepalive_if_required()
-        if self._pace is None:
+        self._shed = 0
+        body, progress = self._body, self._progress
+        if body is None:
+            self._head_since, self._idle_since = min(self._head_since, self.loop.time()), math.inf
             self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._read_on(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            refused = error.__context__
-            self._refuse(*(refused.args if isinstance(refused, _RefusedError) else MALFORMED))
+            self._refuse(*_fault(error))
         else:
-            if self._pace is None and self._head_bytes > self._limits.max_header_bytes:
+            self._idle_bytes = (
+                0 if self._body is not body or self._progress != progress else self._idle_bytes + len(data)
+            )
+            if (self._head_bytes if self._body is None else self._idle_bytes) > self._limits.max_header_bytes:
                 self._refuse(*TOO_LARGE)
 
     def on_message_begin(self) -> None:
@@ -156,7 +185,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; what follows a body is counted, and dropped."""
-        if self._pace is None:
+        if self._body is None:
             super().on_header(name, value)
         self._count_fields(len(name) + len(value))
 
@@ -164,16 +193,18 @@ class HttpProtocol(HttpToolsProtocol):
         """Begin to answer, and to watch the body."""
         self._refuse_doubtful_host()
         self._refuse_other_codings()
-        self._connections.works(self)
-        self._head_since, self._head_bytes = math.inf, 0
-        self._pace, self._chunks = Pace(self._limits.timeout_s, self._limits.min_bytes_per_s), 0
-        refusal = self._refusal_at_the_door()
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "Too many requests wait for their answers on one connection.")
+        refusal = self._refusal()
         if refusal is None:
             super().on_headers_complete()
-            return
-        self.cycle = ANSWERED
-        self.transport.write(b"".join([STATUS_LINE[503], *self._default_headers(), refusal]))
-        self.on_response_complete()
+        else:  # what still comes of its body is dropped
+            answered: Any = SimpleNamespace(response_complete=True, keep_alive=True, message_event=asyncio.Event())
+            self.cycle = answered
+            self._write(HTTPStatus.SERVICE_UNAVAILABLE, refusal)
+        self._connections.mark_busy(self)
+        self._head_since, self._head_bytes, self._chunks = math.inf, 0, 0
+        self._body = ReceiveRate(self._limits.receive_timeout_s, self._limits.min_body_bytes_per_s)
 
     def on_chunk_header(self) -> None:
         """Count a chunk."""
@@ -183,35 +214,27 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
-        if self._pace:
-            self._pace.received += len(body)
+        if self._body is not None:
+            self._body.received += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Note that the body is complete; the parser also says so when it only gave up on it."""
         if not self.parser.should_upgrade():
-            self._pace = None
+            self._body = None
             super().on_message_complete()
-            self._wait_if_idle()
+            self._mark_if_idle()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Wait for the next request; uvicorn's own timer would be stopped by any byte."""
         super().on_response_complete()
-        self._wait_if_idle()
+        self._unset_keepalive_if_required()
+        self._mark_if_idle()
 
-    def _refusal_at_the_door(self) -> bytes | None:
-        """Return what a frame is answered at once, and nothing else done for it; None to let the request in."""
-        if self.parser.get_method() != b"POST" or self._is_answering or not self.parser.should_keep_alive():
-            return None
-        context: Context = self.app_state["context"]
-        return context.refusal(self.url, self.headers, self.client)
-
-    def _default_headers(self) -> list[bytes]:
-        return [part for name, value in self.server_state.default_headers for part in (name, b": ", value, b"\r\n")]
-
-    def _wait_if_idle(self) -> None:
-        if self._pace is None and self.cycle.response_complete:
-            self._connections.waits(self)
+    def _mark_if_idle(self) -> None:
+        if self._body is None and self.cycle.response_complete:
+            self._idle_since = self.loop.time()
+            self._connections.mark_idle(self)
 
     def _count_fields(self, size_bytes: int) -> None:
         """Refuse a head, or what follows a body, of too many fields or bytes."""
@@ -223,8 +246,8 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse_doubtful_host(self) -> None:
         """Refuse a request that does not say, or says twice, whom it is for (RFC 9112, section 3.2)."""
         hosts = [value for name, value in self.headers if name == b"host"]
-        wanted = 0 if self.parser.get_http_version() == "1.0" else 1
-        if not wanted <= len(hosts) <= 1 or not all(map(HOST.fullmatch, hosts)):
+        least = 0 if self.parser.get_http_version() == "1.0" else 1
+        if not least <= len(hosts) <= 1 or not all(map(HOST.fullmatch, hosts)):
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "The request must have one valid header Host.")
 
     def _refuse_other_codings(self) -> None:
@@ -237,39 +260,61 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, partial(self._call, app))
+        super()._start_asgi_task(cycle, partial(self._call, app, cycle))
 
-    async def _call(self, app: Any, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the application; it hears, instead of more of the body, that there is none in time."""
+    async def _call(self, app: Any, cycle: RequestResponseCycle, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application; instead of more of a body that was cut off it hears why."""
 
-        async def receive_in_time() -> Message:
+        async def receive_or_raise() -> Message:
             message = await receive()
-            if self._too_slow and message["type"] == "http.request":
-                raise BodyTimeoutError(
-                    f"The body arrived more slowly than {self._limits.min_bytes_per_s} bytes a second over "
-                    f"{self._limits.timeout_s:g} s; check the network between camera and server."
-                )
+            if self._cut_off and self._cut_off[0] is cycle and message["type"] == "http.request":
+                raise self._cut_off[1]
             return message
 
-        await app(scope, receive_in_time, send)
+        await app(scope, receive_or_raise, send)
+
+    def _refusal(self) -> bytes | None:
+        """Return what a frame that comes at a bad time is answered at once; None to let the request in."""
+        parser, is_quiet = self.parser, not (self._is_answering or self.flow.write_paused)
+        is_plain = parser.get_method() == b"POST" and parser.get_http_version() == "1.1" and parser.should_keep_alive()
+        if not (is_quiet and is_plain) or self._shed >= MAX_SHED_AT_ONCE:
+            return None
+        refusal = self._shedder.refusal(self.url, self.headers, self.client)
+        self._shed += refusal is not None
+        return refusal
 
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
         """Answer what is no request, and close; where requests before it wait for their answers, only close."""
-        self._refused = True
-        if self._pace and self.pipeline:
-            self.pipeline.popleft()  # its body will never be complete
-        unanswered = self.pipeline[0][0] if self.pipeline else self._answering
-        if unanswered and not unanswered.response_complete and unanswered is not (self.cycle if self._pace else None):
-            unanswered.keep_alive = False
+        if self._body is not None:
+            self._cut(UndecodableFrameError(sentence))
             return
-        record = RequestRecord(str(uuid.uuid4()), status=status, detail=sentence)
-        self.app_state["context"].count(record)
-        log_request(record, None, None)
-        head = [b"content-type: text/plain; charset=utf-8", b"connection: close", b"content-length: %d" % len(sentence)]
+        self._refused = True
+        duration_ms = 1000 * max(0.0, self.loop.time() - self._head_since)
+        self._shedder.report(RequestRecord(str(uuid.uuid4()), status=status, detail=sentence, duration_ms=duration_ms))
+        last = self.pipeline[0][0] if self.pipeline else self._answering
+        if last and not last.response_complete:
+            last.keep_alive = False
+            return
+        fields = f"content-type: text/plain; charset=utf-8\r\ncontent-length: {len(sentence)}\r\nconnection: close\r\n"
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            head.append(b"retry-after: %d" % RETRY_AFTER_S)
-        self.transport.write(STATUS_LINE[status] + b"\r\n".join([*head, b"", sentence.encode()]))
+            fields += f"retry-after: {RETRY_AFTER_S}\r\n"
+        self._write(status, f"{fields}\r\n{sentence}".encode())
         self.transport.close()
+
+    def _cut(self, error: Exception) -> None:
+        """Give up on a body; whoever reads it hears why, and the connection ends with the answer."""
+        self._refused, self._body = True, None
+        self.cycle.keep_alive = False
+        if self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self._cut_off = self.cycle, error
+            self.cycle.message_event.set()
+
+    def _write(self, status: HTTPStatus, rest: bytes) -> None:
+        """Send an answer; `rest`: its fields and body."""
+        parts = [part for name, value in self.server_state.default_headers for part in (name, b": ", value, b"\r\n")]
+        self.transport.write(b"".join([STATUS_LINE[status], *parts, rest]))
 
     # offers of an upgrade
 
@@ -280,6 +325,17 @@ class HttpProtocol(HttpToolsProtocol):
         head = b"".join(name + b": " + value + b"\r\n" for name, value in framing)
         self.parser = httptools.HttpRequestParser(_BodyOnly(self))
         self.data_received(b"POST / HTTP/1.1\r\n" + head + b"\r\n" + rest)
+
+
+def _fault(error: httptools.HttpParserError) -> tuple[HTTPStatus, str]:
+    """Return what is wrong with a request; raises the error when the fault is our own."""
+    cause = error.__context__
+    if isinstance(cause, _RefusedError):
+        status, sentence = cause.args
+        return status, sentence
+    if cause is None or isinstance(cause, httptools.HttpParserError | UnicodeError):
+        return MALFORMED
+    raise error
 
 
 class _BodyOnly:

@@ -1,6 +1,8 @@
 """The HTTP server as it is run in production: uvicorn, and how it ends."""
 
+import asyncio
 import signal
+import socket
 import time
 from functools import partial
 from types import FrameType
@@ -9,11 +11,15 @@ from typing import Any
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
-from handlers.server.connections import Connections, ReceiveLimits
+from handlers.server.connections import ConnectionLimits, Connections
 from handlers.server.http_protocol import HttpProtocol
 from handlers.server.settings import Settings
 
 KEEP_ALIVE_S = 75
+"""Longer than the minute for which cameras and proxies keep theirs."""
+
+SEND_S = 2.0
+"""For the last answers to be sent."""
 
 
 class HttpServer(uvicorn.Server):
@@ -22,19 +28,19 @@ class HttpServer(uvicorn.Server):
     The first signal begins that; a second one has its default action, and ends the process at once.
     """
 
-    def __init__(self, config: uvicorn.Config, drain_delay_s: float) -> None:
-        """Take how long the port stays open once readiness is false."""
+    def __init__(self, config: uvicorn.Config, drain_delay_s: float, shutdown_timeout_s: float) -> None:
+        """Take how long the port stays open once readiness is false, and how long answers may take after that."""
         super().__init__(config)
-        self._drain_delay_s = drain_delay_s
+        self._drain_delay_s, self._shutdown_timeout_s = drain_delay_s, shutdown_timeout_s
         self._close_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Hear a signal."""
         for stop in HANDLED_SIGNALS:
             signal.signal(stop, signal.SIG_DFL)
-        self.begin_to_end()
+        self.drain()
 
-    def begin_to_end(self) -> None:
+    def drain(self) -> None:
         """Be ready no more, and close the port a little later."""
         self._close_at = time.monotonic() + self._drain_delay_s
         if self.started:
@@ -48,15 +54,22 @@ class HttpServer(uvicorn.Server):
             self.should_exit = True
         return await super().on_tick(counter)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the port, and end when all is answered: what takes too long with 503."""
+        give_up = self.lifespan.state["context"].engine.give_up
+        asyncio.get_running_loop().call_later(self._shutdown_timeout_s, give_up)
+        await super().shutdown(sockets)
+
 
 def create_server(settings: Settings, app: Any) -> HttpServer:
     """Return the server for an application."""
-    limits = ReceiveLimits(
-        settings.receive_timeout_s,
-        settings.min_body_bytes_per_s,
-        settings.max_header_bytes,
-        settings.max_header_count,
-        settings.max_connections,
+    limits = ConnectionLimits(
+        receive_timeout_s=settings.receive_timeout_s,
+        min_body_bytes_per_s=settings.min_body_bytes_per_s,
+        max_header_bytes=settings.max_header_bytes,
+        max_header_count=settings.max_header_count,
+        max_connections=settings.max_connections,
+        keep_alive_s=KEEP_ALIVE_S,
     )
     config = uvicorn.Config(
         app,
@@ -69,7 +82,6 @@ def create_server(settings: Settings, app: Any) -> HttpServer:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=settings.shutdown_timeout_s,  # type: ignore[arg-type]  # parts of a second will do
+        timeout_graceful_shutdown=settings.shutdown_timeout_s + SEND_S,  # type: ignore[arg-type]  # parts will do
     )
-    return HttpServer(config, settings.drain_delay_s)
+    return HttpServer(config, settings.drain_delay_s, settings.shutdown_timeout_s)

@@ -112,20 +112,25 @@ def find_problem(error: Exception) -> Problem:
     return PROBLEMS.get(type(error), INTERNAL_PROBLEM)
 
 
+def note(error: Exception, record: RequestRecord) -> Problem:
+    """Return the row for an exception, and put what is known of it into the request's record."""
+    problem = find_problem(error)
+    record.problem, record.detail = problem.slug, problem.detail or str(error)
+    record.shed = error.reason if isinstance(error, UnavailableError) else None
+    return problem
+
+
 async def render(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
     """Answer any exception with its problem document, and leave its cause in the request's record."""
-    problem = find_problem(error)
-    detail = problem.detail or str(error)
     record: RequestRecord = request.state.record
-    record.problem, record.detail = problem.slug, detail
-    record.shed = error.reason if isinstance(error, UnavailableError) else None
+    problem = note(error, record)
     if problem.status == INTERNAL_PROBLEM.status:
         record.traceback = "".join(traceback.format_exception(error))
     return ConnexionResponse(
         status_code=problem.status,
         mimetype=MEDIA_TYPE,
         headers=_headers(request, error),
-        body=document(problem, detail),
+        body=document(problem, str(record.detail)),
     )
 
 

@@ -164,9 +164,15 @@ class Engine:
 
         return self.lanes.submit(answer, stream)
 
-    def close(self) -> None:
-        """Drop the frames that wait and stop the runs that are under way; returns when every lane has ended."""
+    def give_up(self) -> None:
+        """Refuse the frames that wait and stop the runs that are under way; their futures say so."""
+        self.lanes.refuse_waiting(DrainingError())
         self._watchdog.expire_all()
+
+    def close(self) -> None:
+        """Give up what is left; returns when every lane has ended."""
+        self.drain()
+        self.give_up()
         self.lanes.close()
         self._watchdog.close()
 

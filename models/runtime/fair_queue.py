@@ -44,10 +44,11 @@ class FairQueue(Generic[T]):
     def put(self, stream: str, item: T) -> None:
         """Queue an item behind those of its stream, and behind the others of its turn."""
         turn = self._turn(stream)
+        self._next_turns.pop(stream, None)  # so that it is the last one to be forgotten
         self._next_turns[stream] = turn + 1
         insort(self._waiting, _Ticket(turn, next(self._arrivals), stream, item))
         if len(self._next_turns) > MAX_REMEMBERED:
-            del self._next_turns[next(iter(self._next_turns))]
+            self._forget_one()
 
     def get(self) -> T:
         """Take out the next item; raises IndexError when there is none."""
@@ -70,18 +71,27 @@ class FairQueue(Generic[T]):
         return ticket.item
 
     def remove(self, stream: str, item: T) -> bool:
-        """Take out an item of that stream; False when it is not waiting any more."""
-        for place, ticket in enumerate(self._waiting):
-            if ticket.stream == stream and ticket.item == item:
-                del self._waiting[place]
-                self._give_back(ticket)
-                return True
-        return False
+        """Take out an item of that stream, whose later ones move up; False when it is not waiting any more."""
+        places = [place for place, ticket in enumerate(self._waiting) if ticket.stream == stream]
+        items = [self._waiting[place].item for place in places]
+        if item not in items:
+            return False
+        items.remove(item)
+        self._give_back(self._waiting.pop(places.pop()))
+        for place, later in zip(places, items, strict=True):
+            self._waiting[place] = self._waiting[place]._replace(item=later)
+        return True
+
+    def _forget_one(self) -> None:
+        """Forget the turn of the stream that was here longest ago, and has nothing waiting."""
+        waiting = {ticket.stream for ticket in self._waiting}
+        forgotten = next((stream for stream in self._next_turns if stream not in waiting), None)
+        if forgotten is not None:
+            del self._next_turns[forgotten]
 
     def _turn(self, stream: str) -> int:
         return max(self._passed, self._next_turns.get(stream, self._passed))
 
     def _give_back(self, ticket: _Ticket[T]) -> None:
-        """Let the stream's next item have the turn of one that was not served; those behind it keep theirs."""
-        if self._next_turns.get(ticket.stream) == ticket.turn + 1:
-            self._next_turns[ticket.stream] = ticket.turn
+        """Let the stream's next item have the turn of its last one, which is not needed."""
+        self._next_turns[ticket.stream] = ticket.turn

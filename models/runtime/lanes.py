@@ -39,7 +39,7 @@ class Job(Generic[R]):
         except BaseException as error:  # noqa: BLE001  # whatever it is, it is for whoever waits for the outcome
             return partial(self.outcome.set_exception, error)
 
-    def refuse(self, error: OverloadedError) -> None:
+    def refuse(self, error: Exception) -> None:
         """Give the work up."""
         if self.outcome.set_running_or_notify_cancel():
             self.outcome.set_exception(error)
@@ -117,14 +117,19 @@ class Lanes:
         job.outcome.add_done_callback(lambda outcome: self._withdraw(job) if outcome.cancelled() else None)
         return job.outcome
 
+    def refuse_waiting(self, error: Exception) -> None:
+        """Give up every job that waits; the futures raise `error`."""
+        with self._changed:
+            dropped = [self._queue.get() for _ in range(len(self._queue))]
+        for job in dropped:
+            self._deadlines.end(job)
+            job.refuse(error)
+
     def close(self) -> None:
-        """Let the running jobs finish and drop the waiting ones; nothing may be submitted any more."""
+        """Let the running jobs finish; none may wait, and nothing be submitted any more."""
         with self._changed:
             self._closed = True
-            dropped = [self._queue.get() for _ in range(len(self._queue))]
             self._changed.notify_all()
-        for job in dropped:
-            job.outcome.cancel()
         for thread in self._threads:
             thread.join()
         self._deadlines.close()

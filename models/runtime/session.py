@@ -25,6 +25,7 @@ nothing at all on the street photo. With it, processors that have VNNI take more
 INT8_PRODUCT = Path(__file__).parent / "int8_product.onnx"
 """The product of two matrices, unsigned by signed: tools/converters/int8_product.py."""
 PROBE_SIDE = 64
+"""Of the matrices: wide enough for the widest instructions."""
 
 NUMPY_NAMES = {"float": "float32", "double": "float64"}
 """Where onnxruntime names an element type otherwise than numpy."""
@@ -40,9 +41,9 @@ class Session:
         the run ends, since they would take the processor from the lanes (measured: nearly twice the CPU time a frame).
         """
         options = _options(threads)
-        if saturates_int8():
-            options.add_session_config_entry(EXACT_INT8, "1")
         try:
+            if saturates_int8():
+                options.add_session_config_entry(EXACT_INT8, "1")
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except RUNTIME_ERRORS as error:
             raise ModelConfigError(

@@ -61,12 +61,40 @@ def test_an_item_that_was_not_served_costs_no_turn() -> None:
     assert drained(queue) == "a1 b1 a3 b2"
 
 
+def test_later_items_move_up_when_one_is_removed() -> None:
+    queue = filled("a1 a2 a3 b1 b2")
+    assert queue.remove("a", "a1")
+    assert drained(queue) == "a2 b1 a3 b2"
+
+
+def test_expiry_costs_no_turns() -> None:
+    """Two streams post far more than is served, so that most of what waits expires, the oldest first."""
+    queue: FairQueue[tuple[str, int]] = FairQueue()
+    served: Counter[str] = Counter()
+    for now in range(4000):
+        for stream, every in (("a", 1), ("b", 4), ("c", 4)):
+            if now % every == 0:
+                queue.put(stream, (stream, now))
+                queue.remove(stream, (stream, now - 40))
+        if now % 8 == 0:
+            served[queue.get()[0]] += 1
+    assert max(served.values()) - min(served.values()) < 10
+
+
 def test_turns_of_many_streams_are_forgotten() -> None:
     queue = filled("z1 z2 z3")
     for number in range(5 * MAX_REMEMBERED):
         queue.put(str(number), str(number))
         queue.get()
     assert len(queue._next_turns) <= MAX_REMEMBERED  # noqa: SLF001  # memory has no other face
+
+
+def test_a_stream_with_items_waiting_is_never_forgotten() -> None:
+    queue = filled("z1 z2")
+    for number in range(2 * MAX_REMEMBERED):
+        queue.put(str(number), str(number))
+    queue.put("z", "z3")
+    assert [item for item in drained(queue).split() if item[0] == "z"] == ["z1", "z2", "z3"]
 
 
 def test_fewer_places_than_streams_are_shared_evenly() -> None:

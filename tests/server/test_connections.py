@@ -2,20 +2,20 @@ import resource
 
 import pytest
 
-from handlers.server.connections import Pace, default_max_connections
+from handlers.server.connections import ReceiveRate, default_max_connections
 
 
 def is_too_slow(*, arrivals: dict[float, int], until_s: float, pauses: frozenset[float] = frozenset()) -> bool:
     """Look four times a second at a body of which so much arrives when, over a window of 10 s at 100 bytes/s."""
-    pace = Pace(10, 100)
+    rate = ReceiveRate(10, 100)
     found = False
     for quarter in range(int(until_s * 4) + 1):
         now = quarter / 4
-        pace.received += arrivals.get(now, 0)
+        rate.received += arrivals.get(now, 0)
         if now in pauses:
-            pace.restart()
+            rate.restart()
         else:
-            found = found or pace.is_too_slow(now)
+            found = found or rate.is_too_low(now)
     return found
 
 

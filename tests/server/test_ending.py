@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.graphs import board, number_in, work_for, write_identity_model
+from tests.support.graphs import ENDLESS, board, number_in, work_for, write_identity_model
 from tests.support.pictures import encode
 from tests.support.process import serving, wait_until_ready
 from tests.support.wire import statuses
@@ -82,12 +82,33 @@ def test_frames_in_flight_are_answered_and_a_half_sent_body_delays_nobody(tmp_pa
             time.sleep(0.5)
             process.send_signal(signal.SIGTERM)
             started_at = time.monotonic()
-            assert statuses(half.recv(65536)) == (408,)
+            assert statuses(half.recv(65536)) == (503,)
         ended(process, within_s=20)
         assert time.monotonic() - started_at < 6
         for caller in callers:
             caller.join()
     assert answers == [7, 7, 7]
+    assert process.returncode == 0
+
+
+def test_a_frame_that_takes_too_long_is_refused_at_the_end(tmp_path: Path) -> None:
+    statuses_: list[int] = []
+
+    def post(body: bytes) -> None:
+        statuses_.append(httpx.post(f"http://127.0.0.1:{port}/inference", content=body, timeout=30).status_code)
+
+    settings = ("--lanes", "1", "--drain-delay-s", "0", "--shutdown-timeout-s", "1", "--queue-timeout-s", "9")
+    with identity(tmp_path, *settings) as (process, port):
+        endless = encode(board(work=ENDLESS), "PNG")
+        callers = [threading.Thread(target=post, args=(body,)) for body in (endless, FRAME)]
+        for caller in callers:
+            caller.start()
+            time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        ended(process, within_s=8)
+        for caller in callers:
+            caller.join()
+    assert statuses_ == [503, 503]
     assert process.returncode == 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from handlers.server.shedding import LoadShedder
 from tests.support.graphs import board, work_for
 from tests.support.pictures import encode
 from tests.support.server import LiveServer
@@ -56,7 +57,16 @@ def test_what_follows_the_frame_behind_an_offer_is_no_hang_up(identity: LiveServ
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
-@pytest.mark.parametrize("rubbish", [b"rubbish\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: \0"])
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"rubbish\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: \0",
+        b"GET http://x:99999/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /inference HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
+    ],
+)
 def test_rubbish_behind_a_frame_spoils_no_answer(identity: LiveServer, rubbish: bytes) -> None:
     slow = encode(board(9, work=work_for(0.3)), "PNG")
     head = f"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: {len(slow)}\r\n\r\n".encode()
@@ -82,3 +92,12 @@ def test_malformed_http_is_answered_by_the_parser(identity: LiveServer, request_
     answer = exchange(identity, [request_bytes])
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"text/plain" in answer
+
+
+def test_a_failure_of_our_own_is_no_fault_of_the_client(
+    identity: LiveServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(LoadShedder, "refusal", lambda *_: 1 / 0)
+    head = f"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: {len(FRAME)}\r\n\r\n".encode()
+    assert exchange(identity, [head]) == b""
+    assert any(record.levelname == "ERROR" and record.exc_info for record in caplog.records)

@@ -4,10 +4,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
+from handlers.server import http_server
 from tests.support.graphs import board, write_identity_model
 from tests.support.metrics import samples
 from tests.support.pictures import encode
@@ -15,6 +16,7 @@ from tests.support.server import LiveServer, serving
 from tests.support.wire import statuses
 
 TIMEOUT_S = 1.0
+KEEP_ALIVE_S = 3.0
 LATE_S = 1.0
 FRAME = encode(board(7), "PNG")
 POST = b"POST /inference HTTP/1.1\r\nHost: x\r\n"
@@ -26,8 +28,10 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A service with little patience."""
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     limits = {"receive_timeout_s": TIMEOUT_S, "min_body_bytes_per_s": 10_000}
-    with serving(folder, lanes=1, **limits) as live:
-        yield live
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(http_server, "KEEP_ALIVE_S", KEEP_ALIVE_S)
+        with serving(folder, lanes=1, **limits) as live:
+            yield live
 
 
 @pytest.fixture(autouse=True)
@@ -116,12 +120,38 @@ def test_a_steady_body_may_take_longer(strict: LiveServer) -> None:
         assert statuses(read_to_end(connection)) == (200,)
 
 
-def test_an_idle_connection_is_kept(strict: LiveServer) -> None:
+def test_an_idle_connection_is_kept_for_a_while(strict: LiveServer) -> None:
     with connect(strict, LIVE + b"\r\n") as connection:
         assert statuses(connection.recv(65536)) == (200,)
         time.sleep(TIMEOUT_S * 2)
         connection.sendall(LIVE + b"\r\n")
         assert statuses(connection.recv(65536)) == (200,)
+        started_at = time.monotonic()
+        assert read_to_end(connection) == b""
+        assert KEEP_ALIVE_S * 0.9 < time.monotonic() - started_at < KEEP_ALIVE_S + LATE_S
+
+
+@pytest.mark.parametrize("then", [b"\r\n", b"x" * 9], ids=["an empty line", "the body of what was refused"])
+def test_what_follows_an_answer_does_not_keep_the_connection(strict: LiveServer, then: bytes) -> None:
+    sent = LIVE + b"\r\n" if then == b"\r\n" else POST + b"Content-Type: text/plain\r\nContent-Length: 9\r\n\r\n"
+    with connect(strict, sent) as connection:
+        assert statuses(connection.recv(65536)) in {(200,), (415,)}
+        connection.sendall(then)
+        started_at = time.monotonic()
+        assert statuses(read_to_end(connection)) in {(), (408,)}
+        assert time.monotonic() - started_at < KEEP_ALIVE_S + LATE_S
+
+
+def test_who_reads_steadily_may_take_longer(strict: LiveServer) -> None:
+    with connect(strict) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        connection.sendall(b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        started_at, received = time.monotonic(), 0
+        while data := connection.recv(40_000):
+            received += len(data)
+            time.sleep(0.05)
+    assert time.monotonic() - started_at > TIMEOUT_S
+    assert received > 1_000_000
 
 
 def test_who_does_not_read_loses_its_connection(strict: LiveServer) -> None:
@@ -138,6 +168,29 @@ def test_too_many_chunks_are_refused(strict: LiveServer) -> None:
     with connect(strict, POST + b"Transfer-Encoding: chunked\r\n\r\n") as connection:
         connection.sendall(b"1\r\nx\r\n" * 66_000)
         assert statuses(read_to_end(connection)) == (400,)
+
+
+@pytest.mark.parametrize(
+    "endless", [b"0\r\nX: " + b"y" * 300_000, b"5;" + b"y" * 300_000, b"0\r\n" + b"X: y\r\n" * 50_000]
+)
+@pytest.mark.parametrize("offer", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"], ids=["plain", "behind an offer"])
+def test_what_is_no_part_of_the_body_is_bounded(strict: LiveServer, endless: bytes, offer: bytes) -> None:
+    with connect(strict, POST + offer + b"Transfer-Encoding: chunked\r\n\r\n") as connection:
+        with suppress(ConnectionError):
+            for start in range(0, len(endless), 20_000):
+                connection.sendall(endless[start : start + 20_000])
+                time.sleep(0.01)
+        assert statuses(read_to_end(connection)) == (400,)
+
+
+@pytest.mark.parametrize(
+    "request_", [LIVE + b"\r\n", POST + b"Content-Length: %d\r\n\r\n" % len(FRAME) + FRAME], ids=["probes", "frames"]
+)
+def test_pipelines_are_bounded(strict: LiveServer, request_: bytes) -> None:
+    with connect(strict, request_ * 500) as connection:
+        answers = statuses(read_to_end(connection))
+    assert set(answers) <= {200, 503}
+    assert len(answers) < 100
 
 
 def test_slow_clients_hold_no_place(strict: LiveServer) -> None:

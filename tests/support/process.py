@@ -33,7 +33,7 @@ def serving(
         yield process, port
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def wait_until_ready(port: int) -> None:

@@ -53,7 +53,7 @@ def running(
         with ContractClient(f"http://{host}:{port}") as client:
             if wait_until_ready:
                 _wait_for(lambda: client.get("/health/ready").status_code == httpx.codes.OK)
-            terminate = server.begin_to_end
+            terminate = server.drain
             yield LiveServer(host, port, configured.default_model, client, terminate)
     finally:
         server.should_exit = True

@@ -26,7 +26,10 @@ from tools.soak.trend import trend
 SAMPLE_S = 5.0
 WARM_UP_SHARE = 0.2
 MAX_SLOPE_MIB_PER_H = 1.0
+MAX_INTERVAL_MIB_PER_H = 60.0
+MIN_SAMPLES = 30
 SHOWN_FAULTS = 10
+LEAK, NO_LEAK, INCONCLUSIVE = "leak", "no leak found", "inconclusive: too short"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,10 @@ def soak(url: str, pid: int, seconds: float, clients: int, seed: int) -> tuple[T
     def run(number: int) -> None:
         each = Clients(parts.hostname or "", parts.port or 0, tally, seed * 100 + number)
         while time.monotonic() < until:
-            each.step()
+            try:
+                each.step()
+            except Exception as error:  # noqa: BLE001  # whatever it is, the soak goes on, and fails
+                tally.fail(repr(error))
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(clients)]
     for thread in threads:
@@ -88,9 +94,17 @@ def report(tally: Tally, samples: list[Sample]) -> int:
         values = [getattr(each, name) for each in counted]
         print(f"{name}: {min(values)} to {max(values)}, at the end {values[-1]}")
     print(f"wrong: {len(tally.wrong)} {tally.wrong[:SHOWN_FAULTS]}")
-    leaks = low > MAX_SLOPE_MIB_PER_H
-    print("LEAK" if leaks else "no leak found")
-    return int(leaks or bool(tally.wrong))
+    found = verdict(low, high, len(counted))
+    print(found)
+    return int(found != NO_LEAK or bool(tally.wrong))
+
+
+def verdict(low_mib_per_h: float, high_mib_per_h: float, samples: int) -> str:
+    """Return what an interval of slopes tells; too few samples, or too wide an interval, tell nothing."""
+    if low_mib_per_h > MAX_SLOPE_MIB_PER_H:
+        return LEAK
+    certain = samples >= MIN_SAMPLES and high_mib_per_h - low_mib_per_h < MAX_INTERVAL_MIB_PER_H
+    return NO_LEAK if certain else INCONCLUSIVE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

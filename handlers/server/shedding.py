@@ -1,4 +1,4 @@
-"""The door: frames that admission would refuse are turned away before anything else is done for them.
+"""Load shedding: frames that admission would refuse are refused before anything else is done for them.
 
 Under overload nine of ten requests end so, and what each costs is taken from the frames that are served. ADR 8.
 """
@@ -10,16 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from handlers.context import RequestRecord
 from handlers.server.admission import stream_of
 from handlers.server.logs import REQUEST_ID_HEADER, caller_id, log_request
-from handlers.server.problems import HANG_UP_ERRORS, MEDIA_TYPE, document, find_problem
+from handlers.server.problems import HANG_UP_ERRORS, MEDIA_TYPE, document, note
 from models.errors import UnavailableError
 from models.runtime.engine import Engine
 
-LONG_WAY = {b"transfer-encoding", b"expect"}
-"""Bodies that are announced like this may need the connection closed."""
+NEVER_SHED = {b"transfer-encoding", b"expect", b"upgrade"}
+"""Requests with these headers need more care than an answer: their connection may have to be closed."""
 
 
-class Door:
-    """Answers only where nothing but 503 can be the answer; whoever is not certain takes the long way in."""
+class LoadShedder:
+    """Answers only where nothing but 503 can be the answer; whoever is not certain goes the whole way."""
 
     def __init__(
         self,
@@ -37,7 +37,10 @@ class Door:
     def refusal(
         self, target: bytes, headers: Sequence[tuple[bytes, bytes]], client: tuple[str, int] | None
     ) -> bytes | None:
-        """Return what to send, head and body without the status line; None to let the request in."""
+        """Return the fields and the body of a 503; None to let a request in.
+
+        `target`: of a POST, as sent. `headers`: by lower-case name.
+        """
         path, _, query = target.partition(b"?")
         operation = self._operations.get(path)
         if operation is None or not self._has_plain_body(headers):
@@ -46,32 +49,36 @@ class Door:
         stream = stream_of(query, client)
         try:
             self._engine.refuse_if_unavailable(stream)
+        except HANG_UP_ERRORS:
+            return None
         except UnavailableError as error:
-            if isinstance(error, HANG_UP_ERRORS):
-                return None
             asked_id = caller_id(headers)
-            record = RequestRecord(asked_id or str(uuid.uuid4()), operation, 503, stream=stream)
+            record = RequestRecord(asked_id or str(uuid.uuid4()), operation, stream=stream)
             answer = _answer(error, asked_id, record)
             record.duration_ms = round((time.perf_counter() - started_at) * 1000, 3)
-            self._count(record)
-            log_request(record, "POST", path.decode())
+            self.report(record, "POST", path.decode())
             return answer
         return None
+
+    def report(self, record: RequestRecord, method: str | None = None, path: str | None = None) -> None:
+        """Log and count a request that no application saw."""
+        self._count(record)
+        log_request(record, method, path)
 
     def _has_plain_body(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         lengths = [value for name, value in headers if name == b"content-length"]
         return (
             len(lengths) == 1
             and int(lengths[0]) <= self._max_body_bytes
-            and not any(name in LONG_WAY for name, _ in headers)
+            and not any(name in NEVER_SHED for name, _ in headers)
         )
 
 
 def _answer(error: UnavailableError, asked_id: str | None, record: RequestRecord) -> bytes:
-    problem = find_problem(error)
-    record.problem, record.detail, record.shed = problem.slug, str(error), error.reason
-    body = document(problem, str(error)).encode()
-    head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nretry-after: {error.retry_after_s}\r\n"
+    problem = note(error, record)
+    record.status = problem.status
+    body = document(problem, str(record.detail)).encode()
+    fields = {"content-type": MEDIA_TYPE, "content-length": len(body), "retry-after": error.retry_after_s}
     if asked_id:
-        head += f"{REQUEST_ID_HEADER}: {asked_id}\r\n"
-    return head.encode() + b"\r\n" + body
+        fields[REQUEST_ID_HEADER] = asked_id
+    return "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode() + b"\r\n" + body

@@ -1,12 +1,19 @@
-"""Frames that are turned away at the door get what admission itself would send."""
+"""Frames that are refused at the socket get what admission itself would send."""
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from handlers.context import RequestRecord
+from handlers.server.contract import read_contract
+from handlers.server.shedding import LoadShedder
+from models.runtime.engine import Engine
+from models.runtime.lanes import Lanes
+from models.runtime.repository import read_folder
 from tests.support.client import ContractClient
 from tests.support.graphs import board, number_in, work_for, write_identity_model
 from tests.support.metrics import samples
@@ -41,15 +48,15 @@ def busy(server: LiveServer) -> Iterator[None]:
 
 
 def test_all_ways_in_refuse_alike(one_lane: LiveServer, caplog: pytest.LogCaptureFixture) -> None:
-    """The paths without parameters are answered at the door, the one of a model and chunks by admission."""
+    """The paths without parameters are answered at the socket, the one of a model and chunks by admission."""
     caplog.set_level("INFO")
     before = samples(one_lane).get(("framehook_requests_total", "503", "infer"), 0)
     header = {"x-ms-client-request-id": "camera-7"}
     with busy(one_lane):
         answers = [
-            one_lane.client.post("/inference", content=FRAME, headers=header, params={"stream": "door"}),
-            one_lane.client.post("/inference", content=iter([FRAME]), headers=header, params={"stream": "door"}),
-            one_lane.client.post("/inference/identity", content=FRAME, headers=header, params={"stream": "door"}),
+            one_lane.client.post("/inference", content=FRAME, headers=header, params={"stream": "cam7"}),
+            one_lane.client.post("/inference", content=iter([FRAME]), headers=header, params={"stream": "cam7"}),
+            one_lane.client.post("/inference/identity", content=FRAME, headers=header, params={"stream": "cam7"}),
         ]
     assert {answer.status_code for answer in answers} == {503}
     assert len({answer.content for answer in answers}) == 1
@@ -57,8 +64,8 @@ def test_all_ways_in_refuse_alike(one_lane: LiveServer, caplog: pytest.LogCaptur
     assert all(set(answers[0].headers) == set(answer.headers) - {"connection"} for answer in answers)
     lines = [facts for record in caplog.records if (facts := getattr(record, "facts", {})).get("status") == 503]
     assert len(lines) == 3
-    door, chunked, _ = ({name: fact for name, fact in line.items() if name != "durationMs"} for line in lines)
-    assert door == chunked
+    shed, chunked, _ = ({name: fact for name, fact in line.items() if name != "durationMs"} for line in lines)
+    assert shed == chunked
     assert samples(one_lane)["framehook_requests_total", "503", "infer"] == before + 2
 
 
@@ -91,3 +98,53 @@ def test_the_connection_serves_on(one_lane: LiveServer) -> None:
         while (answer := client.post("/inference", content=FRAME)).status_code == 503:
             time.sleep(0.02)
     assert number_in(answer.json()["inferences"][0]["entity"]["box"]) == 7
+
+
+LENGTH, HOST_FIELD = (b"content-length", b"9"), (b"host", b"x")
+GOOD = [HOST_FIELD, LENGTH]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine that has a lane, and no place in its queue."""
+    folder = write_identity_model(tmp_path_factory.mktemp("repository"))
+    made = Engine([read_folder(folder)], folder.name, Lanes(1, 0, 60), 60)
+    made.load()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "sheds"),
+    [
+        (b"/inference", GOOD, True),
+        (b"/score?stream=a&confidence=0.5", GOOD, True),
+        (b"/inference?\xff=%ff", GOOD, True),
+        (b"/inference", [*GOOD, (b"connection", b"keep-alive")], True),
+        (b"/inference/identity", GOOD, False),
+        (b"http://x/inference", GOOD, False),
+        (b"/inference/", GOOD, False),
+        (b"/models", GOOD, False),
+        (b"/inference", [HOST_FIELD], False),
+        (b"/inference", [HOST_FIELD, (b"content-length", b"101")], False),
+        (b"/inference", [*GOOD, (b"expect", b"100-continue")], False),
+        (b"/inference", [HOST_FIELD, (b"transfer-encoding", b"chunked")], False),
+        (b"/inference", [*GOOD, (b"upgrade", b"h2c")], False),
+    ],
+)
+def test_only_certain_cases_are_shed(
+    engine: Engine, target: bytes, headers: list[tuple[bytes, bytes]], *, sheds: bool
+) -> None:
+    counted: list[RequestRecord] = []
+    shedder = LoadShedder(engine, read_contract().operations_with_body, 100, counted.append)
+    assert shedder.refusal(target, headers, ("127.0.0.1", 1)) is None
+    done = threading.Event()
+    engine.lanes.submit(done.wait)
+    while not engine.lanes.running:
+        time.sleep(0.01)
+    refusal = shedder.refusal(target, headers, ("127.0.0.1", 1))
+    done.set()
+    while engine.lanes.running:
+        time.sleep(0.01)
+    assert bool(refusal) is sheds
+    assert [(record.status, record.shed) for record in counted] == [(503, "queue_full")] * sheds
