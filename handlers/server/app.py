@@ -28,6 +28,7 @@ from handlers.server.body_limit import BodyLimitMiddleware
 from handlers.server.contract import Contract, read_contract
 from handlers.server.logs import RequestLogMiddleware
 from handlers.server.media_type import MediaTypeMiddleware
+from handlers.server.memory import give_back_memory
 from handlers.server.metrics import Metrics
 from handlers.server.parameters import ContractParameterValidator
 from handlers.server.problems import ERROR_HANDLERS
@@ -131,7 +132,9 @@ async def _lifespan(
     engine = context.engine
     loading = asyncio.create_task(asyncio.to_thread(engine.load))
     loading.add_done_callback(partial(_loaded, engine=engine, give_up=give_up))
+    trimming = asyncio.create_task(give_back_memory())
     yield {"context": context, "shedder": shedder}
+    trimming.cancel()
     await asyncio.wait([loading])
     await asyncio.to_thread(engine.close)
 
