@@ -133,7 +133,7 @@ class Engine:
             raise NotReadyError
 
     def refuse_if_unavailable(self, stream: str) -> None:
-        """Raise NotReadyError or OverloadedError when a frame of that stream, if it came now, would be refused."""
+        """Raise NotReadyError, DrainingError or OverloadedError when a frame of that stream would be refused now."""
         self.refuse_if_not_ready()
         self.lanes.refuse_if_full(stream)
 
