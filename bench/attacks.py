@@ -69,7 +69,7 @@ async def _both(target: Any, port: int, name: str, connections: int, patience_s:
     ]
     good = await closed_loop(target, GOOD_CLIENTS, patience_s)
     for attacker in attackers:
-        attacker.cancel() if not attacker.done() else None
+        attacker.cancel()
     ended = [attacker.result() for attacker in attackers if attacker.done() and not attacker.cancelled()]
     await asyncio.gather(*attackers, return_exceptions=True)
     return good, ended

@@ -181,7 +181,7 @@ def test_too_many_bytes_in_flight_are_refused(small: LiveServer) -> None:
 
 def test_a_full_house_refuses_before_the_body_has_arrived(small: LiveServer) -> None:
     with _busy(small):
-        for path in ("/inference", "/inference/identity"):  # at the door, and by admission
+        for path in ("/inference", "/inference/identity"):  # at the socket, and by admission
             with connect(small, path=path, headers="Content-Length: 1000") as connection:  # and sends none of it
                 answer = connection.recv(65536)
             assert answer.startswith(b"HTTP/1.1 503 ")

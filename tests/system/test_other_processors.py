@@ -3,17 +3,15 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.matching import assert_matches
 from tests.support.pictures import PHOTOS, STREET
+from tests.support.process import FRAMEHOOK
 
 pytestmark = pytest.mark.system
-
-FRAMEHOOK = Path(sys.executable).with_name("framehook")
 
 
 @pytest.mark.parametrize("processor", ["Haswell", "Nehalem"], ids=["avx2", "sse"])
