@@ -61,7 +61,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._cut_off: tuple[RequestResponseCycle, Exception] | None = None
         """A request whose body will not be complete, and why."""
         self._head_bytes = self._fields_bytes = self._chunks = self._unsent_bytes = self._shed = 0
-        self._idle_bytes = 0
+        self._overhead_bytes = 0
         """What arrived of a body that is no part of it: chunk extensions, trailers."""
         self._refused = False
         self._head_since = self._idle_since = self._stuck_since = self._stop_at = math.inf
@@ -166,10 +166,10 @@ class HttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse(*_fault(error))
         else:
-            self._idle_bytes = (
-                0 if self._body is not body or self._progress != progress else self._idle_bytes + len(data)
+            self._overhead_bytes = (
+                0 if self._body is not body or self._progress != progress else self._overhead_bytes + len(data)
             )
-            if (self._head_bytes if self._body is None else self._idle_bytes) > self._limits.max_header_bytes:
+            if (self._head_bytes if self._body is None else self._overhead_bytes) > self._limits.max_header_bytes:
                 self._refuse(*TOO_LARGE)
 
     def on_message_begin(self) -> None:

@@ -110,7 +110,11 @@ class Metrics:
             ("framehook_frames_in_flight", "Frames that are being worked on.", lambda: lanes.running),
             ("framehook_bytes_in_flight", "Bytes of all bodies in the house.", lambda: budget.in_flight),
             ("framehook_lanes", "Frames that can be worked on at once.", lambda: lanes.count),
-            ("framehook_ready", "1 when frames are taken: every model is loaded, and the service is not about to end.", lambda: engine.is_ready),
+            (
+                "framehook_ready",
+                "1 when frames are taken: every model is loaded, and the service is not about to end.",
+                lambda: engine.is_ready,
+            ),
         ):
             Gauge(name, text, registry=self._registry).set_function(read)
         models = Gauge(
