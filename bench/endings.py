@@ -27,7 +27,7 @@ CLIENTS = 4
 SETTLE_S = 2.0
 ASK_AGAIN_S = 0.02
 END_S = 30
-REFUSED = 0
+NOBODY_THERE = 0
 """Nobody listens: nothing was sent, so nothing is lost."""
 
 
@@ -60,7 +60,7 @@ class Cameras:
                 response.read()
                 status, pause_s = response.status, float(response.headers.get("Retry-After", ASK_AGAIN_S))
             except ConnectionRefusedError:
-                status = REFUSED
+                status = NOBODY_THERE
             except (OSError, http.client.HTTPException):
                 status = None
             self.outcomes.append((time.perf_counter(), status))
@@ -77,14 +77,20 @@ def start(server: Server, port: int, log: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def drain(server: Server, picture: bytes, log: Path) -> dict[str, Any]:
-    """Return what a SIGTERM under load does."""
+def under_load(server: Server, picture: bytes, log: Path) -> tuple[subprocess.Popen[bytes], int, Cameras]:
+    """Return a service that cameras have posted to for a while, its port, and the cameras."""
     port = free_port()
     process = start(server, port, log)
     service = Service(server, port, ProcessTree(process.pid), log)
     service.wait_for(lambda: service.post(picture).status == OK, ASK_AGAIN_S)
     cameras = Cameras(service, picture)
     time.sleep(SETTLE_S)
+    return process, port, cameras
+
+
+def drain(server: Server, picture: bytes, log: Path) -> dict[str, Any]:
+    """Return what a SIGTERM under load does."""
+    process, _, cameras = under_load(server, picture, log)
     told_at = time.perf_counter()
     process.send_signal(signal.SIGTERM)
     status = process.wait(END_S)
@@ -102,12 +108,7 @@ def drain(server: Server, picture: bytes, log: Path) -> dict[str, Any]:
 
 def restart(server: Server, picture: bytes, log: Path) -> dict[str, Any]:
     """Return what a kill -9 under load costs, when whoever supervises starts the service anew at once."""
-    port = free_port()
-    process = start(server, port, log)
-    service = Service(server, port, ProcessTree(process.pid), log)
-    service.wait_for(lambda: service.post(picture).status == OK, ASK_AGAIN_S)
-    cameras = Cameras(service, picture)
-    time.sleep(SETTLE_S)
+    process, port, cameras = under_load(server, picture, log)
     killed_at = time.perf_counter()
     process.kill()
     process.wait()
