@@ -19,8 +19,8 @@ STREAM = "stream"
 class AdmissionMiddleware:
     """Stands where the operation is known and no byte of the body has been read yet.
 
-    Bytes in flight are reserved for as long as the request is in the house: the declared length at once, the
-    chunks of an undeclared one as they arrive. The queue place itself is taken once the body is complete.
+    Bytes in flight count as they arrive, for as long as the request is in the house: who declares much and sends little
+    holds little. There must be room for what is declared, though. The queue place is taken once the body is complete.
     """
 
     def __init__(self, next_app: ASGIApp, operations: frozenset[str], budget: "BytesBudget") -> None:
@@ -39,13 +39,12 @@ class AdmissionMiddleware:
         record.stream = stream_of(scope["query_string"], scope["client"])
         context.engine.find(scope["path_params"].get("model"))
         context.engine.refuse_if_unavailable(record.stream)
-        declared = declared_bytes(scope)
-        with self._budget.reservation(declared) as reservation:
+        self._budget.refuse_if_no_room(declared_bytes(scope))
+        with self._budget.reservation() as reservation:
 
             async def receive_reserved() -> Message:
                 message = await receive()
-                if not declared:
-                    reservation.grow(len(message.get("body", b"")))
+                reservation.grow(len(message.get("body", b"")))
                 return message
 
             await self._next_app(scope, receive_reserved, send)
@@ -68,12 +67,20 @@ class BytesBudget:
     retry_after_s: Callable[[], int]
     in_flight: int = 0
 
+    def refuse_if_no_room(self, size_bytes: int) -> None:
+        """Raise OverloadedError when so many bytes more would be too many."""
+        if self.in_flight + size_bytes > self.max_bytes:
+            raise OverloadedError(
+                "Too many large frames are being received at once; send the next one a little later.",
+                "bytes_in_flight",
+                self.retry_after_s(),
+            )
+
     @contextmanager
-    def reservation(self, size_bytes: int) -> Iterator["Reservation"]:
-        """Hold `size_bytes`, and what the reservation grows by, until the block ends; raises OverloadedError."""
+    def reservation(self) -> Iterator["Reservation"]:
+        """Hold what the reservation grows by until the block ends."""
         reservation = Reservation(self)
         try:
-            reservation.grow(size_bytes)
             yield reservation
         finally:
             self.in_flight -= reservation.held
@@ -88,11 +95,6 @@ class Reservation:
 
     def grow(self, size_bytes: int) -> None:
         """Hold so many bytes more; raises OverloadedError when the budget has none left."""
-        if self.budget.in_flight + size_bytes > self.budget.max_bytes:
-            raise OverloadedError(
-                "Too many large frames are being received at once; send the next one a little later.",
-                "bytes_in_flight",
-                self.budget.retry_after_s(),
-            )
+        self.budget.refuse_if_no_room(size_bytes)
         self.budget.in_flight += size_bytes
         self.held += size_bytes

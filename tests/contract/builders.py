@@ -58,9 +58,10 @@ def waited_too_long(server: LiveServer, path: str) -> httpx.Response:
 
 
 def receiving_too_much(server: LiveServer, path: str) -> httpx.Response:
-    """Announce a large frame and send none of it, then send another."""
+    """Send nearly all of a large frame, then another."""
     with socket.create_connection((server.host, server.port), timeout=10) as connection:
         connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n".encode())
+        connection.sendall(bytes(99_999))
         time.sleep(ARRIVAL_S)
         return post(server, path, FRAME + b"\0" * 60_000)
 

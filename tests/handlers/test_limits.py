@@ -169,7 +169,8 @@ def test_a_full_queue_refuses_at_once_with_retry_after(small: LiveServer) -> Non
 
 
 def test_too_many_bytes_in_flight_are_refused(small: LiveServer) -> None:
-    with connect(small, headers=f"Content-Length: {MAX_BODY_BYTES}"):  # reserves its bytes and sends none
+    with connect(small, headers=f"Content-Length: {MAX_BODY_BYTES}") as connection:
+        connection.sendall(bytes(MAX_BODY_BYTES - 1))
         time.sleep(0.2)
         answer = small.client.post("/inference", content=FRAME + b"\0" * 60_000)
         assert answer.status_code == 503
@@ -177,6 +178,13 @@ def test_too_many_bytes_in_flight_are_refused(small: LiveServer) -> None:
         chunks = iter([FRAME, b"\0" * 60_000])
         assert small.client.post("/inference", content=chunks).status_code == 503
         assert small.client.post("/inference", content=FRAME).status_code == 200
+
+
+def test_who_declares_much_and_sends_little_keeps_nobody_out(small: LiveServer) -> None:
+    with connect(small, headers=f"Content-Length: {MAX_BODY_BYTES}") as connection:
+        connection.sendall(b"x")
+        time.sleep(0.2)
+        assert small.client.post("/inference", content=FRAME + b"\0" * 60_000).status_code == 200
 
 
 def test_a_full_house_refuses_before_the_body_has_arrived(small: LiveServer) -> None:
