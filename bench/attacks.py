@@ -8,6 +8,7 @@ clients have the service to themselves before. 503 for want of connections count
 
 import argparse
 import asyncio
+import socket
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -31,12 +32,18 @@ ATTACKS = {
 """Name → what each connection sends first, and then every second."""
 GOOD_CLIENTS = 4
 BEFORE_S = 8.0
+SMALL_BUFFER_BYTES = 4096
 
 
 async def attack(port: int, first: bytes, then: bytes, *, reads: bool) -> float:
     """Be one slow client; return the seconds until the server closed the connection."""
     started_at = time.perf_counter()
-    reader, writer = await asyncio.open_connection(HOST, port)
+    client = socket.socket()
+    if not reads:  # or the kernel would take megabytes in its place
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER_BYTES)
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, (HOST, port))
+    reader, writer = await asyncio.open_connection(sock=client)
     try:
         writer.write(first)
         ended = asyncio.ensure_future(_until_closed(reader, writer, reads=reads))
