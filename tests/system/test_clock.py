@@ -1,0 +1,56 @@
+"""The wall clock jumps by hours while frames come in: nobody notices but the log."""
+
+import email.utils
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.graphs import board, number_in, write_identity_model
+from tests.support.pictures import encode
+from tests.support.process import serving, wait_until_ready
+
+pytestmark = pytest.mark.system
+
+FRAME = encode(board(7), "PNG")
+HOUR_S = 3600
+SETTLE_S = 2.5
+"""The library looks at its file once a second, and the header Date is made once a second."""
+
+
+def wall_clock_shift_s(port: int, seconds: float) -> float:
+    """Post frames for so long; all must be answered at once. Return how far off the server's clock is at the end."""
+    until = time.monotonic() + seconds
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        while time.monotonic() < until:
+            answer = client.post("/inference", content=FRAME)
+            assert answer.status_code == 200
+            assert number_in(answer.json()["inferences"][0]["entity"]["box"]) == 7
+            assert answer.elapsed.total_seconds() < 2
+    told = email.utils.parsedate_to_datetime(answer.headers["date"]).timestamp()
+    return told - time.time()
+
+
+def test_a_jump_of_the_clock_harms_no_frame(tmp_path: Path) -> None:
+    [library] = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
+    shift = tmp_path / "shift"
+    shift.write_text("+0")
+    folder = write_identity_model(tmp_path / "repository")
+    model = ("--model-repository", str(folder.parent), "--default-model", folder.name)
+    environment = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(shift),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    with serving(*model, log=subprocess.DEVNULL, **environment) as (process, port):
+        wait_until_ready(port)
+        for shift_s in (0, HOUR_S, -2 * HOUR_S, 0):
+            (tmp_path / "next").write_text(f"{shift_s:+d}")
+            (tmp_path / "next").rename(shift)
+            assert abs(wall_clock_shift_s(port, SETTLE_S) - shift_s) < 5
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
