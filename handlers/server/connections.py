@@ -46,6 +46,10 @@ class ReceiveRate:
     received: int = 0
     _checks: deque[tuple[float, int]] = field(default_factory=deque)
 
+    def __str__(self) -> str:
+        """Return the least for people."""
+        return f"{self.min_bytes_per_s} bytes a second over {self.window_s:g} s"
+
     def restart(self) -> None:
         """Begin the window anew: what has passed was not the sender's fault."""
         self._checks.clear()

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import re
 import uuid
 from functools import partial
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from handlers.context import RequestRecord
 from handlers.errors import BodyTimeoutError, UndecodableFrameError
 from handlers.server.connections import Connections, ReceiveRate
+from handlers.server.http_head import TOO_LARGE, RefusedError, check_head, fault_of, plain_text
 from handlers.server.shedding import LoadShedder
 from models.errors import DrainingError
 
@@ -26,18 +26,9 @@ MAX_PIPELINED = 16
 """Requests of one connection that wait for those before them. More are read at once than can be held."""
 MAX_SHED_AT_ONCE = 16
 """Requests of one connection that are refused in one go; the event loop has others to see to."""
+ADVICE = "check the network between camera and server."
 SHUTDOWN_BODY_S = 3.0
 """How long a body may still take to arrive once the server is stopping: ten times what a large frame takes."""
-RETRY_AFTER_S = 2
-"""Until connections of others may have become idle."""
-HOST = re.compile(rb"([A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
-"""RFC 9110, section 7.2: a name or an address, and a port; it may be empty."""
-MALFORMED = (HTTPStatus.BAD_REQUEST, "The request is no valid HTTP/1.1.")
-TOO_LARGE = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of the request is too large.")
-
-
-class _RefusedError(Exception):
-    """Ends the parsing of what is refused; holds the status and the sentence."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -55,6 +46,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Take uvicorn's arguments, and the register of all connections."""
         super().__init__(*arguments, **options)
         self._connections, self._limits = connections, connections.limits
+        self._shedder: LoadShedder = self.app_state["shedder"]
         self._answering: RequestResponseCycle | None = None
         self._body: ReceiveRate | None = None
         """Of the body that is being received; None between bodies."""
@@ -119,11 +111,6 @@ class HttpProtocol(HttpToolsProtocol):
     def _progress(self) -> tuple[int, int]:
         return (self._body.received if self._body else 0), self._chunks
 
-    @property
-    def _shedder(self) -> LoadShedder:
-        shedder: LoadShedder = self.app_state["shedder"]
-        return shedder
-
     def _check_taken(self, now: float) -> None:
         """Drop a caller that takes nothing of what it is sent."""
         unsent_bytes = self.transport.get_write_buffer_size()
@@ -138,9 +125,7 @@ class HttpProtocol(HttpToolsProtocol):
         elif self.flow.read_paused:
             body.restart()
         elif body.is_too_low(now):
-            pace = f"{body.min_bytes_per_s} bytes a second over {body.window_s:g} s"
-            advice = "check the network between camera and server."
-            self._cut(BodyTimeoutError(f"The body arrived more slowly than {pace}; {advice}"))
+            self._cut(BodyTimeoutError(f"The body arrived more slowly than {body}; {ADVICE}"))
 
     def _end_head(self) -> None:
         if self._head_bytes:
@@ -164,11 +149,10 @@ class HttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._read_on(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            self._refuse(*_fault(error))
+            self._refuse(*fault_of(error))
         else:
-            self._overhead_bytes = (
-                0 if self._body is not body or self._progress != progress else self._overhead_bytes + len(data)
-            )
+            is_overhead = self._body is body and self._progress == progress
+            self._overhead_bytes = self._overhead_bytes + len(data) if is_overhead else 0
             if (self._head_bytes if self._body is None else self._overhead_bytes) > self._limits.max_header_bytes:
                 self._refuse(*TOO_LARGE)
 
@@ -191,10 +175,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer, and to watch the body."""
-        self._refuse_doubtful_host()
-        self._refuse_other_codings()
+        check_head(self.headers, self.parser.get_http_version())
         if len(self.pipeline) >= MAX_PIPELINED:
-            raise _RefusedError(HTTPStatus.BAD_REQUEST, "Too many requests wait for their answers on one connection.")
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "Too many requests wait for their answers on one connection.")
         refusal = self._refusal()
         if refusal is None:
             super().on_headers_complete()
@@ -210,7 +193,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Count a chunk."""
         self._chunks += 1
         if self._chunks > MAX_CHUNKS:
-            raise _RefusedError(HTTPStatus.BAD_REQUEST, f"The body has more than {MAX_CHUNKS} chunks.")
+            raise RefusedError(HTTPStatus.BAD_REQUEST, f"The body has more than {MAX_CHUNKS} chunks.")
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
@@ -241,20 +224,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._fields_bytes += size_bytes
         limits = self._limits
         if self._fields_bytes > limits.max_header_bytes or len(self.headers) > limits.max_header_count:
-            raise _RefusedError(*TOO_LARGE)
-
-    def _refuse_doubtful_host(self) -> None:
-        """Refuse a request that does not say, or says twice, whom it is for (RFC 9112, section 3.2)."""
-        hosts = [value for name, value in self.headers if name == b"host"]
-        least = 0 if self.parser.get_http_version() == "1.0" else 1
-        if not least <= len(hosts) <= 1 or not all(map(HOST.fullmatch, hosts)):
-            raise _RefusedError(HTTPStatus.BAD_REQUEST, "The request must have one valid header Host.")
-
-    def _refuse_other_codings(self) -> None:
-        """Refuse a body in any transfer coding but `chunked`, which HTTP/1.0 has not (RFC 9112, section 6.1)."""
-        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
-        if codings and (codings != [b"chunked"] or self.parser.get_http_version() == "1.0"):
-            raise _RefusedError(HTTPStatus.BAD_REQUEST, "The body must be chunked, or have a length.")
+            raise RefusedError(*TOO_LARGE)
 
     # what is answered
 
@@ -295,10 +265,7 @@ class HttpProtocol(HttpToolsProtocol):
         if last and not last.response_complete:
             last.keep_alive = False
             return
-        fields = f"content-type: text/plain; charset=utf-8\r\ncontent-length: {len(sentence)}\r\nconnection: close\r\n"
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            fields += f"retry-after: {RETRY_AFTER_S}\r\n"
-        self._write(status, f"{fields}\r\n{sentence}".encode())
+        self._write(status, plain_text(status, sentence))
         self.transport.close()
 
     def _cut(self, error: Exception) -> None:
@@ -325,17 +292,6 @@ class HttpProtocol(HttpToolsProtocol):
         head = b"".join(name + b": " + value + b"\r\n" for name, value in framing)
         self.parser = httptools.HttpRequestParser(_BodyOnly(self))
         self.data_received(b"POST / HTTP/1.1\r\n" + head + b"\r\n" + rest)
-
-
-def _fault(error: httptools.HttpParserError) -> tuple[HTTPStatus, str]:
-    """Return what is wrong with a request; raises the error when the fault is our own."""
-    cause = error.__context__
-    if isinstance(cause, _RefusedError):
-        status, sentence = cause.args
-        return status, sentence
-    if cause is None or isinstance(cause, httptools.HttpParserError | UnicodeError):
-        return MALFORMED
-    raise error
 
 
 class _BodyOnly:
