@@ -59,8 +59,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_since = self._idle_since = self._stuck_since = self._stop_at = math.inf
         """By the loop's clock, in seconds; infinity while it is not so."""
 
-    # the connection
-
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request; refuse when there are too many connections, and none of them is idle."""
         super().connection_made(transport)
@@ -282,8 +280,6 @@ class HttpProtocol(HttpToolsProtocol):
         """Send an answer; `rest`: its fields and body."""
         parts = [part for name, value in self.server_state.default_headers for part in (name, b": ", value, b"\r\n")]
         self.transport.write(b"".join([STATUS_LINE[status], *parts, rest]))
-
-    # offers of an upgrade
 
     def _read_on(self, rest: bytes) -> None:
         """Read the body of the request whose head was just parsed; the connection ends with its answer."""
