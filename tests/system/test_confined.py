@@ -16,7 +16,7 @@ pytestmark = pytest.mark.system
 
 PROC, WRITABLE = Path("/proc"), 0o200
 CONFINED = (
-    "bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/run",
+    "bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc",
     "--unshare-user", "--uid", "10001", "--gid", "10001", "--cap-drop", "ALL", "--die-with-parent",
     "--setenv", "HOME", "/nonexistent",
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """The service with a leak, so that the soak can show that it finds one: python -m tools.soak.leaky_server serve ...
 
-Keeps a kilobyte of every answer for ever.
+Keeps sixteen kilobytes of every answer for ever.
 """
 
 import sys
@@ -9,7 +9,7 @@ from handlers.encoding import metadata
 from handlers.server.cli import main
 from models.results import Results
 
-LEAK_BYTES = 1024
+LEAK_BYTES = 16 * 1024
 
 
 def leak() -> None:
