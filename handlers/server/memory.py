@@ -10,9 +10,8 @@ TRIM_S = 10.0
 async def give_back_memory() -> None:
     """Have the C library return what is free of its heaps, now and again; where it cannot, do nothing.
 
-    Pictures of all sizes leave holes in the heaps of several threads, and glibc gives back only what is free at their
-    ends: without this the process grew for hours. To have it map every large block by itself would keep memory as low,
-    but costs a tenth of a frame's CPU time (docs/reliability.md).
+    Pictures of all sizes leave holes in the heaps of several threads, and glibc by itself gives back only what is free
+    at their ends. docs/reliability.md tells how much memory is held all the same.
     """
     with suppress(AttributeError):  # another C library
         trim = ctypes.CDLL(None).malloc_trim
