@@ -11,6 +11,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bench import pictures, report
@@ -21,34 +22,44 @@ from bench.servers import HOST, framehook, serving
 
 POST = b"POST /score HTTP/1.1\r\nHost: x\r\n"
 EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """What a connection sends first, and then every second; and whether it reads what it is sent."""
+
+    first: bytes
+    then: bytes = b""
+    reads: bool = True
+
+
 ATTACKS = {
-    "silent": (b"", b""),
-    "slow head": (POST, b"X: y\r\n"),
-    "slow body": (POST + b"Content-Length: 900000\r\n\r\n", b"x" * 100),
-    "slow chunks": (POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
-    "idle": (b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n", b""),
-    "slow reading": (b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 8, b""),
+    "silent": Attack(b""),
+    "slow head": Attack(POST, b"X: y\r\n"),
+    "slow body": Attack(POST + b"Content-Length: 900000\r\n\r\n", b"x" * 100),
+    "slow chunks": Attack(POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    "idle": Attack(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "slow reading": Attack(b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 8, reads=False),
 }
-"""Name → what each connection sends first, and then every second."""
 GOOD_CLIENTS = 4
 BEFORE_S = 8.0
 SMALL_BUFFER_BYTES = 4096
 
 
-async def attack(port: int, first: bytes, then: bytes, *, reads: bool) -> float:
+async def be_slow(port: int, attack: Attack) -> float:
     """Be one slow client; return the seconds until the server closed the connection."""
     started_at = time.perf_counter()
     client = socket.socket()
-    if not reads:  # or the kernel would take megabytes in its place
+    if not attack.reads:  # or the kernel would take megabytes in its place
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER_BYTES)
     client.setblocking(False)
     await asyncio.get_running_loop().sock_connect(client, (HOST, port))
     reader, writer = await asyncio.open_connection(sock=client)
     try:
-        writer.write(first)
-        ended = asyncio.ensure_future(_until_closed(reader, writer, reads=reads))
+        writer.write(attack.first)
+        ended = asyncio.ensure_future(_until_closed(reader, writer, reads=attack.reads))
         while not ended.done():
-            writer.write(then)
+            writer.write(attack.then)
             await asyncio.wait([ended], timeout=EVERY_S)
     except OSError:
         pass
@@ -70,10 +81,7 @@ async def _until_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
 
 
 async def _both(target: Any, port: int, name: str, connections: int, patience_s: float) -> tuple[Run, list[float]]:
-    first, then = ATTACKS[name]
-    attackers = [
-        asyncio.create_task(attack(port, first, then, reads=name != "slow reading")) for _ in range(connections)
-    ]
+    attackers = [asyncio.create_task(be_slow(port, ATTACKS[name])) for _ in range(connections)]
     good = await closed_loop(target, GOOD_CLIENTS, patience_s)
     for attacker in attackers:
         attacker.cancel()

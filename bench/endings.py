@@ -8,20 +8,21 @@ frame, seconds from the signal to the end, exit status. kill -9: frames lost, an
 
 import argparse
 import http.client
-import os
+import math
 import signal
-import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench import pictures, report
-from bench.processes import ProcessTree
-from bench.servers import HOST, OK, Server, Service, framehook, free_port
+from bench.processes import ProcessTree, end, start
+from bench.servers import HOST, OK, UNAVAILABLE, Server, Service, framehook
+from tests.support.wire import free_port
 
 CLIENTS = 4
 SETTLE_S = 2.0
@@ -35,14 +36,19 @@ class Cameras:
     """Post frames over kept connections, come back when told to, and note what became of every frame."""
 
     def __init__(self, service: Service, picture: bytes) -> None:
-        """Begin at once."""
+        """Take where to post what."""
         self._service, self._picture = service, picture
         self._done = threading.Event()
         self.outcomes: list[tuple[float, int | None]] = []
         """When each was known, and its status; None for a frame that was lost."""
+        self._threads: list[threading.Thread] = []
+
+    def begin(self) -> None:
+        """Return when they have posted for a while."""
         self._threads = [threading.Thread(target=self._post) for _ in range(CLIENTS)]
         for thread in self._threads:
             thread.start()
+        time.sleep(SETTLE_S)
 
     def stop(self) -> None:
         """Return when all are done."""
@@ -69,63 +75,81 @@ class Cameras:
                 self._done.wait(pause_s)
 
 
-def start(server: Server, port: int, log: Path) -> subprocess.Popen[bytes]:
-    """Start the service."""
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            server.command(port), env={**os.environ, **server.environment}, stderr=output, start_new_session=True
-        )
+class Run:
+    """A service on a port of its own, and cameras that post to it; whoever makes one closes it."""
+
+    def __init__(self, server: Server, picture: bytes, log: Path) -> None:
+        """Start the service."""
+        self._server, self._picture, self._log, self._port = server, picture, log, free_port()
+        self.start()
+        self._service = Service(server, self._port, ProcessTree(self.process.pid), log)
+        self.cameras = Cameras(self._service, picture)
+
+    def start(self) -> None:
+        """Start the service; again when it was killed."""
+        self.process = start(self._server.command(self._port), self._server.environment, self._log)
+
+    def begin(self) -> None:
+        """Have the cameras post once the service is ready."""
+        self._service.wait_for(lambda: self._service.post(self._picture).status == OK, ASK_AGAIN_S)
+        self.cameras.begin()
+
+    def close(self) -> None:
+        """End both."""
+        self.cameras.stop()
+        end(self.process)
+
+    def outcomes_since(self, at: float) -> list[tuple[float, int | None]]:
+        """Return what became of the frames that were answered, or lost, since then."""
+        return [outcome for outcome in self.cameras.outcomes if outcome[0] >= at]
 
 
-def under_load(server: Server, picture: bytes, log: Path) -> tuple[subprocess.Popen[bytes], int, Cameras]:
-    """Return a service that cameras have posted to for a while, its port, and the cameras."""
-    port = free_port()
-    process = start(server, port, log)
-    service = Service(server, port, ProcessTree(process.pid), log)
-    service.wait_for(lambda: service.post(picture).status == OK, ASK_AGAIN_S)
-    cameras = Cameras(service, picture)
-    time.sleep(SETTLE_S)
-    return process, port, cameras
-
-
-def drain(server: Server, picture: bytes, log: Path) -> dict[str, Any]:
+def drain(run: Run) -> dict[str, Any]:
     """Return what a SIGTERM under load does."""
-    process, _, cameras = under_load(server, picture, log)
     told_at = time.perf_counter()
-    process.send_signal(signal.SIGTERM)
-    status = process.wait(END_S)
+    run.process.send_signal(signal.SIGTERM)
+    status = run.process.wait(END_S)
     ended_s = time.perf_counter() - told_at
-    cameras.stop()
-    after = [status for at, status in cameras.outcomes if at >= told_at]
+    run.cameras.stop()
+    after = [status for _, status in run.outcomes_since(told_at)]
     return {
         "ended_s": ended_s,
         "status": status,
         "served": after.count(OK),
-        "refused": after.count(503),
+        "refused": after.count(UNAVAILABLE),
         "lost": after.count(None),
     }
 
 
-def restart(server: Server, picture: bytes, log: Path) -> dict[str, Any]:
+def restart(run: Run) -> dict[str, Any]:
     """Return what a kill -9 under load costs, when whoever supervises starts the service anew at once."""
-    process, port, cameras = under_load(server, picture, log)
     killed_at = time.perf_counter()
-    process.kill()
-    process.wait()
-    process = start(server, port, log)
-    deadline = time.perf_counter() + END_S
-    while not any(at > killed_at and status == OK for at, status in cameras.outcomes[-50:]):
-        if time.perf_counter() > deadline:
-            raise RuntimeError(log.read_text(errors="replace"))
+    run.process.kill()
+    run.process.wait()
+    run.start()
+    while not any(status == OK for _, status in run.outcomes_since(killed_at)):
+        if time.perf_counter() > killed_at + END_S:
+            break
         time.sleep(ASK_AGAIN_S)
-    cameras.stop()
-    process.terminate()
-    process.wait(END_S)
-    after = [(at, status) for at, status in cameras.outcomes if at > killed_at]
+    run.cameras.stop()
+    after = run.outcomes_since(killed_at)
     return {
-        "back_s": next(at for at, status in after if status == OK) - killed_at,
+        "back_s": next((at for at, status in after if status == OK), math.inf) - killed_at,
         "lost": [status for _, status in after].count(None),
     }
+
+
+def measure(what: Callable[[Run], dict[str, Any]], picture: bytes, times: int) -> list[dict[str, Any]]:
+    """Return the figures of so many endings, each of a service of its own."""
+    figures = []
+    for _ in range(times):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            closing(Run(framehook(), picture, Path(folder) / "log")) as run,
+        ):
+            run.begin()
+            figures.append(what(run))
+    return figures
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -134,11 +158,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--times", type=int, default=10)
     pictures.add_options(parser)
     options = parser.parse_args(arguments)
-    server, picture = framehook(), pictures.bodies("W2", options.video)[0]
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        drains = [drain(server, picture, log) for _ in range(options.times)]
-        restarts = [restart(server, picture, log) for _ in range(options.times)]
+    picture = pictures.bodies("W2", options.video)[0]
+    drains, restarts = (measure(what, picture, options.times) for what in (drain, restart))
     print("| SIGTERM | ended after, s: p50, most | exit status | served, refused after the signal | lost |")
     print("|---|---|---|---|---|")
     ended_s = [figures["ended_s"] for figures in drains]

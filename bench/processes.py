@@ -95,8 +95,18 @@ def running(
     command: Sequence[str], environment: Mapping[str, str], log: Path, cores: Collection[int] | None = None
 ) -> Iterator[ProcessTree]:
     """Run a command until the block ends, on these cores only; what it prints goes to `log`."""
-    with log.open("wb") as output, on_cores(cores):
-        process = subprocess.Popen(
+    with on_cores(cores):
+        process = start(command, environment, log)
+    try:
+        yield ProcessTree(process.pid)
+    finally:
+        end(process)
+
+
+def start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a command, as the head of a session of its own; whoever does so ends it."""
+    with log.open("wb") as output:
+        return subprocess.Popen(
             command,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
@@ -104,10 +114,6 @@ def running(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    try:
-        yield ProcessTree(process.pid)
-    finally:
-        _end(process)
 
 
 @contextmanager
@@ -121,7 +127,7 @@ def on_cores(cores: Collection[int] | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Ask the process to stop, then end whatever is left of its group."""
     process.terminate()
     with suppress(subprocess.TimeoutExpired):

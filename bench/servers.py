@@ -3,7 +3,6 @@
 import base64
 import http.client
 import json
-import socket
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ from bench.generator import Target
 from bench.outcomes import Verdict
 from bench.processes import ProcessTree, running
 from models.runtime.repository import BUILT_IN_ZOO
+from tests.support.wire import free_port
 
 HOST = "127.0.0.1"
 PATH = "/score"
@@ -150,13 +150,6 @@ def starting(server: Server, cores: Collection[int] | None = None) -> Iterator[S
         port, log = free_port(), Path(folder) / "log"
         with running(server.command(port), server.environment, log, cores) as tree:
             yield Service(server, port, tree, log)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on just now."""
-    with socket.create_server((HOST, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _as_json(picture: bytes) -> bytes:

@@ -111,7 +111,7 @@ async def _hang_up(frame_request: ConnexionRequest) -> None:
 
 
 async def _read_body(frame_request: ConnexionRequest, record: RequestRecord) -> bytes:
-    """Return the whole body; the server's own end of the socket raises BodyTimeoutError."""
+    """Return the whole body; `server/http_protocol.py` and the middleware raise what keeps it from being complete."""
     started_at = time.perf_counter()
     body: bytes = await frame_request.body()
     record.observe("read", time.perf_counter() - started_at)

@@ -26,7 +26,7 @@ from handlers.errors import ConfigurationError
 from handlers.server.admission import AdmissionMiddleware, BytesBudget
 from handlers.server.body_limit import BodyLimitMiddleware
 from handlers.server.contract import Contract, read_contract
-from handlers.server.logs import RequestLogMiddleware
+from handlers.server.logs import Report, RequestLogMiddleware, report_request
 from handlers.server.media_type import MediaTypeMiddleware
 from handlers.server.memory import give_back_memory
 from handlers.server.metrics import Metrics
@@ -72,12 +72,13 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     decoder = Decoder(settings.max_pixels, settings.decoding)
     budget = BytesBudget(settings.max_bytes_in_flight, engine.lanes.retry_after_s)
     metrics = Metrics(engine, budget)
-    shedder = LoadShedder(engine, contract.operations_with_body, settings.max_body_bytes, metrics.count)
+    report = partial(report_request, count=metrics.count)
+    shedder = LoadShedder(engine, contract.operations_with_body, settings.max_body_bytes, report)
     context = Context(engine, decoder, contract.as_yaml, contract.as_json, metrics.as_text)
     app = AsyncApp(
         __name__,
-        lifespan=partial(_lifespan, context=context, shedder=shedder, give_up=give_up),
-        middlewares=_middlewares(settings, contract, budget, metrics),
+        lifespan=partial(_lifespan, state={"context": context, "shedder": shedder, "report": report}, give_up=give_up),
+        middlewares=_middlewares(settings, contract, budget, report),
         resolver=Resolver(OPERATIONS.__getitem__),
         pythonic_params=True,
         swagger_ui_options=SwaggerUIOptions(serve_spec=False),
@@ -105,11 +106,11 @@ def create_engine(settings: Settings) -> Engine:
         raise ConfigurationError(f"The setting default_model must be one of the models served: {names}.") from error
 
 
-def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, metrics: Metrics) -> list[Any]:
+def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, report: Report) -> list[Any]:
     """Return the whole stack, outermost first."""
     with_body = frozenset(contract.operations_with_body.values())
     return [
-        partial(RequestLogMiddleware, count=metrics.count),
+        partial(RequestLogMiddleware, report=report),
         ExceptionMiddleware,
         partial(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes),
         SwaggerUIMiddleware,
@@ -125,15 +126,14 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, me
 
 
 @asynccontextmanager
-async def _lifespan(
-    _: AsyncApp, context: Context, shedder: LoadShedder, give_up: Callable[[], None]
-) -> AsyncIterator[dict[str, Any]]:
+async def _lifespan(_: AsyncApp, state: dict[str, Any], give_up: Callable[[], None]) -> AsyncIterator[dict[str, Any]]:
+    """Have the models loaded, and the parts known to every request and connection; end them all."""
     _use_batch_scheduling()
-    engine = context.engine
+    engine = state["context"].engine
     loading = asyncio.create_task(asyncio.to_thread(engine.load))
     loading.add_done_callback(partial(_loaded, engine=engine, give_up=give_up))
     trimming = asyncio.create_task(give_back_memory())
-    yield {"context": context, "shedder": shedder}
+    yield state
     trimming.cancel()
     await asyncio.wait([loading])
     await asyncio.to_thread(engine.close)

@@ -11,7 +11,7 @@ CHECK_S = 0.25
 OTHER_FILES = 64
 """File descriptors that are not connections: models, log, event loop, and those being accepted or closed just now."""
 MOST_CONNECTIONS = 1024
-"""Enough for hundreds of cameras; each costs some 20 KiB."""
+"""Enough for hundreds of cameras; an idle one costs some 10 KiB."""
 
 
 def default_max_connections() -> int:

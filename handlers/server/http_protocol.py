@@ -10,25 +10,24 @@ from typing import Any
 
 import httptools
 from starlette.types import Message, Receive, Scope, Send
-from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from handlers.context import RequestRecord
 from handlers.errors import BodyTimeoutError, UndecodableFrameError
 from handlers.server.connections import Connections, ReceiveRate
 from handlers.server.http_head import TOO_LARGE, RefusedError, check_head, fault_of, plain_text
+from handlers.server.logs import Report
 from handlers.server.shedding import LoadShedder
 from models.errors import DrainingError
 
 MAX_CHUNKS = 65_536
 """Of one body: frames come in some hundreds, and each chunk costs the event loop microseconds."""
 MAX_PIPELINED = 16
-"""Requests of one connection that wait for those before them. More are read at once than can be held."""
+"""Requests of one connection that wait for those before them; one read brings thousands of small ones."""
 MAX_SHED_AT_ONCE = 16
 """Requests of one connection that are refused in one go; the event loop has others to see to."""
-ADVICE = "check the network between camera and server."
 SHUTDOWN_BODY_S = 3.0
-"""How long a body may still take to arrive once the server is stopping: ten times what a large frame takes."""
+"""How long a body may still take to arrive once the server is stopping; less than `shutdown_timeout_s` by default."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -47,6 +46,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._connections, self._limits = connections, connections.limits
         self._shedder: LoadShedder = self.app_state["shedder"]
+        self._report: Report = self.app_state["report"]
         self._answering: RequestResponseCycle | None = None
         self._body: ReceiveRate | None = None
         """Of the body that is being received; None between bodies."""
@@ -123,15 +123,14 @@ class HttpProtocol(HttpToolsProtocol):
         elif self.flow.read_paused:
             body.restart()
         elif body.is_too_low(now):
-            self._cut(BodyTimeoutError(f"The body arrived more slowly than {body}; {ADVICE}"))
+            sentence = f"The body arrived more slowly than {body}; check the network between camera and server."
+            self._cut(BodyTimeoutError(sentence))
 
     def _end_head(self) -> None:
         if self._head_bytes:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The head of the request did not arrive in time.")
         else:
             self.transport.close()
-
-    # what is received
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes from the socket."""
@@ -224,9 +223,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._fields_bytes > limits.max_header_bytes or len(self.headers) > limits.max_header_count:
             raise RefusedError(*TOO_LARGE)
 
-    # what is answered
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
         super()._start_asgi_task(cycle, partial(self._call, app, cycle))
 
@@ -258,7 +255,8 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._refused = True
         duration_ms = 1000 * max(0.0, self.loop.time() - self._head_since)
-        self._shedder.report(RequestRecord(str(uuid.uuid4()), status=status, detail=sentence, duration_ms=duration_ms))
+        record = RequestRecord(str(uuid.uuid4()), status=status, detail=sentence, duration_ms=round(duration_ms, 3))
+        self._report(record, None, None)
         last = self.pipeline[0][0] if self.pipeline else self._answering
         if last and not last.response_complete:
             last.keep_alive = False

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, ClassVar, TextIO
+from typing import Any, ClassVar, TextIO, TypeAlias
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.datastructures import MutableHeaders
@@ -20,6 +20,9 @@ from handlers.context import WELL_FORMED_NAME, RequestRecord
 REQUEST_ID_HEADER = "x-ms-client-request-id"
 REQUEST_ID_BYTES = REQUEST_ID_HEADER.encode()
 MAX_LOGGED_PATH = 200
+
+Report: TypeAlias = Callable[[RequestRecord, str | None, str | None], None]
+"""Hears of each request that is over: its record, its method and its path."""
 
 logger = logging.getLogger("framehook")
 
@@ -67,10 +70,10 @@ def configure(level: str) -> None:
 class RequestLogMiddleware:
     """Gives each request a record, echoes the caller's request id, and logs one line when it is over."""
 
-    def __init__(self, next_app: ASGIApp, count: Callable[[RequestRecord], None]) -> None:
-        """Stand outermost, so that nothing escapes the log; `count` hears of each request too, when it is over."""
+    def __init__(self, next_app: ASGIApp, report: Report) -> None:
+        """Stand outermost, so that nothing escapes the log; `report` hears of each request when it is over."""
         self._next_app = next_app
-        self._count = count
+        self._report = report
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
@@ -95,12 +98,14 @@ class RequestLogMiddleware:
         finally:
             record.operation = routing.get("operation_id")
             record.duration_ms = round((time.perf_counter() - started_at) * 1000, 3)
-            self._count(record)
-            log_request(record, scope["method"], scope["path"])
+            self._report(record, scope["method"], scope["path"])
 
 
-def log_request(record: RequestRecord, method: str | None, path: str | None) -> None:
-    """Log the one line of a request that is over; what could not be read of it is None."""
+def report_request(
+    record: RequestRecord, method: str | None, path: str | None, count: Callable[[RequestRecord], None]
+) -> None:
+    """Count a request that is over, and log its one line; what could not be read of it is None."""
+    count(record)
     facts = {
         "requestId": record.request_id,
         "method": method,

@@ -5,11 +5,11 @@ Under overload nine of ten requests end so, and what each costs is taken from th
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from handlers.context import RequestRecord
 from handlers.server.admission import stream_of
-from handlers.server.logs import REQUEST_ID_HEADER, caller_id, log_request
+from handlers.server.logs import REQUEST_ID_HEADER, Report, caller_id
 from handlers.server.problems import HANG_UP_ERRORS, MEDIA_TYPE, document, note
 from models.errors import UnavailableError
 from models.runtime.engine import Engine
@@ -26,13 +26,13 @@ class LoadShedder:
         engine: Engine,
         operations: Mapping[str, str],
         max_body_bytes: int,
-        count: Callable[[RequestRecord], None],
+        report: Report,
     ) -> None:
         """Take the operations that frames are posted to, path → operationId; only those without parameters count."""
         self._engine = engine
         self._operations = {path.encode(): name for path, name in operations.items() if "{" not in path}
         self._max_body_bytes = max_body_bytes
-        self._count = count
+        self._report = report
 
     def refusal(
         self, target: bytes, headers: Sequence[tuple[bytes, bytes]], client: tuple[str, int] | None
@@ -56,14 +56,9 @@ class LoadShedder:
             record = RequestRecord(asked_id or str(uuid.uuid4()), operation, stream=stream)
             answer = _answer(error, asked_id, record)
             record.duration_ms = round((time.perf_counter() - started_at) * 1000, 3)
-            self.report(record, "POST", path.decode())
+            self._report(record, "POST", path.decode())
             return answer
         return None
-
-    def report(self, record: RequestRecord, method: str | None = None, path: str | None = None) -> None:
-        """Log and count a request that no application saw."""
-        self._count(record)
-        log_request(record, method, path)
 
     def _has_plain_body(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         lengths = [value for name, value in headers if name == b"content-length"]

@@ -12,10 +12,12 @@ import pytest
 
 from handlers.server.logs import JsonFormatter
 from models.runtime.engine import Engine
+from tests.support import wire
 from tests.support.client import ContractClient
 from tests.support.graphs import board, number_in, work_for, write_failing_model, write_identity_model
 from tests.support.pictures import encode
 from tests.support.server import LiveServer, running, serving
+from tests.support.wire import read_to_end
 
 MAX_BODY_BYTES = 100_000
 BODY_TIMEOUT_S = 1
@@ -53,13 +55,7 @@ def _serves_on(small: LiveServer) -> Iterator[None]:
 
 
 def connect(server: LiveServer, *, path: str = "/inference", headers: str) -> socket.socket:
-    connection = socket.create_connection((server.host, server.port), timeout=10)
-    connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n".encode())
-    return connection
-
-
-def read_to_end(connection: socket.socket) -> bytes:
-    return b"".join(iter(lambda: connection.recv(65536), b""))
+    return wire.connect(server.port, f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n".encode())
 
 
 @pytest.mark.parametrize("path", ["/inference", "/inference/identity", "/score", "/models", "/nope"])

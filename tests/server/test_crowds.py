@@ -9,9 +9,10 @@ import pytest
 
 from tests.support.graphs import write_identity_model
 from tests.support.server import LiveServer, serving
-from tests.support.wire import statuses
+from tests.support.wire import connect, statuses
 
 MAX_CONNECTIONS = 12
+POST = b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -21,12 +22,6 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     with serving(folder, lanes=1, max_connections=MAX_CONNECTIONS) as live:
         yield live
-
-
-def connect(server: LiveServer, sent: bytes = b"") -> socket.socket:
-    connection = socket.create_connection((server.host, server.port), timeout=10)
-    connection.sendall(sent)
-    return connection
 
 
 def _is_closed(connection: socket.socket) -> bool:
@@ -43,7 +38,7 @@ def test_the_longest_idle_gives_way(crowded: LiveServer) -> None:
     with ExitStack() as stack:
         idle = []
         for _ in range(MAX_CONNECTIONS + 5):
-            idle.append(stack.enter_context(connect(crowded, LIVE)))
+            idle.append(stack.enter_context(connect(crowded.port, LIVE)))
             assert statuses(idle[-1].recv(65536)) == (200,)
         closed = [number for number, connection in enumerate(idle) if _is_closed(connection)]
     assert closed == list(range(len(closed)))
@@ -53,8 +48,8 @@ def test_the_longest_idle_gives_way(crowded: LiveServer) -> None:
 def test_where_all_are_busy_a_new_one_is_refused(crowded: LiveServer) -> None:
     with ExitStack() as stack:
         for _ in range(MAX_CONNECTIONS):
-            stack.enter_context(connect(crowded, b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"))
+            stack.enter_context(connect(crowded.port, POST))
         time.sleep(0.2)
-        received = stack.enter_context(connect(crowded)).recv(65536)
+        received = stack.enter_context(connect(crowded.port)).recv(65536)
     assert statuses(received) == (503,)
     assert b"\r\nretry-after: 2\r\n" in received

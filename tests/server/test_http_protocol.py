@@ -1,6 +1,5 @@
 """A request that offers an upgrade is served as if it did not."""
 
-import socket
 import time
 from collections.abc import Sequence
 
@@ -10,7 +9,7 @@ from handlers.server.shedding import LoadShedder
 from tests.support.graphs import board, work_for
 from tests.support.pictures import encode
 from tests.support.server import LiveServer
-from tests.support.wire import statuses
+from tests.support.wire import connect, read_to_end, statuses
 
 FRAME = encode(board(9), "PNG")
 CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(FRAME), FRAME)
@@ -22,11 +21,11 @@ OFFERS = (
 
 def exchange(server: LiveServer, pieces: Sequence[bytes]) -> bytes:
     """Send the pieces one after the other, and read until the server closes."""
-    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+    with connect(server.port) as connection:
         for piece in pieces:
             connection.sendall(piece)
             time.sleep(0.05)
-        return b"".join(iter(lambda: connection.recv(65536), b""))
+        return read_to_end(connection)
 
 
 @pytest.mark.parametrize("offer", OFFERS, ids=["h2c", "websocket"])

@@ -1,6 +1,5 @@
 """Frames that are refused at the socket get what admission itself would send."""
 
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from tests.support.graphs import board, number_in, work_for, write_identity_mode
 from tests.support.metrics import samples
 from tests.support.pictures import encode
 from tests.support.server import LiveServer, serving
-from tests.support.wire import statuses
+from tests.support.wire import connect, statuses
 
 FRAME = encode(board(7), "PNG")
 ARRIVAL_S = 0.2
@@ -36,7 +35,7 @@ def one_lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 def busy(server: LiveServer) -> Iterator[None]:
     """Keep the lane busy while the block runs; fails when it was done first."""
     slow = encode(board(1, work=work_for(1.5)), "PNG")
-    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+    with connect(server.port) as connection:
         connection.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(slow) + slow)
         time.sleep(ARRIVAL_S)
         yield
@@ -74,10 +73,10 @@ def test_what_would_be_refused_for_another_reason_still_is(one_lane: LiveServer)
         assert one_lane.client.post("/inference/nope", content=FRAME).status_code == 404
         assert one_lane.client.post("/nope", content=FRAME).status_code == 404
         assert one_lane.client.put("/inference", content=FRAME).status_code == 405
-        with socket.create_connection((one_lane.host, one_lane.port), timeout=10) as connection:
+        with connect(one_lane.port) as connection:
             connection.sendall(b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
             assert statuses(connection.recv(65536)) == (413,)
-        with socket.create_connection((one_lane.host, one_lane.port), timeout=10) as connection:
+        with connect(one_lane.port) as connection:
             connection.sendall(b"POST /inference HTTP/1.1\r\nHost: x\r\n\r\n")
             assert statuses(connection.recv(65536)) == (503,)
 
@@ -86,7 +85,7 @@ def test_the_connection_serves_on(one_lane: LiveServer) -> None:
     """The body of a refused frame, whole or in pieces, is not taken for the next request."""
     head = b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(FRAME)
     live = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
-    with socket.create_connection((one_lane.host, one_lane.port), timeout=10) as connection:
+    with connect(one_lane.port) as connection:
         with busy(one_lane):
             for pieces in ([head + FRAME], [head, FRAME], [head + FRAME[:20], FRAME[20:]], [head + FRAME + live]):
                 for piece in pieces:
@@ -136,7 +135,7 @@ def test_only_certain_cases_are_shed(
     engine: Engine, target: bytes, headers: list[tuple[bytes, bytes]], *, sheds: bool
 ) -> None:
     counted: list[RequestRecord] = []
-    shedder = LoadShedder(engine, read_contract().operations_with_body, 100, counted.append)
+    shedder = LoadShedder(engine, read_contract().operations_with_body, 100, lambda record, *_: counted.append(record))
     assert shedder.refusal(target, headers, ("127.0.0.1", 1)) is None
     done = threading.Event()
     engine.lanes.submit(done.wait)

@@ -13,7 +13,7 @@ from tests.support.graphs import board, write_identity_model
 from tests.support.metrics import samples
 from tests.support.pictures import encode
 from tests.support.server import LiveServer, serving
-from tests.support.wire import statuses
+from tests.support.wire import connect, read_to_end, statuses
 
 TIMEOUT_S = 1.0
 KEEP_ALIVE_S = 3.0
@@ -56,16 +56,6 @@ def _others_are_served(strict: LiveServer) -> Iterator[None]:
     assert max(taken_s) < LATE_S
 
 
-def connect(server: LiveServer, sent: bytes = b"") -> socket.socket:
-    connection = socket.create_connection((server.host, server.port), timeout=10)
-    connection.sendall(sent)
-    return connection
-
-
-def read_to_end(connection: socket.socket) -> bytes:
-    return b"".join(iter(lambda: connection.recv(65536), b""))
-
-
 def trickle(connection: socket.socket, piece: bytes, every_s: float) -> Callable[[], None]:
     """Send a piece again and again until the connection is closed; return what waits for that."""
 
@@ -101,7 +91,7 @@ def trickle(connection: socket.socket, piece: bytes, every_s: float) -> Callable
 )
 def test_what_does_not_arrive_in_time_ends(strict: LiveServer, sent: bytes, piece: bytes, answer: tuple[int]) -> None:
     started_at = time.monotonic()
-    with connect(strict, sent) as connection:
+    with connect(strict.port, sent) as connection:
         wait = trickle(connection, piece, every_s=0.1) if piece else (lambda: None)
         received = read_to_end(connection)
         taken_s = time.monotonic() - started_at
@@ -113,7 +103,7 @@ def test_what_does_not_arrive_in_time_ends(strict: LiveServer, sent: bytes, piec
 
 def test_a_steady_body_may_take_longer(strict: LiveServer) -> None:
     padded = FRAME + bytes(20_000)
-    with connect(strict, POST + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(padded)) as connection:
+    with connect(strict.port, POST + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(padded)) as connection:
         for start in range(0, len(padded), 2000):
             connection.sendall(padded[start : start + 2000])
             time.sleep(0.15)
@@ -121,7 +111,7 @@ def test_a_steady_body_may_take_longer(strict: LiveServer) -> None:
 
 
 def test_an_idle_connection_is_kept_for_a_while(strict: LiveServer) -> None:
-    with connect(strict, LIVE + b"\r\n") as connection:
+    with connect(strict.port, LIVE + b"\r\n") as connection:
         assert statuses(connection.recv(65536)) == (200,)
         time.sleep(TIMEOUT_S * 2)
         connection.sendall(LIVE + b"\r\n")
@@ -134,7 +124,7 @@ def test_an_idle_connection_is_kept_for_a_while(strict: LiveServer) -> None:
 @pytest.mark.parametrize("then", [b"\r\n", b"x" * 9], ids=["an empty line", "the body of what was refused"])
 def test_what_follows_an_answer_does_not_keep_the_connection(strict: LiveServer, then: bytes) -> None:
     sent = LIVE + b"\r\n" if then == b"\r\n" else POST + b"Content-Type: text/plain\r\nContent-Length: 9\r\n\r\n"
-    with connect(strict, sent) as connection:
+    with connect(strict.port, sent) as connection:
         assert statuses(connection.recv(65536)) in {(200,), (415,)}
         connection.sendall(then)
         started_at = time.monotonic()
@@ -143,7 +133,7 @@ def test_what_follows_an_answer_does_not_keep_the_connection(strict: LiveServer,
 
 
 def test_who_reads_steadily_may_take_longer(strict: LiveServer) -> None:
-    with connect(strict) as connection:
+    with connect(strict.port) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
         connection.sendall(b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         started_at, received = time.monotonic(), 0
@@ -156,7 +146,7 @@ def test_who_reads_steadily_may_take_longer(strict: LiveServer) -> None:
 
 def test_who_does_not_read_loses_its_connection(strict: LiveServer) -> None:
     """The contract is asked for again and again, and never read, until the buffers between are full."""
-    with connect(strict) as connection:
+    with connect(strict.port) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         wait = trickle(connection, b"GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n" * 100, every_s=0.01)
         started_at = time.monotonic()
@@ -165,7 +155,7 @@ def test_who_does_not_read_loses_its_connection(strict: LiveServer) -> None:
 
 
 def test_too_many_chunks_are_refused(strict: LiveServer) -> None:
-    with connect(strict, POST + b"Transfer-Encoding: chunked\r\n\r\n") as connection:
+    with connect(strict.port, POST + b"Transfer-Encoding: chunked\r\n\r\n") as connection:
         connection.sendall(b"1\r\nx\r\n" * 66_000)
         assert statuses(read_to_end(connection)) == (400,)
 
@@ -175,7 +165,7 @@ def test_too_many_chunks_are_refused(strict: LiveServer) -> None:
 )
 @pytest.mark.parametrize("offer", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"], ids=["plain", "behind an offer"])
 def test_what_is_no_part_of_the_body_is_bounded(strict: LiveServer, endless: bytes, offer: bytes) -> None:
-    with connect(strict, POST + offer + b"Transfer-Encoding: chunked\r\n\r\n") as connection:
+    with connect(strict.port, POST + offer + b"Transfer-Encoding: chunked\r\n\r\n") as connection:
         with suppress(ConnectionError):
             for start in range(0, len(endless), 20_000):
                 connection.sendall(endless[start : start + 20_000])
@@ -187,7 +177,7 @@ def test_what_is_no_part_of_the_body_is_bounded(strict: LiveServer, endless: byt
     "request_", [LIVE + b"\r\n", POST + b"Content-Length: %d\r\n\r\n" % len(FRAME) + FRAME], ids=["probes", "frames"]
 )
 def test_pipelines_are_bounded(strict: LiveServer, request_: bytes) -> None:
-    with connect(strict, request_ * 500) as connection:
+    with connect(strict.port, request_ * 500) as connection:
         answers = statuses(read_to_end(connection))
     assert set(answers) <= {200, 503}
     assert len(answers) < 100
@@ -196,7 +186,7 @@ def test_pipelines_are_bounded(strict: LiveServer, request_: bytes) -> None:
 def test_slow_clients_hold_no_place(strict: LiveServer) -> None:
     with ExitStack() as stack:
         for _ in range(8):
-            stack.enter_context(connect(strict, POST + b"Content-Length: 90000\r\n\r\nx"))
+            stack.enter_context(connect(strict.port, POST + b"Content-Length: 90000\r\n\r\nx"))
         time.sleep(0.2)
         now = samples(strict)
     assert now["framehook_queue_depth",] + now["framehook_frames_in_flight",] <= 1, "one may be the good client's"
@@ -207,7 +197,7 @@ def test_a_refusal_without_a_request_is_logged_and_counted(
 ) -> None:
     caplog.set_level("INFO")
     before = samples(strict).get(("framehook_requests_total", "431", "none"), 0)
-    with connect(strict, LIVE + b"X: " + b"y" * 70_000 + b"\r\n\r\n") as connection:
+    with connect(strict.port, LIVE + b"X: " + b"y" * 70_000 + b"\r\n\r\n") as connection:
         assert statuses(read_to_end(connection)) == (431,)
     assert samples(strict)["framehook_requests_total", "431", "none"] == before + 1
     [logged] = [facts for record in caplog.records if (facts := getattr(record, "facts", {})).get("status") == 431]

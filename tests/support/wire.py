@@ -5,9 +5,21 @@ import socket
 from contextlib import suppress
 
 
-def talk(port: int, sent: bytes, timeout_s: float = 10) -> bytes:
+def connect(port: int, sent: bytes = b"") -> socket.socket:
+    """Return a connection over which these bytes were sent."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall(sent)
+    return connection
+
+
+def read_to_end(connection: socket.socket) -> bytes:
+    """Return all that comes until the server closes; raises TimeoutError when it does not."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def talk(port: int, sent: bytes) -> bytes:
     """Send bytes, and return all that comes back until the server closes; raises TimeoutError when it does not."""
-    with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
+    with connect(port) as connection:
         received = bytearray()
         with suppress(ConnectionError):  # closed while we were still sending
             connection.sendall(sent)

@@ -1,12 +1,12 @@
 """No bytes make the decoder start another program: EPS, in other hands, would reach Ghostscript."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.pictures import encode, street
+from tests.support.process import FRAMEHOOK
 
 pytestmark = pytest.mark.system
 
@@ -19,8 +19,7 @@ def test_files_of_other_formats_start_nothing(tmp_path: Path) -> None:
         files.append(tmp_path / f"{name}.jpg")
         files[-1].write_bytes(encode(street().resize((64, 48)), name))
     trace = tmp_path / "trace"
-    framehook = Path(sys.executable).with_name("framehook")
-    command: list[str | Path] = ["strace", "-f", "-e", "trace=execve", "-o", trace, framehook, "infer", *files]
+    command: list[str | Path] = ["strace", "-f", "-e", "trace=execve", "-o", trace, FRAMEHOOK, "infer", *files]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert run.stdout.count("is not a JPEG, PNG or BMP picture") == len(FORMATS)
     started = [line for line in trace.read_text().splitlines() if "execve(" in line and " = 0" in line]

@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 
 from tests.support.client import ROOT
 from tests.support.matching import assert_matches, flat
+from tests.support.wire import free_port
 
 README = (ROOT / "README.md").read_text()
 INSTALL_DEADLINE_S = 300
@@ -38,8 +38,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def port(clone: Path) -> Iterator[int]:
     """The port of the service that scripts/serve started in the clean copy."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number: int = free.getsockname()[1]
+    number = free_port()
     environment = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
     with subprocess.Popen(["scripts/serve", "--port", str(number)], cwd=clone, env=environment) as process:
         deadline = time.monotonic() + INSTALL_DEADLINE_S

@@ -65,7 +65,10 @@ class Clients:
             self._burst: 1,
         }  # fmt: skip
         [kind] = self._random.choices(list(kinds), list(kinds.values()))
-        kind()
+        try:
+            kind()
+        except OSError as error:
+            self._tally.fail(repr(error))
 
     def _good(self) -> None:
         """Post a picture that was posted before: it gets the answer it got then, or 503."""
