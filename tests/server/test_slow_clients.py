@@ -72,6 +72,14 @@ def trickle(connection: socket.socket, piece: bytes, every_s: float) -> Callable
     return thread.join
 
 
+def write_on(connection: socket.socket, seconds: float) -> None:
+    """Send a byte now and then; raises ConnectionError when the connection is closed meanwhile."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        connection.sendall(b"x")
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize(
     ("sent", "piece", "answer"),
     [
@@ -151,9 +159,7 @@ def test_who_does_not_read_loses_its_connection(strict: LiveServer) -> None:
         connection.sendall(b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
         started_at = time.monotonic()
         with pytest.raises(ConnectionError):
-            while time.monotonic() < started_at + TIMEOUT_S + 2 * LATE_S:
-                connection.sendall(b"x")
-                time.sleep(0.1)
+            write_on(connection, TIMEOUT_S + 2 * LATE_S)
     assert time.monotonic() - started_at > TIMEOUT_S
 
 
