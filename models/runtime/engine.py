@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -155,14 +156,8 @@ class Engine:
         """
         if not self._is_loaded:
             raise NotReadyError
-        loaded = self._loaded[model.name]
-        queued_at = time.perf_counter()
-
-        def answer() -> R:
-            observer.observe("queue", time.perf_counter() - queued_at)
-            return self._answer(loaded, decode, encode, selection, observer)
-
-        return self.lanes.submit(answer, stream)
+        answer = partial(self._answer, self._loaded[model.name], decode, encode, selection, observer)
+        return self.lanes.submit(partial(_after_the_queue, answer, observer, time.perf_counter()), stream)
 
     def give_up(self) -> None:
         """Refuse the frames that wait and stop the runs that are under way; their futures say so."""
@@ -210,6 +205,11 @@ def load_model(folder: ModelFolder, wide_threads: int = 1) -> LoadedModel:
     except ModelConfigError as error:
         raise ModelConfigError(f"{folder.model_path}, family {config.name}: {error}") from error
     return LoadedModel(family, session, Session(folder.model_path, wide_threads) if wide_threads > 1 else None)
+
+
+def _after_the_queue(answer: Callable[[], R], observer: StageObserver, queued_at: float) -> R:
+    observer.observe("queue", time.perf_counter() - queued_at)
+    return answer()
 
 
 @contextmanager

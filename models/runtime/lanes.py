@@ -4,11 +4,11 @@ import math
 import random
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from models.errors import OverloadedError
 from models.runtime.deadlines import Deadlines
@@ -22,27 +22,40 @@ MAX_DRAINED_S = 60
 """However long the queue: the longest that a caller is told to wait is twice that."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Job(Generic[R]):
-    """What waits for a lane: the work of one frame, the stream it is of, and who hears the outcome."""
+class Job(Future[R]):
+    """What waits for a lane: the work of one frame, of one stream. It is its own outcome.
 
-    work: Callable[[], R]
-    stream: str
-    outcome: Future[R]
+    Whoever waits for a future makes a circle of references with it, which only the garbage collector finds, much later.
+    So a job lets go of what is large, the bytes and the pixels of the frame, as soon as it is over.
+    """
+
+    def __init__(self, work: Callable[[], R], stream: str) -> None:
+        """Take the work and the stream it is of."""
+        super().__init__()
+        self.stream = stream
+        self._work: Callable[[], R] | None = work
 
     def run(self) -> Callable[[], None]:
         """Do the work, unless nobody wants it any more; return what tells the outcome."""
-        if not self.outcome.set_running_or_notify_cancel():
+        if self._work is None or not self.set_running_or_notify_cancel():
             return lambda: None
         try:
-            return partial(self.outcome.set_result, self.work())
+            return partial(self.set_result, self._work())
         except BaseException as error:  # noqa: BLE001  # whatever it is, it is for whoever waits for the outcome
-            return partial(self.outcome.set_exception, error)
+            _forget_locals(error)
+            return partial(self.set_exception, error)
+        finally:
+            self.let_go()
 
     def refuse(self, error: Exception) -> None:
         """Give the work up."""
-        if self.outcome.set_running_or_notify_cancel():
-            self.outcome.set_exception(error)
+        self.let_go()
+        if self.set_running_or_notify_cancel():
+            self.set_exception(error)
+
+    def let_go(self) -> None:
+        """Hold the work no more."""
+        self._work = None
 
 
 class Lanes:
@@ -101,7 +114,7 @@ class Lanes:
         Raises OverloadedError when there is no place. The future raises it too, when the job waited too long or had to
         make room for one of another stream.
         """
-        job = Job(work, stream, Future())
+        job = Job(work, stream)
         displaced = None
         with self._changed:
             self._start()
@@ -114,8 +127,8 @@ class Lanes:
         if displaced:
             self._deadlines.end(displaced)
             displaced.refuse(self._full_error())
-        job.outcome.add_done_callback(lambda outcome: self._withdraw(job) if outcome.cancelled() else None)
-        return job.outcome
+        job.add_done_callback(self._withdraw_if_cancelled)
+        return job
 
     def refuse_waiting(self, error: Exception) -> None:
         """Give up every job that waits; the futures raise `error`."""
@@ -176,6 +189,11 @@ class Lanes:
             self._running -= 1
             self._mean_job_s += (took_s - self._mean_job_s) * (SMOOTHING if self._mean_job_s else 1)
 
+    def _withdraw_if_cancelled(self, job: Future[Any]) -> None:
+        if isinstance(job, Job) and job.cancelled():
+            job.let_go()
+            self._withdraw(job)
+
     def _withdraw(self, job: Job[Any]) -> bool:
         """Take a job out of the queue; False when it is not waiting any more."""
         with self._changed:
@@ -193,3 +211,10 @@ class Lanes:
                     self.retry_after_s(),
                 )
             )
+
+
+def _forget_locals(error: BaseException | None) -> None:
+    """Empty the frames in which the error and its causes came to pass; where that was can still be told."""
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -1,7 +1,10 @@
 """The engine: which session a frame gets, and what a model that never ends comes to."""
 
+import gc
 import threading
 import time
+import weakref
+from concurrent.futures import wait as wait_for
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -96,6 +99,58 @@ def test_closing_stops_what_runs(tmp_path: Path) -> None:
     assert time.monotonic() - began_at < 10
     assert isinstance(running.exception(0), InferenceTimeoutError)
     assert isinstance(waiting.exception(0), DrainingError)
+
+
+class Body(bytearray):
+    """Bytes of which one can tell whether they are still there."""
+
+
+def decode_or_fail(body: Body, target: DecodeTarget) -> Frame:
+    if not body:
+        raise ValueError("nothing to decode") from damage(body)
+    return frame(board(), target)
+
+
+def damage(body: Body) -> Exception:
+    """Return an error that holds what it came to pass with."""
+    try:
+        return OSError(body[0])
+    except IndexError as error:
+        return error
+
+
+@pytest.mark.parametrize("outcome", ["success", "failure", "refusal", "cancellation"])
+def test_the_bytes_of_a_frame_go_with_the_frame(tmp_path: Path, outcome: str) -> None:
+    write_identity_model(tmp_path)
+    engine = Engine(read_repository(tmp_path), "identity", Lanes(1, 1, 60), 60)
+    engine.load()
+    gate, started, gone = threading.Event(), threading.Event(), threading.Event()
+
+    def wait(target: DecodeTarget) -> Frame:
+        started.set()
+        gate.wait(10)
+        return frame(board(), target)
+
+    running = engine.infer(engine.find(None), wait, keep)
+    assert started.wait(10)
+    body = Body(b"" if outcome == "failure" else b"x")
+    weakref.finalize(body, gone.set)
+    gc.disable()
+    try:
+        answer = engine.infer(engine.find(None), partial(decode_or_fail, body), keep)
+        del body
+        if outcome == "refusal":
+            engine.lanes.refuse_waiting(DrainingError())
+        elif outcome == "cancellation":
+            answer.cancel()
+        gate.set()
+        running.result(10)
+        wait_for([answer], 10)
+        assert gone.wait(10), "held by its answer"
+    finally:
+        gc.enable()
+    assert answer.cancelled() == (outcome == "cancellation")
+    engine.close()
 
 
 def test_a_model_that_never_ends_is_refused_at_load(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 from tools.soak.__main__ import INCONCLUSIVE, LEAK, NO_LEAK, verdict
 from tools.soak.trend import trend
 
-TIMES_S = np.arange(0, 1440, 5.0)
+TIMES_S = np.arange(0, 1440, 36.0)
 
 
 def waves(slope_mib_per_h: float) -> NDArray[np.float64]:
-    """Return 200 MiB that rise like this, with waves of 3 MiB and noise on top."""
+    """Return 200 MiB that rise like this, with waves and noise of a MiB on top."""
     rng = np.random.default_rng(1)
-    noise = rng.normal(0, 1, len(TIMES_S)) + 3 * np.sin(TIMES_S / 60)
+    noise = rng.normal(0, 0.5, len(TIMES_S)) + 0.5 * np.sin(TIMES_S / 60)
     return np.asarray(200 + slope_mib_per_h / 3600 * TIMES_S + noise)
 
 

@@ -2,11 +2,12 @@
 
     python -m tools.soak URL --pid PID [--minutes 30] [--clients 4] [--seed 1] [--expect VERDICT]
 
-Good frames in all formats and sizes, mutants, errors, probes, clients that hang up, malformed requests and bursts.
-Every answer is checked. Memory, file descriptors and threads of the process are read all the while; the first fifth of
-the time is warm-up and does not count. Verdicts: `leak` when memory rises by more than 1 MiB an hour with a confidence
-of 95 %, `inconclusive` when the run was too short or its interval is too wide, else `no-leak`. Fails when an answer was
-wrong, or the verdict is not the expected one.
+Good frames in all formats and sizes, mutants, errors, probes, clients that hang up, malformed requests and bursts, in
+rounds. Every answer is checked. After each round the clients rest, and memory, file descriptors and threads of the
+process are read: nothing is in flight then, so what is still held is kept. The first fifth of the rounds is warm-up and
+does not count. Verdicts: `leak` when memory rises by more than 1 MiB an hour with a confidence of 95 %, `inconclusive`
+when the run was too short or its interval is too wide, else `no-leak`. Fails when an answer was wrong, or the verdict
+is not the expected one.
 """
 
 import argparse
@@ -24,10 +25,13 @@ from tools.hostile.target import Target
 from tools.soak.clients import Clients, Tally
 from tools.soak.trend import trend
 
-SAMPLE_S = 5.0
+ROUND_S = 25.0
+REST_S = 11.0
+"""Longer than the time between two trims: handlers/server/memory.py."""
+LOOK_S = 0.5
 WARM_UP_SHARE = 0.2
 MAX_SLOPE_MIB_PER_H = 1.0
-MAX_INTERVAL_MIB_PER_H = 60.0
+MAX_INTERVAL_MIB_PER_H = 20.0
 MIN_SAMPLES = 30
 SHOWN_FAULTS = 10
 LEAK, NO_LEAK, INCONCLUSIVE = "leak", "no-leak", "inconclusive"
@@ -35,43 +39,44 @@ LEAK, NO_LEAK, INCONCLUSIVE = "leak", "no-leak", "inconclusive"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The process at one time."""
+    """The process at rest at one time, and the most memory that it took in the use before."""
 
     time_s: float
     memory_mib: float
     files: int
     threads: int
-
-
-def sample(target: Target, pid: int, started_at: float) -> Sample:
-    """Read the process; memory is the least of a few looks, since frames that are being worked on come and go."""
-    looks = []
-    for _ in range(10):
-        looks.append(target.memory_mib())
-        time.sleep(SAMPLE_S / 10)
-    process = Path("/proc") / str(pid)
-    files, threads = (len(list((process / folder).iterdir())) for folder in ("fd", "task"))
-    return Sample(time.monotonic() - started_at, min(looks), files, threads)
+    most_mib: float
 
 
 def soak(url: str, pid: int, seconds: float, clients: int, seed: int) -> tuple[Tally, list[Sample]]:
-    """Use the service for so long; return what became of the requests, and the samples."""
-    parts, tally, started_at = urlsplit(url), Tally(), time.monotonic()
-    until = started_at + seconds
-
-    def run(number: int) -> None:
-        each = Clients(parts.hostname or "", parts.port or 0, tally, seed * 100 + number)
-        while time.monotonic() < until:
-            each.step()
-
-    target, samples = Target(url, pid), []
+    """Use the service for so long, in rounds; return what became of the requests, and a sample after each round."""
+    parts, target, tally, samples = urlsplit(url), Target(url, pid), Tally(), []
+    everyone = [Clients(parts.hostname or "", parts.port or 0, tally, seed * 100 + n) for n in range(clients)]
+    started_at = time.monotonic()
     with ThreadPoolExecutor(clients) as pool:
-        runs = [pool.submit(run, number) for number in range(clients)]
+        while time.monotonic() < started_at + seconds:
+            most_mib = use(pool, everyone, target)
+            time.sleep(REST_S)
+            files, threads = (len(list((Path("/proc") / str(pid) / folder).iterdir())) for folder in ("fd", "task"))
+            samples.append(Sample(time.monotonic() - started_at, target.memory_mib(), files, threads, most_mib))
+    return tally, samples
+
+
+def use(pool: ThreadPoolExecutor, everyone: Sequence[Clients], target: Target) -> float:
+    """Have all clients use the service for one round; return the most memory that it was seen to take, in MiB."""
+    until, most_mib = time.monotonic() + ROUND_S, 0.0
+
+    def run(clients: Clients) -> None:
         while time.monotonic() < until:
-            samples.append(sample(target, pid, started_at))
+            clients.step()
+
+    runs = [pool.submit(run, clients) for clients in everyone]
+    while not all(each.done() for each in runs):
+        most_mib = max(most_mib, target.memory_mib())
+        time.sleep(LOOK_S)
     for each in runs:
         each.result()
-    return tally, samples
+    return most_mib
 
 
 def report(tally: Tally, samples: list[Sample]) -> str:
@@ -83,8 +88,9 @@ def report(tally: Tally, samples: list[Sample]) -> str:
     print(f"{tally.statuses.total()} requests in {samples[-1].time_s / 60:.0f} min:")
     for name, count in sorted(tally.statuses.items()):
         print(f"  {name}: {count}")
-    print(f"memory: {counted[0].memory_mib:.1f} to {counted[-1].memory_mib:.1f} MiB after warm-up, "
-          f"most {max(each.memory_mib for each in samples):.1f}")  # fmt: skip
+    print(f"memory at rest: {counted[0].memory_mib:.1f} to {counted[-1].memory_mib:.1f} MiB after warm-up; "
+          f"in use at most {max(each.most_mib for each in samples):.1f}")  # fmt: skip
+    print("  " + " ".join(f"{each.memory_mib:.1f}" for each in samples))
     print(f"memory rises by {slope:.2f} MiB an hour (95 %: {low:.2f} to {high:.2f})")
     for name in ("files", "threads"):
         values = [getattr(each, name) for each in counted]

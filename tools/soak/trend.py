@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 12
+BLOCK = 6
 """Neighbouring measurements resemble each other, so they are drawn in blocks of this many."""
 RESAMPLES = 400
 
