@@ -15,9 +15,9 @@ from statistics import fmean
 from bench.frames import read_frames
 from bench.workloads import TARGET, WORKLOADS, Workload
 from handlers.decoding.decoder import Decoder, RouteName
-from models.families.ssd import Ssd, SsdConfig
 from models.frame import Frame
 from models.results import AS_CONFIGURED, Detection
+from models.runtime.engine import family_of
 from models.runtime.repository import BUILT_IN_ZOO, read_folder
 from models.runtime.session import Session
 
@@ -73,16 +73,13 @@ class Judge:
     def __init__(self, weights: Path | None) -> None:
         """Take other weights than the zoo's."""
         folder = read_folder(BUILT_IN_ZOO / "ssdlite-mobilenet-v2")
-        config = folder.config.family
-        if not isinstance(config, SsdConfig):
-            raise TypeError("expected the family ssd")
         self._session = Session(weights or folder.model_path)
-        self._family = Ssd(config, folder.labels, self._session.signature)
+        self._family = family_of(folder, self._session.signature)
 
     def detections(self, frame: Frame) -> tuple[Detection, ...]:
         """Return what is found."""
-        outputs = self._session.run(self._family.preprocess(frame))
-        return self._family.postprocess(outputs, AS_CONFIGURED).detections
+        feeds, placed = self._family.preprocess(frame)
+        return self._family.postprocess(self._session.run(feeds), placed, AS_CONFIGURED).detections
 
 
 def compare(judge: Judge, workload: Workload, bodies: list[bytes]) -> dict[RouteName, Agreement]:

@@ -20,7 +20,6 @@ from bench.processes import Clocks, memory_mib
 from bench.servers import ZOO_MODEL
 from handlers.decoding.decoder import Decoder, RouteName
 from handlers.encoding import metadata
-from models.frame import DecodeTarget
 from models.results import AS_CONFIGURED
 from models.runtime.engine import load_model
 from models.runtime.repository import read_folder
@@ -32,11 +31,11 @@ WARM_UP_FRAMES = 10
 def pipeline(route: RouteName) -> Callable[[bytes], bytes]:
     """Return what makes inference metadata of a body: all the work of one frame, on the calling thread."""
     model = load_model(read_folder(ZOO_MODEL))
-    decoder, target = Decoder(MAX_PIXELS, route), DecodeTarget(model.family.input_size_wh)
+    decoder, target = Decoder(MAX_PIXELS, route), model.family.target
 
     def infer(body: bytes) -> bytes:
-        feeds = model.family.preprocess(decoder.encoded(body, target))
-        return metadata.encode(model.family.postprocess(model.session.run(feeds), AS_CONFIGURED))
+        feeds, placed = model.family.preprocess(decoder.encoded(body, target))
+        return metadata.encode(model.family.postprocess(model.session.run(feeds), placed, AS_CONFIGURED))
 
     return infer
 

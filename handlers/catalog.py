@@ -24,11 +24,11 @@ async def get_model(model: str) -> JSONResponse:
 def model_record(folder: ModelFolder) -> dict[str, Any]:
     """Return the contract's record of one model."""
     config = folder.config
-    width, height = config.family.input_size_wh
+    width, height = config.input.size_wh
     return {
         "name": folder.name,
         "family": config.family.name,
-        "inferenceTypes": list(config.family.inference_types),
+        "inferenceTypes": list(config.inference_types),
         "labels": list(folder.labels),
         "inputSize": {"width": width, "height": height},
         "licence": config.licence,

@@ -19,7 +19,7 @@ from handlers.decoding.encoded import format_of
 from handlers.encoding import metadata
 from models.frame import DecodeTarget, Frame
 from models.results import Results
-from models.runtime.repository import RawFrameConfig
+from models.runtime.repository import ModelConfig, RawFrameConfig
 
 R = TypeVar("R")
 
@@ -58,9 +58,10 @@ async def _infer(
     selection = model.select(confidence, labels, max_detections)
     body = await _read_body(frame_request, record)
     decode = _decode(frame_request, body, context.decoder, model.config.raw_frame)
-    answer = context.engine.infer(model, decode, _encode, selection, record, record.stream)
+    encode = partial(_encode, model.config)
+    answer = context.engine.infer(model, decode, encode, selection, record, record.stream)
     document, results = await _outcome(answer, frame_request)
-    record.detections, record.dropped = len(results.detections), results.dropped
+    record.detections, record.dropped = results.count, results.dropped
     return Response(document, media_type="application/json") if document else Response(status_code=204)
 
 
@@ -81,8 +82,8 @@ def _decode(
     return partial(decoder.raw, body, description.layout(len(body)))
 
 
-def _encode(results: Results) -> tuple[bytes, Results]:
-    return metadata.encode(results), results
+def _encode(config: ModelConfig, results: Results) -> tuple[bytes, Results]:
+    return metadata.encode(results, config.inference_types, config.output.subtype), results
 
 
 async def _outcome(answer: Future[R], frame_request: ConnexionRequest) -> R:

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.letterbox import WHOLE, Letterbox, ResizeMode, Size, letterbox
+
 ChannelOrder: TypeAlias = Literal["rgb", "bgr", "rgba", "bgra", "argb", "abgr"]
 """What the last axis of pixels holds. `a` is alpha or padding, which nobody looks at."""
 
@@ -31,12 +33,18 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class DecodeTarget:
-    """How many pixels the model wants: a decoder that is told may deliver just so many, stretched, never fewer.
+    """How many pixels the model wants, and of what part of the picture: a decoder that is told may deliver just those.
 
-    `size_wh`: (width, height) in pixels.
+    `size_wh`: (width, height) of the model's canvas in pixels. `resize` and `crop_share`: how a picture comes onto it.
     """
 
-    size_wh: tuple[int, int]
+    size_wh: Size
+    resize: ResizeMode = "stretch"
+    crop_share: float = 1
+
+    def letterbox(self, source_wh: Size) -> Letterbox:
+        """Return where a picture of that size lies on the canvas."""
+        return letterbox(source_wh, self.size_wh, self.resize, self.crop_share)
 
 
 def as_image(pixels_hwc: Pixels, channel_order: ChannelOrder) -> Image.Image:
@@ -55,11 +63,13 @@ class Frame:
     `channel_order`: the meaning of the last axis.
     `source_size_wh`: (width, height) of the picture as received, in pixels; the pixels may be fewer when the
     decoder scaled. Boxes are relative to the source, so scaling leaves them alone.
+    `region_xyxy`: what part of the source the pixels show, as shares of its size.
     """
 
     pixels_hwc: Pixels
     channel_order: ChannelOrder
-    source_size_wh: tuple[int, int]
+    source_size_wh: Size
+    region_xyxy: tuple[float, float, float, float] = WHOLE
 
     def __post_init__(self) -> None:
         """Refuse anything but non-empty uint8 [H, W, channels]."""
@@ -70,13 +80,34 @@ class Frame:
         if not self.pixels_hwc.size:
             raise ValueError(f"expected at least one pixel, got {self.pixels_hwc.shape}")
 
-    def rgb(self, size_wh: tuple[int, int]) -> Pixels:
-        """Return the picture at `size_wh` as C-contiguous uint8 [height, width, 3] RGB.
+    def rgb(self, size_wh: Size) -> Pixels:
+        """Return the whole picture stretched to `size_wh`; see `rgb_in`."""
+        return self.rgb_in(Letterbox(size_wh, size_wh))
 
-        One antialiased bilinear resize that ignores the aspect ratio; none when the size fits already.
+    def rgb_in(self, placed: Letterbox) -> Pixels:
+        """Return what the letterbox shows of the picture, at its size: C-contiguous uint8 [height, width, 3] RGB.
+
+        At most one antialiased bilinear resize; none when the decoder has delivered just that. Raises ValueError when
+        the pixels show another part of the picture.
         """
-        fits = size_wh == self.pixels_hwc.shape[1::-1]
+        if self.region_xyxy not in {placed.region_xyxy, WHOLE}:
+            raise ValueError(f"expected pixels of {placed.region_xyxy}, got {self.region_xyxy}")
+        fits = placed.size_wh == self.pixels_hwc.shape[1::-1] and self.region_xyxy == placed.region_xyxy
         if fits and self.channel_order == "rgb":
             return np.ascontiguousarray(self.pixels_hwc)
         image = as_image(self.pixels_hwc, self.channel_order)
-        return np.asarray(image if fits else image.resize(size_wh, Image.Resampling.BILINEAR))
+        if fits:
+            return np.asarray(image)
+        box = None if self.region_xyxy == placed.region_xyxy else region_px(placed, image.size, image.size)
+        return np.asarray(image.resize(placed.size_wh, Image.Resampling.BILINEAR, box))
+
+
+def region_px(placed: Letterbox, extent_wh: tuple[float, float], limit_wh: Size) -> tuple[float, float, float, float]:
+    """Return the part of a picture that the letterbox shows, in pixels of one that measures `extent_wh`."""
+    left, top, right, bottom = placed.region_xyxy
+    return (
+        left * extent_wh[0],
+        top * extent_wh[1],
+        min(right * extent_wh[0], limit_wh[0]),
+        min(bottom * extent_wh[1], limit_wh[1]),
+    )

@@ -29,8 +29,34 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
+class Classification:
+    """What the whole picture shows. `confidence`: 0..1."""
+
+    label: str
+    class_id: int
+    confidence: float
+
+    def __post_init__(self) -> None:
+        """Refuse NaN and values out of range."""
+        if not 0 <= self.confidence <= 1:
+            raise ValueError(f"expected a confidence in 0..1, got {self.confidence}")
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """One line of text, and where it is: `place` has the confidence of the reading and the box around the line.
+
+    `language`: a BCP 47 tag, or None.
+    """
+
+    value: str
+    place: Detection
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
-    """What was found in one frame: `detections` by falling confidence.
+    """What was found in one frame, each kind by falling confidence, but lines of text in reading order.
 
     `dropped`: how many candidates were left out because the model gave them a value that is no number (NaN or
     infinity). More than none means a broken model.
@@ -38,6 +64,13 @@ class Results:
 
     detections: tuple[Detection, ...] = ()
     dropped: int = 0
+    classifications: tuple[Classification, ...] = ()
+    lines: tuple[TextLine, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Return how much was found."""
+        return len(self.detections) + len(self.classifications) + len(self.lines)
 
 
 @dataclass(frozen=True, slots=True)

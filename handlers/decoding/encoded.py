@@ -16,7 +16,7 @@ from handlers.decoding.limits import (
     refuse_large_picture,
     refuse_png_chunks,
 )
-from handlers.decoding.scaling import Scaler
+from handlers.decoding.scaling import Scaler, place
 from handlers.errors import UndecodableFrameError
 from models.frame import Frame
 
@@ -64,9 +64,11 @@ class Codec:
             size_wh = picture.size
             self.refuse_large(body, size_wh, max_pixels)
             picture.decodermaxblock = max(ImageFile.MAXBLOCK, len(body))  # in pieces, what is left is copied each time
-            drafted = picture.draft("RGB", scaler.target.size_wh) if scaler.target else None
-            pixels = scaler.image(_plain_image(picture), drafted[1][2:] if drafted else size_wh)
-            return Frame(np.asarray(pixels if pixels.mode == "RGB" else pixels.convert("RGB")), "rgb", size_wh)
+            placed = place(scaler, size_wh)
+            drafted = picture.draft("RGB", placed.whole_wh) if scaler.target else None
+            pixels = scaler.image(_plain_image(picture), drafted[1][2:] if drafted else size_wh, placed)
+            rgb = np.asarray(pixels if pixels.mode == "RGB" else pixels.convert("RGB"))
+            return Frame(rgb, "rgb", size_wh, placed.region_xyxy)
 
 
 def decode(body: bytes, max_pixels: int, scaler: Scaler, codecs: Mapping[str, Codec] | None = None) -> Frame:

@@ -10,7 +10,8 @@ from PIL import Image
 
 from handlers.decoding.limits import refuse_large_jpeg
 from handlers.decoding.scaling import Scaler, averaging_scale
-from models.frame import ChannelOrder, DecodeTarget, Frame, Pixels
+from models.frame import ChannelOrder, DecodeTarget, Frame, Pixels, region_px
+from models.letterbox import Letterbox, Size
 
 COLOUR_SPACES = ("Gray", "YCbCr", "RGB")
 """Those of a JPEG file that libjpeg-turbo converts to RGB."""
@@ -30,35 +31,38 @@ class FastScaler:
     def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
         """Return the frame at the target's size."""
         height, width = pixels_hwc.shape[:2]
-        pixels = np.ascontiguousarray(self.pixels(pixels_hwc, (width, height)))
+        placed = self.target.letterbox((width, height))
+        pixels = np.ascontiguousarray(self.pixels(pixels_hwc, (width, height), placed))
         rgb = np.empty((*pixels.shape[:2], 3), np.uint8)
         places = (channel_order.index(channel) for channel in "rgb")
         cv2.mixChannels([pixels], [rgb], [*itertools.chain(*zip(places, range(3), strict=True))])
-        return Frame(rgb, "rgb", (width, height))
+        return Frame(rgb, "rgb", (width, height), placed.region_xyxy)
 
-    def image(self, image: Image.Image, extent_wh: tuple[float, float]) -> Image.Image:
-        """Return an L or RGB image at the target's size."""
-        return Image.fromarray(self.pixels(np.asarray(image), extent_wh))
+    def image(self, image: Image.Image, extent_wh: tuple[float, float], placed: Letterbox) -> Image.Image:
+        """Return what the letterbox shows of an L or RGB image, at its size."""
+        return Image.fromarray(self.pixels(np.asarray(image), extent_wh, placed))
 
-    def pixels(self, pixels_hwc: Pixels, extent_wh: tuple[float, float]) -> Pixels:
-        """Return [H, W, channels] or [H, W], any view, at the target's size; of the last column only what counts."""
+    def pixels(self, pixels_hwc: Pixels, extent_wh: tuple[float, float], placed: Letterbox) -> Pixels:
+        """Return what is shown of [H, W, channels] or [H, W], any view; of the last column only what counts."""
         if pixels_hwc.strides[0] < 0:  # bottom row first: OpenCV would have to copy it all
-            return self.pixels(pixels_hwc[::-1], extent_wh)[::-1]
+            return self.pixels(pixels_hwc[::-1], extent_wh, placed)[::-1]
         size_wh = (pixels_hwc.shape[1], pixels_hwc.shape[0])
-        scale = averaging_scale(size_wh, self.target)
+        scale = averaging_scale(size_wh, placed)
         smaller_wh = (size_wh[0] // scale, size_wh[1] // scale)
         if scale > 1:
-            pixels_hwc = _resized(pixels_hwc, smaller_wh, size_wh)
+            pixels_hwc = _resized(pixels_hwc, smaller_wh, (0, 0, *size_wh))
         shares = (smaller_wh[0] / size_wh[0], smaller_wh[1] / size_wh[1])
-        return _resized(pixels_hwc, self.target.size_wh, (extent_wh[0] * shares[0], extent_wh[1] * shares[1]))
+        counted_wh = (extent_wh[0] * shares[0], extent_wh[1] * shares[1])
+        return _resized(pixels_hwc, placed.size_wh, region_px(placed, counted_wh, smaller_wh))
 
 
-def _resized(pixels_hwc: Pixels, size_wh: tuple[int, int], extent_wh: tuple[float, float]) -> Pixels:
-    """Return the columns and rows that count, bilinear; pixels are squares, not points."""
-    if extent_wh == (pixels_hwc.shape[1], pixels_hwc.shape[0]):
+def _resized(pixels_hwc: Pixels, size_wh: Size, box_xyxy: tuple[float, float, float, float]) -> Pixels:
+    """Return the part that counts, bilinear; pixels are squares, not points."""
+    if box_xyxy == (0, 0, pixels_hwc.shape[1], pixels_hwc.shape[0]):
         return cv2.resize(pixels_hwc, size_wh, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
-    columns, rows = extent_wh[0] / size_wh[0], extent_wh[1] / size_wh[1]
-    to_source = np.array([[columns, 0, (columns - 1) / 2], [0, rows, (rows - 1) / 2]])
+    left, top, right, bottom = box_xyxy
+    columns, rows = (right - left) / size_wh[0], (bottom - top) / size_wh[1]
+    to_source = np.array([[columns, 0, left + (columns - 1) / 2], [0, rows, top + (rows - 1) / 2]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     warped = cv2.warpAffine(pixels_hwc, to_source, size_wh, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return warped.astype(np.uint8, copy=False)
@@ -73,10 +77,12 @@ def decode_jpeg(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
     refuse_large_jpeg(body, (width, height), max_pixels)
     if colour_space not in COLOUR_SPACES or scaler.target is None:
         return None
-    least_width, least_height = scaler.target.size_wh
+    placed = scaler.target.letterbox((width, height))
+    least_width, least_height = placed.whole_wh
     try:
         pixels = simplejpeg.decode_jpeg(body, "RGB", min_width=least_width, min_height=least_height, min_factor=1)
     except ValueError:
         return None
     scale = next(eighths / 8 for eighths in range(1, 9) if -(-width * eighths // 8) == pixels.shape[1])
-    return Frame(FastScaler(scaler.target).pixels(pixels, (width * scale, height * scale)), "rgb", (width, height))
+    rgb = FastScaler(scaler.target).pixels(pixels, (width * scale, height * scale), placed)
+    return Frame(rgb, "rgb", (width, height), placed.region_xyxy)

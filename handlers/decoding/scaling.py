@@ -6,7 +6,8 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from models.frame import ChannelOrder, DecodeTarget, Frame, Pixels, as_image
+from models.frame import ChannelOrder, DecodeTarget, Frame, Pixels, as_image, region_px
+from models.letterbox import Letterbox, Size
 
 STRIP_BYTES = 1 << 19
 """What is averaged at a time: it stays in a processor's cache, and the picture is never copied whole."""
@@ -24,12 +25,17 @@ class Scaler(Protocol):
         """Return the frame of uint8 pixels [H, W, channels], any view."""
         ...
 
-    def image(self, image: Image.Image, extent_wh: tuple[float, float]) -> Image.Image:
-        """Return an L or RGB image of Pillow's at the target's size.
+    def image(self, image: Image.Image, extent_wh: tuple[float, float], placed: Letterbox) -> Image.Image:
+        """Return what the letterbox shows of an L or RGB image of Pillow's, at its size.
 
         `extent_wh`: how many columns and rows count; the last one may count in part.
         """
         ...
+
+
+def place(scaler: Scaler, size_wh: Size) -> Letterbox:
+    """Return where the scaler puts a picture of that size, in pixels."""
+    return scaler.target.letterbox(size_wh) if scaler.target else Letterbox(size_wh, size_wh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,12 @@ class Unscaled:
         """Return the frame, a view of the pixels."""
         return Frame(pixels_hwc, channel_order, _size_wh(pixels_hwc))
 
-    def image(self, image: Image.Image, extent_wh: tuple[float, float]) -> Image.Image:  # noqa: ARG002
+    def image(
+        self,
+        image: Image.Image,
+        extent_wh: tuple[float, float],  # noqa: ARG002
+        placed: Letterbox,  # noqa: ARG002
+    ) -> Image.Image:
         """Return the image."""
         return image
 
@@ -56,24 +67,26 @@ class AveragingScaler:
     def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
         """Return the frame at the target's size."""
         size_wh = _size_wh(pixels_hwc)
-        scale = averaging_scale(size_wh, self.target)
+        placed = self.target.letterbox(size_wh)
+        scale = averaging_scale(size_wh, placed)
         averaged = as_image(pixels_hwc, channel_order) if scale == 1 else _averaged(pixels_hwc, channel_order, scale)
-        return Frame(np.asarray(self._resized(averaged, size_wh, scale)), "rgb", size_wh)
+        return Frame(np.asarray(_resized(averaged, size_wh, scale, placed)), "rgb", size_wh, placed.region_xyxy)
 
-    def image(self, image: Image.Image, extent_wh: tuple[float, float]) -> Image.Image:
-        """Return an L or RGB image at the target's size."""
-        scale = averaging_scale(image.size, self.target)
-        return self._resized(image if scale == 1 else image.reduce(scale), extent_wh, scale)
-
-    def _resized(self, image: Image.Image, extent_wh: tuple[float, float], scale: int) -> Image.Image:
-        box = (0, 0, extent_wh[0] / scale, extent_wh[1] / scale)
-        return image.resize(self.target.size_wh, Image.Resampling.BILINEAR, box)
+    def image(self, image: Image.Image, extent_wh: tuple[float, float], placed: Letterbox) -> Image.Image:
+        """Return what the letterbox shows of an L or RGB image, at its size."""
+        scale = averaging_scale(image.size, placed)
+        return _resized(image if scale == 1 else image.reduce(scale), extent_wh, scale, placed)
 
 
-def averaging_scale(size_wh: tuple[int, int], target: DecodeTarget) -> int:
-    """Return the largest power of two by which a picture can be divided and keep the pixels of the target."""
+def _resized(image: Image.Image, extent_wh: tuple[float, float], scale: int, placed: Letterbox) -> Image.Image:
+    box = region_px(placed, (extent_wh[0] / scale, extent_wh[1] / scale), image.size)
+    return image.resize(placed.size_wh, Image.Resampling.BILINEAR, box)
+
+
+def averaging_scale(size_wh: Size, placed: Letterbox) -> int:
+    """Return the largest power of two by which a picture can be divided and keep the pixels that are wanted."""
     scale = 1
-    while all(side // (2 * scale) >= wanted for side, wanted in zip(size_wh, target.size_wh, strict=True)):
+    while all(side // (2 * scale) >= wanted for side, wanted in zip(size_wh, placed.whole_wh, strict=True)):
         scale *= 2
     return scale
 
@@ -89,5 +102,5 @@ def _averaged(pixels_hwc: Pixels, channel_order: ChannelOrder, scale: int) -> Im
     return averaged
 
 
-def _size_wh(pixels_hwc: Pixels) -> tuple[int, int]:
+def _size_wh(pixels_hwc: Pixels) -> Size:
     return pixels_hwc.shape[1], pixels_hwc.shape[0]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from handlers.decoding.scaling import AveragingScaler, Scaler
+from handlers.decoding.scaling import AveragingScaler, Scaler, place
 from models.frame import DecodeTarget, Frame, Pixels
 
 BT601_LIMITED = np.array(
@@ -30,10 +30,11 @@ def yuv420p(planes: Sequence[Pixels], scaler: Scaler) -> Frame:
     """
     height, width = planes[0].shape
     images = [Image.fromarray(plane) for plane in planes]
-    luma = scaler.image(images[0], (width, height))
+    placed = place(scaler, (width, height))
+    luma = scaler.image(images[0], (width, height), placed)
     chroma_scaler = scaler if scaler.target else AveragingScaler(DecodeTarget((width, height)))
-    chroma = [chroma_scaler.image(image, (width / 2, height / 2)) for image in images[1:]]
-    return Frame(_to_rgb([np.asarray(image) for image in (luma, *chroma)]), "rgb", (width, height))
+    chroma = [chroma_scaler.image(image, (width / 2, height / 2), placed) for image in images[1:]]
+    return Frame(_to_rgb([np.asarray(image) for image in (luma, *chroma)]), "rgb", (width, height), placed.region_xyxy)
 
 
 def _to_rgb(ycbcr: Sequence[Pixels]) -> Pixels:

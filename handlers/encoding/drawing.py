@@ -2,6 +2,7 @@
 
 import colorsys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -43,7 +44,8 @@ def annotate(frame: Frame, results: Results) -> Image.Image:
     letter_px = round(max(picture.size) * CAPTION_SHARE)
     canvas = ImageDraw.Draw(picture)
     captions: list[_Caption] = []
-    for detection in results.detections:  # the most confident one chooses its place first
+    lines = [replace(line.place, label=line.value) for line in results.lines]
+    for detection in (*results.detections, *lines):  # the most confident one chooses its place first
         box = _pixel_box(detection.box_xyxy, picture.size)
         colour = _colour(detection.class_id)
         canvas.rectangle(box, outline=colour, width=max(2, letter_px // 6))

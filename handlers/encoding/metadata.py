@@ -1,24 +1,56 @@
 """Results → inference metadata JSON. The only module that knows l, t, w, h."""
 
+import itertools
 import json
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from models.results import Detection, Results
+from models.results import Classification, Detection, Results, TextLine
 
 DECIMALS = 6
 """Of confidences and boxes: a hundredth of a pixel on the widest picture the protocol knows."""
 
 
-def encode(results: Results) -> bytes:
+ALL_TYPES = ("entity", "classification", "text")
+
+
+def encode(results: Results, types: Collection[str] = ALL_TYPES, subtype: str | None = None) -> bytes:
     """Return the inference metadata document, or nothing when nothing was found.
 
-    Strict JSON: finite numbers, every box within 0..1 of the picture as received, none of them empty.
+    Strict JSON: finite numbers, every box within 0..1 of the picture as received, none of them empty. A line of text
+    stands behind the entity that tells where it is, and refers to it. `types`: those that are told.
     """
-    inferences = [inference for detection in results.detections if (inference := _entity(detection))]
+    told = [
+        *map(_entity, results.detections),
+        *map(_classification, results.classifications),
+        *itertools.chain.from_iterable(_line(number, line, types) for number, line in enumerate(results.lines, 1)),
+    ]
+    inferences = [_with_subtype(inference, subtype) for inference in told if inference and inference["type"] in types]
     if not inferences:
         return b""
     document = {"inferences": inferences}
     return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _with_subtype(inference: dict[str, Any], subtype: str | None) -> dict[str, Any]:
+    return inference if subtype is None else {"type": inference["type"], "subtype": subtype, **inference}
+
+
+def _classification(found: Classification) -> dict[str, Any]:
+    return {"type": "classification", "classification": {"tag": _tag(found.label, found.confidence)}}
+
+
+def _line(number: int, line: TextLine, types: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Yield the entity that tells where the line is, when it can be told, and the text."""
+    text: dict[str, Any] = {"type": "text", "text": {"value": line.value}}
+    if line.language:
+        text["text"]["language"] = line.language
+    entity = _entity(line.place) if "entity" in types else None
+    if entity:
+        entity["inferenceId"] = f"line-{number}"
+        text["relatedInferences"] = [f"line-{number}"]
+        yield entity
+    yield text
 
 
 def _entity(detection: Detection) -> dict[str, Any] | None:
@@ -30,7 +62,11 @@ def _entity(detection: Detection) -> dict[str, Any] | None:
     return {
         "type": "entity",
         "entity": {
-            "tag": {"value": detection.label, "confidence": round(detection.confidence, DECIMALS)},
+            "tag": _tag(detection.label, detection.confidence),
             "box": {"l": left, "t": top, "w": width, "h": height},
         },
     }
+
+
+def _tag(label: str, confidence: float) -> dict[str, Any]:
+    return {"value": label, "confidence": round(confidence, DECIMALS)}

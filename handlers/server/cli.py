@@ -100,7 +100,9 @@ def _infer_file(  # noqa: PLR0913, PLR0917  # bound once, in infer
         body = _read_file(path, max_bytes)
         decode = partial(decoder.encoded, body)
         results = engine.infer(model, decode, lambda results: results, selection).result()
-        answer: dict[str, Any] = json.loads(metadata.encode(results) or '{"inferences": []}')
+        answer: dict[str, Any] = json.loads(
+            metadata.encode(results, model.config.inference_types, model.config.output.subtype) or b'{"inferences": []}'
+        )
         if annotate_to:
             answer["annotated"] = _save_annotated(annotate(decoder.whole(body), results), annotate_to, path.stem)
     except OSError as error:
@@ -143,7 +145,7 @@ def check(settings: Settings, _: argparse.Namespace) -> int:
         engine.load()
         ready_s = time.perf_counter() - started_at
     for folder in engine.folders:
-        width, height = folder.config.family.input_size_wh
+        width, height = folder.config.input.size_wh
         print(
             f"ok: {folder.name} (family {folder.config.family.name}, {len(folder.labels)} labels, {width} x {height})"
         )

@@ -4,16 +4,35 @@ To add one: a file here, a row in FAMILIES, a golden case in tests/models (docs/
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from models.families.family import Family, Feeds, Outputs, Signature, Tensor
+from models.families.config import InferenceType, InputConfig, OutputConfig
+from models.families.family import Family, Feeds, Outputs, Signature, Spec, Tensor
 from models.families.ssd import Ssd, SsdConfig
 
-__all__ = ["FAMILIES", "Family", "FamilyConfig", "Feeds", "Outputs", "Signature", "Tensor"]
+__all__ = [
+    "FAMILIES",
+    "FAMILY_CONFIGS",
+    "Family",
+    "FamilyConfig",
+    "Feeds",
+    "InferenceType",
+    "InputConfig",
+    "OutputConfig",
+    "Outputs",
+    "Signature",
+    "Spec",
+    "Tensor",
+]
 
 FamilyConfig: TypeAlias = SsdConfig
 
-FAMILIES: dict[str, Callable[[Any, tuple[str, ...], Signature], Family]] = {
+FAMILY_CONFIGS: dict[str, type[FamilyConfig]] = {
+    "ssd": SsdConfig,
+}
+"""Name → the class of its section in model.yaml."""
+
+FAMILIES: dict[str, Callable[[Spec], Family]] = {
     "ssd": Ssd,
 }
-"""Name → family: called with its config, the labels by class id, and the signature of the model file."""
+"""Name → family."""

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ModelConfigError
-from models.frame import Frame
+from models.families.config import InputConfig, OutputConfig
+from models.frame import DecodeTarget, Frame
+from models.letterbox import Letterbox
 from models.results import Results, Selection
 
-Feeds: TypeAlias = dict[str, NDArray[np.float32] | NDArray[np.uint8]]
-Outputs: TypeAlias = dict[str, NDArray[np.float32]]
+Feeds: TypeAlias = dict[str, NDArray[np.float32] | NDArray[np.uint8] | NDArray[np.int64]]
+Outputs: TypeAlias = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +47,28 @@ class Signature:
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
 
-    def expect_input(self, *layouts: Tensor) -> tuple[str, Tensor]:
-        """Return the name of the one input and its layout; raises ModelConfigError when there are more or none fits."""
-        if len(self.inputs) != 1:
-            raise ModelConfigError(f"expected one input, got {len(self.inputs)}.")
-        [name] = self.inputs
+    def expect_input(self, *layouts: Tensor, others: frozenset[str] = frozenset()) -> tuple[str, Tensor]:
+        """Return the name of the one input beside `others`, and its layout.
+
+        Raises ModelConfigError when there are more, when one of the others is missing, or when no layout fits.
+        """
+        names = self.inputs.keys() - others
+        if len(names) != 1 or not others <= self.inputs.keys():
+            beside = f" beside {', '.join(sorted(others))}" if others else ""
+            raise ModelConfigError(f"expected one input{beside}, got {', '.join(self.inputs) or 'none'}.")
+        [name] = names
         return name, _expect(f"input {name}", self.inputs[name], *layouts)
 
-    def expect_output(self, name: str, expected: Tensor) -> None:
-        """Raise ModelConfigError when the output of that name is missing or another."""
-        _expect(f"output {name}", self.outputs.get(name), expected)
+    def expect_output(self, name: str, *layouts: Tensor) -> Tensor:
+        """Return the layout of the output of that name; raises ModelConfigError when it is missing or another."""
+        return _expect(f"output {name}", self.outputs.get(name), *layouts)
+
+    def expect_only_output(self, *layouts: Tensor) -> tuple[str, Tensor]:
+        """Return the name of the one output and its layout; raises ModelConfigError unless there is one."""
+        if len(self.outputs) != 1:
+            raise ModelConfigError(f"expected one output, got {', '.join(self.outputs) or 'none'}.")
+        [name] = self.outputs
+        return name, self.expect_output(name, *layouts)
 
 
 def _expect(what: str, got: Tensor | None, *layouts: Tensor) -> Tensor:
@@ -65,18 +79,32 @@ def _expect(what: str, got: Tensor | None, *layouts: Tensor) -> Tensor:
     raise ModelConfigError(f"expected {what} to be {' or '.join(map(str, layouts))}, got {got or 'none'}.")
 
 
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """All that a family is made of: the sections of model.yaml, the labels by class id, the signature of the file.
+
+    `family`: the family's own section.
+    """
+
+    family: Any
+    input: InputConfig
+    output: OutputConfig
+    labels: tuple[str, ...]
+    signature: Signature
+
+
 class Family(Protocol):
     """Feeds a kind of model and reads its outputs. Immutable: one object serves all lanes at once."""
 
     @property
-    def input_size_wh(self) -> tuple[int, int]:
-        """Return the (width, height) in pixels that the model wants."""
+    def target(self) -> DecodeTarget:
+        """Return how many pixels the model wants, and of what part of a picture."""
         ...
 
-    def preprocess(self, frame: Frame) -> Feeds:
-        """Turn a frame into the model's inputs."""
+    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
+        """Turn a frame into the model's inputs; tell where on its canvas the picture lies."""
         ...
 
-    def postprocess(self, outputs: Outputs, selection: Selection) -> Results:
+    def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
         """Turn the model's outputs for one frame into results, boxes relative to the picture as received."""
         ...

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from models.families.ssd import sigmoid
+from models.families.candidates import sigmoid
 from models.frame import Frame
 from models.runtime.engine import LoadedModel
 
@@ -20,7 +20,7 @@ def largest_difference(original: LoadedModel, prepared: LoadedModel) -> float:
     """
     differences = [
         np.abs(one - other).max()
-        for frame in _frames(original.family.input_size_wh)
+        for frame in _frames(original.family.target.size_wh)
         for one, other in zip(_answer(original, frame), _answer(prepared, frame), strict=True)
     ]
     return float(np.max(differences))
@@ -28,7 +28,7 @@ def largest_difference(original: LoadedModel, prepared: LoadedModel) -> float:
 
 def _answer(model: LoadedModel, frame: Frame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return boxes and confidences of all candidates."""
-    outputs = model.session.run(model.family.preprocess(frame))
+    outputs = model.session.run(model.family.preprocess(frame)[0])
     return outputs["boxes"], outputs["scores"] if "scores" in outputs else sigmoid(outputs["logits"])
 
 

@@ -18,7 +18,7 @@ from models.errors import (
     ModelNotFoundError,
     NotReadyError,
 )
-from models.families import FAMILIES, Family
+from models.families import FAMILIES, Family, Signature, Spec
 from models.frame import DecodeTarget, Frame
 from models.results import AS_CONFIGURED, Results, Selection
 from models.runtime.deadlines import Deadlines
@@ -181,14 +181,14 @@ class Engine:
     ) -> R:
         """Do all the work of one frame on the calling thread."""
         with _timed(observer, "decode"):
-            frame = decode(DecodeTarget(model.family.input_size_wh))
+            frame = decode(model.family.target)
         with _timed(observer, "preprocess"):
-            feeds = model.family.preprocess(frame)
+            feeds, placed = model.family.preprocess(frame)
         with _timed(observer, "run"):
             session = model.wide if model.wide and self.lanes.is_quiet else model.session
             outputs = session.run(feeds, self._watchdog)
         with _timed(observer, "postprocess"):
-            results = model.family.postprocess(outputs, selection)
+            results = model.family.postprocess(outputs, placed, selection)
         with _timed(observer, "encode"):
             return encode(results)
 
@@ -198,13 +198,18 @@ def load_model(folder: ModelFolder, wide_threads: int = 1) -> LoadedModel:
 
     `wide_threads`: how many cores a frame gets that is alone; with one, there is no second session.
     """
-    config = folder.config.family
     session = Session(folder.model_path)
-    try:
-        family = FAMILIES[config.name](config, folder.labels, session.signature)
-    except ModelConfigError as error:
-        raise ModelConfigError(f"{folder.model_path}, family {config.name}: {error}") from error
+    family = family_of(folder, session.signature)
     return LoadedModel(family, session, Session(folder.model_path, wide_threads) if wide_threads > 1 else None)
+
+
+def family_of(folder: ModelFolder, signature: Signature) -> Family:
+    """Return what feeds and reads the weights of that signature; raises ModelConfigError when they do not fit."""
+    config = folder.config
+    try:
+        return FAMILIES[config.family.name](Spec(config.family, config.input, config.output, folder.labels, signature))
+    except ModelConfigError as error:
+        raise ModelConfigError(f"{folder.model_path}, family {config.family.name}: {error}") from error
 
 
 def _after_the_queue(answer: Callable[[], R], observer: StageObserver, queued_at: float) -> R:

@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import ModelConfigError, UnknownLabelError
-from models.families import FamilyConfig
+from models.families import FAMILY_CONFIGS, FamilyConfig, InferenceType, InputConfig, OutputConfig
 from models.frame import PixelFormat
 from models.results import Selection
 
@@ -56,7 +56,40 @@ class ModelConfig(BaseModel):
     licence: Text
     source: Text
     family: FamilyConfig
+    input: InputConfig
+    output: OutputConfig
     raw_frame: RawFrameConfig = RawFrameConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_family_takes_for_granted(cls, document: Any) -> Any:
+        """Add the family's defaults to the sections that all families share."""
+        match document:
+            case {"family": {"name": str(name)}} if name in FAMILY_CONFIGS:
+                family = FAMILY_CONFIGS[name]
+                given = {"input": {}, "output": {}} | document
+                defaults = {"input": family.input_defaults, "output": family.output_defaults}
+                return given | {
+                    section: {**values, **given[section]} if isinstance(given[section], dict) else given[section]
+                    for section, values in defaults.items()
+                }
+            case _:
+                return document
+
+    @model_validator(mode="after")
+    def _reports_what_there_is(self) -> Self:
+        unknown = set(self.inference_types) - set(self.family.inference_types)
+        if unknown:
+            raise ValueError(
+                f"output.inference_types: family {self.family.name} gives {', '.join(self.family.inference_types)}, "
+                f"not {', '.join(sorted(unknown))}"
+            )
+        return self
+
+    @property
+    def inference_types(self) -> tuple[InferenceType, ...]:
+        """Return the types of result that are reported."""
+        return self.output.inference_types or self.family.inference_types
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from models.errors import ModelConfigError
-from models.families.ssd import sigmoid
+from models.families.candidates import sigmoid
 from models.frame import Frame, Pixels
+from models.letterbox import Letterbox
 from models.preparation import folder as preparation
 from models.preparation.folder import prepare_folder
 from models.preparation.identity import largest_difference
@@ -47,7 +48,7 @@ def loaded(folder: Path) -> LoadedModel:
 
 
 def run(model: LoadedModel, pixels: Pixels) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
-    return model.session.run(model.family.preprocess(Frame(pixels, "rgb", pixels.shape[1::-1])))
+    return model.session.run(model.family.preprocess(Frame(pixels, "rgb", pixels.shape[1::-1]))[0])
 
 
 def operations(model: ModelProto) -> list[str]:
@@ -86,7 +87,7 @@ def test_a_prepared_folder_is_whole_and_the_same_every_time(tmp_path: Path, quan
     assert (tmp_path / "one" / "model.onnx").read_bytes() == (tmp_path / "two" / "model.onnx").read_bytes()
     assert {path.name for path in (tmp_path / "one").iterdir()} == {path.name for path in source.iterdir()}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "small", "two"]
-    assert loaded(tmp_path / "one").family.input_size_wh == (INPUT_PX, INPUT_PX)
+    assert loaded(tmp_path / "one").family.target.size_wh == (INPUT_PX, INPUT_PX)
 
 
 def test_a_prepared_model_is_refused(tmp_path: Path) -> None:
@@ -104,7 +105,9 @@ def test_what_is_not_known_is_left_as_it_is(tmp_path: Path) -> None:
     assert prepare(identity) == FLOAT_STEPS[:1]
     onnx.save(identity, folder / "model.onnx")
     model = loaded(folder)
-    [found] = model.family.postprocess(run(model, np.asarray(board(0x10002))), Selection()).detections
+    [found] = model.family.postprocess(
+        run(model, np.asarray(board(0x10002))), Letterbox((INPUT_PX, INPUT_PX), (INPUT_PX, INPUT_PX)), Selection()
+    ).detections
     assert found.box_xyxy[:2] == (2 / 2**17, 1 / 2**17)
     planted = write_planted_model(tmp_path, np.array([[0, 0, 1, 1]], np.float32), np.array([[0.9, 0]], np.float32))
     assert prepare_folder(planted, tmp_path / "unseen").steps == FLOAT_STEPS[:1]

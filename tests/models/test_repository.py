@@ -14,7 +14,7 @@ from models.runtime.lanes import Lanes
 from models.runtime.repository import BUILT_IN_ZOO, read_folder, read_labels, read_repository
 from tests.support.graphs import LABELS, write_config, write_identity_model, write_planted_model
 
-GOOD = "file: model.onnx\nlabels: labels.txt\nlicence: x\nsource: y\nfamily: {name: ssd, input_size_wh: [64, 64]}\n"
+GOOD = "file: model.onnx\nlabels: labels.txt\nlicence: x\nsource: y\nfamily: {name: ssd}\ninput: {size_wh: [64, 64]}\n"
 
 
 def folder_with(tmp_path: Path, config: str, labels: str = "a\nb") -> Path:
@@ -44,7 +44,7 @@ def test_a_good_folder_is_read(tmp_path: Path) -> None:
         pytest.param("", "the whole file: Input should be", id="empty"),
         pytest.param(GOOD + "lables: x\n", "lables: Extra inputs", id="a misspelt key"),
         pytest.param(GOOD.replace("ssd", "yolo"), "family.name: Input should be 'ssd'", id="an unknown family"),
-        pytest.param(GOOD.replace("64, 64", "64"), "family.input_size_wh", id="half a size"),
+        pytest.param(GOOD.replace("64, 64", "64"), "input.size_wh", id="half a size"),
         pytest.param(GOOD.replace("model.onnx", "../x.onnx"), "file: String should match pattern", id="a path out"),
         pytest.param(GOOD.replace("model.onnx", ".."), "file: String should match pattern", id="the folder above"),
         pytest.param(GOOD.replace("labels.txt", "none.txt"), "none.txt is not a file", id="no labels file"),

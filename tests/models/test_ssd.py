@@ -9,20 +9,26 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.errors import ModelConfigError
-from models.families import Signature, Tensor
-from models.families.ssd import Ssd, SsdConfig, sigmoid
+from models.families import InputConfig, OutputConfig, Signature, Spec, Tensor
+from models.families.candidates import sigmoid
+from models.families.ssd import Ssd, SsdConfig
 from models.frame import Frame
+from models.letterbox import Letterbox
 from models.results import MAX_DETECTIONS, Results, Selection
 
 LABELS = ("car", "person")
-CONFIG = SsdConfig(name="ssd", input_size_wh=(6, 4))
+PLACED = Letterbox((6, 4), (6, 4))
 INPUT = Tensor("float32", ("N", 3, 4, 6))
 PREPARED_INPUT = Tensor("uint8", ("N", 4, 6, 3))
 
 
 def ssd(anchors: int = 1, labels: tuple[str, ...] = LABELS) -> Ssd:
     outputs = {"boxes": floats("N", anchors, 4), "scores": floats("N", anchors, len(labels))}
-    return Ssd(CONFIG, labels, Signature({"images": INPUT}, outputs))
+    return Ssd(spec(labels, Signature({"images": INPUT}, outputs)))
+
+
+def spec(labels: tuple[str, ...], signature: Signature) -> Spec:
+    return Spec(SsdConfig(name="ssd"), InputConfig(size_wh=(6, 4)), OutputConfig(), labels, signature)
 
 
 def floats(*shape: int | str) -> Tensor:
@@ -31,33 +37,37 @@ def floats(*shape: int | str) -> Tensor:
 
 def read(boxes: list[list[float]], scores: list[list[float]], selection: Selection | None = None) -> Results:
     outputs = {"boxes": np.array([boxes], np.float32), "scores": np.array([scores], np.float32)}
-    return ssd(len(boxes)).postprocess(outputs, selection or Selection())
+    return ssd(len(boxes)).postprocess(outputs, PLACED, selection or Selection())
 
 
 def prepared(anchors: int = 1) -> Ssd:
     outputs = {"boxes": floats("N", anchors, 4), "logits": floats("N", anchors, len(LABELS))}
-    return Ssd(CONFIG, LABELS, Signature({"pixels": PREPARED_INPUT}, outputs))
+    return Ssd(spec(LABELS, Signature({"pixels": PREPARED_INPUT}, outputs)))
 
 
 def read_logits(boxes: list[list[float]], logits: list[list[float]], selection: Selection | None = None) -> Results:
     outputs = {"boxes": np.array([boxes], np.float32), "logits": np.array([logits], np.float32)}
-    return prepared(len(boxes)).postprocess(outputs, selection or Selection())
+    return prepared(len(boxes)).postprocess(outputs, PLACED, selection or Selection())
 
 
 def test_a_prepared_model_gets_the_pixels_as_they_are() -> None:
     pixels = np.arange(72, dtype=np.uint8).reshape(4, 6, 3)
-    [(name, images)] = prepared().preprocess(Frame(pixels, "rgb", (6, 4))).items()
+    feeds, placed = prepared().preprocess(Frame(pixels, "rgb", (6, 4)))
+    [(name, images)] = feeds.items()
+    assert placed == PLACED
     assert name == "pixels"
     assert np.shares_memory(images, pixels)
     np.testing.assert_array_equal(images, pixels[None])
-    [stretched] = prepared().preprocess(Frame(np.full((8, 12, 3), 9, np.uint8), "rgb", (12, 8))).values()
+    feeds, placed = prepared().preprocess(Frame(np.full((8, 12, 3), 9, np.uint8), "rgb", (12, 8)))
+    [stretched] = feeds.values()
+    assert placed == PLACED
     np.testing.assert_array_equal(stretched, np.full((1, 4, 6, 3), 9, np.uint8))
 
 
 def test_preprocessing_stretches_and_puts_channels_first() -> None:
     pixels = np.zeros((8, 12, 3), np.uint8)
     pixels[..., 0] = 255
-    [(name, images)] = ssd().preprocess(Frame(pixels, "rgb", (12, 8))).items()
+    [(name, images)] = ssd().preprocess(Frame(pixels, "rgb", (12, 8)))[0].items()
     assert name == "images"
     assert images.shape == (1, 3, 4, 6)
     assert images.dtype == np.float32
@@ -131,18 +141,18 @@ def test_a_million_candidates_are_capped() -> None:
     corners: NDArray[np.float32] = rng.random((1, anchors, 2), np.float32) * np.float32(0.9)
     boxes = np.concatenate([corners, corners + np.float32(0.01)], axis=2)
     scores = np.ones((1, anchors, 2), np.float32)
-    detections = ssd(anchors).postprocess({"boxes": boxes, "scores": scores}, Selection()).detections
-    assert len(detections) == CONFIG.max_detections
+    outputs, family = {"boxes": boxes, "scores": scores}, ssd(anchors)
+    assert len(family.postprocess(outputs, PLACED, Selection()).detections) == OutputConfig().max_detections
     everything = Selection(max_detections=MAX_DETECTIONS)
-    assert len(ssd(anchors).postprocess({"boxes": boxes, "scores": scores}, everything).detections) <= MAX_DETECTIONS
+    assert len(family.postprocess(outputs, PLACED, everything).detections) <= MAX_DETECTIONS
 
 
 @pytest.mark.parametrize(
     ("inputs", "outputs", "message"),
     [
-        ({"a": INPUT, "b": INPUT}, {}, "expected one input, got 2"),
-        ({"a": floats(1, 4, 6, 3)}, {}, r"uint8 \[any, 4, 6, 3\], got float32 \[1, 4, 6, 3\]"),
-        ({"a": Tensor("uint8", (1, 3, 4, 6))}, {}, r"float32 \[any, 3, 4, 6\] or uint8 .*, got uint8 \["),
+        ({"a": INPUT, "b": INPUT}, {}, "expected one input, got a, b"),
+        ({"a": floats(1, 6, 4, 3)}, {}, r"uint8 \[any, 4, 6, 3\], got float32 \[1, 6, 4, 3\]"),
+        ({"a": Tensor("float64", (1, 3, 4, 6))}, {}, r"float32 \[any, 3, 4, 6\] or .*, got float64 \["),
         (
             {"a": PREPARED_INPUT},
             {"boxes": floats(1, 9, 4), "logits": floats(1, 9, 80)},
@@ -160,7 +170,7 @@ def test_a_million_candidates_are_capped() -> None:
 )
 def test_another_layout_is_found_at_load(inputs: dict[str, Tensor], outputs: dict[str, Tensor], message: str) -> None:
     with pytest.raises(ModelConfigError, match=message):
-        Ssd(CONFIG, LABELS, Signature(inputs, outputs))
+        Ssd(spec(LABELS, Signature(inputs, outputs)))
 
 
 def test_what_lies_outside_the_picture_does_not_compete() -> None:

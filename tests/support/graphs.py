@@ -227,5 +227,5 @@ def write_config(folder: Path, labels: Sequence[str]) -> None:
     (folder / "labels.txt").write_text("\n".join(labels), encoding="utf-8")
     (folder / "model.yaml").write_text(
         "file: model.onnx\nlabels: labels.txt\nlicence: Apache-2.0\nsource: made by the tests\n"
-        f"family: {{name: ssd, input_size_wh: [{INPUT_PX}, {INPUT_PX}]}}\n"
+        f"family: {{name: ssd}}\ninput: {{size_wh: [{INPUT_PX}, {INPUT_PX}]}}\n"
     )

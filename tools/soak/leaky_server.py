@@ -4,6 +4,7 @@ Keeps sixteen kilobytes of every answer for ever.
 """
 
 import sys
+from collections.abc import Collection
 
 from handlers.encoding import metadata
 from handlers.server.cli import main
@@ -17,9 +18,9 @@ def leak() -> None:
     kept: list[bytearray] = []
     encode = metadata.encode
 
-    def encode_and_keep(results: Results) -> bytes:
+    def encode_and_keep(results: Results, types: Collection[str] = (), subtype: str | None = None) -> bytes:
         kept.append(bytearray(b"x" * LEAK_BYTES))
-        return encode(results)
+        return encode(results, types, subtype)
 
     metadata.encode = encode_and_keep
 

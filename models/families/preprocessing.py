@@ -1,0 +1,65 @@
+"""From a frame to a model's picture input: letterboxed, in the file's layout, normalised as model.yaml says."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.families.config import InputConfig
+from models.families.family import Signature, Tensor
+from models.frame import DecodeTarget, Frame
+from models.letterbox import Letterbox
+
+
+class PictureInput:
+    """Makes the picture tensor of frames. Immutable."""
+
+    def __init__(self, config: InputConfig, signature: Signature, other_inputs: frozenset[str] = frozenset()) -> None:
+        """Find the input and its layout in the file; raises ModelConfigError when it is none that can be fed.
+
+        `other_inputs`: those that the family feeds itself.
+        """
+        self._config = config
+        width, height = config.size_wh
+        shapes = {"nchw": (None, 3, height, width), "nhwc": (None, height, width, 3)}
+        layouts = [layout for layout in shapes if config.layout in {None, layout}]
+        tensors = [Tensor(dtype, shapes[layout]) for dtype in ("float32", "uint8") for layout in layouts]
+        self.name, found = signature.expect_input(*tensors, others=other_inputs)
+        self._takes_bytes = found.dtype == "uint8"
+        self._channels_first = found.shape == shapes["nchw"]
+        std = np.array(config.std, np.float32)
+        self._factor, self._offset = config.scale / std, -np.array(config.mean, np.float32) / std
+        self._is_plain = bool((self._factor == 1).all() and (self._offset == 0).all())
+
+    @property
+    def target(self) -> DecodeTarget:
+        """Return what is wanted of a decoder."""
+        return self._config.target
+
+    def feed(self, frame: Frame) -> tuple[NDArray[np.float32] | NDArray[np.uint8], Letterbox]:
+        """Return the tensor, [1, 3, height, width] or [1, height, width, 3], and where the picture lies on it."""
+        placed = self.target.letterbox(frame.source_size_wh)
+        pixels_hwc = self._on_canvas(frame.rgb_in(placed), placed)
+        if self._config.colour_order == "bgr":
+            pixels_hwc = pixels_hwc[..., ::-1]
+        if self._takes_bytes:
+            turned = pixels_hwc.transpose(2, 0, 1) if self._channels_first else pixels_hwc
+            return np.ascontiguousarray(turned)[None], placed
+        return self._normalised(pixels_hwc)[None], placed
+
+    def _on_canvas(self, rgb_hwc: NDArray[np.uint8], placed: Letterbox) -> NDArray[np.uint8]:
+        if placed.fills_the_canvas:
+            return rgb_hwc
+        (width, height), (left, top) = placed.canvas_wh, placed.offset_xy
+        canvas = np.full((height, width, 3), self._config.padding, np.uint8)
+        canvas[top : top + rgb_hwc.shape[0], left : left + rgb_hwc.shape[1]] = rgb_hwc
+        return canvas
+
+    def _normalised(self, pixels_hwc: NDArray[np.uint8]) -> NDArray[np.float32]:
+        factor, offset = self._factor, self._offset
+        if self._channels_first:
+            pixels_hwc = pixels_hwc.transpose(2, 0, 1)
+            factor, offset = factor[:, None, None], offset[:, None, None]
+        values = pixels_hwc.astype(np.float32, order="C")
+        if not self._is_plain:
+            values *= factor
+            values += offset
+        return values

@@ -1,0 +1,124 @@
+"""Letterboxes: where a picture lies on a canvas, and that boxes find the way back."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from handlers.decoding.decoder import ROUTES, Decoder, RouteName
+from models.families import InputConfig, Signature, Tensor
+from models.families.preprocessing import PictureInput
+from models.frame import DecodeTarget, Frame, Pixels
+from models.letterbox import Letterbox, ResizeMode, letterbox
+from tests.support.pictures import encode
+
+MODES: tuple[ResizeMode, ...] = ("stretch", "letterbox", "letterbox_top_left", "centre_crop", "within")
+SIDES = st.integers(1, 4096)
+
+
+@pytest.mark.parametrize(
+    ("mode", "size_wh", "offset_xy", "region"),
+    [
+        ("stretch", (640, 640), (0, 0), (0, 0, 1, 1)),
+        ("letterbox", (640, 360), (0, 140), (0, 0, 1, 1)),
+        ("letterbox_top_left", (640, 360), (0, 0), (0, 0, 1, 1)),
+        ("centre_crop", (640, 640), (0, 0), (0.21875, 0, 0.78125, 1)),
+        ("within", (640, 360), (0, 0), (0, 0, 1, 1)),
+    ],
+)
+def test_full_hd_on_a_square(
+    mode: ResizeMode, size_wh: tuple[int, int], offset_xy: tuple[int, int], region: tuple[float, ...]
+) -> None:
+    placed = letterbox((1920, 1080), (640, 640), mode)
+    assert (placed.size_wh, placed.offset_xy) == (size_wh, offset_xy)
+    assert placed.region_xyxy == pytest.approx(region)
+
+
+def test_offsets_are_rounded_down_as_by_the_exporters() -> None:
+    assert letterbox((639, 360), (640, 640), "letterbox").offset_xy == (0, 139)
+
+
+def test_within_never_enlarges() -> None:
+    assert letterbox((320, 200), (640, 640), "within") == Letterbox((320, 200), (320, 200))
+
+
+@given(st.tuples(SIDES, SIDES), st.tuples(SIDES, SIDES), st.sampled_from(MODES), st.floats(0.05, 1))
+def test_the_way_back(source_wh: tuple[int, int], canvas_wh: tuple[int, int], mode: ResizeMode, share: float) -> None:
+    placed = letterbox(source_wh, canvas_wh, mode, share)
+    (left, top), (width, height) = placed.offset_xy, placed.size_wh
+    assert 0 <= left <= left + width <= placed.canvas_wh[0]
+    assert 0 <= top <= top + height <= placed.canvas_wh[1]
+    shown = np.array([[left, top, left + width, top + height]], np.float32)
+    np.testing.assert_allclose(placed.to_picture(shown), np.array([placed.region_xyxy]), atol=1e-5)
+    shares = np.asarray(shown / np.array(placed.canvas_wh * 2), np.float32)
+    np.testing.assert_allclose(placed.shares_to_picture(shares), np.array([placed.region_xyxy]), atol=1e-4)
+
+
+def with_a_block(size_wh: tuple[int, int], box_xyxy: tuple[int, int, int, int]) -> Pixels:
+    """Return a black picture with one white block."""
+    pixels = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
+    left, top, right, bottom = box_xyxy
+    pixels[top:bottom, left:right] = 255
+    return pixels
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("route", list(ROUTES))
+@pytest.mark.parametrize(
+    ("size_wh", "box_xyxy"),
+    [
+        ((640, 360), (240, 100, 400, 220)),
+        ((360, 640), (120, 240, 200, 400)),
+        ((97, 64), (32, 16, 64, 48)),
+        ((1600, 1200), (600, 500, 1000, 700)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP"])
+def test_a_block_is_found_where_it_was_drawn(
+    mode: ResizeMode, route: RouteName, size_wh: tuple[int, int], box_xyxy: tuple[int, int, int, int], kind: str
+) -> None:
+    """Through decoder, canvas and back; the white pixels of the canvas are the detector."""
+    picture = PictureInput(InputConfig(size_wh=(160, 160), resize=mode, padding=0), Signature(INPUTS[mode], {}))
+    body = encode(Image.fromarray(with_a_block(size_wh, box_xyxy)), kind)
+    frame = Decoder(10_000_000, route).encoded(body, picture.target)
+    tensor, placed = picture.feed(frame)
+    rows, columns = np.nonzero(np.asarray(tensor, np.uint8)[0, ..., 0] > 127)
+    found = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], np.float32)
+    expected = np.array(box_xyxy) / (size_wh * 2)
+    pixel = np.array([1 / placed.size_wh[0], 1 / placed.size_wh[1]] * 2)
+    assert (np.abs(placed.to_picture(found)[0] - expected) <= 1.5 * pixel).all()
+
+
+FIXED, FREE = Tensor("uint8", (1, 160, 160, 3)), Tensor("uint8", (1, "height", "width", 3))
+INPUTS = {mode: {"images": FREE if mode == "within" else FIXED} for mode in MODES}
+
+
+def test_extreme_shapes_cost_no_more_than_the_canvas() -> None:
+    for size_wh in ((60_000, 1), (1, 60_000)):
+        pixels = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
+        for mode in MODES:
+            placed = DecodeTarget((224, 224), mode, 0.875).letterbox(size_wh)
+            assert Frame(pixels, "rgb", size_wh).rgb_in(placed).size <= 224 * 224 * 3
+
+
+def test_pixels_of_another_part_are_not_taken_for_the_whole() -> None:
+    cropped = Frame(np.zeros((4, 4, 3), np.uint8), "rgb", (8, 4), (0.25, 0, 0.75, 1))
+    with pytest.raises(ValueError, match="expected pixels of"):
+        cropped.rgb((4, 4))
+
+
+def test_normalisation_colours_and_layout() -> None:
+    pixels = np.array([[[10, 20, 30]]], np.uint8)
+    config = InputConfig(size_wh=(1, 1), colour_order="bgr", scale=0.1, mean=(1, 2, 3), std=(1, 2, 4))
+    feed = PictureInput(config, Signature({"x": Tensor("float32", ("N", 3, 1, 1))}, {})).feed
+    tensor, _ = feed(Frame(pixels, "rgb", (1, 1)))
+    np.testing.assert_allclose(tensor, np.array([3 - 1, (2 - 2) / 2, (1 - 3) / 4]).reshape(1, 3, 1, 1), atol=1e-6)
+    assert tensor.flags.c_contiguous
+
+
+def test_what_is_left_of_the_canvas_is_padding() -> None:
+    config = InputConfig(size_wh=(4, 4), resize="letterbox", padding=7)
+    feed = PictureInput(config, Signature({"x": Tensor("uint8", (1, 4, 4, 3))}, {})).feed
+    tensor, _ = feed(Frame(np.full((2, 4, 3), 200, np.uint8), "rgb", (4, 2)))
+    np.testing.assert_array_equal(np.asarray(tensor)[0, :, 0, 0], [7, 200, 200, 7])
