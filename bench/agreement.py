@@ -17,7 +17,7 @@ from bench.workloads import TARGET, WORKLOADS, Workload
 from handlers.decoding.decoder import Decoder, RouteName
 from models.frame import Frame
 from models.results import AS_CONFIGURED, Detection
-from models.runtime.engine import family_of
+from models.runtime.loading import family_of
 from models.runtime.repository import BUILT_IN_ZOO, read_folder
 from models.runtime.session import Session
 

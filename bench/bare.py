@@ -21,7 +21,7 @@ from bench.servers import ZOO_MODEL
 from handlers.decoding.decoder import Decoder, RouteName
 from handlers.encoding import metadata
 from models.results import AS_CONFIGURED
-from models.runtime.engine import load_model
+from models.runtime.loading import load_model
 from models.runtime.repository import read_folder
 
 MAX_PIXELS = 36_000_000

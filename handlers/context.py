@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from handlers.decoding.decoder import Decoder
 from models.errors import ShedReason
 from models.runtime.engine import Engine
+from models.runtime.reload import Reloader
 
 WELL_FORMED_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 """Names that callers give: of requests, and of streams."""
@@ -20,6 +21,7 @@ class Context:
     """
 
     engine: Engine
+    reloader: Reloader
     decoder: Decoder
     contract_yaml: bytes
     contract_json: bytes

@@ -8,7 +8,9 @@ EdgeError
 ├── BodyTimeoutError                 the body did not arrive in time
 ├── InvalidParameterError            a query parameter is not as the contract says
 ├── MalformedContentTypeError        the Content-Type is not type/subtype
-└── UnsupportedContentEncodingError  the body is compressed
+├── UnsupportedContentEncodingError  the body is compressed
+├── UnauthorizedError                no credential, or a wrong one
+└── ReloadDisabledError              models are not reloaded on request here
 
 ConfigurationError                   the settings are wrong; the service does not start
 
@@ -50,6 +52,14 @@ class MalformedContentTypeError(EdgeError):
 
 class UnsupportedContentEncodingError(EdgeError):
     """The body is compressed."""
+
+
+class UnauthorizedError(EdgeError):
+    """No credential, or a wrong one."""
+
+
+class ReloadDisabledError(EdgeError):
+    """Models are not reloaded on request here."""
 
 
 class ConfigurationError(Exception):

@@ -55,10 +55,10 @@ async def _infer(
     record: RequestRecord = frame_request.state.record
     model = context.engine.find(name)
     record.model = model.name
-    selection = model.select(confidence, labels, max_detections)
+    selection = model.folder.select(confidence, labels, max_detections)
     body = await _read_body(frame_request, record)
-    decode = _decode(frame_request, body, context.decoder, model.config.raw_frame)
-    encode = partial(_encode, model.config)
+    decode = _decode(frame_request, body, context.decoder, model.folder.config.raw_frame)
+    encode = partial(_encode, model.folder.config)
     answer = context.engine.infer(model, decode, encode, selection, record, record.stream)
     document, results = await _outcome(answer, frame_request)
     record.detections, record.dropped = results.count, results.dropped

@@ -3,6 +3,7 @@
 ModelsError
 ├── ModelConfigError      a model folder cannot be served (found when it is loaded)
 ├── ModelNotFoundError    no model of that name is served
+├── ModelRejectedError    a candidate cannot take over; what was served before serves on
 ├── UnknownLabelError     a filter names a label that the model does not have
 ├── InferenceError        the model failed on a frame
 └── UnavailableError      come back later
@@ -11,8 +12,8 @@ ModelsError
     ├── OverloadedError   there is no lane, no place in the queue, or no memory left, or there was none in time
     └── InferenceTimeoutError  the model took too long over the frame and was stopped
 
-Each message is one sentence for a human operator; it never quotes a request. Only ModelConfigError, which nobody but
-the operator of the server sees, may quote a foreign exception.
+Each message is one sentence for a human operator; it never quotes a request. Only ModelConfigError, which is meant for
+the operator of the server, may quote a foreign exception.
 """
 
 from typing import Literal, TypeAlias, get_args
@@ -44,6 +45,10 @@ class ModelNotFoundError(ModelsError):
     """No model of that name is served."""
 
 
+class ModelRejectedError(ModelsError):
+    """A candidate cannot take over; the message, for whoever may reload models, quotes the ModelConfigError."""
+
+
 class UnknownLabelError(ModelsError):
     """A filter names a label that the model does not have."""
 
@@ -66,11 +71,13 @@ class UnavailableError(ModelsError):
 
 
 class NotReadyError(UnavailableError):
-    """The models are still being loaded and warmed up."""
+    """The models are still being loaded and warmed up, or one of them cannot be."""
 
-    def __init__(self) -> None:
-        """Say so."""
-        super().__init__("The models are still being loaded; send the frame again a little later.", "not_ready")
+    def __init__(
+        self, message: str = "The models are still being loaded; send the frame again a little later."
+    ) -> None:
+        """Take the sentence."""
+        super().__init__(message, "not_ready")
 
 
 class DrainingError(UnavailableError):

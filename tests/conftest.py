@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.graphs import write_identity_model
-from tests.support.server import LiveServer, running, serving
+from tests.support.server import RELOAD_TOKEN, LiveServer, running, serving
 
 # These machines are shared: how long an example takes says nothing.
 settings.register_profile("framehook", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -16,7 +16,7 @@ settings.load_profile("framehook")
 @pytest.fixture(scope="session")
 def server() -> Iterator[LiveServer]:
     """The service with its default model and a queue deep enough for any fuzzing."""
-    with running(queue_size=1000) as live:
+    with running(queue_size=1000, reload_token=RELOAD_TOKEN) as live:
         yield live
 
 

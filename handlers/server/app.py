@@ -34,12 +34,16 @@ from handlers.server.parameters import ContractParameterValidator
 from handlers.server.problems import ERROR_HANDLERS
 from handlers.server.response_validation import compiled_validators
 from handlers.server.routing import ExactRoutingMiddleware
+from handlers.server.security import SCHEME, BearerToken
 from handlers.server.settings import Settings
 from handlers.server.shedding import LoadShedder
-from models.errors import ModelNotFoundError, ModelsError
+from handlers.server.watching import watch
+from models.errors import ModelConfigError, ModelNotFoundError, ModelsError
 from models.runtime.engine import Engine
 from models.runtime.lanes import Lanes
-from models.runtime.repository import read_repository
+from models.runtime.reload import Reload, Reloader
+from models.runtime.repository import find_models, read_folder
+from models.runtime.trial import Trial
 
 logger = logging.getLogger("framehook")
 
@@ -49,6 +53,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "score": inference.score,
     "list_models": catalog.list_models,
     "get_model": catalog.get_model,
+    "reload_model": catalog.reload_model,
     "get_liveness": service.get_liveness,
     "get_readiness": service.get_readiness,
     "get_metrics": service.get_metrics,
@@ -74,13 +79,20 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     metrics = Metrics(engine, budget)
     report = partial(report_request, count=metrics.count)
     shedder = LoadShedder(engine, contract.operations_with_body, settings.max_body_bytes, report)
-    context = Context(engine, decoder, contract.as_yaml, contract.as_json, metrics.as_text)
+    reloader = create_reloader(settings, engine, metrics.count_reload)
+    context = Context(engine, reloader, decoder, contract.as_yaml, contract.as_json, metrics.as_text)
     app = AsyncApp(
         __name__,
-        lifespan=partial(_lifespan, state={"context": context, "shedder": shedder, "report": report}, give_up=give_up),
+        lifespan=partial(
+            _lifespan,
+            state={"context": context, "shedder": shedder, "report": report},
+            settings=settings,
+            give_up=give_up,
+        ),
         middlewares=_middlewares(settings, contract, budget, report),
         resolver=Resolver(OPERATIONS.__getitem__),
         pythonic_params=True,
+        security_map={SCHEME: partial(BearerToken, settings.reload_token)},
         swagger_ui_options=SwaggerUIOptions(serve_spec=False),
         validate_responses=settings.validate_responses,
         validator_map={"parameter": ContractParameterValidator}
@@ -95,15 +107,42 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
 def create_engine(settings: Settings) -> Engine:
     """Return the engine for the configured repository, its models not yet loaded.
 
-    Raises ModelConfigError, and ConfigurationError when the default model is none of them.
+    Raises ModelConfigError, but for a broken folder only when the service should stop then, and ConfigurationError when
+    the default model is none of them.
     """
-    folders = read_repository(settings.model_repository)
+    folders, broken = [], {}
+    for name, path in find_models(settings.model_repository, settings.models).items():
+        try:
+            folders.append(read_folder(path))
+        except ModelConfigError as error:
+            if settings.on_broken_model == "stop":
+                raise
+            broken[name] = str(error)
+    lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s)
+    new_engine = partial(Engine, wide_lane=settings.wide_lane, broken=broken)
     try:
-        lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s)
-        return Engine(folders, settings.default_model, lanes, settings.run_timeout_s, wide_lane=settings.wide_lane)
+        return new_engine(folders, settings.default_model, lanes, settings.run_timeout_s)
     except ModelNotFoundError as error:
         names = ", ".join(folder.name for folder in folders)
         raise ConfigurationError(f"The setting default_model must be one of the models served: {names}.") from error
+
+
+def create_reloader(settings: Settings, engine: Engine, count: Callable[[Reload], None]) -> Reloader:
+    """Return what brings the engine into step with the repository; `count` hears of every change."""
+    trial = Trial(
+        settings.lanes if settings.wide_lane else 1,
+        settings.run_timeout_s,
+        settings.trial_timeout_s,
+        settings.trial_max_bytes,
+    )
+
+    def report(reload: Reload) -> None:
+        count(reload)
+        facts = {"model": reload.model, "version": reload.version, "reason": reload.reason}
+        level = logging.ERROR if reload.change == "rejected" else logging.INFO
+        logger.log(level, "model %s", reload.change, extra={"facts": facts})
+
+    return Reloader(engine, settings.model_repository, settings.models, trial, report)
 
 
 def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, report: Report) -> list[Any]:
@@ -126,16 +165,23 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, re
 
 
 @asynccontextmanager
-async def _lifespan(_: AsyncApp, state: dict[str, Any], give_up: Callable[[], None]) -> AsyncIterator[dict[str, Any]]:
-    """Have the models loaded, and the parts known to every request and connection; end them all."""
+async def _lifespan(
+    _: AsyncApp, state: dict[str, Any], settings: Settings, give_up: Callable[[], None]
+) -> AsyncIterator[dict[str, Any]]:
+    """Have the models loaded and watched, and the parts known to every request and connection; end them all."""
     _use_batch_scheduling()
-    engine = state["context"].engine
-    loading = asyncio.create_task(asyncio.to_thread(engine.load))
+    context: Context = state["context"]
+    engine = context.engine
+    loading = asyncio.create_task(asyncio.to_thread(engine.load, tolerant=settings.on_broken_model == "wait"))
     loading.add_done_callback(partial(_loaded, engine=engine, give_up=give_up))
-    trimming = asyncio.create_task(give_back_memory())
+    background = [asyncio.create_task(give_back_memory())]
+    if settings.watch_models:
+        background.append(asyncio.create_task(watch(settings.model_repository, context.reloader, loading)))
     yield state
-    trimming.cancel()
-    await asyncio.wait([loading])
+    for task in background:
+        task.cancel()
+    context.reloader.close()
+    await asyncio.wait([loading, *background])
     await asyncio.to_thread(engine.close)
 
 
@@ -152,7 +198,10 @@ def _loaded(loading: asyncio.Task[None], engine: Engine, give_up: Callable[[], N
     """Say how the loading ended; without models there is no point in going on, whatever the cause."""
     error = loading.exception()
     if error is None:
-        logger.info("ready", extra={"facts": {"models": [folder.name for folder in engine.folders]}})
+        for name, reason in engine.broken.items():
+            logger.error("model broken", extra={"facts": {"model": name, "reason": reason}})
+        if not engine.broken:
+            logger.info("ready", extra={"facts": {"models": [model.name for model in engine.models]}})
         return
     logger.critical(str(error), exc_info=None if isinstance(error, ModelsError) else error)
     give_up()

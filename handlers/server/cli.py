@@ -29,8 +29,7 @@ from handlers.server.parameters import NUMBERS
 from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings, read_settings
 from models.errors import InferenceError, ModelsError
 from models.results import MAX_DETECTIONS, Selection
-from models.runtime.engine import Engine
-from models.runtime.repository import ModelFolder
+from models.runtime.engine import Engine, Model
 
 FAILED, INTERRUPTED = 1, 130
 JPEG_QUALITY = 90
@@ -74,11 +73,11 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
     """Print one JSON line a file; 1 when any of them failed."""
     failed = False
     with closing(create_engine(settings)) as engine:
-        model = engine.find(options.model)
-        selection = model.select(options.confidence, options.labels, options.max_detections)
+        selection = engine.find(options.model).folder.select(options.confidence, options.labels, options.max_detections)
         decoder = Decoder(settings.max_pixels, settings.decoding)
-        infer_one = partial(_infer_file, engine, decoder, model, selection, settings.max_body_bytes, options.annotate)
         engine.load()
+        model = engine.find(options.model)
+        infer_one = partial(_infer_file, engine, decoder, model, selection, settings.max_body_bytes, options.annotate)
         for path in tqdm(options.files, unit="file", disable=len(options.files) == 1):
             answer = infer_one(path)
             failed |= "error" in answer
@@ -89,19 +88,20 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
 def _infer_file(  # noqa: PLR0913, PLR0917  # bound once, in infer
     engine: Engine,
     decoder: Decoder,
-    model: ModelFolder,
+    model: Model,
     selection: Selection,
     max_bytes: int,
     annotate_to: Path | None,
     path: Path,
 ) -> dict[str, Any]:
     """Return the answer for one file, or its error."""
+    config = model.folder.config
     try:
         body = _read_file(path, max_bytes)
         decode = partial(decoder.encoded, body)
         results = engine.infer(model, decode, lambda results: results, selection).result()
         answer: dict[str, Any] = json.loads(
-            metadata.encode(results, model.config.inference_types, model.config.output.subtype) or b'{"inferences": []}'
+            metadata.encode(results, config.inference_types, config.output.subtype) or b'{"inferences": []}'
         )
         if annotate_to:
             answer["annotated"] = _save_annotated(annotate(decoder.whole(body), results), annotate_to, path.stem)
@@ -133,8 +133,8 @@ def _read_file(path: Path, max_bytes: int) -> bytes:
 
 def models(settings: Settings, _: argparse.Namespace) -> int:
     """Print the record of each model, one JSON line each."""
-    for folder in create_engine(settings).folders:
-        print(json.dumps(model_record(folder), ensure_ascii=False))
+    for model in create_engine(settings).models:
+        print(json.dumps(model_record(model.folder), ensure_ascii=False))
     return 0
 
 
@@ -144,12 +144,12 @@ def check(settings: Settings, _: argparse.Namespace) -> int:
         started_at = time.perf_counter()
         engine.load()
         ready_s = time.perf_counter() - started_at
-    for folder in engine.folders:
+    for folder in (model.folder for model in engine.models):
         width, height = folder.config.input.size_wh
         print(
             f"ok: {folder.name} (family {folder.config.family.name}, {len(folder.labels)} labels, {width} x {height})"
         )
-    print(f"ok: settings and {len(engine.folders)} model(s), ready after {ready_s:.2f} s")
+    print(f"ok: settings and {len(engine.models)} model(s), ready after {ready_s:.2f} s")
     return 0
 
 

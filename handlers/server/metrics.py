@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
@@ -19,11 +19,29 @@ from handlers.server.logs import LossyHandler
 from handlers.server.problems import HUNG_UP, PROBLEMS
 from models.errors import SHED_REASONS
 from models.runtime.engine import Engine
+from models.runtime.reload import Reload
 
 DECODE_PROBLEMS = {PROBLEMS[error].slug for error in (UndecodableFrameError, RawFrameError, TooManyPixelsError)}
 
 REQUEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 STAGE_BUCKETS_S = (0.0001, 0.00025, 0.0005, *REQUEST_BUCKETS_S)
+
+
+class _ServedModels(Collector):
+    """What is served now: models come and go."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Take the engine."""
+        self._engine = engine
+
+    def collect(self) -> Iterator[Metric]:
+        """Give one sample a model."""
+        family = GaugeMetricFamily(
+            "framehook_model_info", "1 for every model served.", labels=("model", "family", "version")
+        )
+        for model in self._engine.models:
+            family.add_metric((model.name, model.folder.config.family.name, model.folder.version), 1)
+        yield family
 
 
 class _LostLines(Collector):
@@ -74,11 +92,15 @@ class Metrics:
             ("model",),
             registry=registry,
         )
+        self._reloads = Counter(
+            "framehook_model_reloads", "Changes of what is served, by result.", ("model", "result"), registry=registry
+        )
         for reason in SHED_REASONS:
             self._shed.labels(reason)
         self._stage = cache(self._stage_seconds.labels)
         self._declare_gauges(engine, budget)
         registry.register(_LostLines())
+        registry.register(_ServedModels(engine))
 
     def count(self, record: RequestRecord) -> None:
         """Count one request that is over."""
@@ -93,6 +115,10 @@ class Metrics:
         if record.model:
             self._count_frame(record.model, record)
 
+    def count_reload(self, reload: Reload) -> None:
+        """Count one change of what is served, or one that was rejected."""
+        self._reloads.labels(reload.model, reload.change).inc()
+
     def as_text(self) -> bytes:
         """Return them all in Prometheus's text format."""
         return generate_latest(self._registry)
@@ -104,12 +130,23 @@ class Metrics:
         self._dropped.labels(model).inc(record.dropped or 0)
 
     def _declare_gauges(self, engine: Engine, budget: BytesBudget) -> None:
-        lanes = engine.lanes
         for name, text, read in (
-            ("framehook_queue_depth", "Frames that wait for a lane.", lambda: lanes.waiting),
-            ("framehook_frames_in_flight", "Frames that are being worked on.", lambda: lanes.running),
+            (
+                "framehook_queue_depth",
+                "Frames that wait for a lane.",
+                lambda: sum(lanes.waiting for lanes in engine.all_lanes),
+            ),
+            (
+                "framehook_frames_in_flight",
+                "Frames that are being worked on.",
+                lambda: sum(lanes.running for lanes in engine.all_lanes),
+            ),
             ("framehook_bytes_in_flight", "Bytes of all bodies in the house.", lambda: budget.in_flight),
-            ("framehook_lanes", "Frames that can be worked on at once.", lambda: lanes.count),
+            (
+                "framehook_lanes",
+                "Frames that can be worked on at once.",
+                lambda: sum(lanes.count for lanes in engine.all_lanes),
+            ),
             (
                 "framehook_ready",
                 "1 when frames are taken: every model is loaded, and the service is not about to end.",
@@ -117,10 +154,5 @@ class Metrics:
             ),
         ):
             Gauge(name, text, registry=self._registry).set_function(read)
-        models = Gauge(
-            "framehook_model_info", "1 for every model served.", ("model", "family"), registry=self._registry
-        )
-        for folder in engine.folders:
-            models.labels(folder.name, folder.config.family.name).set(1)
         build = Gauge("framehook_build_info", "1; the versions.", ("version", "onnxruntime"), registry=self._registry)
         build.labels(version("framehook"), version("onnxruntime")).set(1)

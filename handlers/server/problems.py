@@ -17,7 +17,9 @@ from handlers.errors import (
     InvalidParameterError,
     MalformedContentTypeError,
     RawFrameError,
+    ReloadDisabledError,
     TooManyPixelsError,
+    UnauthorizedError,
     UndecodableFrameError,
     UnsupportedContentEncodingError,
 )
@@ -26,6 +28,7 @@ from models.errors import (
     InferenceError,
     InferenceTimeoutError,
     ModelNotFoundError,
+    ModelRejectedError,
     NotReadyError,
     OverloadedError,
     UnavailableError,
@@ -54,6 +57,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
     RawFrameError: Problem(400, "raw-frame-mismatch", "The raw frame does not fit its description"),
     InvalidParameterError: Problem(400, "invalid-parameter", "A parameter is invalid"),
     UnknownLabelError: Problem(400, "unknown-label", "The model has no such label"),
+    UnauthorizedError: Problem(401, "unauthorized", "No credential, or a wrong one"),
+    ReloadDisabledError: Problem(403, "reload-disabled", "Models are not reloaded on request"),
     MalformedContentTypeError: Problem(400, "malformed-content-type", "The Content-Type is malformed"),
     ModelNotFoundError: Problem(404, "unknown-model", "No such model"),
     BodyTimeoutError: Problem(408, "body-timeout", "The body did not arrive in time"),
@@ -67,6 +72,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "Send the header Content-Type: image/jpeg, image/png, image/bmp or image/x-raw; "
         "application/octet-stream will do for the first three.",
     ),
+    ModelRejectedError: Problem(422, "model-rejected", "The model cannot be served"),
     InferenceError: Problem(
         500, "internal-error", "The server failed", "The model failed on this frame; the server's log has the cause."
     ),
@@ -94,6 +100,8 @@ ROUTING_PROBLEMS = {
 INTERNAL_PROBLEM = Problem(
     500, "internal-error", "The server failed", "The server failed on this request; its log has the cause."
 )
+
+CHALLENGE = 'Bearer realm="framehook"'
 
 HUNG_UP = "client-disconnected"
 """What the log calls a request whose caller went away."""
@@ -155,6 +163,8 @@ def _headers(request: ConnexionRequest, error: Exception) -> dict[str, str]:
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, HANG_UP_ERRORS) or UNFINISHED_HEADERS & set(request.headers):
         headers["Connection"] = "close"
+    if isinstance(error, UnauthorizedError):
+        headers["WWW-Authenticate"] = CHALLENGE
     return headers
 
 

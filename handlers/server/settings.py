@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
@@ -17,6 +17,7 @@ from models.runtime.repository import BUILT_IN_ZOO
 
 ENVIRONMENT_PREFIX = "FRAMEHOOK_"
 CONFIG_NAME = "config"
+ZOO = "zoo"
 MEBIBYTE = 1 << 20
 QUEUE_PLACES_A_LANE = 8
 """So that whoever is admitted waits little longer under any overload than at capacity: docs/performance.md."""
@@ -28,7 +29,20 @@ KUBERNETES_VALUE = re.compile(r"(tcp|udp|sctp)://.*")
 YAML_ERRORS = (OSError, ValueError, RecursionError, yaml.YAMLError)
 """What reading a YAML file raises: PyYAML does not translate impossible dates and endless nesting."""
 
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+def _roots(value: Any) -> Any:
+    """Return the folders of a text or a list; one folder may come as it is."""
+    parts = (value,) if isinstance(value, Path) else _split(value)
+    return tuple(BUILT_IN_ZOO if part == ZOO else part for part in parts) if isinstance(parts, tuple | list) else parts
+
+
 AtLeastOne = Annotated[int, Field(ge=1)]
+Roots = Annotated[tuple[Path, ...], BeforeValidator(_roots), Field(min_length=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Seconds = Annotated[float, Field(gt=0, le=threading.TIMEOUT_MAX)]
 
 
@@ -39,8 +53,23 @@ class Settings(BaseModel):
 
     host: str = Field("127.0.0.1", pattern=r"^[!-~]+$", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="TCP port to listen on; 0 takes a free one.")
-    model_repository: Path = Field(BUILT_IN_ZOO, description="Folder with one folder per model.")
+    model_repository: Roots = Field(
+        default_factory=lambda: (BUILT_IN_ZOO,),
+        description="Folders with one folder per model, separated by commas; zoo is the built-in one.",
+    )
+    models: Names = Field(
+        default_factory=tuple, description="Models to serve, separated by commas; by default all in the repository."
+    )
     default_model: str = Field("ssdlite-mobilenet-v2", description="The model behind /inference and /score.")
+    on_broken_model: Literal["stop", "wait"] = Field(
+        "stop", description="When a model cannot be served: stop, or wait, live but not ready, until it is mended."
+    )
+    watch_models: bool = Field(default=True, description="Reload models when their folders change.")
+    reload_token: SecretStr | None = Field(
+        default=None, min_length=16, description="Token with which models may be reloaded on request."
+    )
+    trial_timeout_s: Seconds = Field(60, description="Seconds that a candidate may take to load and answer a frame.")
+    trial_max_bytes: AtLeastOne = Field(4 << 30, description="Address space that a candidate may take in its trial.")
     lanes: Annotated[int, Field(ge=1, le=1024)] = Field(
         default_factory=usable_cores, description="Frames worked on at once; by default one per usable core."
     )

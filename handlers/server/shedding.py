@@ -48,7 +48,7 @@ class LoadShedder:
         started_at = time.perf_counter()
         stream = stream_of(query, client)
         try:
-            self._engine.refuse_if_unavailable(stream)
+            self._engine.refuse_if_unavailable(None, stream)
         except HANG_UP_ERRORS:
             return None
         except UnavailableError as error:

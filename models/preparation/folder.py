@@ -13,7 +13,7 @@ from models.preparation.graph import UnfamiliarGraphError
 from models.preparation.identity import largest_difference
 from models.preparation.rounding import without_rounding
 from models.preparation.steps import FED_AS_QUANTISED, prepare
-from models.runtime.engine import LoadedModel, load_model
+from models.runtime.loading import LoadedModel, load_model
 from models.runtime.repository import ModelFolder, read_folder
 
 SAME = 1e-5

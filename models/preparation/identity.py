@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from models.families.candidates import sigmoid
 from models.frame import Frame
-from models.runtime.engine import LoadedModel
+from models.runtime.loading import LoadedModel
 
 BLOCK_PX = 30
 SEED = 2016

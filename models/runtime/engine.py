@@ -1,66 +1,48 @@
-"""The engine: every served model, and the way of one frame through it."""
+"""The engine: every served model, and who waits for which lane."""
 
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-import numpy as np
-
-from models.errors import (
-    DrainingError,
-    InferenceError,
-    InferenceTimeoutError,
-    ModelConfigError,
-    ModelNotFoundError,
-    NotReadyError,
-)
-from models.families import FAMILIES, Family, Signature, Spec
+from models.errors import DrainingError, ModelConfigError, ModelNotFoundError, NotReadyError
 from models.frame import DecodeTarget, Frame
 from models.results import AS_CONFIGURED, Results, Selection
 from models.runtime.deadlines import Deadlines
 from models.runtime.lanes import Lanes
+from models.runtime.loading import NO_OBSERVER, LoadedModel, StageObserver, load_model
 from models.runtime.repository import ModelFolder
-from models.runtime.session import Session
 
 R = TypeVar("R")
 
 
-class StageObserver(Protocol):
-    """Hears how long each stage of one frame took; called on the lane's thread."""
-
-    def observe(self, stage: str, seconds: float) -> None:
-        """Take note that `stage` took `seconds` of wall time."""
-        ...
-
-
-class _NoObserver:
-    def observe(self, stage: str, seconds: float) -> None:
-        """Forget it."""
-
-
-NO_OBSERVER = _NoObserver()
-
-
 @dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """A model that can answer.
+class Model:
+    """One served model at one version; a frame keeps the one it was given, whatever takes over meanwhile.
 
-    `wide`: a second session that puts all cores to one frame; for when there is only one.
+    `loaded`: None until it has answered a warm-up frame. `lanes`: where its frames wait.
     """
 
-    family: Family
-    session: Session
-    wide: Session | None = None
+    folder: ModelFolder
+    lanes: Lanes
+    loaded: LoadedModel | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the name in paths."""
+        return self.folder.name
 
 
 class Engine:
-    """Runs frames through models on lanes. Knows neither formats nor protocols: the caller brings both ends."""
+    """Runs frames through models on lanes. Knows neither formats nor protocols: the caller brings both ends.
 
-    def __init__(
+    Models may be installed and removed while frames are answered: the table is replaced as a whole, never changed.
+    """
+
+    def __init__(  # noqa: PLR0913  # each named where it is called
         self,
         folders: Sequence[ModelFolder],
         default_model: str,
@@ -68,50 +50,93 @@ class Engine:
         run_timeout_s: float,
         *,
         wide_lane: bool = False,
+        broken: Mapping[str, str] | None = None,
     ) -> None:
         """Take the models' folders; `load` makes them ready. Raises ModelNotFoundError when there is no default.
 
         `run_timeout_s`: how long a model may take over one frame. `wide_lane`: whether a frame that is alone in the
-        house gets as many threads as there are lanes.
+        house gets as many threads as there are lanes. `broken`: name → reason, of models whose folders cannot be read.
         """
-        self._folders = {folder.name: folder for folder in folders}
-        self._default_model = default_model
         self.lanes = lanes
+        self._default_model = default_model
         self._watchdog = Deadlines(run_timeout_s)
         self._wide_threads = lanes.count if wide_lane else 1
-        self._loaded: dict[str, LoadedModel] = {}
+        self._models = {folder.name: Model(folder, self._lanes_for(folder)) for folder in folders}
+        self._broken = dict(broken or {})
+        self._table = threading.Lock()  # of those who change it; readers take it as it is
         self._draining = False
-        self.find(default_model)
+        if default_model not in self._broken:
+            self.find(default_model)
 
     @property
-    def folders(self) -> tuple[ModelFolder, ...]:
+    def models(self) -> tuple[Model, ...]:
         """Return the models that are served, by name, whether loaded yet or not."""
-        return tuple(self._folders.values())
+        return tuple(self._models[name] for name in sorted(self._models))
 
-    def find(self, name: str | None) -> ModelFolder:
-        """Return the model of that name, or the default one for None; raises ModelNotFoundError."""
-        try:
-            return self._folders[self._default_model if name is None else name]
-        except KeyError as error:
-            raise ModelNotFoundError(
-                f"No such model is served here; the models are: {', '.join(self._folders)}."
-            ) from error
+    @property
+    def broken(self) -> dict[str, str]:
+        """Return name → reason of the models that should be served and cannot be."""
+        return dict(self._broken)
 
-    def load(self) -> None:
-        """Load every model and have it answer a warm-up frame; raises ModelConfigError when one cannot."""
-        for folder in self.folders:
-            model = load_model(folder, self._wide_threads)
+    def find(self, name: str | None) -> Model:
+        """Return the model of that name, or the default one for None; raises ModelNotFoundError and NotReadyError."""
+        name = self._default_model if name is None else name
+        model = self._models.get(name)
+        if model is not None:
+            return model
+        if name in self._broken:
+            raise NotReadyError("The model cannot be served; /models tells why.")
+        raise ModelNotFoundError(f"No such model is served here; the models are: {', '.join(sorted(self._models))}.")
+
+    def is_default(self, name: str) -> bool:
+        """Tell whether frames that name no model go to this one."""
+        return name == self._default_model
+
+    def version_of(self, name: str) -> str | None:
+        """Return the version of a model that can answer; None when there is none."""
+        model = self._models.get(name)
+        return model.folder.version if model and model.loaded else None
+
+    def load(self, *, tolerant: bool = False) -> None:
+        """Load every model and have it answer a warm-up frame.
+
+        Raises ModelConfigError when one cannot; when `tolerant`, it is `broken` then.
+        """
+        for model in self.models:
             try:
-                for ready in (replace(model, wide=None), model):  # alone, a frame takes the wide session
-                    self._answer(ready, _black_frame, lambda results: results)
-            except InferenceError as error:
-                raise ModelConfigError(f"{folder.model_path} failed on a warm-up frame: {error.__cause__}") from error
-            except InferenceTimeoutError as error:
-                raise ModelConfigError(
-                    f"{folder.model_path} took longer over a warm-up frame than the setting run_timeout_s, "
-                    f"{self._watchdog.limit_s:g} s."
-                ) from error
-            self._loaded[folder.name] = model
+                self.install(model.folder)
+            except ModelConfigError as error:
+                if not tolerant:
+                    raise
+                self.reject(model.name, str(error))
+
+    def install(self, folder: ModelFolder) -> None:
+        """Load a model, have it answer a warm-up frame, and let it take over; raises ModelConfigError if it cannot."""
+        loaded = load_model(folder, self._wide_threads)
+        loaded.warm_up(self._watchdog)
+        with self._table:
+            old = self._models.get(folder.name)
+            lanes = old.lanes if old and _same_lanes(old.folder, folder) else self._lanes_for(folder)
+            self._models = {**self._models, folder.name: Model(folder, lanes, loaded)}
+            self._broken = {name: reason for name, reason in self._broken.items() if name != folder.name}
+        if old and old.lanes is not lanes:
+            self._close_own(old)
+
+    def reject(self, name: str, reason: str) -> None:
+        """Take note that a model cannot be served, unless an older version of it is."""
+        with self._table:
+            if self.version_of(name) is None:
+                self._models = {other: model for other, model in self._models.items() if other != name}
+                self._broken = {**self._broken, name: reason}
+
+    def remove(self, name: str) -> None:
+        """Serve a model no more; frames that it was given are still answered."""
+        with self._table:
+            model = self._models.get(name)
+            self._models = {other: kept for other, kept in self._models.items() if other != name}
+            self._broken = {other: reason for other, reason in self._broken.items() if other != name}
+        if model:
+            self._close_own(model)
 
     def drain(self) -> None:
         """Be ready no more; frames that were let in are still answered."""
@@ -120,112 +145,86 @@ class Engine:
     @property
     def is_ready(self) -> bool:
         """Tell whether every model is loaded and has answered a warm-up frame, and the engine is not being drained."""
-        return self._is_loaded and not self._draining
-
-    @property
-    def _is_loaded(self) -> bool:
-        return len(self._loaded) == len(self._folders)
+        return not self._draining and not self._broken and all(model.loaded for model in self._models.values())
 
     def refuse_if_not_ready(self) -> None:
-        """Raise NotReadyError until the engine is ready, and DrainingError when it is so no more."""
+        """Raise NotReadyError, which names a model that is broken, and DrainingError when the end is near."""
         if self._draining:
             raise DrainingError
-        if not self._is_loaded:
+        for name, reason in self._broken.items():
+            raise NotReadyError(f"The model {name} cannot be served: {reason}")
+        if not self.is_ready:
             raise NotReadyError
 
-    def refuse_if_unavailable(self, stream: str) -> None:
-        """Raise NotReadyError, DrainingError or OverloadedError when a frame of that stream would be refused now."""
-        self.refuse_if_not_ready()
-        self.lanes.refuse_if_full(stream)
+    def refuse_if_unavailable(self, name: str | None, stream: str) -> None:
+        """Raise what a frame of that stream for that model would be refused with now.
+
+        ModelNotFoundError, NotReadyError, DrainingError or OverloadedError.
+        """
+        if self._draining:
+            raise DrainingError
+        model = self.find(name)
+        if model.loaded is None:
+            raise NotReadyError
+        model.lanes.refuse_if_full(stream)
 
     def infer(  # noqa: PLR0913, PLR0917  # what a frame needs, each named where it is called
         self,
-        model: ModelFolder,
+        model: Model,
         decode: Callable[[DecodeTarget], Frame],
         encode: Callable[[Results], R],
         selection: Selection = AS_CONFIGURED,
         observer: StageObserver = NO_OBSERVER,
         stream: str = "",
     ) -> Future[R]:
-        """Queue one frame; the future gives what `encode` made of the results.
+        """Queue one frame for a lane; the future gives what `encode` made of the results.
 
-        On a lane, in one go: decode → preprocess → run → postprocess → encode. Streams take turns. The future raises
-        what `decode` and `encode` raise, InferenceError, InferenceTimeoutError, and OverloadedError when no lane was
-        free in time or the frame had to make room for one of another stream; cancelling it while the frame waits drops
-        the frame. Raises NotReadyError or OverloadedError at once.
+        Streams take turns. The future raises what `decode` and `encode` raise, InferenceError, InferenceTimeoutError,
+        and OverloadedError when no lane was free in time or the frame had to make room for one of another stream;
+        cancelling it while the frame waits drops the frame. Raises NotReadyError or OverloadedError at once.
         """
-        if not self._is_loaded:
+        if model.loaded is None:
             raise NotReadyError
-        answer = partial(self._answer, self._loaded[model.name], decode, encode, selection, observer)
-        return self.lanes.submit(partial(_after_the_queue, answer, observer, time.perf_counter()), stream)
+        is_alone = partial(getattr, model.lanes, "is_quiet")
+        answer = partial(model.loaded.answer, self._watchdog, decode, encode, selection, observer, is_alone)
+        return model.lanes.submit(partial(_after_the_queue, answer, observer, time.perf_counter()), stream)
+
+    @property
+    def all_lanes(self) -> tuple[Lanes, ...]:
+        """Return the lanes that models share, and those of their own."""
+        return self.lanes, *(model.lanes for model in self.models if model.lanes is not self.lanes)
 
     def give_up(self) -> None:
         """Refuse the frames that wait and stop the runs that are under way; their futures say so."""
-        self.lanes.refuse_waiting(DrainingError())
+        for lanes in self.all_lanes:
+            lanes.refuse_waiting(DrainingError())
         self._watchdog.expire_all()
 
     def close(self) -> None:
         """Give up what is left; returns when every lane has ended."""
         self.drain()
         self.give_up()
-        self.lanes.close()
+        for lanes in self.all_lanes:
+            lanes.close()
         self._watchdog.close()
 
-    def _answer(
-        self,
-        model: LoadedModel,
-        decode: Callable[[DecodeTarget], Frame],
-        encode: Callable[[Results], R],
-        selection: Selection = AS_CONFIGURED,
-        observer: StageObserver = NO_OBSERVER,
-    ) -> R:
-        """Do all the work of one frame on the calling thread."""
-        with _timed(observer, "decode"):
-            frame = decode(model.family.target)
-        with _timed(observer, "preprocess"):
-            feeds, placed = model.family.preprocess(frame)
-        with _timed(observer, "run"):
-            session = model.wide if model.wide and self.lanes.is_quiet else model.session
-            outputs = session.run(feeds, self._watchdog)
-        with _timed(observer, "postprocess"):
-            results = model.family.postprocess(outputs, placed, selection)
-        with _timed(observer, "encode"):
-            return encode(results)
+    def _lanes_for(self, folder: ModelFolder) -> Lanes:
+        """Return the lanes that all share, or new ones when the model wants its own."""
+        execution = folder.config.execution
+        if execution.lanes is None:
+            return self.lanes
+        return self.lanes.like(execution.lanes, execution.queue_size)
+
+    def _close_own(self, model: Model) -> None:
+        if model.lanes is not self.lanes:
+            model.lanes.close()
 
 
-def load_model(folder: ModelFolder, wide_threads: int = 1) -> LoadedModel:
-    """Load one model's weights and check that they fit its model.yaml; raises ModelConfigError.
-
-    `wide_threads`: how many cores a frame gets that is alone; with one, there is no second session.
-    """
-    session = Session(folder.model_path)
-    family = family_of(folder, session.signature)
-    return LoadedModel(family, session, Session(folder.model_path, wide_threads) if wide_threads > 1 else None)
-
-
-def family_of(folder: ModelFolder, signature: Signature) -> Family:
-    """Return what feeds and reads the weights of that signature; raises ModelConfigError when they do not fit."""
-    config = folder.config
-    try:
-        return FAMILIES[config.family.name](Spec(config.family, config.input, config.output, folder.labels, signature))
-    except ModelConfigError as error:
-        raise ModelConfigError(f"{folder.model_path}, family {config.family.name}: {error}") from error
+def _same_lanes(one: ModelFolder, other: ModelFolder) -> bool:
+    wanted = [(folder.config.execution.lanes, folder.config.execution.queue_size) for folder in (one, other)]
+    return wanted[0] == wanted[1]
 
 
 def _after_the_queue(answer: Callable[[], R], observer: StageObserver, queued_at: float) -> R:
     observer.observe("queue", time.perf_counter() - queued_at)
     return answer()
-
-
-@contextmanager
-def _timed(observer: StageObserver, stage: str) -> Iterator[None]:
-    started_at = time.perf_counter()
-    try:
-        yield
-    finally:
-        observer.observe(stage, time.perf_counter() - started_at)
-
-
-def _black_frame(target: DecodeTarget) -> Frame:
-    width, height = target.size_wh
-    return Frame(np.zeros((height, width, 3), np.uint8), "rgb", target.size_wh)

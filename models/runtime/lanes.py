@@ -77,6 +77,11 @@ class Lanes:
         self._threads: list[threading.Thread] = []
         self._closed = False
 
+    def like(self, count: int, queue_size: int | None) -> "Lanes":
+        """Return other lanes under the same limit of time; by default with as many places in the queue for each."""
+        places = (self._capacity - self.count) * count // self.count if queue_size is None else queue_size
+        return Lanes(count, places, self._deadlines.limit_s)
+
     @property
     def waiting(self) -> int:
         """Return how many jobs wait."""
@@ -117,6 +122,8 @@ class Lanes:
         job = Job(work, stream)
         displaced = None
         with self._changed:
+            if self._closed:  # its model was replaced this moment
+                raise self._full_error()
             self._start()
             self.refuse_if_full(stream)
             if self._is_full():

@@ -1,10 +1,10 @@
 """The model repository: one folder a model, with a model.yaml that says how to serve it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -13,6 +13,7 @@ from models.errors import ModelConfigError, UnknownLabelError
 from models.families import FAMILY_CONFIGS, FamilyConfig, InferenceType, InputConfig, OutputConfig
 from models.frame import PixelFormat
 from models.results import Selection
+from models.runtime.checksums import checked_version
 
 CONFIG_FILE_NAME = "model.yaml"
 MAX_LABEL_LENGTH = 200
@@ -24,6 +25,8 @@ NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 FileName = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
 Text = Annotated[str, Field(min_length=1)]
 
+
+ProviderName: TypeAlias = Literal["cpu", "cuda", "tensorrt", "openvino", "coreml", "directml"]
 
 Side = Annotated[int, Field(ge=1, le=65535)]
 Stride = Annotated[int, Field(ge=1, le=999_999_999)]
@@ -46,6 +49,28 @@ class RawFrameConfig(BaseModel):
         return self
 
 
+class ExecutionConfig(BaseModel):
+    """What runs the model, and how many frames of it at once; docs/adding-a-model.md says what each costs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    providers: Annotated[tuple[ProviderName, ...], Field(min_length=1)] = ("cpu",)
+    device: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    lanes: Annotated[int, Field(ge=1, le=256)] | None = None
+    queue_size: Annotated[int, Field(ge=0, le=65536)] | None = None
+    max_batch_size: Annotated[int, Field(ge=1, le=256)] = 1
+    max_batch_delay_ms: Annotated[float, Field(ge=0, le=1000)] = 2
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.max_batch_size > (self.lanes or 1):
+            raise ValueError("max_batch_size needs lanes, and at least as many of them: each brings one frame")
+        if self.queue_size is not None and self.lanes is None:
+            raise ValueError("queue_size needs lanes: without lanes of its own a model waits in the queue of all")
+        return self
+
+
 class ModelConfig(BaseModel):
     """The contents of model.yaml; docs/adding-a-model.md explains every key."""
 
@@ -58,6 +83,7 @@ class ModelConfig(BaseModel):
     family: FamilyConfig
     input: InputConfig
     output: OutputConfig
+    execution: ExecutionConfig = ExecutionConfig()
     raw_frame: RawFrameConfig = RawFrameConfig()
 
     @model_validator(mode="before")
@@ -96,13 +122,14 @@ class ModelConfig(BaseModel):
 class ModelFolder:
     """One model as it lies in the repository, read and checked but not yet loaded.
 
-    `labels`: the class names by class id.
+    `labels`: the class names by class id. `version`: the beginning of the SHA-256 of all its files, in hexadecimal.
     """
 
     name: str
     path: Path
     config: ModelConfig
     labels: tuple[str, ...]
+    version: str
 
     @property
     def model_path(self) -> Path:
@@ -124,12 +151,29 @@ class ModelFolder:
         return Selection(confidence, frozenset(known[label] for label in labels), max_detections)
 
 
-def read_repository(root: Path) -> tuple[ModelFolder, ...]:
-    """Return the models below `root`, by name; raises ModelConfigError when there are none or one is wrong."""
-    paths = sorted(path.parent for path in root.glob(f"*/{CONFIG_FILE_NAME}"))
-    if not paths:
-        raise ModelConfigError(f"No model in {root}: expected at least one folder with a {CONFIG_FILE_NAME}.")
-    return tuple(read_folder(path) for path in paths)
+def find_models(roots: Sequence[Path], names: Collection[str] = ()) -> dict[str, Path]:
+    """Return name → folder of the models below all roots, or of those names only; folders with a dot in front are none.
+
+    Raises ModelConfigError when there are none, when a name is missing, or when two roots have the same one.
+    """
+    found: dict[str, Path] = {}
+    for root in roots:
+        for path in sorted(path.parent for path in root.glob(f"[!.]*/{CONFIG_FILE_NAME}")):
+            if path.name in found:
+                raise ModelConfigError(f"{path} has the name of {found[path.name]}; rename one of the two.")
+            found[path.name] = path
+    if not found:
+        places = ", ".join(map(str, roots))
+        raise ModelConfigError(f"No model in {places}: expected at least one folder with a {CONFIG_FILE_NAME}.")
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ModelConfigError(f"No model named {', '.join(missing)}; there are: {', '.join(sorted(found))}.")
+    return {name: found[name] for name in sorted(names or found)}
+
+
+def read_repository(*roots: Path) -> tuple[ModelFolder, ...]:
+    """Return the models below the roots, by name; raises ModelConfigError when there are none or one is wrong."""
+    return tuple(read_folder(path) for path in find_models(roots).values())
 
 
 def read_folder(path: Path) -> ModelFolder:
@@ -143,7 +187,7 @@ def read_folder(path: Path) -> ModelFolder:
         raise ModelConfigError(f"{config_path}: {_first_fault(error)}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # impossible dates and endless nesting included
         raise ModelConfigError(f"{config_path} is not YAML.") from error
-    return ModelFolder(path.name, path, config, read_labels(path / config.labels))
+    return ModelFolder(path.name, path, config, read_labels(path / config.labels), checked_version(path))
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -166,6 +210,8 @@ def read_labels(path: Path) -> tuple[str, ...]:
 def _read_text(path: Path) -> str:
     if not path.is_file():  # a pipe would keep us waiting
         raise ModelConfigError(f"{path} is not a file.")
+    if not path.resolve().is_relative_to(path.parent.parent.resolve()):
+        raise ModelConfigError(f"{path} leads out of the model repository; put the file itself there.")
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,5 +1,6 @@
 """One model file, ready to run: the only module that knows onnxruntime."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import cache, partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort
 from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError
 from models.families import Feeds, Outputs, Signature, Tensor
 from models.runtime.deadlines import Deadlines
+from models.runtime.repository import ProviderName
 
 RUNTIME_ERRORS = (
     ort.EPFail, ort.EngineError, ort.Fail, ort.InvalidArgument, ort.InvalidGraph, ort.InvalidProtobuf,
@@ -27,6 +29,18 @@ INT8_PRODUCT = Path(__file__).parent / "int8_product.onnx"
 PROBE_SIDE = 64
 """Of the matrices: wide enough for the widest instructions."""
 
+PROVIDERS: dict[ProviderName, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
+"""As model.yaml names them → as onnxruntime does."""
+WITH_DEVICES: frozenset[ProviderName] = frozenset({"cuda", "tensorrt", "directml"})
+"""Those of which a machine may have several, by number."""
+
 NUMPY_NAMES = {"float": "float32", "double": "float64"}
 """Where onnxruntime names an element type otherwise than numpy."""
 
@@ -34,9 +48,13 @@ NUMPY_NAMES = {"float": "float32", "double": "float64"}
 class Session:
     """A loaded ONNX graph. Thread-safe: all lanes run the same session, each run on its caller's thread."""
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
-        """Load the file; raises ModelConfigError when onnxruntime cannot.
+    def __init__(
+        self, path: Path, threads: int = 1, providers: Sequence[ProviderName] = ("cpu",), device: int = 0
+    ) -> None:
+        """Load the file; raises ModelConfigError when onnxruntime cannot, or offers none of such providers.
 
+        `providers`: what runs the graph, the first one that knows a node; the CPU takes what is left. `device`: which
+        of several accelerators.
         By default one thread per run: the lanes are the parallelism. More threads spin between two nodes, but stop when
         the run ends, since they would take the processor from the lanes (measured: nearly twice the CPU time a frame).
         """
@@ -44,11 +62,12 @@ class Session:
         try:
             if saturates_int8():
                 options.add_session_config_entry(EXACT_INT8, "1")
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(path, options, providers=_chosen(providers, device))
         except RUNTIME_ERRORS as error:
             raise ModelConfigError(
                 f"{path} is not a model that onnxruntime {onnxruntime.__version__} can load: {error}"
             ) from error
+        _refuse_to_do_without(self._session, providers)
         self._output_names = [output.name for output in self._session.get_outputs()]
 
     @property
@@ -84,6 +103,29 @@ def saturates_int8() -> bool:
     largest = np.full((PROBE_SIDE, PROBE_SIDE), 255, np.uint8), np.full((PROBE_SIDE, PROBE_SIDE), 127, np.int8)
     [product] = session.run(None, dict(zip("ab", largest, strict=True)))
     return bool((product != 255 * 127 * PROBE_SIDE).any())
+
+
+def _chosen(providers: Sequence[ProviderName], device: int) -> list[tuple[str, dict[str, str]]]:
+    """Return the providers as onnxruntime takes them; raises ModelConfigError when it offers one of them not."""
+    offered = onnxruntime.get_available_providers()
+    for name in providers:
+        if PROVIDERS[name] not in offered:
+            known = [name for name, theirs in PROVIDERS.items() if theirs in offered]
+            raise ModelConfigError(
+                f"execution.providers: this onnxruntime {onnxruntime.__version__} does not offer {name}, only "
+                f"{', '.join(known)}; install its build for {name}."
+            )
+    return [(PROVIDERS[name], {"device_id": str(device)} if name in WITH_DEVICES else {}) for name in providers]
+
+
+def _refuse_to_do_without(session: onnxruntime.InferenceSession, providers: Sequence[ProviderName]) -> None:
+    """Raise ModelConfigError when onnxruntime has left a provider away because its libraries or devices are missing."""
+    used = session.get_providers()
+    missing = [name for name in providers if PROVIDERS[name] not in used]
+    if missing:
+        raise ModelConfigError(
+            f"execution.providers: {', '.join(missing)} could not be started; are its libraries and devices there?"
+        )
 
 
 def _options(threads: int) -> onnxruntime.SessionOptions:

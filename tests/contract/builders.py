@@ -12,12 +12,13 @@ import httpx
 from tests.support.client import check_answer
 from tests.support.graphs import ENDLESS, board, work_for
 from tests.support.pictures import blank, encode, street_as
-from tests.support.server import LiveServer
+from tests.support.server import RELOAD_TOKEN, LiveServer
 
 ARRIVAL_S = 0.2
 """Time for a frame to reach its lane; a tenth of what the slow ones take there."""
 
 FRAME = encode(board(7), "PNG")
+AUTHORIZED = {"Authorization": f"Bearer {RELOAD_TOKEN}"}
 RAW = {"Content-Type": "image/x-raw"}
 
 
@@ -27,6 +28,13 @@ def post(server: LiveServer, path: str, content: bytes = FRAME, **options: Any) 
 
 def labelled(content_type: str) -> Callable[[LiveServer, str], httpx.Response]:
     return lambda server, path: post(server, path, headers={"Content-Type": content_type})
+
+
+def request(server: LiveServer, path: str) -> httpx.Response:
+    """Ask for a path by its own method: to reload, with the token; to describe; or with a frame."""
+    if path.endswith("/reload"):
+        return server.client.post(path, headers=AUTHORIZED)
+    return get(server, path) if path.startswith("/models") else post(server, path)
 
 
 def get(server: LiveServer, path: str) -> httpx.Response:
@@ -85,12 +93,10 @@ Builder = Callable[[LiveServer, str], httpx.Response]
 ON_DEFAULT_MODEL: dict[str, Builder] = {
     "street": lambda server, path: post(server, path, street_as("JPEG"), params={"maxDetections": 2}),
     "nothingFound": lambda server, path: post(server, path, blank()),
-    "unknownModel": lambda server, path: server.client.request(
-        "GET" if path.startswith("/models") else "POST", path.replace(server.model, "nope"), content=FRAME
-    ),
-    "unknownPath": lambda server, path: server.client.request(
-        "GET" if path.startswith("/models") else "POST", path + "/nope", content=FRAME
-    ),
+    "unknownModel": lambda server, path: request(server, path.replace(server.model, "nope")),
+    "unknownPath": lambda server, path: request(server, path + "/nope"),
+    "unchanged": lambda server, path: request(server, path),
+    "noToken": post,
     "wrongMethod": lambda server, path: server.client.delete(path),
     "modelList": get,
     "model": get,
@@ -114,6 +120,7 @@ ON_SMALL_SERVICE: dict[str, Builder] = {
     "rawWithoutSize": lambda server, path: post(server, path, params={"pixelFormat": "yuv420p"}, headers=RAW),
     "badWidth": lambda server, path: post(server, path, params={"width": 0}, headers=RAW),
     "malformedContentType": labelled("bad-content-type"),
+    "reloadDisabled": post,
     "bodyTimeout": body_timeout,
     "bodyTooLarge": lambda server, path: post(server, path, b"\0" * 100_001),
     "tooManyPixels": lambda server, path: post(server, path, blank((1000, 1000))),
@@ -137,6 +144,11 @@ ON_STARTING_SERVICE: dict[str, Builder] = {
     "notReadyForFrames": post,
 }
 """Sent to a service whose model never loads."""
+
+ON_ABANDONED_SERVICE: dict[str, Builder] = {
+    "folderGone": request,
+}
+"""Sent to a service whose model's folder was taken away."""
 
 ON_DRAINING_SERVICE: dict[str, Builder] = {
     "draining": get,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.contract.builders import (
+    ON_ABANDONED_SERVICE,
     ON_DEFAULT_MODEL,
     ON_DRAINING_SERVICE,
     ON_IMPATIENT_SERVICE,
@@ -17,7 +18,7 @@ from tests.support.client import CONTRACT, check_schema, parse, resolve
 from tests.support.graphs import write_identity_model
 from tests.support.matching import assert_matches, flat
 from tests.support.pictures import street_as
-from tests.support.server import LiveServer, running, serving
+from tests.support.server import RELOAD_TOKEN, LiveServer, running, serving
 
 NO_CONTENT: dict[str, dict[str, Any]] = {"nothingFound": {}}
 """The one response without content, so without a place for its example in the contract."""
@@ -70,6 +71,15 @@ def starting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
+def abandoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder = write_identity_model(tmp_path_factory.mktemp("repository"))
+    other = write_identity_model(folder.parent, "other")
+    with serving(folder, reload_token=RELOAD_TOKEN, watch_models=False) as live:
+        folder.rename(other.parent / ".gone")
+        yield live
+
+
+@pytest.fixture(scope="module")
 def draining(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     with serving(folder, drain_delay_s=600) as live:
@@ -86,6 +96,7 @@ def test_a_response_example_is_provoked(request: pytest.FixtureRequest, example:
             ("small", ON_SMALL_SERVICE),
             ("impatient", ON_IMPATIENT_SERVICE),
             ("starting", ON_STARTING_SERVICE),
+            ("abandoned", ON_ABANDONED_SERVICE),
             ("draining", ON_DRAINING_SERVICE),
         )
         if example.name in builders
@@ -124,6 +135,7 @@ def test_no_builder_is_left_over() -> None:
         *ON_SMALL_SERVICE,
         *ON_IMPATIENT_SERVICE,
         *ON_STARTING_SERVICE,
+        *ON_ABANDONED_SERVICE,
         *ON_DRAINING_SERVICE,
     }
 

@@ -40,9 +40,9 @@ def test_a_frame_that_is_alone_gets_all_cores_where_that_is_wanted(
     used: list[int] = []
     make, run = Session.__init__, Session.run
 
-    def noted(self: Session, path: Path, count: int = 1) -> None:
+    def noted(self: Session, path: Path, count: int = 1, *rest: Any) -> None:
         threads[id(self)] = count
-        make(self, path, count)
+        make(self, path, count, *rest)
 
     def used_for(self: Session, *arguments: Any) -> Any:
         used.append(threads[id(self)])

@@ -21,7 +21,7 @@ from models.preparation.folder import prepare_folder
 from models.preparation.identity import largest_difference
 from models.preparation.steps import FED_AS_QUANTISED, STEPS, prepare
 from models.results import Selection
-from models.runtime.engine import LoadedModel, load_model
+from models.runtime.loading import LoadedModel, load_model
 from models.runtime.repository import BUILT_IN_ZOO, read_folder
 from tests.support.client import ROOT
 from tests.support.graphs import (

@@ -9,8 +9,9 @@ import pytest
 
 from models.errors import ModelConfigError, ModelNotFoundError, UnknownLabelError
 from models.results import Selection
-from models.runtime.engine import Engine, load_model
+from models.runtime.engine import Engine
 from models.runtime.lanes import Lanes
+from models.runtime.loading import load_model
 from models.runtime.repository import BUILT_IN_ZOO, read_folder, read_labels, read_repository
 from tests.support.graphs import LABELS, write_config, write_identity_model, write_planted_model
 

@@ -16,6 +16,7 @@ from handlers.server.settings import Settings
 from tests.support.client import ContractClient
 
 START_DEADLINE_S = 30
+RELOAD_TOKEN = "token-of-the-tests"
 
 
 @dataclass(frozen=True, slots=True)

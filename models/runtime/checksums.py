@@ -1,0 +1,58 @@
+"""What tells one version of a model's folder from another, and a whole one from one that is still being written."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.errors import ModelConfigError
+
+MANIFEST_NAME = "SHA256SUMS"
+"""As `sha256sum * > SHA256SUMS` writes it."""
+MANIFEST_LINE = re.compile(r"([0-9a-f]{64}) [ *](?:\./)?(.+)")
+VERSION_DIGITS = 12
+
+
+def files_of(folder: Path) -> Iterator[Path]:
+    """Yield the regular files of a model's folder in the order of their names; raises ModelConfigError.
+
+    Links must lead to somewhere in the repository, the folder's parent. Names with a dot in front do not count.
+    """
+    root = folder.parent.resolve()
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if not path.resolve().is_relative_to(root):
+            raise ModelConfigError(f"{path} leads out of the model repository; put the file itself there.")
+        if path.is_file():
+            yield path
+
+
+def checked_version(folder: Path) -> str:
+    """Return the version of a folder: the beginning of the SHA-256 of its files' names and contents.
+
+    Raises ModelConfigError when one cannot be read, or when there is a manifest and it tells otherwise.
+    """
+    try:
+        sums = {path.name: _sum_of(path) for path in files_of(folder)}
+        manifest = _read_manifest(folder / MANIFEST_NAME) if MANIFEST_NAME in sums else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelConfigError(f"{folder} cannot be read.") from error
+    for name, expected in manifest.items():
+        if sums.get(name) != expected:
+            raise ModelConfigError(f"{folder / name} is not what {MANIFEST_NAME} says; is it still being written?")
+    lines = "".join(f"{name}\0{digest}\n" for name, digest in sums.items() if name != MANIFEST_NAME)
+    return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()[:VERSION_DIGITS]
+
+
+def _sum_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_manifest(path: Path) -> dict[str, str]:
+    """Return name → SHA-256."""
+    matches = [MANIFEST_LINE.fullmatch(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    if not matches or None in matches:
+        raise ModelConfigError(f"{path}: expected lines as sha256sum writes them.")
+    return {match[2]: match[1] for match in matches if match and match[2] != MANIFEST_NAME}
