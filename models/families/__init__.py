@@ -4,8 +4,11 @@ To add one: a file here, a row in FAMILIES, a golden case in tests/models (docs/
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
+from pydantic import Field
+
+from models.families.classifier import Classifier, ClassifierConfig
 from models.families.config import InferenceType, InputConfig, OutputConfig
 from models.families.family import Family, Feeds, Outputs, Signature, Spec, Tensor
 from models.families.ssd import Ssd, SsdConfig
@@ -25,14 +28,20 @@ __all__ = [
     "Tensor",
 ]
 
-FamilyConfig: TypeAlias = SsdConfig
+FamilyConfig: TypeAlias = Annotated[
+    SsdConfig
+    | ClassifierConfig,
+    Field(discriminator="name"),
+]  # fmt: skip
 
 FAMILY_CONFIGS: dict[str, type[FamilyConfig]] = {
     "ssd": SsdConfig,
+    "classifier": ClassifierConfig,
 }
 """Name → the class of its section in model.yaml."""
 
 FAMILIES: dict[str, Callable[[Spec], Family]] = {
     "ssd": Ssd,
+    "classifier": Classifier,
 }
 """Name → family."""

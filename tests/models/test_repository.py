@@ -43,7 +43,9 @@ def test_a_good_folder_is_read(tmp_path: Path) -> None:
         pytest.param("a: [", "is not YAML", id="no YAML"),
         pytest.param("", "the whole file: Input should be", id="empty"),
         pytest.param(GOOD + "lables: x\n", "lables: Extra inputs", id="a misspelt key"),
-        pytest.param(GOOD.replace("ssd", "yolo"), "family.name: Input should be 'ssd'", id="an unknown family"),
+        pytest.param(
+            GOOD.replace("ssd", "yolo"), "family: Input tag 'yolo' found using 'name'", id="an unknown family"
+        ),
         pytest.param(GOOD.replace("64, 64", "64"), "input.size_wh", id="half a size"),
         pytest.param(GOOD.replace("model.onnx", "../x.onnx"), "file: String should match pattern", id="a path out"),
         pytest.param(GOOD.replace("model.onnx", ".."), "file: String should match pattern", id="the folder above"),
