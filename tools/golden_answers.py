@@ -1,10 +1,11 @@
-"""Makes tests/data/golden.json: what the default model finds in the test photos, computed without the service's code.
+"""Makes tests/data/golden.json: what the zoo's models find in the test photos, computed without the service's code.
 
-Everything is done the plain way, and the graph runs unoptimised, as its quantised arithmetic is defined rather than
-as a processor's shortcuts have it. Run by hand from the repository's root: python tools/golden_answers.py
+Everything is done the plain way, and the graphs run unoptimised, as quantised arithmetic is defined rather than as a
+processor's shortcuts have it. Run by hand from the repository's root: python tools/golden_answers.py
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
-MODEL = ROOT / "models" / "zoo" / "ssdlite-mobilenet-v2"
+ZOO = ROOT / "models" / "zoo"
 DATA = ROOT / "tests" / "data"
 PHOTOS = [ROOT / "examples" / "street.jpg", *sorted(DATA.glob("*.jpg"))]
-SIZE_WH = (300, 300)
-CONFIDENCE = IOU = 0.5
+SSD_SIZE_WH = (300, 300)
+SSD_CONFIDENCE = SSD_IOU = 0.5
+CLASSIFIER_SIZE_WH = (224, 224)
+CROP_SHARE = 0.875
+CLASSIFIER_MEAN, CLASSIFIER_SCALE = 127, 128
+CLASSIFIER_CONFIDENCE = 0.2
 
 
 def detect(session: onnxruntime.InferenceSession, labels: list[str], path: Path) -> list[dict[str, object]]:
     """Return label, confidence and l, t, w, h of every detection of a photo, by falling confidence."""
-    picture = Image.open(path).convert("RGB").resize(SIZE_WH, Image.Resampling.BILINEAR)
+    picture = Image.open(path).convert("RGB").resize(SSD_SIZE_WH, Image.Resampling.BILINEAR)
     feeds = {"images_nhwc": np.asarray(picture)[None]}
     boxes, logits = (output[0] for output in session.run(["boxes", "logits"], feeds))
     scores = 1 / (1 + np.exp(-logits))
@@ -38,9 +43,9 @@ def _suppress(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[i
     """Return the anchors of one class that greedy suppression keeps."""
     kept: list[int] = []
     for anchor in np.argsort(-scores, kind="stable"):
-        if scores[anchor] < CONFIDENCE:
+        if scores[anchor] < SSD_CONFIDENCE:
             break
-        if all(_iou(boxes[anchor], boxes[other]) <= IOU for other in kept):
+        if all(_iou(boxes[anchor], boxes[other]) <= SSD_IOU for other in kept):
             kept.append(int(anchor))
     return kept
 
@@ -58,11 +63,35 @@ def _ltwh(box: NDArray[np.float32]) -> dict[str, float]:
     return {"l": left, "t": top, "w": right - left, "h": bottom - top}
 
 
-if __name__ == "__main__":
+def classify(session: onnxruntime.InferenceSession, labels: list[str], path: Path) -> list[dict[str, object]]:
+    """Return label and confidence of every class that is likely enough, by falling confidence."""
+    photo = Image.open(path).convert("RGB")
+    side = min(photo.size) * CROP_SHARE
+    left, top = (photo.width - side) / 2, (photo.height - side) / 2
+    centre = photo.resize(CLASSIFIER_SIZE_WH, Image.Resampling.BILINEAR, (left, top, left + side, top + side))
+    pixels = (np.asarray(centre, np.float32) - CLASSIFIER_MEAN) / CLASSIFIER_SCALE
+    [[probabilities]] = session.run(["probabilities"], {"images": pixels.transpose(2, 0, 1)[None]})
+    likely = [class_id for class_id in np.argsort(-probabilities) if probabilities[class_id] >= CLASSIFIER_CONFIDENCE]
+    return [{"label": labels[class_id], "confidence": float(probabilities[class_id])} for class_id in likely]
+
+
+Finder = Callable[[onnxruntime.InferenceSession, list[str], Path], list[dict[str, object]]]
+FINDERS: dict[str, Finder] = {
+    "efficientnet-lite0": classify,
+    "ssdlite-mobilenet-v2": detect,
+}
+
+
+def answers(model: str, find: Finder) -> dict[str, list[dict[str, object]]]:
+    """Return what a model finds, by the photos' names."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    model = onnxruntime.InferenceSession(MODEL / "model.onnx", options, providers=["CPUExecutionProvider"])
-    names = (MODEL / "labels.txt").read_text().splitlines()
-    golden = {path.name: detect(model, names, path) for path in PHOTOS}
+    session = onnxruntime.InferenceSession(ZOO / model / "model.onnx", options, providers=["CPUExecutionProvider"])
+    labels = (ZOO / model / "labels.txt").read_text().splitlines()
+    return {path.name: find(session, labels, path) for path in PHOTOS}
+
+
+if __name__ == "__main__":
+    golden = {model: answers(model, find) for model, find in FINDERS.items()}
     rounded = json.loads(json.dumps(golden), parse_float=lambda text: round(float(text), 4))
     (DATA / "golden.json").write_text(json.dumps(rounded, indent=1) + "\n")

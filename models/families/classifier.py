@@ -32,7 +32,7 @@ class ClassifierConfig(BaseModel):
 
     inference_types: ClassVar[tuple[InferenceType, ...]] = ("classification",)
     input_defaults: ClassVar[Defaults] = {"resize": "centre_crop", "crop_share": 0.875}
-    output_defaults: ClassVar[Defaults] = {"confidence_threshold": 0.1, "iou_threshold": None, "max_detections": 5}
+    output_defaults: ClassVar[Defaults] = {"confidence_threshold": 0.2, "iou_threshold": None, "max_detections": 5}
 
     name: Literal["classifier"]
     activation: Literal["softmax", "sigmoid", "none"] = "none"

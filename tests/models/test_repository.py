@@ -1,5 +1,6 @@
 """Model folders: bad ones are refused, and told why."""
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ from models.results import Selection
 from models.runtime.engine import Engine, load_model
 from models.runtime.lanes import Lanes
 from models.runtime.repository import BUILT_IN_ZOO, read_folder, read_labels, read_repository
+from tests.support.client import ROOT
 from tests.support.graphs import LABELS, write_config, write_identity_model, write_planted_model
 
 GOOD = "file: model.onnx\nlabels: labels.txt\nlicence: x\nsource: y\nfamily: {name: ssd}\ninput: {size_wh: [64, 64]}\n"
@@ -26,10 +28,15 @@ def folder_with(tmp_path: Path, config: str, labels: str = "a\nb") -> Path:
 
 
 def test_the_built_in_zoo_is_complete() -> None:
-    [folder] = read_repository(BUILT_IN_ZOO)
-    assert folder.name == "ssdlite-mobilenet-v2"
-    assert len(folder.labels) == 80
-    assert (folder.path / "README.md").exists()
+    folders = read_repository(BUILT_IN_ZOO)
+    assert {folder.name: len(folder.labels) for folder in folders} == {
+        "efficientnet-lite0": 1000,
+        "ssdlite-mobilenet-v2": 80,
+    }
+    for folder in folders:
+        checksum = hashlib.sha256(folder.model_path.read_bytes()).hexdigest()
+        assert checksum in (folder.path / "README.md").read_text()
+        assert checksum in (ROOT / "NOTICE").read_text()
 
 
 def test_a_good_folder_is_read(tmp_path: Path) -> None:
