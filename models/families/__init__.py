@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from models.families.blazeface import Blazeface, BlazefaceConfig
 from models.families.classifier import Classifier, ClassifierConfig
 from models.families.config import InferenceType, InputConfig, OutputConfig
 from models.families.family import Family, Feeds, Outputs, Signature, Spec, Tensor
@@ -30,18 +31,21 @@ __all__ = [
 
 FamilyConfig: TypeAlias = Annotated[
     SsdConfig
-    | ClassifierConfig,
+    | ClassifierConfig
+    | BlazefaceConfig,
     Field(discriminator="name"),
 ]  # fmt: skip
 
 FAMILY_CONFIGS: dict[str, type[FamilyConfig]] = {
     "ssd": SsdConfig,
     "classifier": ClassifierConfig,
+    "blazeface": BlazefaceConfig,
 }
 """Name → the class of its section in model.yaml."""
 
 FAMILIES: dict[str, Callable[[Spec], Family]] = {
     "ssd": Ssd,
     "classifier": Classifier,
+    "blazeface": Blazeface,
 }
 """Name → family."""

