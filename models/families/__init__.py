@@ -11,6 +11,7 @@ from pydantic import Field
 from models.families.blazeface import Blazeface, BlazefaceConfig
 from models.families.classifier import Classifier, ClassifierConfig
 from models.families.config import InferenceType, InputConfig, OutputConfig
+from models.families.detr import Detr, DetrConfig
 from models.families.family import Family, Feeds, Outputs, Signature, Spec, Tensor
 from models.families.ssd import Ssd, SsdConfig
 
@@ -32,7 +33,8 @@ __all__ = [
 FamilyConfig: TypeAlias = Annotated[
     SsdConfig
     | ClassifierConfig
-    | BlazefaceConfig,
+    | BlazefaceConfig
+    | DetrConfig,
     Field(discriminator="name"),
 ]  # fmt: skip
 
@@ -40,6 +42,7 @@ FAMILY_CONFIGS: dict[str, type[FamilyConfig]] = {
     "ssd": SsdConfig,
     "classifier": ClassifierConfig,
     "blazeface": BlazefaceConfig,
+    "detr": DetrConfig,
 }
 """Name → the class of its section in model.yaml."""
 
@@ -47,5 +50,6 @@ FAMILIES: dict[str, Callable[[Spec], Family]] = {
     "ssd": Ssd,
     "classifier": Classifier,
     "blazeface": Blazeface,
+    "detr": Detr,
 }
 """Name → family."""
