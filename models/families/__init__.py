@@ -4,9 +4,14 @@ To add one: a file here, a row in FAMILIES, a golden case in tests/models (docs/
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
+from pydantic import Field
+
+from models.families.blazeface import Blazeface, BlazefaceConfig
+from models.families.classifier import Classifier, ClassifierConfig
 from models.families.config import InferenceType, InputConfig, OutputConfig
+from models.families.detr import Detr, DetrConfig
 from models.families.family import Family, Feeds, Outputs, Signature, Spec, Tensor
 from models.families.ssd import Ssd, SsdConfig
 
@@ -25,14 +30,26 @@ __all__ = [
     "Tensor",
 ]
 
-FamilyConfig: TypeAlias = SsdConfig
+FamilyConfig: TypeAlias = Annotated[
+    SsdConfig
+    | ClassifierConfig
+    | BlazefaceConfig
+    | DetrConfig,
+    Field(discriminator="name"),
+]  # fmt: skip
 
 FAMILY_CONFIGS: dict[str, type[FamilyConfig]] = {
     "ssd": SsdConfig,
+    "classifier": ClassifierConfig,
+    "blazeface": BlazefaceConfig,
+    "detr": DetrConfig,
 }
 """Name → the class of its section in model.yaml."""
 
 FAMILIES: dict[str, Callable[[Spec], Family]] = {
     "ssd": Ssd,
+    "classifier": Classifier,
+    "blazeface": Blazeface,
+    "detr": Detr,
 }
 """Name → family."""

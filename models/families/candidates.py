@@ -77,7 +77,7 @@ def told(
     Those that the caller asked for, clipped, those that overlap suppressed per class, by falling confidence. A
     confidence above 1 counts as 1; a box that is empty inside the picture is dropped.
     """
-    max_detections = output.max_detections if selection.max_detections is None else selection.max_detections
+    max_detections = count_of(output, selection)
     found = found.of_classes(selection.class_ids).inside_the_picture().most_confident(MAX_DETECTIONS)
     if output.iou_threshold is None:
         found = found.at(np.arange(len(found.levels))[:max_detections])
@@ -96,10 +96,22 @@ def threshold_of(output: OutputConfig, selection: Selection) -> float:
     return output.confidence_threshold if selection.confidence is None else selection.confidence
 
 
+def count_of(output: OutputConfig, selection: Selection) -> int:
+    """Return the most that are told."""
+    return output.max_detections if selection.max_detections is None else selection.max_detections
+
+
 def sigmoid(logits: Floats) -> Floats:
     """Return the confidences, 0..1, of logits of any shape."""
     with np.errstate(over="ignore"):  # exp of a very low logit is infinity, and the confidence 0
         return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
+
+
+def softmax(logits: Floats) -> Floats:
+    """Return the confidences, 0..1, of logits of any shape; they add up to 1 along the last axis."""
+    with np.errstate(over="ignore"):  # a difference that overflows is minus infinity, and the confidence 0
+        exponents = np.exp(logits - logits.max(axis=-1, keepdims=True, initial=-math.inf))
+    return np.asarray(exponents / exponents.sum(axis=-1, keepdims=True), np.float32)
 
 
 def logit(confidence: float) -> float:

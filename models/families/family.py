@@ -59,6 +59,10 @@ class Signature:
         [name] = names
         return name, _expect(f"input {name}", self.inputs[name], *layouts)
 
+    def expect_named_input(self, name: str, *layouts: Tensor) -> Tensor:
+        """Return the layout of the input of that name; raises ModelConfigError when it is missing or another."""
+        return _expect(f"input {name}", self.inputs.get(name), *layouts)
+
     def expect_output(self, name: str, *layouts: Tensor) -> Tensor:
         """Return the layout of the output of that name; raises ModelConfigError when it is missing or another."""
         return _expect(f"output {name}", self.outputs.get(name), *layouts)

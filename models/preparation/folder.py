@@ -16,6 +16,8 @@ from models.preparation.steps import FED_AS_QUANTISED, prepare
 from models.runtime.loading import LoadedModel, load_model
 from models.runtime.repository import ModelFolder, read_folder
 
+PREPARED_FAMILY = "ssd"
+"""Whose inputs and outputs the steps know."""
 SAME = 1e-5
 """Most that answers may differ where only the order of float operations could change. Measured: 2e-7."""
 SAME_BUT_FOR_PADDING = 3e-3
@@ -41,6 +43,10 @@ def prepare_folder(source: Path, target: Path) -> Preparation:
     when both answer differently, or when the folder cannot be written.
     """
     folder = read_folder(source)
+    if folder.config.family.name != PREPARED_FAMILY:
+        raise ModelConfigError(
+            f"{source}: only models of family {PREPARED_FAMILY} can be prepared, not of {folder.config.family.name}."
+        )
     if target.exists():
         raise ModelConfigError(f"{target} exists already; expected the name of a folder to be made.")
     try:

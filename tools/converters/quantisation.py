@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
+ROOT = Path(__file__).resolve().parents[2]
+CALIBRATION_PHOTOS = [ROOT / "examples" / "street.jpg", *sorted((ROOT / "tests" / "data").glob("*.jpg"))]
+
 
 class _Feeds(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     def __init__(self, feeds: Iterable[dict[str, NDArray[np.float32]]]) -> None:
@@ -20,11 +23,16 @@ class _Feeds(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no
 
 
 def quantise(
-    model: ModelProto, feeds: Iterable[dict[str, NDArray[np.float32]]], op_types: Sequence[str], exclude: Sequence[str]
+    model: ModelProto,
+    feeds: Iterable[dict[str, NDArray[np.float32]]],
+    op_types: Sequence[str],
+    exclude: Sequence[str],
+    float_outputs: Sequence[str] = (),
 ) -> ModelProto:
     """Return the model with these operations in int8: weights signed and per channel, activations unsigned.
 
-    `feeds`: one for each calibration photo; `exclude`: names of nodes that stay float.
+    `feeds`: one for each calibration photo; `exclude`: names of nodes that stay float; `float_outputs`: those of the
+    operations whose results are not rounded.
     """
     with tempfile.TemporaryDirectory() as folder:
         float_path, int8_path = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
@@ -40,5 +48,6 @@ def quantise(
             op_types_to_quantize=list(op_types),
             nodes_to_exclude=list(exclude),
             calibrate_method=CalibrationMethod.MinMax,
+            extra_options={"OpTypesToExcludeOutputQuantization": list(float_outputs)},
         )
         return onnx.load(int8_path)

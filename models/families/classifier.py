@@ -1,0 +1,87 @@
+"""Classifiers: one confidence for each class, for the picture as a whole.
+
+Layout, as the ImageNet classifiers of torchvision, timm, Keras and the ONNX model zoo are exported: one picture, its
+centre cropped, and one output float32 [N, classes]; some keep the axes of the last pooling, [N, classes, 1, 1].
+The output holds probabilities, or logits that still want a softmax (one class fits) or a sigmoid (any number of them).
+The centre crop shows 0.875 of the shorter side: 224 of 256 pixels, as in A. Krizhevsky et al., "ImageNet Classification
+with Deep Convolutional Neural Networks", NeurIPS 2012, and in most that came after.
+"""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from models.boxes import Floats
+from models.families.candidates import count_of, sigmoid, softmax, threshold_of
+from models.families.config import Defaults, InferenceType
+from models.families.family import Feeds, Outputs, Spec, Tensor
+from models.families.preprocessing import PictureInput
+from models.frame import DecodeTarget, Frame
+from models.letterbox import Letterbox
+from models.results import Classification, Results, Selection
+
+
+class ClassifierConfig(BaseModel):
+    """The `family` section of model.yaml for this family.
+
+    `activation`: what makes confidences of the file's output; none where they are confidences already.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    inference_types: ClassVar[tuple[InferenceType, ...]] = ("classification",)
+    input_defaults: ClassVar[Defaults] = {"resize": "centre_crop", "crop_share": 0.875}
+    output_defaults: ClassVar[Defaults] = {"confidence_threshold": 0.2, "iou_threshold": None, "max_detections": 5}
+
+    name: Literal["classifier"]
+    activation: Literal["softmax", "sigmoid", "none"] = "none"
+
+
+class Classifier:
+    """Feeds and reads one classifier."""
+
+    def __init__(self, spec: Spec) -> None:
+        """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
+        self._output, self._labels = spec.output, spec.labels
+        self._activation = spec.family.activation
+        self._picture = PictureInput(spec.input, spec.signature)
+        shapes = ((None, len(spec.labels)), (None, len(spec.labels), 1, 1))
+        self._classes_name, _ = spec.signature.expect_only_output(*(Tensor("float32", shape) for shape in shapes))
+
+    @property
+    def target(self) -> DecodeTarget:
+        """Return how many pixels the model wants, and of what part of the picture."""
+        return self._picture.target
+
+    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
+        """Bring the frame, or what is shown of it, to the input size."""
+        tensor, placed = self._picture.feed(frame)
+        return {self._picture.name: tensor}, placed
+
+    def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:  # noqa: ARG002  # no boxes
+        """Return the selected classes by falling confidence; equal ones stay in the order of their ids.
+
+        A value that is no number is dropped and counted; the softmax is then over the others.
+        """
+        levels = outputs[self._classes_name][0].reshape(-1)
+        class_ids = np.flatnonzero(np.isfinite(levels))
+        confidences = self._confidences(levels[class_ids])
+        chosen = confidences >= threshold_of(self._output, selection)
+        if selection.class_ids is not None:
+            chosen &= np.isin(class_ids, list(selection.class_ids))
+        order = np.flatnonzero(chosen)[np.argsort(-confidences[chosen], kind="stable")]
+        best = order[: count_of(self._output, selection)]
+        rows = zip(class_ids[best].tolist(), confidences[best].tolist(), strict=True)
+        told = tuple(Classification(self._labels[class_id], class_id, confidence) for class_id, confidence in rows)
+        return Results(classifications=told, dropped=levels.size - class_ids.size)
+
+    def _confidences(self, levels: Floats) -> Floats:
+        """Return the confidences [classes], 0..1, of what the model says of each class."""
+        match self._activation:
+            case "softmax":
+                return softmax(levels)
+            case "sigmoid":
+                return sigmoid(levels)
+            case _:
+                return np.clip(levels, 0, 1)

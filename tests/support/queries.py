@@ -1,0 +1,57 @@
+"""A tiny detector that answers queries, laid out as the deploy exports of RT-DETR and D-FINE are."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+CANVAS_WH = (64, 32)
+LABELS = ("car", "person")
+
+
+def write_deploy_model(
+    repository: Path, labels: NDArray[np.int64], shares_xyxy: NDArray[np.float32], scores: NDArray[np.float32]
+) -> Path:
+    """Write a model that always answers these queries, boxes scaled to the sizes that it is told."""
+    nodes = [
+        helper.make_node("Identity", ["planted_labels"], ["labels"]),
+        helper.make_node("Identity", ["planted_scores"], ["scores"]),
+        helper.make_node("Cast", ["orig_target_sizes"], ["sizes"], to=TensorProto.FLOAT),
+        helper.make_node("Concat", ["sizes", "sizes"], ["edges"], axis=1),
+        helper.make_node("Unsqueeze", ["edges", "one"], ["scale"]),
+        helper.make_node("Mul", ["planted_shares", "scale"], ["boxes"]),
+    ]
+    constants = {
+        "planted_labels": labels[None],
+        "planted_shares": shares_xyxy[None],
+        "planted_scores": scores[None],
+        "one": np.array([1]),
+    }
+    tensor, queries = helper.make_tensor_value_info, len(labels)
+    graph = helper.make_graph(
+        nodes,
+        "deploy",
+        [
+            tensor("images", TensorProto.FLOAT, ["N", 3, CANVAS_WH[1], CANVAS_WH[0]]),
+            tensor("orig_target_sizes", TensorProto.INT64, ["N", 2]),
+        ],
+        [
+            tensor("labels", TensorProto.INT64, ["N", queries]),
+            tensor("boxes", TensorProto.FLOAT, ["N", queries, 4]),
+            tensor("scores", TensorProto.FLOAT, ["N", queries]),
+        ],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    folder = repository / "deploy"
+    folder.mkdir(parents=True)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), folder / "model.onnx"
+    )
+    (folder / "labels.txt").write_text("\n".join(LABELS))
+    (folder / "model.yaml").write_text(
+        "file: model.onnx\nlabels: labels.txt\nlicence: Apache-2.0\nsource: made by the tests\nfamily: {name: detr}\n"
+        f"input: {{size_wh: [{CANVAS_WH[0]}, {CANVAS_WH[1]}], resize: letterbox}}\n"
+    )
+    return folder
