@@ -85,13 +85,14 @@ class Yolov3:
 def _find_outputs(signature: Signature, classes: int) -> tuple[tuple[str, Tensor], tuple[str, Tensor], str]:
     """Return name and layout of boxes and scores, and the name of the indices; raises ModelConfigError.
 
-    Where boxes and scores could be either, because the file leaves axes free, boxes come first, as in the zoo's files.
+    Boxes are what states that its last axis is 4; where neither or both do, they come first, as in the zoo's files.
     """
     boxes, scores = Tensor("float32", (None, None, 4)), Tensor("float32", (None, classes, None))
     indices = [Tensor(dtype, shape) for dtype in ("int32", "int64") for shape in ((None, 3), (None, None, 3))]
     outputs = signature.outputs
     chosen = [name for name, tensor in outputs.items() if any(tensor.fits(layout) for layout in indices)]
     others = [name for name in outputs if name not in chosen]
+    others.sort(key=lambda name: outputs[name].shape[-1:] != (4,))
     if (len(chosen), len(others)) == (1, 2):
         for one, other in (others, reversed(others)):
             if outputs[one].fits(boxes) and outputs[other].fits(scores):
