@@ -1,11 +1,11 @@
 """Detectors that give decoded boxes, an objectness and class probabilities, one row an anchor: YOLOv5, YOLOv7.
 
-Layout, as YOLOv5's export.py writes it, and YOLOv7's with --grid: one float32 output [N, anchors, 5 + classes]; a row
-is the centre, the width and the height of a box in pixels of the canvas, its objectness, and the probability of each
-class, both after a sigmoid. A YOLOX that was exported with --decode_in_inference gives the same.
-The picture is letterboxed on grey 114, RGB, 0..1.
-Source: the documentation of github.com/ultralytics/yolov5, "TFLite, ONNX, CoreML, TensorRT Export"; C.-Y. Wang et al.,
-"YOLOv7: Trainable bag-of-freebies sets new state-of-the-art for real-time object detectors", CVPR 2023.
+Layout, as YOLOv5's export.py writes it, and YOLOv7's with its grids concatenated: one float32 output
+[N, anchors, 5 + classes]; a row is the centre, the width and the height of a box in pixels of the canvas, its
+objectness, and the probability of each class, both after a sigmoid. A YOLOX exported with --decode_in_inference gives
+the same. The picture is letterboxed on grey 114, RGB, 0..1.
+Source: docs.ultralytics.com, "TFLite, ONNX, CoreML, TensorRT Export" of YOLOv5; C.-Y. Wang et al., "YOLOv7: Trainable
+bag-of-freebies sets new state-of-the-art for real-time object detectors", CVPR 2023.
 """
 
 from typing import ClassVar, Literal

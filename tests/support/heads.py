@@ -75,14 +75,14 @@ def end_to_end(objects: Sequence[Seen]) -> Outputs:
 def yolox(objects: Sequence[Seen]) -> Outputs:
     """Write what training aims at (YOLOX, get_l1_target in yolo_head.py): centre / stride - cell, log(size / stride).
 
-    An object goes to any free cell of the grid whose turn it is, row by row; any cell can say any box.
+    Objects take turns with the grids and go to their cells row by row; any cell can say any box.
     """
     columns = {stride: CANVAS_WH[0] // stride for stride in YOLOX_STRIDES}
     counts = [columns[stride] * (CANVAS_WH[1] // stride) for stride in YOLOX_STRIDES]
     rows = np.zeros((1, sum(counts), 5 + len(LABELS)), np.float32)
     for number, seen in enumerate(objects):
-        level = number % 3 if number // 3 < counts[2] else 0
-        cell, stride = number // 3 if level or number < counts[0] else number % counts[0], YOLOX_STRIDES[level]
+        cell, level = divmod(number, len(YOLOX_STRIDES))
+        stride = YOLOX_STRIDES[level]
         x, y, width, height = _centred(seen)
         rows[0, sum(counts[:level]) + cell] = [
             x / stride - cell % columns[stride],
