@@ -130,6 +130,15 @@ def test_a_million_sure_candidates_are_capped(name: str) -> None:
     assert len(results.detections) == MAX_DETECTIONS
 
 
+@every_family
+def test_every_place_of_a_head_tells_its_own_box(name: str) -> None:
+    """With as many objects as YOLOX has cells of 32 pixels, over all rows and columns of its grids."""
+    several = [Seen((index * 3, index, index * 3 + 2, 90), 0, 0.95 - index / 100) for index in range(45)]
+    found = read(name, several).detections
+    expected = np.array([seen.box_xyxy for seen in several]) / (CANVAS_WH * 2)
+    np.testing.assert_allclose([detection.box_xyxy for detection in found], expected, atol=1e-5)
+
+
 def floats(*shape: int | str) -> Tensor:
     return Tensor("float32", shape)
 
