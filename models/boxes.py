@@ -11,6 +11,16 @@ NMS_BLOCK = 256
 """How many boxes are compared with each other at once: all there are at common thresholds, yet little memory."""
 
 
+def xyxy_from_cxcywh(boxes_cxcywh: Floats) -> Floats:
+    """Return the edges of boxes [N, 4] of a centre, a width and a height.
+
+    Quietly a NaN or an infinity where one went in, or where an edge is larger than any number.
+    """
+    centres, sizes = boxes_cxcywh[:, :2], boxes_cxcywh[:, 2:]
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)
+
+
 def area_xyxy(boxes_xyxy: Floats) -> Floats:
     """Return the area [N] of boxes [N, 4]; 0 where a box is empty or turned inside out."""
     left, top, right, bottom = boxes_xyxy.T

@@ -59,7 +59,7 @@ class Results:
     """What was found in one frame, each kind by falling confidence, but lines of text in reading order.
 
     `dropped`: how many candidates were left out because the model gave them a value that is no number (NaN or
-    infinity). More than none means a broken model.
+    infinity), or a class or a place that there is not. More than none means a broken model.
     """
 
     detections: tuple[Detection, ...] = ()

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.boxes import Floats, nms_per_class
 from models.families.config import OutputConfig
+from models.letterbox import Letterbox
 from models.results import MAX_DETECTIONS, Detection, Selection
 
 ROUNDING = float(np.finfo(np.float32).eps)
@@ -29,6 +30,10 @@ class Candidates:
     def finite(self) -> "Candidates":
         """Return those without a NaN or an infinity."""
         return self.at(np.isfinite(self.levels) & np.isfinite(self.boxes_xyxy).all(axis=1))
+
+    def on_picture(self, placed: Letterbox) -> "Candidates":
+        """Return them in shares of the picture, instead of pixels of the canvas."""
+        return Candidates(placed.to_picture(self.boxes_xyxy), self.class_ids, self.levels)
 
     def after_sigmoid(self) -> "Candidates":
         """Return them with confidences instead of logits."""

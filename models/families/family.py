@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import ModelConfigError
+from models.errors import InferenceError, ModelConfigError
 from models.families.config import InputConfig, OutputConfig
 from models.frame import DecodeTarget, Frame
 from models.letterbox import Letterbox
@@ -81,6 +81,21 @@ def _expect(what: str, got: Tensor | None, *layouts: Tensor) -> Tensor:
         if got is not None and got.fits(layout):
             return layout
     raise ModelConfigError(f"expected {what} to be {' or '.join(map(str, layouts))}, got {got or 'none'}.")
+
+
+def only_frame(outputs: Outputs, name: str, layout: Tensor) -> NDArray[Any]:
+    """Return that output of the one frame that was fed: without the first axis.
+
+    Raises InferenceError when it is laid out otherwise: what a file leaves free is known when the model runs, the first
+    time at the warm-up.
+    """
+    output = outputs[name]
+    try:
+        _expect(f"output {name}", Tensor(output.dtype.name, output.shape), layout)
+    except ModelConfigError as error:
+        raise InferenceError("The model's output is not laid out as its family reads it.") from error
+    frame: NDArray[Any] = output[0]
+    return frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from handlers.server.app import OPERATIONS
 from handlers.server.problems import HANG_UP_ERRORS, INTERNAL_PROBLEM, PROBLEMS, ROUTING_PROBLEMS, TYPE_PREFIX
 from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from models import errors as models_errors
-from models.families import FAMILIES
+from models.families import FAMILIES, FAMILY_CONFIGS
 from models.frame import PIXEL_FORMAT_NAMES
 from models.results import MAX_DETECTIONS
 from models.runtime.repository import RawFrameConfig
@@ -129,6 +129,27 @@ def test_errors_that_hang_up_are_problems() -> None:
 
 def test_families_are_declared() -> None:
     assert SCHEMAS["Model"]["properties"]["family"]["enum"] == list(FAMILIES)
+    assert list(FAMILY_CONFIGS) == list(FAMILIES)
+
+
+def test_every_family_is_documented_with_its_defaults() -> None:
+    table = re.findall(
+        r"^\| `(\w+)` \| (.*) \| (.*) \| \w+ \|$", (ROOT / "docs" / "families.md").read_text(), re.MULTILINE
+    )
+    documented = {name: [_keys(cell) for cell in cells] for name, *cells in table}
+    assert documented == {
+        name: [
+            {key: "1/255" if value == 1 / 255 else value for key, value in defaults.items()}
+            for defaults in (config.input_defaults, config.output_defaults)
+        ]
+        for name, config in FAMILY_CONFIGS.items()
+    }
+
+
+def _keys(cell: str) -> dict[str, object]:
+    """Return what a cell of a document's table says: `key: value`, `key: value`."""
+    keys: dict[str, object] = yaml.safe_load("{" + ", ".join(re.findall("`(.*?)`", cell)) + "}")
+    return keys
 
 
 def test_as_many_detections_can_be_asked_for_as_are_considered() -> None:

@@ -52,9 +52,10 @@ def test_a_good_folder_is_read(tmp_path: Path) -> None:
         pytest.param("a: [", "is not YAML", id="no YAML"),
         pytest.param("", "the whole file: Input should be", id="empty"),
         pytest.param(GOOD + "lables: x\n", "lables: Extra inputs", id="a misspelt key"),
-        pytest.param(
-            GOOD.replace("ssd", "yolo"), "family: Input tag 'yolo' found using 'name'", id="an unknown family"
-        ),
+        pytest.param(GOOD.replace("ssd", "yolo"), "family: expected a section .* ssd, yolov3", id="an unknown family"),
+        pytest.param(GOOD.replace("name: ssd", ""), "family: expected a section .* ssd, yolov3", id="no family's name"),
+        pytest.param(GOOD.replace("{name: ssd}", "ssd"), "family: expected a section with", id="a name, no section"),
+        pytest.param(GOOD.replace("ssd", "yolox, x: 1"), r"family\.yolox\.x: Extra inputs", id="no key of the family"),
         pytest.param(GOOD.replace("64, 64", "64"), "input.size_wh", id="half a size"),
         pytest.param(GOOD.replace("model.onnx", "../x.onnx"), "file: String should match pattern", id="a path out"),
         pytest.param(GOOD.replace("model.onnx", ".."), "file: String should match pattern", id="the folder above"),

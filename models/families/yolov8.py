@@ -1,0 +1,70 @@
+"""Detectors that give decoded boxes and class probabilities, one column an anchor: YOLOv8, v9, v11, v12.
+
+Layout, as their exporters write it when NMS is left out: one float32 output [N, 4 + classes, anchors]; a column is the
+centre, the width and the height of a box in pixels of the canvas, and the probability of each class after a sigmoid.
+There is no objectness. The picture is letterboxed on grey 114, RGB, 0..1.
+Source: docs.ultralytics.com, "Understanding End-to-End Detection", where this is the traditional output
+(N, nc + 4, 8400); C.-Y. Wang et al., "YOLOv9: Learning What You Want to Learn Using Programmable Gradient
+Information", ECCV 2024.
+"""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from models.boxes import xyxy_from_cxcywh
+from models.families.candidates import Candidates, count_broken, threshold_of, told
+from models.families.config import Defaults, InferenceType
+from models.families.family import Feeds, Outputs, Spec, Tensor, only_frame
+from models.families.preprocessing import PictureInput
+from models.frame import DecodeTarget, Frame
+from models.letterbox import Letterbox
+from models.results import Results, Selection
+
+BOX_SIZE = 4
+
+
+class Yolov8Config(BaseModel):
+    """The `family` section of model.yaml for this family."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
+    input_defaults: ClassVar[Defaults] = {"resize": "letterbox", "padding": 114, "scale": 1 / 255}
+    output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
+
+    name: Literal["yolov8"]
+
+
+class Yolov8:
+    """Feeds and reads one model of this family."""
+
+    def __init__(self, spec: Spec) -> None:
+        """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
+        self._output, self._labels = spec.output, spec.labels
+        self._picture = PictureInput(spec.input, spec.signature)
+        self._columns = spec.signature.expect_only_output(Tensor("float32", (None, BOX_SIZE + len(spec.labels), None)))
+
+    @property
+    def target(self) -> DecodeTarget:
+        """Return how many pixels the model wants."""
+        return self._picture.target
+
+    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
+        """Bring the frame onto the canvas."""
+        tensor, placed = self._picture.feed(frame)
+        return {self._picture.name: tensor}, placed
+
+    def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
+        """Tell what reaches the threshold, the only boxes that are decoded; see `told`.
+
+        A candidate with a value that is no number is dropped and counted.
+        """
+        columns = only_frame(outputs, *self._columns)
+        boxes, levels = columns[:BOX_SIZE], columns[BOX_SIZE:]
+        places = np.flatnonzero(levels >= threshold_of(self._output, selection))
+        class_ids, anchors = np.divmod(places, levels.shape[1])
+        boxes_xyxy = xyxy_from_cxcywh(boxes[:, anchors].T)
+        found = Candidates(boxes_xyxy, class_ids, levels.take(places)).finite().on_picture(placed)
+        return Results(told(found, self._labels, self._output, selection), count_broken(boxes.T, levels.T))

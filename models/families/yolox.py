@@ -1,0 +1,98 @@
+"""Detectors that give boxes relative to the cells of their grids: YOLOX.
+
+Layout, as tools/export_onnx.py writes it (`decode_in_inference` off): one float32 output [N, anchors, 5 + classes],
+one anchor a cell, row by row, of grids of 8, 16 and 32 pixels, in this order. A row is the centre of a box relative to
+its cell's top left corner, in cells; the logarithms of its width and height in cells; its objectness, and the
+probability of each class, both after a sigmoid. So the boxes are (xy + cell) * stride and exp(wh) * stride.
+The picture is letterboxed at the top left corner on grey 114, BGR, 0..255.
+Source: Z. Ge et al., "YOLOX: Exceeding YOLO Series in 2021", arXiv:2107.08430; github.com/Megvii-BaseDetection/YOLOX:
+yolox/models/yolo_head.py, `preproc` in yolox/data/data_augment.py, demo/ONNXRuntime (IoU 0.45).
+"""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from models.boxes import Floats, xyxy_from_cxcywh
+from models.errors import ModelConfigError
+from models.families.candidates import Candidates, threshold_of, told
+from models.families.config import Defaults, InferenceType
+from models.families.family import Feeds, Outputs, Spec, Tensor, only_frame
+from models.families.preprocessing import PictureInput
+from models.families.rows import BOX_SIZE, ROW_START, best_of_rows, count_broken_rows
+from models.frame import DecodeTarget, Frame
+from models.letterbox import Letterbox, Size
+from models.results import Results, Selection
+
+STRIDES = (8, 16, 32)
+"""The sides of the cells of each grid, in pixels of the canvas."""
+
+
+class YoloxConfig(BaseModel):
+    """The `family` section of model.yaml for this family."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
+    input_defaults: ClassVar[Defaults] = {"resize": "letterbox_top_left", "padding": 114, "colour_order": "bgr"}
+    output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
+
+    name: Literal["yolox"]
+
+
+class Yolox:
+    """Feeds and reads one model of this family."""
+
+    def __init__(self, spec: Spec) -> None:
+        """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
+        self._output, self._labels = spec.output, spec.labels
+        self._picture = PictureInput(spec.input, spec.signature)
+        if spec.input.resize == "within" or any(side % STRIDES[-1] for side in spec.input.size_wh):
+            raise ModelConfigError(
+                f"expected input.size_wh in multiples of {STRIDES[-1]}, and input.resize to keep to it, "
+                f"got {list(spec.input.size_wh)} and {spec.input.resize}."
+            )
+        self._cells_xy, self._strides = _grids(spec.input.size_wh)
+        layout = Tensor("float32", (None, len(self._strides), ROW_START + len(spec.labels)))
+        self._rows = spec.signature.expect_only_output(layout)
+
+    @property
+    def target(self) -> DecodeTarget:
+        """Return how many pixels the model wants."""
+        return self._picture.target
+
+    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
+        """Bring the frame onto the canvas."""
+        tensor, placed = self._picture.feed(frame)
+        return {self._picture.name: tensor}, placed
+
+    def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
+        """Tell what reaches the threshold, the only boxes that are decoded; see `told`.
+
+        A candidate with a value that is no number is dropped and counted; one whose box is larger than any number is
+        dropped.
+        """
+        rows = only_frame(outputs, *self._rows)
+        anchors, class_ids, levels = best_of_rows(rows, threshold_of(self._output, selection))
+        boxes_xyxy = xyxy_from_cxcywh(self._decoded(rows[anchors, :BOX_SIZE], anchors))
+        found = Candidates(boxes_xyxy, class_ids, levels).finite().on_picture(placed)
+        return Results(told(found, self._labels, self._output, selection), count_broken_rows(rows))
+
+    def _decoded(self, raw: Floats, anchors: NDArray[np.intp]) -> Floats:
+        """Return the boxes [N, 4] of these anchors, cx, cy, w, h in pixels of the canvas."""
+        strides = self._strides[anchors, None]
+        with np.errstate(over="ignore"):  # e to the power of 89 is infinity
+            centres = (raw[:, :2] + self._cells_xy[anchors]) * strides
+            return np.concatenate([centres, np.exp(raw[:, 2:]) * strides], axis=1)
+
+
+def _grids(size_wh: Size) -> tuple[Floats, Floats]:
+    """Return the cell [anchors, 2] of each anchor, (column, row), and the side [anchors] of that cell in pixels."""
+    cells, strides = [], []
+    for stride in STRIDES:
+        columns, rows = size_wh[0] // stride, size_wh[1] // stride
+        cells.append(np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=2).reshape(-1, 2))
+        strides.append(np.full(columns * rows, stride))
+    return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)
