@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
+from models.preparation.edges import Edges
 from models.preparation.steps import STEPS, prepare
-from models.runtime.repository import BUILT_IN_ZOO
+from models.runtime.repository import BUILT_IN_ZOO, read_folder
 from models.runtime.session import Session
 from tests.support.client import ROOT
 from tests.support.pictures import STREET
@@ -51,7 +52,7 @@ def test_the_committed_model_is_what_the_converter_makes_prepared(converted: Mod
     """But for the last bits of the activations' extremes, which are computed by the processor at hand."""
     committed = onnx.load(BUILT_IN_ZOO / "ssdlite-mobilenet-v2" / "model.onnx")
     made = ssdlite.quantised(converted)
-    assert prepare(made) == tuple(STEPS)
+    assert prepare(made, Edges.of(read_folder(BUILT_IN_ZOO / "ssdlite-mobilenet-v2").config)) == tuple(STEPS)
     assert [node.SerializeToString() for node in made.graph.node] == [
         node.SerializeToString() for node in committed.graph.node
     ]
