@@ -16,11 +16,13 @@ def give_logits(graph: EditableGraph, edges: Edges) -> None:
         raise UnfamiliarGraphError
     scores, logits = edges.logits
     sigmoid = graph.producer(scores, "Sigmoid")
-    if graph.free_name(logits) != logits:
+    outputs = {value.name: value for value in graph.proto.output}
+    is_there = sigmoid.input[0] == logits
+    if logits in outputs or not (is_there or graph.free_name(logits) == logits):
         raise UnfamiliarGraphError
-    output = next(value for value in graph.proto.output if value.name == scores)
-    graph.proto.node.append(helper.make_node("Identity", [sigmoid.input[0]], [logits], name=logits))
-    output.name = logits
+    if not is_there:
+        graph.proto.node.append(helper.make_node("Identity", [sigmoid.input[0]], [logits], name=logits))
+    outputs[scores].name = logits
 
 
 FED_AS_QUANTISED = "takes them as quantised already"

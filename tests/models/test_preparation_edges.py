@@ -140,6 +140,19 @@ def test_a_family_that_reads_no_logits_keeps_its_sigmoid(tmp_path: Path) -> None
     assert [output.name for output in model.graph.output] == ["boxes", "scores"]
 
 
+def test_logits_that_have_the_name_already_are_given_as_they_are(tmp_path: Path) -> None:
+    source = write_small_detector(tmp_path, quantised=False)
+    model = onnx.load(source / "model.onnx")
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = ["logits" if name == "classes" else name for name in names]
+    onnx.save(model, source / "model.onnx")
+    assert prepared(source).steps == FLOAT_STEPS
+    assert "Identity" not in {node.op_type for node in graph(tmp_path / "prepared").node}
+    model.graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, None))
+    assert prepare(model, EDGES) == FLOAT_STEPS[:1]
+
+
 PIXELS_SHAPE: list[int | str | None] = ["N", 3, INPUT_PX, INPUT_PX]
 
 
