@@ -22,7 +22,7 @@ class InputConfig(BaseModel):
     """How a picture becomes the model's input. The values fed are (pixel * scale - mean) / std.
 
     `mean` and `std` are in the order of the channels as they are fed. Pixels go in as they are where the file takes
-    uint8: its normalisation is inside.
+    uint8: its normalisation is inside. `layout` is that of a file before its preparation.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

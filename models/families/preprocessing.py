@@ -1,12 +1,17 @@
 """From a frame to a model's picture input: letterboxed, in the file's layout, normalised as model.yaml says."""
 
+from typing import Literal, TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
+from models.boxes import Floats
 from models.families.config import InputConfig
 from models.families.family import Signature, Tensor
 from models.frame import DecodeTarget, Frame
 from models.letterbox import Letterbox
+
+Layout: TypeAlias = Literal["nchw", "nhwc"]
 
 
 class PictureInput:
@@ -18,15 +23,11 @@ class PictureInput:
         `other_inputs`: those that the family feeds itself.
         """
         self._config = config
-        width, height = config.size_wh
-        shapes = {"nchw": (None, 3, height, width), "nhwc": (None, height, width, 3)}
-        layouts = [layout for layout in shapes if config.layout in {None, layout}]
-        tensors = [Tensor(dtype, shapes[layout]) for dtype in ("float32", "uint8") for layout in layouts]
-        self.name, found = signature.expect_input(*tensors, others=other_inputs)
+        layouts = picture_layouts(config)
+        self.name, found = signature.expect_input(*layouts, others=other_inputs)
         self._takes_bytes = found.dtype == "uint8"
-        self._channels_first = found.shape == shapes["nchw"]
-        std = np.array(config.std, np.float32)
-        self._factor, self._offset = config.scale / std, -np.array(config.mean, np.float32) / std
+        self._channels_first = layouts[found] == "nchw"
+        self._factor, self._offset = normalisation(config)
         self._is_plain = bool((self._factor == 1).all() and (self._offset == 0).all())
 
     @property
@@ -63,3 +64,22 @@ class PictureInput:
             values *= factor
             values += offset
         return values
+
+
+def picture_layouts(config: InputConfig) -> dict[Tensor, Layout]:
+    """Return what a picture input may be, with its layout; the first that fits counts.
+
+    float32 or uint8, in the layout that model.yaml names, if any. Prepared files take uint8 [N, height, width, 3]
+    whatever it names.
+    """
+    width, height = config.size_wh
+    shapes: dict[Layout, tuple[int | None, ...]] = {"nchw": (None, 3, height, width), "nhwc": (None, height, width, 3)}
+    named: tuple[Layout, ...] = (config.layout,) if config.layout else ("nchw", "nhwc")
+    of_floats = {Tensor("float32", shapes[layout]): layout for layout in named}
+    return of_floats | {Tensor("uint8", shapes[layout]): layout for layout in (*named, "nhwc")}
+
+
+def normalisation(config: InputConfig) -> tuple[Floats, Floats]:
+    """Return the factor and the offset of each channel [3]: the values fed are pixel * factor + offset."""
+    std = np.array(config.std, np.float32)
+    return np.asarray(config.scale / std, np.float32), np.asarray(-np.array(config.mean, np.float32) / std, np.float32)

@@ -9,6 +9,7 @@ import onnx
 from onnx import ModelProto
 
 from models.errors import ModelConfigError
+from models.preparation.edges import Edges
 from models.preparation.graph import UnfamiliarGraphError
 from models.preparation.identity import largest_difference
 from models.preparation.rounding import without_rounding
@@ -16,10 +17,9 @@ from models.preparation.steps import FED_AS_QUANTISED, prepare
 from models.runtime.loading import LoadedModel, load_model
 from models.runtime.repository import ModelFolder, read_folder
 
-PREPARED_FAMILY = "ssd"
-"""Whose inputs and outputs the steps know."""
 SAME = 1e-5
-"""Most that answers may differ where only the order of float operations could change. Measured: 2e-7."""
+"""Most that answers may differ where only the order of float operations could change: as confidences and shares of the
+picture; see `difference` for what is larger than 1. Measured: 2e-7."""
 SAME_BUT_FOR_PADDING = 3e-3
 """The same where the quantised picture is fed, with all rounding taken out. Measured on the default model: 0.0012, and
 0.013 when the offset of half a level is forgotten."""
@@ -43,10 +43,6 @@ def prepare_folder(source: Path, target: Path) -> Preparation:
     when both answer differently, or when the folder cannot be written.
     """
     folder = read_folder(source)
-    if folder.config.family.name != PREPARED_FAMILY:
-        raise ModelConfigError(
-            f"{source}: only models of family {PREPARED_FAMILY} can be prepared, not of {folder.config.family.name}."
-        )
     if target.exists():
         raise ModelConfigError(f"{target} exists already; expected the name of a folder to be made.")
     try:
@@ -62,22 +58,23 @@ def prepare_folder(source: Path, target: Path) -> Preparation:
 def _prepare(folder: ModelFolder, made: Path) -> Preparation:
     original = load_model(folder)
     original_graph, prepared_graph = onnx.load(folder.model_path), onnx.load(folder.model_path)
-    steps = prepare(prepared_graph)
+    edges = Edges.of(folder.config)
+    steps = prepare(prepared_graph, edges)
     if not steps:
         raise ModelConfigError(f"{folder.model_path}: nothing to prepare; it is prepared already, or built otherwise.")
     _copy_all_but_weights(folder, made)
     onnx.save(prepared_graph, made / folder.config.file)
     prepared = read_folder(made)
-    difference = largest_difference(original, load_model(prepared))
+    difference = largest_difference(original, load_model(prepared), edges)
     if FED_AS_QUANTISED not in steps:
         _expect_at_most(SAME, difference, folder)
         return Preparation(steps, difference)
     _expect_at_most(WITHIN_QUANTISATION, difference, folder)
-    unrounded = [
+    original_unrounded, prepared_unrounded = (
         _load_unrounded(graph, prepared_or_not, made.parent)
         for graph, prepared_or_not in ((original_graph, folder), (prepared_graph, prepared))
-    ]
-    _expect_at_most(SAME_BUT_FOR_PADDING, largest_difference(*unrounded), folder)
+    )
+    _expect_at_most(SAME_BUT_FOR_PADDING, largest_difference(original_unrounded, prepared_unrounded, edges), folder)
     return Preparation(steps, difference)
 
 

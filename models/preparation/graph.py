@@ -9,6 +9,9 @@ from onnx import ModelProto, NodeProto, ValueInfoProto, numpy_helper
 
 Constant: TypeAlias = NDArray[np.generic]
 
+PICTURE_AXES = 4
+"""Batch, height, width and channels, in whatever order."""
+
 
 class UnfamiliarGraphError(Exception):
     """The graph is not as a step of preparation knows it; the step leaves it alone."""
@@ -22,13 +25,18 @@ class EditableGraph:
         self.proto = model.graph
 
     @property
-    def only_input(self) -> ValueInfoProto:
-        """Return what must be fed (old files list their constants among the inputs too); raises when it is more."""
-        constants = {tensor.name for tensor in self.proto.initializer}
-        fed: list[ValueInfoProto] = [value for value in self.proto.input if value.name not in constants]
-        if len(fed) != 1:
+    def picture_input(self) -> ValueInfoProto:
+        """Return the one input with the axes of pictures; raises UnfamiliarGraphError when there is none, or more."""
+        pictures = [value for value in self._fed if len(value.type.tensor_type.shape.dim) == PICTURE_AXES]
+        if len(pictures) != 1:
             raise UnfamiliarGraphError
-        return fed[0]
+        return pictures[0]
+
+    @property
+    def _fed(self) -> list[ValueInfoProto]:
+        """What must be fed; old files list their constants among the inputs too."""
+        constants = {tensor.name for tensor in self.proto.initializer}
+        return [value for value in self.proto.input if value.name not in constants]
 
     def constant(self, name: str) -> Constant:
         """Return a constant, kept by the graph or made by a node; raises UnfamiliarGraphError when it is computed."""
@@ -84,8 +92,8 @@ class EditableGraph:
                 living.append(node)
                 needed.update(_read_by(node))
         constants = [tensor for tensor in self.proto.initializer if tensor.name in needed]
-        fed = self.only_input.name
-        inputs = [value for value in self.proto.input if value.name in needed or value.name == fed]
+        fed = {value.name for value in self._fed}
+        inputs = [value for value in self.proto.input if value.name in needed | fed]
         for field, kept in (
             (self.proto.node, living[::-1]),
             (self.proto.initializer, constants),

@@ -32,7 +32,7 @@ class _Scaled:
 
 def feed_the_picture(graph: EditableGraph) -> None:
     """Do so; raises UnfamiliarGraphError, with nothing changed, when the graph is otherwise."""
-    fed = graph.only_input
+    fed = graph.picture_input
     turn = graph.sole_consumer(fed.name)
     cast = graph.sole_consumer(turn.output[0])
     if (fed.type.tensor_type.elem_type, turn.op_type, cast.op_type) != (TensorProto.UINT8, "Transpose", "Cast"):

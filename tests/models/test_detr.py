@@ -18,7 +18,7 @@ from models.families.detr import Detr, DetrConfig
 from models.frame import Frame
 from models.letterbox import Letterbox, ResizeMode
 from models.results import Results, Selection
-from models.runtime.engine import load_model
+from models.runtime.loading import load_model
 from models.runtime.repository import read_folder
 from tests.support.drawn import (
     DRAWN,

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from models.errors import ModelConfigError
+from models.families import InputConfig
 from models.families.candidates import sigmoid
 from models.frame import Frame, Pixels
 from models.letterbox import Letterbox
 from models.preparation import folder as preparation
+from models.preparation.edges import LOGITS, Edges
 from models.preparation.folder import prepare_folder
 from models.preparation.identity import largest_difference
 from models.preparation.steps import FED_AS_QUANTISED, STEPS, prepare
@@ -32,6 +34,7 @@ from tests.support.graphs import (
     write_small_detector,
 )
 
+EDGES = Edges(InputConfig(size_wh=(INPUT_PX, INPUT_PX)), LOGITS["ssd"])
 ALL_STEPS = tuple(STEPS)
 FLOAT_STEPS = tuple(step for step in STEPS if step != FED_AS_QUANTISED)
 PIXELS = st.integers(0, 2**32 - 1).map(
@@ -95,7 +98,7 @@ def test_a_prepared_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelConfigError, match="nothing to prepare; it is prepared already"):
         prepare_folder(tmp_path / "prepared", tmp_path / "again")
     assert not (tmp_path / "again").exists()
-    assert prepare(onnx.load(BUILT_IN_ZOO / "ssdlite-mobilenet-v2" / "model.onnx")) == ()
+    assert prepare(onnx.load(BUILT_IN_ZOO / "ssdlite-mobilenet-v2" / "model.onnx"), EDGES) == ()
 
 
 def test_models_of_other_families_are_refused(tmp_path: Path) -> None:
@@ -108,7 +111,7 @@ def test_what_is_not_known_is_left_as_it_is(tmp_path: Path) -> None:
     """The identity model has a loop inside and no sigmoid, the planted one does not look at the picture."""
     folder = write_identity_model(tmp_path)
     identity = graph(folder)
-    assert prepare(identity) == FLOAT_STEPS[:1]
+    assert prepare(identity, EDGES) == FLOAT_STEPS[:1]
     onnx.save(identity, folder / "model.onnx")
     model = loaded(folder)
     [found] = model.family.postprocess(
@@ -135,7 +138,7 @@ def test_another_scaling_is_still_quantised(tmp_path: Path, name: str, value: ob
     for tensor in model.graph.initializer:
         if tensor.name == name:
             tensor.CopyFrom(numpy_helper.from_array(np.asarray(value), name))
-    assert prepare(model) == FLOAT_STEPS
+    assert prepare(model, EDGES) == FLOAT_STEPS
 
 
 def test_scaling_may_be_written_otherwise(tmp_path: Path) -> None:
@@ -146,7 +149,7 @@ def test_scaling_may_be_written_otherwise(tmp_path: Path) -> None:
     model.graph.node.insert(0, helper.make_node("Constant", [], ["less"], value=less))
     scale.op_type, scale.input[1] = "Div", "levels"
     shift.op_type, shift.input[0], shift.input[1] = "Add", "less", shift.input[0]
-    assert prepare(model) == ALL_STEPS
+    assert prepare(model, EDGES) == ALL_STEPS
 
 
 def node(model: ModelProto, op_type: str) -> NodeProto:
@@ -190,21 +193,21 @@ def dequantised_otherwise(model: ModelProto) -> None:
 def test_an_unknown_head_is_left_quantised(tmp_path: Path, edit: Callable[[ModelProto], None]) -> None:
     model = graph(write_small_detector(tmp_path, quantised=True))
     edit(model)
-    assert prepare(model) == FLOAT_STEPS
+    assert prepare(model, EDGES) == FLOAT_STEPS
 
 
-def test_what_has_two_inputs_or_a_value_named_logits_is_left_alone(tmp_path: Path) -> None:
+def test_what_has_a_value_named_logits_keeps_its_sigmoid(tmp_path: Path) -> None:
     model = graph(write_small_detector(tmp_path, quantised=False))
     model.graph.input.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1]))
-    unchanged = model.SerializeToString()
-    assert prepare(model) == ()
-    assert model.SerializeToString() == unchanged
+    assert prepare(model, EDGES) == FLOAT_STEPS[:1]
+    assert [value.name for value in model.graph.input] == ["images_nhwc", "logits"]
+    assert [output.name for output in model.graph.output] == ["boxes", "scores"]
 
 
 def test_names_that_are_taken_are_lengthened(tmp_path: Path) -> None:
     model = graph(write_small_detector(tmp_path, quantised=False))
     node(model, "Mul").output[0] = node(model, "Sub").input[0] = "images_nhwc"
-    assert prepare(model) == FLOAT_STEPS
+    assert prepare(model, EDGES) == FLOAT_STEPS
     assert model.graph.input[0].name == "images_nhwc_"
 
 
@@ -226,8 +229,8 @@ def test_a_model_that_would_answer_differently_is_not_written(
     monkeypatch: pytest.MonkeyPatch,
     quantised: bool,  # noqa: FBT001
 ) -> None:
-    def wrong(model: ModelProto) -> tuple[str, ...]:
-        done = prepare(model)
+    def wrong(model: ModelProto, edges: Edges) -> tuple[str, ...]:
+        done = prepare(model, edges)
         turn = next(node for node in model.graph.node if node.op_type == "Transpose")
         turn.attribute[0].ints[:] = [0, 3, 2, 1]
         return done
@@ -244,8 +247,8 @@ def test_a_forgotten_offset_is_noticed(tmp_path: Path, monkeypatch: pytest.Monke
     source = write_small_detector(tmp_path, quantised=True)
     originals = {f"{tensor.name}_moved": tensor.raw_data for tensor in graph(source).graph.initializer}
 
-    def forgetful(model: ModelProto) -> tuple[str, ...]:
-        done = prepare(model)
+    def forgetful(model: ModelProto, edges: Edges) -> tuple[str, ...]:
+        done = prepare(model, edges)
         for tensor in model.graph.initializer:
             if tensor.name in originals:
                 tensor.raw_data = originals[tensor.name]
@@ -290,4 +293,4 @@ def test_the_difference_is_the_largest_of_all(tmp_path: Path) -> None:
     rows = np.array([[0, 0, 1, 1]], np.float32)
     one = write_planted_model(tmp_path / "one", rows, np.array([[0.9, 0]], np.float32))
     other = write_planted_model(tmp_path / "other", rows, np.array([[0.9, 0.25]], np.float32))
-    assert largest_difference(loaded(one), loaded(other)) == 0.25
+    assert largest_difference(loaded(one), loaded(other), EDGES) == 0.25

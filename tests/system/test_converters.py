@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
+from models.preparation.edges import Edges
 from models.preparation.steps import STEPS, prepare
-from models.runtime.repository import BUILT_IN_ZOO, read_labels
+from models.runtime.repository import BUILT_IN_ZOO, read_folder, read_labels
 from models.runtime.session import Session
 from tests.support.client import ROOT
 from tests.support.pictures import STREET
@@ -54,7 +55,7 @@ def test_the_float_model_agrees_with_the_tfjs_runtime(converted: ModelProto, tmp
 
 def test_the_committed_model_is_what_the_converter_makes_prepared(converted: ModelProto) -> None:
     made = ssdlite.quantised(converted)
-    assert prepare(made) == tuple(STEPS)
+    assert prepare(made, Edges.of(read_folder(BUILT_IN_ZOO / "ssdlite-mobilenet-v2").config)) == tuple(STEPS)
     assert_same(made, onnx.load(BUILT_IN_ZOO / "ssdlite-mobilenet-v2" / "model.onnx"))
 
 

@@ -1,0 +1,84 @@
+"""Changes the edges of the small detector of graphs.py into those that other exporters make."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import yaml
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from models.families import Feeds, Outputs, Spec
+from models.families.preprocessing import PictureInput
+from models.frame import DecodeTarget, Frame
+from models.letterbox import Letterbox
+from models.results import Results, Selection
+from tests.support.graphs import INPUT_PX
+
+SIZES = "orig_target_sizes"
+
+
+def take_normalised(folder: Path, **input_section: Any) -> None:
+    """Take the scaling out of the graph and put another into model.yaml."""
+    model = onnx.load(folder / "model.onnx")
+    kept = [node for node in model.graph.node if node.op_type not in {"Mul", "Sub"}]
+    for node in kept:
+        node.input[:] = ["images" if name == "centred" else name for name in node.input]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    onnx.save(model, folder / "model.onnx")
+    configure(folder, **input_section)
+
+
+def configure(folder: Path, **input_section: Any) -> None:
+    """Add keys to the section `input` of model.yaml."""
+    path = folder / "model.yaml"
+    document = yaml.safe_load(path.read_text())
+    document["input"] |= input_section
+    path.write_text(yaml.safe_dump(document))
+
+
+def put_channels_last(model: ModelProto) -> None:
+    """Have the graph take float32 [N, height, width, 3], as TensorFlow's exporters make it."""
+    turn = helper.make_node("Transpose", ["pictures"], ["images"], name="turn", perm=[0, 3, 1, 2])
+    model.graph.node.insert(0, turn)
+    set_input(model, "pictures", TensorProto.FLOAT, ["N", INPUT_PX, INPUT_PX, 3])
+
+
+def set_input(model: ModelProto, name: str, elem_type: int, shape: list[int | str | None]) -> None:
+    """Give the first input another name and type."""
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info(name, elem_type, shape))
+
+
+def give_boxes_in_pixels(model: ModelProto) -> None:
+    """Have the graph multiply its boxes by a second input, as RT-DETR's exporter does: int64 [N, 2], width first."""
+    boxes = next(node for node in model.graph.node if "boxes" in node.output)
+    boxes.output[0] = "shares"
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1]), "one"))
+    model.graph.input.append(helper.make_tensor_value_info(SIZES, TensorProto.INT64, ["N", 2]))
+    model.graph.node.extend(
+        [
+            helper.make_node("Cast", [SIZES], ["sizes"], to=TensorProto.FLOAT),
+            helper.make_node("Concat", ["sizes", "sizes"], ["corners_by"], axis=1),
+            helper.make_node("Unsqueeze", ["corners_by", "one"], ["rows_by"]),
+            helper.make_node("Mul", ["shares", "rows_by"], ["boxes"]),
+        ]
+    )
+
+
+class PixelDetector:
+    """The least of a family that feeds the size of the picture too."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._picture = PictureInput(spec.input, spec.signature, frozenset({SIZES}))
+
+    @property
+    def target(self) -> DecodeTarget:
+        return self._picture.target
+
+    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
+        tensor, placed = self._picture.feed(frame)
+        return {self._picture.name: tensor, SIZES: np.array([frame.source_size_wh], np.int64)}, placed
+
+    def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:  # noqa: ARG002
+        return Results(())
