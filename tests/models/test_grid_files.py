@@ -8,8 +8,9 @@ import pytest
 from models.errors import ModelConfigError
 from models.frame import Frame
 from models.results import Results, Selection
-from models.runtime.engine import Engine, load_model
+from models.runtime.engine import Engine
 from models.runtime.lanes import Lanes
+from models.runtime.loading import load_model
 from models.runtime.repository import read_folder, read_repository
 from tests.support.heads import HEADS, Seen
 from tests.support.planted import write_planted, write_yolov3

@@ -101,12 +101,6 @@ def test_a_prepared_model_is_refused(tmp_path: Path) -> None:
     assert prepare(onnx.load(BUILT_IN_ZOO / "ssdlite-mobilenet-v2" / "model.onnx"), EDGES) == ()
 
 
-def test_models_of_other_families_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelConfigError, match="only models of family ssd can be prepared, not of classifier"):
-        prepare_folder(BUILT_IN_ZOO / "efficientnet-lite0", tmp_path / "prepared")
-    assert not list(tmp_path.iterdir())
-
-
 def test_what_is_not_known_is_left_as_it_is(tmp_path: Path) -> None:
     """The identity model has a loop inside and no sigmoid, the planted one does not look at the picture."""
     folder = write_identity_model(tmp_path)
