@@ -1,0 +1,91 @@
+"""Models come, change and go while the service runs, as its callers see it."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.graphs import board, write_identity_model
+from tests.support.metrics import samples
+from tests.support.pictures import encode
+from tests.support.server import RELOAD_TOKEN, LiveServer, running, serving
+
+FRAME = encode(board(7), "PNG")
+AUTHORIZED = {"Authorization": f"Bearer {RELOAD_TOKEN}"}
+PATIENCE_S = 30
+
+
+def within_time(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def label(live: LiveServer) -> str:
+    value: str = live.client.post("/inference", content=FRAME).json()["inferences"][0]["entity"]["tag"]["value"]
+    return value
+
+
+def test_a_dropped_folder_is_served_and_a_removed_one_is_not(tmp_path: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    with serving(folder) as live:
+        time.sleep(1)  # the watch begins when all is loaded
+        (tmp_path / ".made").mkdir()
+        write_identity_model(tmp_path / ".made", "new").rename(tmp_path / "new")
+        assert within_time(lambda: live.client.post("/inference/new", content=FRAME).status_code == 200)
+        (folder / "labels.txt").write_text("changed\nother\n")
+        assert within_time(lambda: label(live) == "changed")
+        shutil.rmtree(tmp_path / "new")
+        assert within_time(lambda: live.client.get("/models/new").status_code == 404)
+
+
+def test_a_reload_on_request_is_told_and_counted(tmp_path: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    with serving(folder, reload_token=RELOAD_TOKEN, watch_models=False) as live:
+        before = live.client.get("/models/identity").json()["version"]
+        (folder / "labels.txt").write_text("changed\nother\n")
+        answer = live.client.post("/models/identity/reload", headers=AUTHORIZED).json()
+        assert answer == {"model": "identity", "change": "replaced", "version": answer["version"]}
+        assert answer["version"] == live.client.get("/models/identity").json()["version"] != before
+        assert label(live) == "changed"
+        (folder / "model.onnx").write_bytes(b"rubbish")
+        refusal = live.client.post("/models/identity/reload", headers=AUTHORIZED)
+        assert refusal.status_code == 422
+        assert "not a model that onnxruntime" in refusal.json()["detail"]
+        assert label(live) == "changed"
+        assert live.client.get("/health/ready").status_code == 200
+        counts = [sorted(name[1:]) for name in samples(live) if name[0] == "framehook_model_reloads_total"]
+        assert counts == [["identity", "replaced"], ["identity", "rejected"]]
+
+
+@pytest.mark.parametrize("given", ["", "Bearer", "Bearer wrong", f"Basic {RELOAD_TOKEN}", "Bearer \xe9"])
+def test_without_the_token_nothing_is_reloaded(tmp_path: Path, given: str) -> None:
+    with serving(write_identity_model(tmp_path), reload_token=RELOAD_TOKEN) as live:
+        headers = {b"Authorization": given.encode("latin-1")}
+        answer = live.client.post("/models/identity/reload", headers=headers)
+        assert answer.status_code == 401
+        assert RELOAD_TOKEN not in answer.text
+
+
+def test_a_broken_model_may_wait_to_be_mended(tmp_path: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    broken = write_identity_model(tmp_path, "broken")
+    good = (broken / "model.onnx").read_bytes()
+    (broken / "model.onnx").write_bytes(b"rubbish")
+    settings: dict[str, Any] = {"model_repository": tmp_path, "default_model": folder.name, "reload_token": RELOAD_TOKEN}
+    with running(on_broken_model="wait", watch_models=False, wait_until_ready=False, **settings) as live:
+        assert within_time(lambda: live.client.post("/inference", content=FRAME).status_code == 200)
+        assert within_time(lambda: "broken" in live.client.get("/models").json())
+        ready = live.client.get("/health/ready")
+        assert ready.status_code == 503
+        assert "The model broken cannot be served" in ready.json()["detail"]
+        assert live.client.post("/inference/broken", content=FRAME).status_code == 503
+        (broken / "model.onnx").write_bytes(good)
+        assert live.client.post("/models/broken/reload", headers=AUTHORIZED).json()["change"] == "loaded"
+        assert live.client.get("/health/ready").status_code == 200
