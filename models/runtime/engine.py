@@ -18,7 +18,7 @@ from models.errors import (
     ModelNotFoundError,
     NotReadyError,
 )
-from models.families import FAMILIES, Family, Signature, Spec
+from models.families import FAMILIES, Family, Feeds, Outputs, Signature, Spec
 from models.frame import DecodeTarget, Frame
 from models.results import AS_CONFIGURED, Results, Selection
 from models.runtime.deadlines import Deadlines
@@ -45,6 +45,19 @@ class _NoObserver:
 NO_OBSERVER = _NoObserver()
 
 
+class Runnable(Protocol):
+    """Weights that are loaded: one graph (Session), or several that a library runs in turn. Thread-safe."""
+
+    @property
+    def signature(self) -> Signature:
+        """Return the names and types of the inputs and outputs."""
+        ...
+
+    def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
+        """Run on the calling thread; raises InferenceError, and InferenceTimeoutError when the watchdog stopped it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model that can answer.
@@ -53,8 +66,8 @@ class LoadedModel:
     """
 
     family: Family
-    session: Session
-    wide: Session | None = None
+    session: Runnable
+    wide: Runnable | None = None
 
 
 class Engine:
@@ -198,9 +211,21 @@ def load_model(folder: ModelFolder, wide_threads: int = 1) -> LoadedModel:
 
     `wide_threads`: how many cores a frame gets that is alone; with one, there is no second session.
     """
-    session = Session(folder.model_path)
+    session = _load_weights(folder)
     family = family_of(folder, session.signature)
-    return LoadedModel(family, session, Session(folder.model_path, wide_threads) if wide_threads > 1 else None)
+    return LoadedModel(family, session, _load_weights(folder, wide_threads) if wide_threads > 1 else None)
+
+
+def _load_weights(folder: ModelFolder, threads: int = 1) -> Runnable:
+    if folder.config.file is not None:
+        return Session(folder.model_path, threads)
+    try:
+        from models.runtime.reader import Reader  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise ModelConfigError(
+            f"{folder.model_path}: family {folder.config.family.name} needs: pip install 'framehook[ocr]'."
+        ) from error
+    return Reader(threads)
 
 
 def family_of(folder: ModelFolder, signature: Signature) -> Family:
