@@ -65,7 +65,7 @@ class ModelConfig(BaseModel):
     labels: FileName | None = None
     licence: Text
     source: Text
-    family: FamilyConfig
+    family: Annotated[FamilyConfig, Field(discriminator="name")]
     input: InputConfig
     output: OutputConfig
     raw_frame: RawFrameConfig = RawFrameConfig()

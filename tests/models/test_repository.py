@@ -15,6 +15,7 @@ from models.runtime.repository import BUILT_IN_ZOO, read_folder, read_labels, re
 from tests.support.graphs import LABELS, write_config, write_identity_model, write_planted_model
 
 GOOD = "file: model.onnx\nlabels: labels.txt\nlicence: x\nsource: y\nfamily: {name: ssd}\ninput: {size_wh: [64, 64]}\n"
+PACKAGED = "licence: x\nsource: y\nfamily: {name: ppocr}\n"
 
 
 def folder_with(tmp_path: Path, config: str, labels: str = "a\nb") -> Path:
@@ -37,16 +38,33 @@ def test_a_good_folder_is_read(tmp_path: Path) -> None:
     assert (folder.name, folder.labels, folder.model_path.name) == ("model", ("a", "b"), "model.onnx")
 
 
+def test_a_family_that_brings_its_weights_needs_no_other_file(tmp_path: Path) -> None:
+    folder = read_folder(folder_with(tmp_path, PACKAGED))
+    assert (folder.config.file, folder.labels, folder.config.input.size_wh) == (None, ("text",), (1280, 1280))
+    assert folder.select(labels=["text"]) == Selection(None, frozenset({0}), None)
+    with pytest.raises(UnknownLabelError, match="its labels are: text"):
+        folder.select(labels=["block"])
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
         pytest.param("a: [", "is not YAML", id="no YAML"),
         pytest.param("", "the whole file: Input should be", id="empty"),
         pytest.param(GOOD + "lables: x\n", "lables: Extra inputs", id="a misspelt key"),
-        pytest.param(GOOD.replace("ssd", "yolo"), "family.name: Input should be 'ssd'", id="an unknown family"),
+        pytest.param(
+            GOOD.replace("ssd", "yolo"), "family: Input tag 'yolo' .* expected tags: 'ssd'", id="an unknown family"
+        ),
         pytest.param(GOOD.replace("64, 64", "64"), "input.size_wh", id="half a size"),
         pytest.param(GOOD.replace("model.onnx", "../x.onnx"), "file: String should match pattern", id="a path out"),
         pytest.param(GOOD.replace("model.onnx", ".."), "file: String should match pattern", id="the folder above"),
+        pytest.param(
+            GOOD.replace("file: model.onnx\n", ""), "file: family ssd needs the name of a file", id="no weights"
+        ),
+        pytest.param(GOOD.replace("labels: labels.txt\n", ""), "labels: family ssd needs the name", id="no labels"),
+        pytest.param(GOOD.replace("ssd", "ppocr"), "file: leave it out; family ppocr", id="weights twice"),
+        pytest.param(PACKAGED + "labels: labels.txt\n", "labels: leave it out; family ppocr", id="labels twice"),
+        pytest.param(PACKAGED.replace("ppocr", "ppocr, language: en us"), "language: String should", id="no language"),
         pytest.param(GOOD.replace("labels.txt", "none.txt"), "none.txt is not a file", id="no labels file"),
         pytest.param(GOOD + "d: 2020-13-45\n", "is not YAML", id="an impossible date"),
         pytest.param("[" * 5000, "is not YAML", id="endless nesting"),
