@@ -15,6 +15,7 @@ from models.families.config import InferenceType, InputConfig, OutputConfig
 from models.families.detr import Detr, DetrConfig
 from models.families.end_to_end import EndToEnd, EndToEndConfig
 from models.families.family import Family, Feeds, Outputs, Signature, Spec, Tensor
+from models.families.ppocr import LABELS, Ppocr, PpocrConfig
 from models.families.ssd import Ssd, SsdConfig
 from models.families.yolov3 import Yolov3, Yolov3Config
 from models.families.yolov5 import Yolov5, Yolov5Config
@@ -24,6 +25,7 @@ from models.families.yolox import Yolox, YoloxConfig
 __all__ = [
     "FAMILIES",
     "FAMILY_CONFIGS",
+    "PACKAGED_LABELS",
     "Family",
     "FamilyConfig",
     "Feeds",
@@ -46,6 +48,7 @@ FAMILIES: dict[str, Callable[[Spec], Family]] = {
     "detr": Detr,
     "blazeface": Blazeface,
     "classifier": Classifier,
+    "ppocr": Ppocr,
 }
 """Name → family."""
 
@@ -68,7 +71,8 @@ FamilyConfig: TypeAlias = Annotated[
     | EndToEndConfig
     | DetrConfig
     | BlazefaceConfig
-    | ClassifierConfig,
+    | ClassifierConfig
+    | PpocrConfig,
     Field(discriminator="name"),
     BeforeValidator(_with_a_known_name),
 ]  # fmt: skip
@@ -83,5 +87,11 @@ FAMILY_CONFIGS: dict[str, type[FamilyConfig]] = {
     "detr": DetrConfig,
     "blazeface": BlazefaceConfig,
     "classifier": ClassifierConfig,
+    "ppocr": PpocrConfig,
 }
 """Name → the class of its section in model.yaml."""
+
+PACKAGED_LABELS: dict[str, tuple[str, ...]] = {
+    "ppocr": LABELS,
+}
+"""Families whose weights come with an optional package, not with the model's folder → their labels."""

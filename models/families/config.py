@@ -11,7 +11,9 @@ from models.results import MAX_DETECTIONS
 
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Share: TypeAlias = Annotated[float, Field(gt=0, le=1)]
-Side: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
+MAX_SIDE = 4096
+"""Of a canvas, in pixels: far beyond any model that is run frame by frame."""
+Side: TypeAlias = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Divisor: TypeAlias = Annotated[float, Field(gt=0)]
 InferenceType: TypeAlias = Literal["entity", "classification", "text"]
 Defaults: TypeAlias = Mapping[str, Any]

@@ -43,6 +43,8 @@ def prepare_folder(source: Path, target: Path) -> Preparation:
     when both answer differently, or when the folder cannot be written.
     """
     folder = read_folder(source)
+    if folder.config.file is None:
+        raise ModelConfigError(f"{folder.path}: nothing to prepare; its weights come with a package.")
     if target.exists():
         raise ModelConfigError(f"{target} exists already; expected the name of a folder to be made.")
     try:
@@ -63,7 +65,7 @@ def _prepare(folder: ModelFolder, made: Path) -> Preparation:
     if not steps:
         raise ModelConfigError(f"{folder.model_path}: nothing to prepare; it is prepared already, or built otherwise.")
     _copy_all_but_weights(folder, made)
-    onnx.save(prepared_graph, made / folder.config.file)
+    onnx.save(prepared_graph, made / folder.model_path.name)
     prepared = read_folder(made)
     difference = largest_difference(original, load_model(prepared), edges)
     if FED_AS_QUANTISED not in steps:
@@ -81,14 +83,14 @@ def _prepare(folder: ModelFolder, made: Path) -> Preparation:
 def _copy_all_but_weights(folder: ModelFolder, made: Path) -> None:
     made.mkdir()
     for path in folder.path.iterdir():
-        if path.is_file() and path.name != folder.config.file:
+        if path.is_file() and path != folder.model_path:
             shutil.copyfile(path, made / path.name)
 
 
 def _load_unrounded(graph: ModelProto, folder: ModelFolder, scratch: Path) -> LoadedModel:
     """Load the folder's model with other weights: its own without the rounding."""
     try:
-        onnx.save(without_rounding(graph), scratch / folder.config.file)
+        onnx.save(without_rounding(graph), scratch / folder.model_path.name)
     except UnfamiliarGraphError as error:
         raise ModelConfigError(f"{folder.model_path}: expected every scale and zero point to be a constant.") from error
     return load_model(replace(folder, path=scratch))

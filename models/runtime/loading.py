@@ -37,7 +37,12 @@ NO_OBSERVER = _NoObserver()
 
 
 class Runnable(Protocol):
-    """A graph that can be run, alone or with those of other frames."""
+    """Weights that are loaded: one graph, or several that a library runs in turn. Thread-safe."""
+
+    @property
+    def signature(self) -> Signature:
+        """Return the names and types of the inputs and outputs."""
+        ...
 
     def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
         """Run it for one frame; raises InferenceError and InferenceTimeoutError."""
@@ -103,13 +108,28 @@ def load_model(folder: ModelFolder, wide_threads: int = 1) -> LoadedModel:
     session.
     """
     execution = folder.config.execution
-    session = Session(folder.model_path, execution.threads, execution.providers, execution.device)
+    session = _load_weights(folder, execution.threads)
     family = family_of(folder, session.signature)
     if execution.max_batch_size > 1:
         return LoadedModel(folder, family, _batcher(folder, family, session))
     if wide_threads <= execution.threads or execution.providers != ("cpu",):
         return LoadedModel(folder, family, session)
-    return LoadedModel(folder, family, session, Session(folder.model_path, wide_threads))
+    return LoadedModel(folder, family, session, _load_weights(folder, wide_threads))
+
+
+def _load_weights(folder: ModelFolder, threads: int) -> Runnable:
+    execution = folder.config.execution
+    if folder.config.file is not None:
+        return Session(folder.model_path, threads, execution.providers, execution.device)
+    if execution.providers != ("cpu",):
+        raise ModelConfigError(f"{folder.model_path}: execution.providers: this family runs on the CPU only.")
+    try:
+        from models.runtime.reader import Reader  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise ModelConfigError(
+            f"{folder.model_path}: family {folder.config.family.name} needs: pip install 'framehook[ocr]'."
+        ) from error
+    return Reader(threads)
 
 
 def family_of(folder: ModelFolder, signature: Signature) -> Family:
@@ -121,7 +141,7 @@ def family_of(folder: ModelFolder, signature: Signature) -> Family:
         raise ModelConfigError(f"{folder.model_path}, family {config.family.name}: {error}") from error
 
 
-def _batcher(folder: ModelFolder, family: Family, session: Session) -> Batcher:
+def _batcher(folder: ModelFolder, family: Family, session: Runnable) -> Batcher:
     execution = folder.config.execution
     batcher = Batcher(session, execution.max_batch_size, execution.max_batch_delay_ms)
     try:

@@ -10,7 +10,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import ModelConfigError, UnknownLabelError
-from models.families import FAMILY_CONFIGS, FamilyConfig, InferenceType, InputConfig, OutputConfig
+from models.families import (
+    FAMILY_CONFIGS,
+    PACKAGED_LABELS,
+    FamilyConfig,
+    InferenceType,
+    InputConfig,
+    OutputConfig,
+)
 from models.frame import PixelFormat
 from models.results import Selection
 from models.runtime.checksums import checked_version
@@ -72,12 +79,15 @@ class ExecutionConfig(BaseModel):
 
 
 class ModelConfig(BaseModel):
-    """The contents of model.yaml; docs/adding-a-model.md explains every key."""
+    """The contents of model.yaml; docs/adding-a-model.md explains every key.
+
+    `file` and `labels` are None where the weights come with a package, and only there.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file: FileName
-    labels: FileName
+    file: FileName | None = None
+    labels: FileName | None = None
     licence: Text
     source: Text
     family: FamilyConfig
@@ -101,6 +111,16 @@ class ModelConfig(BaseModel):
                 }
             case _:
                 return document
+
+    @model_validator(mode="after")
+    def _has_weights_and_labels_once(self) -> Self:
+        packaged = self.family.name in PACKAGED_LABELS
+        for key, given in (("file", self.file), ("labels", self.labels)):
+            if packaged and given is not None:
+                raise ValueError(f"{key}: leave it out; family {self.family.name} brings its own")
+            if not packaged and given is None:
+                raise ValueError(f"{key}: family {self.family.name} needs the name of a file in this folder")
+        return self
 
     @model_validator(mode="after")
     def _reports_what_there_is(self) -> Self:
@@ -133,8 +153,8 @@ class ModelFolder:
 
     @property
     def model_path(self) -> Path:
-        """Return the path of the weights."""
-        return self.path / self.config.file
+        """Return the path of the weights; of model.yaml, which asks for them, where they come with a package."""
+        return self.path / (self.config.file or CONFIG_FILE_NAME)
 
     def select(
         self,
@@ -187,7 +207,8 @@ def read_folder(path: Path) -> ModelFolder:
         raise ModelConfigError(f"{config_path}: {_first_fault(error)}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # impossible dates and endless nesting included
         raise ModelConfigError(f"{config_path} is not YAML.") from error
-    return ModelFolder(path.name, path, config, read_labels(path / config.labels), checked_version(path))
+    labels = PACKAGED_LABELS[config.family.name] if config.labels is None else read_labels(path / config.labels)
+    return ModelFolder(path.name, path, config, labels, checked_version(path))
 
 
 def read_labels(path: Path) -> tuple[str, ...]:

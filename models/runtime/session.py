@@ -1,9 +1,11 @@
 """One model file, ready to run: the only module that knows onnxruntime."""
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -58,15 +60,11 @@ class Session:
         By default one thread per run: the lanes are the parallelism. More threads spin between two nodes, but stop when
         the run ends, since they would take the processor from the lanes (measured: nearly twice the CPU time a frame).
         """
-        options = _options(threads)
-        try:
+        with _loading(path):
+            options = _options(threads)
             if saturates_int8():
                 options.add_session_config_entry(EXACT_INT8, "1")
             self._session = onnxruntime.InferenceSession(path, options, providers=_chosen(providers, device))
-        except RUNTIME_ERRORS as error:
-            raise ModelConfigError(
-                f"{path} is not a model that onnxruntime {onnxruntime.__version__} can load: {error}"
-            ) from error
         _refuse_to_do_without(self._session, providers)
         self._output_names = [output.name for output in self._session.get_outputs()]
 
@@ -84,16 +82,59 @@ class Session:
         onnxruntime stops between two nodes, and between two rounds of a loop. Raises InferenceError when the graph
         fails, and InferenceTimeoutError when it was stopped.
         """
-        options = onnxruntime.RunOptions()
-        limit = watchdog.limiting(partial(setattr, options, "terminate", True)) if watchdog else nullcontext()
-        try:
-            with limit:
-                outputs = self._session.run(self._output_names, feeds, options)
-        except RUNTIME_ERRORS as error:
-            if watchdog and options.terminate:
-                raise InferenceTimeoutError(watchdog.limit_s) from error
-            raise InferenceError("The model failed on this frame.") from error
+        with watched(watchdog) as options:
+            outputs = self._session.run(self._output_names, feeds, options)
         return dict(zip(self._output_names, outputs, strict=True))
+
+
+class PipelineSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # onnxruntime has no types
+    """One of several graphs that a library runs in turn for one frame; every run is `watched`. Thread-safe."""
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        """Load the file; raises ModelConfigError when onnxruntime cannot. `threads`: see Session."""
+        with _loading(path):
+            options = _options(threads)
+            options.enable_cpu_mem_arena = False  # it would keep the memory of the largest frame ever seen
+            super().__init__(path, options, providers=["CPUExecutionProvider"])
+
+    def run(self, output_names: Any, input_feed: Any, run_options: Any = None) -> Any:
+        """Run the graph under the watchdog of the calling thread."""
+        return super().run(output_names, input_feed, run_options or _run_options.get())
+
+
+_run_options: ContextVar[onnxruntime.RunOptions | None] = ContextVar("run_options", default=None)
+"""Of what is being run on this thread: a library that stands between hands none on."""
+
+
+@contextmanager
+def watched(watchdog: Deadlines | None, *library_errors: type[Exception]) -> Iterator[onnxruntime.RunOptions]:
+    """Have the watchdog stop the runs in the block when they take too long, all of them together.
+
+    Raises InferenceTimeoutError when they were stopped, and InferenceError when onnxruntime fails, or a library that
+    stands between, with errors of its own.
+    """
+    options = onnxruntime.RunOptions()
+    limit = watchdog.limiting(partial(setattr, options, "terminate", True)) if watchdog else nullcontext()
+    token = _run_options.set(options)
+    try:
+        with limit:
+            yield options
+    except (*RUNTIME_ERRORS, *library_errors) as error:
+        if watchdog and options.terminate:
+            raise InferenceTimeoutError(watchdog.limit_s) from error
+        raise InferenceError("The model failed on this frame.") from error
+    finally:
+        _run_options.reset(token)
+
+
+@contextmanager
+def _loading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except RUNTIME_ERRORS as error:
+        raise ModelConfigError(
+            f"{path} is not a model that onnxruntime {onnxruntime.__version__} can load: {error}"
+        ) from error
 
 
 @cache

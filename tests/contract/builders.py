@@ -11,6 +11,7 @@ import httpx
 
 from tests.support.client import check_answer
 from tests.support.graphs import ENDLESS, board, work_for
+from tests.support.pages import TIMETABLE, page
 from tests.support.pictures import PHOTOS, blank, encode, street_as
 from tests.support.server import RELOAD_TOKEN, LiveServer
 
@@ -141,6 +142,11 @@ ON_IMPATIENT_SERVICE: dict[str, Builder] = {
     "inferenceTimeout": lambda server, path: post(server, path, encode(board(work=ENDLESS), "PNG")),
 }
 """Sent to the identity model with one lane, where a frame may wait 0.5 s and run 2 s."""
+
+ON_READING_SERVICE: dict[str, Builder] = {
+    "text": lambda server, path: post(server, path, encode(page(TIMETABLE[0]), "PNG")),
+}
+"""Sent to a model that reads text."""
 
 ON_STARTING_SERVICE: dict[str, Builder] = {
     "notReady": get,

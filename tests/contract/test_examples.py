@@ -11,12 +11,14 @@ from tests.contract.builders import (
     ON_DEFAULT_MODEL,
     ON_DRAINING_SERVICE,
     ON_IMPATIENT_SERVICE,
+    ON_READING_SERVICE,
     ON_SMALL_SERVICE,
     ON_STARTING_SERVICE,
 )
 from tests.support.client import CONTRACT, check_schema, parse, resolve
 from tests.support.graphs import write_identity_model
 from tests.support.matching import assert_matches, flat
+from tests.support.pages import write_reader
 from tests.support.pictures import street_as
 from tests.support.server import RELOAD_TOKEN, LiveServer, running, serving
 
@@ -63,6 +65,13 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
+def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder = write_reader(tmp_path_factory.mktemp("repository"), language="en")
+    with serving(folder, lanes=1, queue_timeout_s=20) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
 def starting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     (folder / "model.onnx").write_bytes(b"not a model")
@@ -95,6 +104,7 @@ def test_a_response_example_is_provoked(request: pytest.FixtureRequest, example:
             ("server", ON_DEFAULT_MODEL),
             ("small", ON_SMALL_SERVICE),
             ("impatient", ON_IMPATIENT_SERVICE),
+            ("reading", ON_READING_SERVICE),
             ("starting", ON_STARTING_SERVICE),
             ("abandoned", ON_ABANDONED_SERVICE),
             ("draining", ON_DRAINING_SERVICE),
@@ -109,8 +119,17 @@ def test_a_response_example_is_provoked(request: pytest.FixtureRequest, example:
         assert answer.json() == example.value
     elif example.name in {"street", "cup"}:
         assert_matches(answer.json(), flat(example.value))
+    elif example.name == "text":
+        assert_reads(answer.json()["inferences"], example.value["inferences"])
     elif example.value is not None:
         assert_resembles(parse(answer), example.value)
+
+
+def assert_reads(got: list[dict[str, Any]], example: list[dict[str, Any]]) -> None:
+    """Assert that the same was read, and is referred to in the same way, at nearly the same places."""
+    assert [inference for inference in got if inference["type"] == "text"] == example[1::2]
+    assert [inference["inferenceId"] for inference in got[::2]] == [place["inferenceId"] for place in example[::2]]
+    assert_matches({"inferences": got[::2]}, flat({"inferences": example[::2]}))
 
 
 def assert_resembles(got: Any, example: Any) -> None:
@@ -134,6 +153,7 @@ def test_no_builder_is_left_over() -> None:
         *ON_DEFAULT_MODEL,
         *ON_SMALL_SERVICE,
         *ON_IMPATIENT_SERVICE,
+        *ON_READING_SERVICE,
         *ON_STARTING_SERVICE,
         *ON_ABANDONED_SERVICE,
         *ON_DRAINING_SERVICE,

@@ -240,7 +240,7 @@ def test_ready_only_after_every_model_answered_a_frame(tmp_path: Path) -> None:
     ) as live:
         assert gave_up.wait(10)
         assert live.client.get("/health/live").json() == {"status": "live"}
-        for answer in (live.client.get("/health/ready"), live.client.post("/inference", content=FRAME)):
+        for answer in (live.client.get("/health/ready"), live.client.post("/inference/last", content=FRAME)):
             assert answer.status_code == 503
             assert answer.headers["retry-after"] == "1"
             assert answer.json()["type"] == "urn:framehook:not-ready"
@@ -251,7 +251,7 @@ def test_an_unforeseen_failure_to_load_ends_the_service_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_identity_model(tmp_path)
-    monkeypatch.setattr(Engine, "load", lambda _: 1 / 0)
+    monkeypatch.setattr(Engine, "load", lambda *_, **__: 1 / 0)
     gave_up = threading.Event()
     with running(
         model_repository=tmp_path, default_model="identity", wait_until_ready=False, give_up=gave_up.set

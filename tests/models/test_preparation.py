@@ -33,6 +33,7 @@ from tests.support.graphs import (
     write_planted_model,
     write_small_detector,
 )
+from tests.support.pages import write_reader
 
 EDGES = Edges(InputConfig(size_wh=(INPUT_PX, INPUT_PX)), LOGITS["ssd"])
 ALL_STEPS = tuple(STEPS)
@@ -251,6 +252,11 @@ def test_a_forgotten_offset_is_noticed(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(preparation, "prepare", forgetful)
     with pytest.raises(ModelConfigError, match=r"expected at most 0\.003"):
         prepare_folder(source, tmp_path / "prepared")
+
+
+def test_weights_of_a_package_are_not_prepared(tmp_path: Path) -> None:
+    with pytest.raises(ModelConfigError, match="nothing to prepare; its weights come with a package"):
+        prepare_folder(write_reader(tmp_path), tmp_path / "prepared")
 
 
 def test_wrong_folders_are_explained(tmp_path: Path) -> None:
