@@ -78,7 +78,11 @@ def test_a_broken_model_may_wait_to_be_mended(tmp_path: Path) -> None:
     broken = write_identity_model(tmp_path, "broken")
     good = (broken / "model.onnx").read_bytes()
     (broken / "model.onnx").write_bytes(b"rubbish")
-    settings: dict[str, Any] = {"model_repository": tmp_path, "default_model": folder.name, "reload_token": RELOAD_TOKEN}
+    settings: dict[str, Any] = {
+        "model_repository": tmp_path,
+        "default_model": folder.name,
+        "reload_token": RELOAD_TOKEN,
+    }
     with running(on_broken_model="wait", watch_models=False, wait_until_ready=False, **settings) as live:
         assert within_time(lambda: live.client.post("/inference", content=FRAME).status_code == 200)
         assert within_time(lambda: "broken" in live.client.get("/models").json())
