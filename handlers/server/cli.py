@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import signal
+import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from handlers.catalog import model_record
+from handlers.context import RequestRecord
 from handlers.decoding.decoder import Decoder
 from handlers.encoding import metadata
 from handlers.encoding.drawing import annotate
@@ -26,12 +28,15 @@ from handlers.server import logs
 from handlers.server.app import create_app, create_engine
 from handlers.server.http_server import create_server
 from handlers.server.parameters import NUMBERS
-from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings, read_settings
+from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings, read_settings, settings_for_folder
 from models.errors import InferenceError, ModelsError
 from models.results import MAX_DETECTIONS, Selection
 from models.runtime.engine import Engine, Model
+from models.runtime.loading import flat_frame
 
 FAILED, INTERRUPTED = 1, 130
+CHECK_RUNS = 11
+SHOWN_RESULTS = 5
 JPEG_QUALITY = 90
 
 
@@ -41,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {name: value for name, value in vars(options).items() if name in (*Settings.model_fields, CONFIG_NAME)}
     try:
         status: int = options.command(read_settings(given, os.environ), options)
-    except (ConfigurationError, ModelsError) as error:
+    except (ConfigurationError, EdgeError, ModelsError) as error:
         print(f"framehook: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
@@ -138,19 +143,53 @@ def models(settings: Settings, _: argparse.Namespace) -> int:
     return 0
 
 
-def check(settings: Settings, _: argparse.Namespace) -> int:
-    """Load every model, have it answer a frame, and print one line each."""
+def check(settings: Settings, options: argparse.Namespace) -> int:
+    """Load every model, have it answer a picture a few times, and print what it is, what it takes and what it finds."""
+    if options.folder:
+        settings = settings_for_folder(settings, options.folder)
+    try:
+        picture = _read_file(options.picture, settings.max_body_bytes) if options.picture else None
+    except OSError as error:
+        raise ConfigurationError(f"The picture {options.picture} cannot be read: {error.strerror}.") from error
     with closing(create_engine(settings)) as engine:
         started_at = time.perf_counter()
         engine.load()
         ready_s = time.perf_counter() - started_at
-    for folder in (model.folder for model in engine.models):
-        width, height = folder.config.input.size_wh
-        print(
-            f"ok: {folder.name} (family {folder.config.family.name}, {len(folder.labels)} labels, {width} x {height})"
-        )
+        for model in engine.models:
+            print(f"ok: {model.name} {_shape(model)}")
+            print(f"    {_trial_answer(engine, model, Decoder(settings.max_pixels, settings.decoding), picture)}")
     print(f"ok: settings and {len(engine.models)} model(s), ready after {ready_s:.2f} s")
     return 0
+
+
+def _shape(model: Model) -> str:
+    """Return what a model is, in one line."""
+    config, loaded = model.folder.config, model.loaded
+    width, height = config.input.size_wh
+    signature = loaded.session.signature if loaded else None
+    tensors = [
+        f"{name} {tensor}" for side in (signature.inputs, signature.outputs) for name, tensor in side.items()
+    ] if signature else []  # fmt: skip
+    return (
+        f"(family {config.family.name}, {len(model.folder.labels)} labels, {width} x {height}, "
+        f"on {', '.join(config.execution.providers)}: {'; '.join(tensors)})"
+    )
+
+
+def _trial_answer(engine: Engine, model: Model, decoder: Decoder, picture: bytes | None) -> str:
+    """Return what a model finds in a picture, by default a black one, and how long a frame takes it."""
+    stages = RequestRecord("")
+    decode = partial(decoder.encoded, picture) if picture else flat_frame
+    took_ms = []
+    for _ in range(CHECK_RUNS):
+        started_at = time.perf_counter()
+        results = engine.infer(model, decode, lambda results: results, observer=stages).result()
+        took_ms.append((time.perf_counter() - started_at) * 1000)
+    found = [(detection.label, detection.confidence) for detection in results.detections]
+    found += [(whole.label, whole.confidence) for whole in results.classifications]
+    found += [(line.value, line.place.confidence) for line in results.lines]
+    labels = ", ".join(f"{label} {confidence:.2f}" for label, confidence in found[:SHOWN_RESULTS]) or "nothing"
+    return f"found {labels}; {statistics.median(took_ms):.1f} ms a frame, {stages.stages_ms['run']:.1f} of it the run"
 
 
 def prepare(_: Settings, options: argparse.Namespace) -> int:
@@ -180,7 +219,10 @@ def _parser() -> argparse.ArgumentParser:
     infer_parser.add_argument("--annotate", type=Path, metavar="DIR", help="write each picture with its boxes there")
     infer_parser.set_defaults(command=infer)
     add("models", help="print the record of each model").set_defaults(command=models)
-    add("check", help="check settings and models, and leave").set_defaults(command=check)
+    check_parser = add("check", help="check settings and models, and leave")
+    check_parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="a model, or a repository of them")
+    check_parser.add_argument("--picture", type=Path, metavar="FILE", help="the picture that they answer")
+    check_parser.set_defaults(command=check)
     prepare_parser = commands.add_parser("prepare", help="write a model that costs less to serve", allow_abbrev=False)
     prepare_parser.add_argument("model_folder", type=Path, metavar="MODEL_FOLDER", help="a model that can be served")
     prepare_parser.add_argument("output_folder", type=Path, metavar="OUTPUT_FOLDER", help="the folder to be made")

@@ -13,7 +13,7 @@ from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
 from handlers.server.connections import default_max_connections
 from models.runtime.cores import usable_cores
-from models.runtime.repository import BUILT_IN_ZOO
+from models.runtime.repository import BUILT_IN_ZOO, CONFIG_FILE_NAME, find_models
 
 ENVIRONMENT_PREFIX = "FRAMEHOOK_"
 CONFIG_NAME = "config"
@@ -145,6 +145,18 @@ def read_settings(arguments: Mapping[str, str], environment: Mapping[str, str]) 
         return Settings.model_validate({name: value for name, (value, _) in given.items()})
     except ValidationError as error:
         raise ConfigurationError(_sentence(error, given)) from error
+
+
+def settings_for_folder(settings: Settings, folder: Path) -> Settings:
+    """Return the settings for one model's folder alone, or for a repository; its first model is the default then.
+
+    Raises ModelConfigError when it is neither.
+    """
+    is_model = (folder / CONFIG_FILE_NAME).exists()
+    root, names = (folder.parent, (folder.name,)) if is_model else (folder, ())
+    served = [*find_models((root,), names)]
+    default = settings.default_model if settings.default_model in served else served[0]
+    return settings.model_copy(update={"model_repository": (root,), "models": names, "default_model": default})
 
 
 def _read_file(path: Path) -> dict[str, tuple[Any, str]]:

@@ -92,7 +92,7 @@ class LoadedModel:
         path = self.folder.model_path
         try:
             for alone in (False, True):
-                self.answer(watchdog, _flat_frame, lambda results: results, is_alone=lambda alone=alone: alone)  # type: ignore[misc]
+                self.answer(watchdog, flat_frame, lambda results: results, is_alone=lambda alone=alone: alone)  # type: ignore[misc]
         except InferenceError as error:
             raise ModelConfigError(f"{path} failed on a warm-up frame: {error.__cause__}") from error
         except InferenceTimeoutError as error:
@@ -145,7 +145,7 @@ def _batcher(folder: ModelFolder, family: Family, session: Runnable) -> Batcher:
     execution = folder.config.execution
     batcher = Batcher(session, execution.max_batch_size, execution.max_batch_delay_ms)
     try:
-        batcher.refuse_other_answers([family.preprocess(_flat_frame(family.target, level))[0] for level in (0, 255)])
+        batcher.refuse_other_answers([family.preprocess(flat_frame(family.target, level))[0] for level in (0, 255)])
     except ModelConfigError as error:
         raise ModelConfigError(f"{folder.model_path}: {error}") from error
     return batcher
@@ -160,6 +160,7 @@ def _timed(observer: StageObserver, stage: str) -> Iterator[None]:
         observer.observe(stage, time.perf_counter() - started_at)
 
 
-def _flat_frame(target: DecodeTarget, level: int = 0) -> Frame:
+def flat_frame(target: DecodeTarget, level: int = 0) -> Frame:
+    """Return a frame of the target's size, all of one grey level, 0..255."""
     width, height = target.size_wh
     return Frame(np.full((height, width, 3), level, np.uint8), "rgb", target.size_wh)

@@ -87,6 +87,21 @@ def test_models_prints_the_records_that_the_service_serves(server: Any) -> None:
     assert [json.loads(line) for line in run.stdout.splitlines()] == server.client.get("/models").json()["models"]
 
 
+def test_check_tells_what_a_model_is_and_finds(tmp_path: Path) -> None:
+    one = framehook("check", ROOT / "models" / "zoo" / "ssdlite-mobilenet-v2", "--picture", STREET)
+    assert "family ssd, 80 labels, 300 x 300, on cpu: images_nhwc uint8 [N, 300, 300, 3]; boxes float32" in one.stdout
+    assert re.search(r"found person 0\.\d\d, .*; [\d.]+ ms a frame, [\d.]+ of it the run", one.stdout)
+    write_identity_model(tmp_path, "mine")
+    repository = framehook("check", tmp_path)
+    assert "ok: mine (family ssd" in repository.stdout
+    assert "1 model(s)" in repository.stdout
+    for picture, complaint in ((tmp_path, "not a regular one"), (ROOT / "README.md", "not a JPEG, PNG or BMP picture")):
+        refused = framehook("check", "--picture", picture)
+        assert refused.returncode == 1
+        assert complaint in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
 def test_check_loads_and_warms_every_model(tmp_path: Path) -> None:
     assert "ok: ssdlite-mobilenet-v2" in framehook("check").stdout
     folder = write_identity_model(tmp_path)
@@ -269,7 +284,7 @@ def test_prepare_writes_a_folder_that_serves(tmp_path: Path) -> None:
     assert done.endswith("takes uint8 pixels, takes them as quantised already, gives logits")
     assert re.search(r"largest difference of a confidence or corner is \d", alike)
     served = framehook("check", "--model-repository", tmp_path, "--default-model", "prepared")
-    assert "ok: prepared (family ssd, 2 labels, 64 x 64)" in served.stdout
+    assert "ok: prepared (family ssd, 2 labels, 64 x 64, on cpu: images_nhwc uint8" in served.stdout
 
 
 def test_prepare_says_what_it_lacks(tmp_path: Path) -> None:
