@@ -201,6 +201,9 @@ def read_folder(path: Path) -> ModelFolder:
     config_path = path / CONFIG_FILE_NAME
     if not re.fullmatch(NAME_PATTERN, path.name):
         raise ModelConfigError(f"{path!s:.200}: expected a folder named with letters, digits, dots, _ and - only.")
+    if not config_path.is_file():
+        raise ModelConfigError(f"{config_path} is not a file.")
+    version = checked_version(path)
     try:
         config = ModelConfig.model_validate(yaml.safe_load(_read_text(config_path)))
     except ValidationError as error:
@@ -208,7 +211,7 @@ def read_folder(path: Path) -> ModelFolder:
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # impossible dates and endless nesting included
         raise ModelConfigError(f"{config_path} is not YAML.") from error
     labels = PACKAGED_LABELS[config.family.name] if config.labels is None else read_labels(path / config.labels)
-    return ModelFolder(path.name, path, config, labels, checked_version(path))
+    return ModelFolder(path.name, path, config, labels, version)
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -231,8 +234,6 @@ def read_labels(path: Path) -> tuple[str, ...]:
 def _read_text(path: Path) -> str:
     if not path.is_file():  # a pipe would keep us waiting
         raise ModelConfigError(f"{path} is not a file.")
-    if not path.resolve().is_relative_to(path.parent.parent.resolve()):
-        raise ModelConfigError(f"{path} leads out of the model repository; put the file itself there.")
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

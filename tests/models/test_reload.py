@@ -37,11 +37,13 @@ class NoTrial(Trial):
 
 
 @contextmanager
-def reloading(root: Path, trial: type[Trial] = Trial, limit_s: float = 60) -> Iterator[tuple[Engine, Reloader]]:
+def reloading(
+    root: Path, trial: type[Trial] = Trial, max_bytes: int = LIMIT_BYTES
+) -> Iterator[tuple[Engine, Reloader]]:
     """Give an engine with the models below root, and what reloads them."""
     engine = Engine(read_repository(root), "identity", Lanes(2, 100, 60), 5)
     reports: list[Reload] = []
-    reloader = Reloader(engine, (root,), (), trial(1, 5, limit_s, LIMIT_BYTES), reports.append)
+    reloader = Reloader(engine, (root,), (), trial(1, 5, 60, max_bytes), reports.append)
     engine.load()
     try:
         yield engine, reloader
@@ -100,7 +102,7 @@ def write_sums(folder: Path) -> None:
 
 
 def chained_functions(path: Path, count: int = 3000) -> None:
-    """Write a valid graph whose local functions call each other so deep that loading it ends the process."""
+    """Write a valid graph whose local functions call each other deeper than onnxruntime follows; older ones died."""
     functions = []
     for number in range(count):
         inner = helper.make_node("Identity", ["a"], ["b"])
@@ -162,7 +164,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "half a model.yaml": (unwritten_config, "Field required|is not a file"),
     "too few labels": (lambda folder: (folder / "labels.txt").write_text("one\n"), "expected output scores"),
     "labels out of step": (out_of_step, "SHA256SUMS says"),
-    "ends the process": (lambda folder: chained_functions(folder / "model.onnx"), "the trial died|not a model"),
+    "functions too deep": (lambda folder: chained_functions(folder / "model.onnx"), "the trial died|call depth"),
     "takes all memory": (lambda folder: huge(folder / "model.onnx"), "expected|failed on a warm-up frame|takes more"),
     "never ends": (endless, "took longer over a warm-up frame|stopped after"),
 }
@@ -225,14 +227,25 @@ def test_versions_are_flipped_and_never_mixed(tmp_path: Path) -> None:
     assert seen == {"one", "two"}
 
 
-def test_nothing_leads_out_of_the_repository(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["model.yaml", "labels.txt", "model.onnx"])
+def test_nothing_leads_out_of_the_repository(tmp_path: Path, name: str) -> None:
     root = tmp_path / "models"
     root.mkdir()
     folder = write_identity_model(root)
-    (folder / "labels.txt").rename(tmp_path / "labels.txt")
-    (folder / "labels.txt").symlink_to(tmp_path / "labels.txt")
+    (folder / name).rename(tmp_path / name)
+    (folder / name).symlink_to(tmp_path / name)
     with pytest.raises(ModelConfigError, match="leads out of the model repository"):
         read_folder(folder)
+
+
+def test_a_candidate_whose_trial_goes_wrong_never_takes_over(tmp_path: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    with reloading(tmp_path, max_bytes=64 << 20) as (engine, reloader):  # too little for any process of ours
+        (folder / "labels.txt").write_text("changed\nother\n")
+        outcome = reloader.reload("identity")
+        assert outcome.change == "rejected"
+        assert "takes more than" in str(outcome.reason)
+        assert labels_found(engine) == {"block"}
 
 
 def test_a_trial_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
