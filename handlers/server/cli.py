@@ -77,11 +77,13 @@ def serve(settings: Settings, _: argparse.Namespace) -> int:
 def infer(settings: Settings, options: argparse.Namespace) -> int:
     """Print one JSON line a file; 1 when any of them failed."""
     failed = False
-    with closing(create_engine(settings)) as engine:
-        selection = engine.find(options.model).folder.select(options.confidence, options.labels, options.max_detections)
+    name = options.model or settings.default_model
+    alone = settings.model_copy(update={"models": (name,), "default_model": name})  # the others need not be loaded
+    with closing(create_engine(alone)) as engine:
+        selection = engine.find(name).folder.select(options.confidence, options.labels, options.max_detections)
         decoder = Decoder(settings.max_pixels, settings.decoding)
         engine.load()
-        model = engine.find(options.model)
+        model = engine.find(name)
         infer_one = partial(_infer_file, engine, decoder, model, selection, settings.max_body_bytes, options.annotate)
         for path in tqdm(options.files, unit="file", disable=len(options.files) == 1):
             answer = infer_one(path)
