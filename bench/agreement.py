@@ -78,7 +78,7 @@ class Judge:
 
     def detections(self, frame: Frame) -> tuple[Detection, ...]:
         """Return what is found."""
-        feeds, placed = self._family.preprocess(frame)
+        feeds, placed = self._family.picture.preprocess(frame)
         return self._family.postprocess(self._session.run(feeds), placed, AS_CONFIGURED).detections
 
 

@@ -31,10 +31,10 @@ WARM_UP_FRAMES = 10
 def pipeline(route: RouteName) -> Callable[[bytes], bytes]:
     """Return what makes inference metadata of a body: all the work of one frame, on the calling thread."""
     model = load_model(read_folder(ZOO_MODEL))
-    decoder, target = Decoder(MAX_PIXELS, route), model.family.target
+    decoder, target = Decoder(MAX_PIXELS, route), model.family.picture.target
 
     def infer(body: bytes) -> bytes:
-        feeds, placed = model.family.preprocess(decoder.encoded(body, target))
+        feeds, placed = model.family.picture.preprocess(decoder.encoded(body, target))
         return metadata.encode(model.family.postprocess(model.session.run(feeds), placed, AS_CONFIGURED))
 
     return infer

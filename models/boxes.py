@@ -28,12 +28,6 @@ def area_xyxy(boxes_xyxy: Floats) -> Floats:
     return area
 
 
-def cxcywh_to_xyxy(boxes_cxcywh: Floats) -> Floats:
-    """Turn boxes [N, 4], centre x, centre y, width and height, into corners; the unit stays what it is."""
-    centre_xy, half_wh = boxes_cxcywh[:, :2], boxes_cxcywh[:, 2:] / 2
-    return np.concatenate([centre_xy - half_wh, centre_xy + half_wh], axis=1)
-
-
 def iou_xyxy(boxes_xyxy: Floats, others_xyxy: Floats) -> Floats:
     """Return the intersection over union [N, M] of boxes [N, 4] with others [M, 4]; 0 where the union is empty."""
     (left, top, right, bottom), (left2, top2, right2, bottom2) = boxes_xyxy.T[..., None], others_xyxy.T

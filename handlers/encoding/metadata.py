@@ -5,16 +5,14 @@ import json
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from models.families import INFERENCE_TYPES
 from models.results import Classification, Detection, Results, TextLine
 
 DECIMALS = 6
 """Of confidences and boxes: a hundredth of a pixel on the widest picture the protocol knows."""
 
 
-ALL_TYPES = ("entity", "classification", "text")
-
-
-def encode(results: Results, types: Collection[str] = ALL_TYPES, subtype: str | None = None) -> bytes:
+def encode(results: Results, types: Collection[str] = INFERENCE_TYPES, subtype: str | None = None) -> bytes:
     """Return the inference metadata document, or nothing when nothing was found.
 
     Strict JSON: finite numbers, every box within 0..1 of the picture as received, none of them empty. A line of text

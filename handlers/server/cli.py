@@ -30,6 +30,7 @@ from handlers.server.http_server import create_server
 from handlers.server.parameters import NUMBERS
 from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings, read_settings, settings_for_folder
 from models.errors import InferenceError, ModelsError
+from models.families import Signature
 from models.results import MAX_DETECTIONS, Selection
 from models.runtime.engine import Engine, Model
 from models.runtime.loading import flat_frame
@@ -165,13 +166,11 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _shape(model: Model) -> str:
-    """Return what a model is, in one line."""
-    config, loaded = model.folder.config, model.loaded
+    """Return what a loaded model is, in one line."""
+    config = model.folder.config
     width, height = config.input.size_wh
-    signature = loaded.session.signature if loaded else None
-    tensors = [
-        f"{name} {tensor}" for side in (signature.inputs, signature.outputs) for name, tensor in side.items()
-    ] if signature else []  # fmt: skip
+    signature = model.loaded.session.signature if model.loaded else Signature({}, {})
+    tensors = [f"{name} {tensor}" for name, tensor in (*signature.inputs.items(), *signature.outputs.items())]
     return (
         f"(family {config.family.name}, {len(model.folder.labels)} labels, {width} x {height}, "
         f"on {', '.join(config.execution.providers)}: {'; '.join(tensors)})"

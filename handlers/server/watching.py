@@ -21,18 +21,24 @@ async def watch(roots: Sequence[Path], reloader: Reloader, loading: asyncio.Futu
     """
     await asyncio.wait([loading])
     try:
-        async for changes in awatch(*roots, recursive=True):
-            for name in sorted(_models_of(roots, (Path(path) for _, path in changes))):
-                with suppress(ModelNotFoundError):  # something else lies there
-                    await asyncio.to_thread(reloader.reload, name)
+        async for changes in awatch(*roots):
+            await asyncio.to_thread(_reload, reloader, _folders_in(roots, (Path(path) for _, path in changes)))
     except OSError as error:
         logger.warning("models are not watched", extra={"facts": {"reason": str(error)}})
 
 
-def _models_of(roots: Sequence[Path], paths: Iterable[Path]) -> set[str]:
-    """Return the names of the folders below the roots that the paths are in; links may make them any model's."""
+def _reload(reloader: Reloader, folders: set[str]) -> None:
+    """Reload the models of these folders; when one of them is hidden, all, since links may lead to it from any."""
+    if any(name.startswith(".") for name in folders):
+        reloader.refresh()
+        return
+    for name in sorted(folders):
+        with suppress(ModelNotFoundError):  # something else lies there
+            reloader.reload(name)
+
+
+def _folders_in(roots: Sequence[Path], paths: Iterable[Path]) -> set[str]:
+    """Return the names of the folders below the roots that the paths are in."""
     resolved = [root.resolve() for root in roots]
     parts = [path.relative_to(root).parts for path in paths for root in resolved if path.is_relative_to(root)]
-    names = {part[0] for part in parts if part and not part[0].startswith(".")}
-    hidden = any(part and part[0].startswith(".") for part in parts)
-    return names | ({path.name for root in roots for path in root.glob("[!.]*")} if hidden else set())
+    return {part[0] for part in parts if part}

@@ -11,11 +11,12 @@ from pydantic_core import PydanticCustomError
 
 from models.families.blazeface import Blazeface, BlazefaceConfig
 from models.families.classifier import Classifier, ClassifierConfig
-from models.families.config import InferenceType, InputConfig, OutputConfig
+from models.families.config import INFERENCE_TYPES, InferenceType, InputConfig, OutputConfig
 from models.families.detr import Detr, DetrConfig
 from models.families.end_to_end import EndToEnd, EndToEndConfig
-from models.families.family import Family, Feeds, Outputs, Signature, Spec, Tensor
+from models.families.family import Family, Spec
 from models.families.ppocr import LABELS, Ppocr, PpocrConfig
+from models.families.signature import Feeds, Outputs, Signature, Tensor
 from models.families.ssd import Ssd, SsdConfig
 from models.families.yolov3 import Yolov3, Yolov3Config
 from models.families.yolov5 import Yolov5, Yolov5Config
@@ -25,6 +26,7 @@ from models.families.yolox import Yolox, YoloxConfig
 __all__ = [
     "FAMILIES",
     "FAMILY_CONFIGS",
+    "INFERENCE_TYPES",
     "PACKAGED_LABELS",
     "Family",
     "FamilyConfig",

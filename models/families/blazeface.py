@@ -16,19 +16,18 @@ MediaPipe clips logits to -100..100 before the sigmoid, which ours does not need
 the most confident of them stays.
 """
 
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from models.boxes import Floats, cxcywh_to_xyxy
+from models.boxes import Floats, xyxy_from_cxcywh
 from models.errors import ModelConfigError
 from models.families.candidates import best_of_logits, count_broken, threshold_of, told
 from models.families.config import Defaults, InferenceType
-from models.families.family import Feeds, Outputs, Signature, Spec, Tensor
+from models.families.family import Spec
 from models.families.preprocessing import PictureInput
-from models.frame import DecodeTarget, Frame
+from models.families.signature import Outputs, Signature, Tensor
 from models.letterbox import Letterbox
 from models.results import Results, Selection
 
@@ -61,28 +60,18 @@ class BlazefaceConfig(BaseModel):
 
 
 class Blazeface:
-    """Feeds and reads one BlazeFace model."""
+    """Reads one BlazeFace model."""
 
     def __init__(self, spec: Spec) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         if len(spec.labels) != 1:
             raise ModelConfigError(f"expected one label, what a face is called, got {len(spec.labels)}.")
         self._output, self._labels = spec.output, spec.labels
-        self._picture = PictureInput(spec.input, spec.signature)
+        self.picture = PictureInput(spec.input, spec.signature)
         counts = JOINED if len(spec.signature.outputs) == len(JOINED) * 2 else SEPARATE
         self._logits_names = [_output_of(spec.signature, Tensor("float32", (None, count, 1))) for count in counts]
         self._boxes_names = [_output_of(spec.signature, Tensor("float32", (None, count, VALUES))) for count in counts]
         self._anchors_xy = anchors_xy()
-
-    @property
-    def target(self) -> DecodeTarget:
-        """Return how many pixels the model wants."""
-        return self._picture.target
-
-    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
-        """Bring the frame onto the canvas."""
-        tensor, placed = self._picture.feed(frame)
-        return {self._picture.name: tensor}, placed
 
     def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
         """Add anchors and offsets, keep the selected faces, and sort them by falling confidence.
@@ -91,10 +80,10 @@ class Blazeface:
         """
         logits = np.concatenate([outputs[name][0] for name in self._logits_names])
         boxes_px = np.concatenate([outputs[name][0][:, :4] for name in self._boxes_names])
-        boxes_cxcywh = np.asarray(boxes_px / np.array(self.target.size_wh * 2), np.float32)
+        boxes_cxcywh = np.asarray(boxes_px / np.array(self.picture.target.size_wh * 2), np.float32)
         boxes_cxcywh[:, :2] += self._anchors_xy
-        found = best_of_logits(cxcywh_to_xyxy(boxes_cxcywh), logits, threshold_of(self._output, selection))
-        found = replace(found, boxes_xyxy=placed.shares_to_picture(found.boxes_xyxy))
+        found = best_of_logits(xyxy_from_cxcywh(boxes_cxcywh), logits, threshold_of(self._output, selection))
+        found = found.on_picture_from_shares(placed)
         return Results(told(found, self._labels, self._output, selection), count_broken(boxes_px, logits))
 
 

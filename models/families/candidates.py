@@ -35,6 +35,10 @@ class Candidates:
         """Return them in shares of the picture, instead of pixels of the canvas."""
         return Candidates(placed.to_picture(self.boxes_xyxy), self.class_ids, self.levels)
 
+    def on_picture_from_shares(self, placed: Letterbox) -> "Candidates":
+        """Return them in shares of the picture, instead of shares of the canvas."""
+        return Candidates(placed.shares_to_picture(self.boxes_xyxy), self.class_ids, self.levels)
+
     def after_sigmoid(self) -> "Candidates":
         """Return them with confidences instead of logits."""
         return Candidates(self.boxes_xyxy, self.class_ids, sigmoid(self.levels))

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict
 from models.boxes import Floats
 from models.families.candidates import count_of, sigmoid, softmax, threshold_of
 from models.families.config import Defaults, InferenceType
-from models.families.family import Feeds, Outputs, Spec, Tensor
+from models.families.family import Spec
 from models.families.preprocessing import PictureInput
-from models.frame import DecodeTarget, Frame
+from models.families.signature import Outputs, Tensor
 from models.letterbox import Letterbox
 from models.results import Classification, Results, Selection
 
@@ -39,25 +39,15 @@ class ClassifierConfig(BaseModel):
 
 
 class Classifier:
-    """Feeds and reads one classifier."""
+    """Reads one classifier."""
 
     def __init__(self, spec: Spec) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._labels = spec.output, spec.labels
         self._activation = spec.family.activation
-        self._picture = PictureInput(spec.input, spec.signature)
+        self.picture = PictureInput(spec.input, spec.signature)
         shapes = ((None, len(spec.labels)), (None, len(spec.labels), 1, 1))
         self._classes_name, _ = spec.signature.expect_only_output(*(Tensor("float32", shape) for shape in shapes))
-
-    @property
-    def target(self) -> DecodeTarget:
-        """Return how many pixels the model wants, and of what part of the picture."""
-        return self._picture.target
-
-    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
-        """Bring the frame, or what is shown of it, to the input size."""
-        tensor, placed = self._picture.feed(frame)
-        return {self._picture.name: tensor}, placed
 
     def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:  # noqa: ARG002  # no boxes
         """Return the selected classes by falling confidence; equal ones stay in the order of their ids.

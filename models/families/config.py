@@ -1,7 +1,7 @@
 """The sections of model.yaml that all families share. Each family brings its own defaults for them."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,7 @@ MAX_SIDE = 4096
 Side: TypeAlias = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Divisor: TypeAlias = Annotated[float, Field(gt=0)]
 InferenceType: TypeAlias = Literal["entity", "classification", "text"]
+INFERENCE_TYPES: tuple[InferenceType, ...] = get_args(InferenceType)
 Defaults: TypeAlias = Mapping[str, Any]
 """What a family takes for granted of a section, by the names of its keys."""
 

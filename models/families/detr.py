@@ -15,18 +15,18 @@ Source: N. Carion et al., "End-to-End Object Detection with Transformers", ECCV 
 ICLR 2021; Y. Zhao et al., "DETRs Beat YOLOs on Real-time Object Detection", CVPR 2024.
 """
 
-from dataclasses import replace
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from models.boxes import Floats, cxcywh_to_xyxy
+from models.boxes import Floats, xyxy_from_cxcywh
 from models.families.candidates import Candidates, best_of_logits, count_broken, softmax, threshold_of, told
 from models.families.config import Defaults, InferenceType
-from models.families.family import Feeds, Outputs, Signature, Spec, Tensor
+from models.families.family import Spec
 from models.families.preprocessing import PictureInput
-from models.frame import DecodeTarget, Frame
+from models.families.signature import Outputs, Signature, Tensor
 from models.letterbox import Letterbox
 from models.results import Results, Selection
 
@@ -55,32 +55,18 @@ class DetrConfig(BaseModel):
 
 
 class Detr:
-    """Feeds and reads one detector of this kind."""
+    """Reads one detector of this kind."""
 
     def __init__(self, spec: Spec) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._labels = spec.output, spec.labels
-        self._takes_sizes = "scores" in spec.signature.outputs
-        others = frozenset({SIZES_INPUT} if self._takes_sizes else ())
-        self._picture = PictureInput(spec.input, spec.signature, others)
-        self._head: Head = (
-            DecodedHead(spec.signature, len(spec.labels))
-            if self._takes_sizes
-            else RawHead(spec.signature, len(spec.labels), spec.family.activation)
-        )
-
-    @property
-    def target(self) -> DecodeTarget:
-        """Return how many pixels the model wants."""
-        return self._picture.target
-
-    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
-        """Bring the frame onto the canvas."""
-        tensor, placed = self._picture.feed(frame)
-        feeds: Feeds = {self._picture.name: tensor}
-        if self._takes_sizes:
-            feeds[SIZES_INPUT] = np.array([placed.canvas_wh], np.int64)
-        return feeds, placed
+        self._head: Head
+        if "scores" in spec.signature.outputs:
+            self.picture = PictureInput(spec.input, spec.signature, {SIZES_INPUT: _canvas_wh})
+            self._head = DecodedHead(spec.signature, len(spec.labels))
+        else:
+            self.picture = PictureInput(spec.input, spec.signature)
+            self._head = RawHead(spec.signature, len(spec.labels), spec.family.activation)
 
     def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
         """Keep the selected candidates, clip them, and sort by falling confidence; broken ones are counted."""
@@ -113,7 +99,7 @@ class RawHead:
         logits, boxes_cxcywh = outputs[self._logits_name][0], outputs[self._boxes_name][0]
         choose = _likeliest if self._one_a_query else _all_likely
         found, broken = choose(boxes_cxcywh, logits, threshold)
-        return replace(found, boxes_xyxy=placed.shares_to_picture(found.boxes_xyxy)), broken
+        return found.on_picture_from_shares(placed), broken
 
 
 class DecodedHead:
@@ -132,12 +118,16 @@ class DecodedHead:
         class_ids, boxes_px, scores = (outputs[name][0] for name in ("labels", "boxes", "scores"))
         sound = Candidates(boxes_px, class_ids, scores).at((class_ids >= 0) & (class_ids < self._classes)).finite()
         found = sound.at(sound.levels >= threshold)
-        return replace(found, boxes_xyxy=placed.to_picture(found.boxes_xyxy)), len(scores) - len(sound.levels)
+        return found.on_picture(placed), len(scores) - len(sound.levels)
+
+
+def _canvas_wh(placed: Letterbox) -> NDArray[np.int64]:
+    return np.array([placed.canvas_wh], np.int64)
 
 
 def _all_likely(boxes_cxcywh: Floats, logits: Floats, threshold: float) -> tuple[Candidates, int]:
     """Return every class of every query over the threshold after a sigmoid, and how many have a broken value."""
-    return best_of_logits(cxcywh_to_xyxy(boxes_cxcywh), logits, threshold), count_broken(boxes_cxcywh, logits)
+    return best_of_logits(xyxy_from_cxcywh(boxes_cxcywh), logits, threshold), count_broken(boxes_cxcywh, logits)
 
 
 def _likeliest(boxes_cxcywh: Floats, logits: Floats, threshold: float) -> tuple[Candidates, int]:
@@ -147,7 +137,7 @@ def _likeliest(boxes_cxcywh: Floats, logits: Floats, threshold: float) -> tuple[
     """
     finite = np.isfinite(logits).all(axis=1) & np.isfinite(boxes_cxcywh).all(axis=1)
     confidences = softmax(logits[finite])[:, :-1]
-    found = Candidates(cxcywh_to_xyxy(boxes_cxcywh[finite]), confidences.argmax(axis=1), confidences.max(axis=1))
+    found = Candidates(xyxy_from_cxcywh(boxes_cxcywh[finite]), confidences.argmax(axis=1), confidences.max(axis=1))
     return found.at(found.levels >= threshold), int(finite.size - np.count_nonzero(finite))
 
 

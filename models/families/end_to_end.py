@@ -15,13 +15,13 @@ from pydantic import BaseModel, ConfigDict
 
 from models.families.candidates import Candidates, threshold_of, told
 from models.families.config import Defaults, InferenceType
-from models.families.family import Feeds, Outputs, Spec, Tensor, only_frame
+from models.families.family import Spec
 from models.families.preprocessing import PictureInput
-from models.frame import DecodeTarget, Frame
+from models.families.rows import BOX_SIZE
+from models.families.signature import Outputs, Tensor, only_frame
 from models.letterbox import Letterbox
 from models.results import Results, Selection
 
-BOX_SIZE = 4
 CONFIDENCE = 4
 CLASS_ID = 5
 ROW_SIZE = 6
@@ -40,23 +40,13 @@ class EndToEndConfig(BaseModel):
 
 
 class EndToEnd:
-    """Feeds and reads one model of this family."""
+    """Reads one model of this family."""
 
     def __init__(self, spec: Spec) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._labels = spec.output, spec.labels
-        self._picture = PictureInput(spec.input, spec.signature)
+        self.picture = PictureInput(spec.input, spec.signature)
         self._rows = spec.signature.expect_only_output(Tensor("float32", (None, None, ROW_SIZE)))
-
-    @property
-    def target(self) -> DecodeTarget:
-        """Return how many pixels the model wants."""
-        return self._picture.target
-
-    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
-        """Bring the frame onto the canvas."""
-        tensor, placed = self._picture.feed(frame)
-        return {self._picture.name: tensor}, placed
 
     def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
         """Tell the rows that reach the threshold; see `told`.

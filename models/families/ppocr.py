@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.boxes import Floats
-from models.families.candidates import threshold_of
+from models.families.candidates import count_of, threshold_of
 from models.families.config import Defaults, InferenceType
-from models.families.family import Feeds, Outputs, Spec, Tensor
+from models.families.family import Spec
 from models.families.preprocessing import PictureInput
-from models.frame import DecodeTarget, Frame
+from models.families.signature import Outputs, Tensor
 from models.letterbox import Letterbox
 from models.results import Detection, Results, Selection, TextLine
 
@@ -46,25 +46,15 @@ class PpocrConfig(BaseModel):
 
 
 class Ppocr:
-    """Feeds and reads the pipeline."""
+    """Reads the pipeline."""
 
     def __init__(self, spec: Spec) -> None:
         """Check that the pipeline is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._language = spec.output, spec.family.language
-        self._picture = PictureInput(spec.input, spec.signature)
+        self.picture = PictureInput(spec.input, spec.signature)
         spec.signature.expect_output("quads", Tensor("float32", (None, 4, 2)))
         spec.signature.expect_output("confidences", Tensor("float32", (None,)))
         spec.signature.expect_output("values", Tensor("str", (None,)))
-
-    @property
-    def target(self) -> DecodeTarget:
-        """Return the canvas that the lines are looked for on."""
-        return self._picture.target
-
-    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
-        """Bring the frame onto the canvas."""
-        pixels, placed = self._picture.feed(frame)
-        return {self._picture.name: pixels}, placed
 
     def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
         """Keep the most confident lines, in reading order, each in the upright box around it, clipped.
@@ -87,9 +77,9 @@ class Ppocr:
 
     def _most_confident(self, told: NDArray[np.bool_], confidences: Floats, selection: Selection) -> NDArray[np.intp]:
         """Return, in reading order, the places of as many lines as may be told."""
-        count = self._output.max_detections if selection.max_detections is None else selection.max_detections
         places = np.flatnonzero(told)
-        return np.sort(places[np.argsort(-confidences[places], kind="stable")[:count]])
+        best = np.argsort(-confidences[places], kind="stable")[: count_of(self._output, selection)]
+        return np.sort(places[best])
 
     def _line(self, value: str, confidence: float, box_xyxy: Floats) -> TextLine:
         left, top, right, bottom = box_xyxy.tolist()

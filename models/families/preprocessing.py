@@ -1,5 +1,6 @@
-"""From a frame to a model's picture input: letterboxed, in the file's layout, normalised as model.yaml says."""
+"""From a frame to a model's inputs: the picture letterboxed, in the file's layout, normalised as model.yaml says."""
 
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -7,24 +8,26 @@ from numpy.typing import NDArray
 
 from models.boxes import Floats
 from models.families.config import InputConfig
-from models.families.family import Signature, Tensor
+from models.families.signature import Fed, Feeds, Signature, Tensor
 from models.frame import DecodeTarget, Frame
 from models.letterbox import Letterbox
 
 Layout: TypeAlias = Literal["nchw", "nhwc"]
+Told: TypeAlias = Callable[[Letterbox], Fed]
 
 
 class PictureInput:
-    """Makes the picture tensor of frames. Immutable."""
+    """Turns frames into what a model is fed. Immutable."""
 
-    def __init__(self, config: InputConfig, signature: Signature, other_inputs: frozenset[str] = frozenset()) -> None:
-        """Find the input and its layout in the file; raises ModelConfigError when it is none that can be fed.
+    def __init__(self, config: InputConfig, signature: Signature, others: Mapping[str, Told] | None = None) -> None:
+        """Find the picture's input and its layout in the file; raises ModelConfigError when it is none that can be fed.
 
-        `other_inputs`: those that the family feeds itself.
+        `others`: the inputs beside it, and what each is told of where the picture lies on the canvas.
         """
         self._config = config
+        self._others = dict(others or {})
         layouts = picture_layouts(config)
-        self.name, found = signature.expect_input(*layouts, others=other_inputs)
+        self._name, found = signature.expect_input(*layouts, others=frozenset(self._others))
         self._takes_bytes = found.dtype == "uint8"
         self._channels_first = layouts[found] == "nchw"
         self._factor, self._offset = normalisation(config)
@@ -35,16 +38,23 @@ class PictureInput:
         """Return what is wanted of a decoder."""
         return self._config.target
 
-    def feed(self, frame: Frame) -> tuple[NDArray[np.float32] | NDArray[np.uint8], Letterbox]:
-        """Return the tensor, [1, 3, height, width] or [1, height, width, 3], and where the picture lies on it."""
+    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
+        """Return the model's inputs, and where on its canvas the picture lies.
+
+        The picture is [1, 3, height, width] or [1, height, width, 3], as the file has it.
+        """
         placed = self.target.letterbox(frame.source_size_wh)
+        feeds = {name: told(placed) for name, told in self._others.items()}
+        return {self._name: self._tensor(frame, placed), **feeds}, placed
+
+    def _tensor(self, frame: Frame, placed: Letterbox) -> Fed:
         pixels_hwc = self._on_canvas(frame.rgb_in(placed), placed)
         if self._config.colour_order == "bgr":
             pixels_hwc = pixels_hwc[..., ::-1]
         if self._takes_bytes:
             turned = pixels_hwc.transpose(2, 0, 1) if self._channels_first else pixels_hwc
-            return np.ascontiguousarray(turned)[None], placed
-        return self._normalised(pixels_hwc)[None], placed
+            return np.ascontiguousarray(turned)[None]
+        return self._normalised(pixels_hwc)[None]
 
     def _on_canvas(self, rgb_hwc: NDArray[np.uint8], placed: Letterbox) -> NDArray[np.uint8]:
         if placed.fills_the_canvas:

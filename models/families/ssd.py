@@ -12,11 +12,11 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from models.families.candidates import Candidates, best_of_logits, best_of_scores, count_broken, threshold_of, told
+from models.families.candidates import best_of_logits, best_of_scores, count_broken, threshold_of, told
 from models.families.config import Defaults, InferenceType
-from models.families.family import Feeds, Outputs, Spec, Tensor
+from models.families.family import Spec
 from models.families.preprocessing import PictureInput
-from models.frame import DecodeTarget, Frame
+from models.families.signature import Outputs, Tensor
 from models.letterbox import Letterbox
 from models.results import Results, Selection
 
@@ -34,26 +34,16 @@ class SsdConfig(BaseModel):
 
 
 class Ssd:
-    """Feeds and reads one SSD model."""
+    """Reads one SSD model."""
 
     def __init__(self, spec: Spec) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._labels = spec.output, spec.labels
-        self._picture = PictureInput(spec.input, spec.signature)
+        self.picture = PictureInput(spec.input, spec.signature)
         self._gives_logits = "logits" in spec.signature.outputs
         self._classes_name = "logits" if self._gives_logits else "scores"
         spec.signature.expect_output("boxes", Tensor("float32", (None, None, 4)))
         spec.signature.expect_output(self._classes_name, Tensor("float32", (None, None, len(spec.labels))))
-
-    @property
-    def target(self) -> DecodeTarget:
-        """Return how many pixels the model wants."""
-        return self._picture.target
-
-    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
-        """Bring the frame to the input size."""
-        tensor, placed = self._picture.feed(frame)
-        return {self._picture.name: tensor}, placed
 
     def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
         """Keep the selected candidates, clip them, suppress overlaps per class, and sort by falling confidence.
@@ -64,5 +54,5 @@ class Ssd:
         boxes_xyxy, levels = outputs["boxes"][0], outputs[self._classes_name][0]
         choose = best_of_logits if self._gives_logits else best_of_scores
         found = choose(boxes_xyxy, levels, threshold_of(self._output, selection))
-        found = Candidates(placed.shares_to_picture(found.boxes_xyxy), found.class_ids, found.levels)
+        found = found.on_picture_from_shares(placed)
         return Results(told(found, self._labels, self._output, selection), count_broken(boxes_xyxy, levels))

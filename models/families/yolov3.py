@@ -18,14 +18,15 @@ A. Farhadi, "YOLOv3: An Incremental Improvement", arXiv:1804.02767; github.com/A
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from models.errors import ModelConfigError
 from models.families.candidates import Candidates, count_broken, threshold_of, told
 from models.families.config import Defaults, InferenceType
-from models.families.family import Feeds, Outputs, Signature, Spec, Tensor, only_frame
+from models.families.family import Spec
 from models.families.preprocessing import PictureInput
-from models.frame import DecodeTarget, Frame
+from models.families.signature import Outputs, Signature, Tensor, only_frame
 from models.letterbox import Letterbox
 from models.results import Results, Selection
 
@@ -46,25 +47,14 @@ class Yolov3Config(BaseModel):
 
 
 class Yolov3:
-    """Feeds and reads one model of this family."""
+    """Reads one model of this family."""
 
     def __init__(self, spec: Spec) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._labels = spec.output, spec.labels
-        self._picture = PictureInput(spec.input, spec.signature, frozenset({IMAGE_SHAPE}))
+        self.picture = PictureInput(spec.input, spec.signature, {IMAGE_SHAPE: _canvas_hw})
         spec.signature.expect_named_input(IMAGE_SHAPE, Tensor("float32", (None, 2)))
         self._boxes, self._scores, self._indices = _find_outputs(spec.signature, len(spec.labels))
-
-    @property
-    def target(self) -> DecodeTarget:
-        """Return how many pixels the model wants."""
-        return self._picture.target
-
-    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
-        """Bring the frame onto the canvas, and say that the canvas is all there is."""
-        tensor, placed = self._picture.feed(frame)
-        canvas_hw = np.array([placed.canvas_wh[::-1]], np.float32)
-        return {self._picture.name: tensor, IMAGE_SHAPE: canvas_hw}, placed
 
     def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
         """Tell the candidates that the graph selected and that reach the threshold; see `told`.
@@ -80,6 +70,11 @@ class Yolov3:
         found = found.at(levels >= threshold_of(self._output, selection)).finite().on_picture(placed)
         dropped = count_broken(boxes_yxyx, scores.T) + int(np.count_nonzero(~inside))
         return Results(told(found, self._labels, self._output, selection), dropped)
+
+
+def _canvas_hw(placed: Letterbox) -> NDArray[np.float32]:
+    """Say that the canvas is all there is."""
+    return np.array([placed.canvas_wh[::-1]], np.float32)
 
 
 def _find_outputs(signature: Signature, classes: int) -> tuple[tuple[str, Tensor], tuple[str, Tensor], str]:

@@ -16,13 +16,12 @@ from pydantic import BaseModel, ConfigDict
 from models.boxes import xyxy_from_cxcywh
 from models.families.candidates import Candidates, count_broken, threshold_of, told
 from models.families.config import Defaults, InferenceType
-from models.families.family import Feeds, Outputs, Spec, Tensor, only_frame
+from models.families.family import Spec
 from models.families.preprocessing import PictureInput
-from models.frame import DecodeTarget, Frame
+from models.families.rows import BOX_SIZE
+from models.families.signature import Outputs, Tensor, only_frame
 from models.letterbox import Letterbox
 from models.results import Results, Selection
-
-BOX_SIZE = 4
 
 
 class Yolov8Config(BaseModel):
@@ -38,23 +37,13 @@ class Yolov8Config(BaseModel):
 
 
 class Yolov8:
-    """Feeds and reads one model of this family."""
+    """Reads one model of this family."""
 
     def __init__(self, spec: Spec) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._labels = spec.output, spec.labels
-        self._picture = PictureInput(spec.input, spec.signature)
+        self.picture = PictureInput(spec.input, spec.signature)
         self._columns = spec.signature.expect_only_output(Tensor("float32", (None, BOX_SIZE + len(spec.labels), None)))
-
-    @property
-    def target(self) -> DecodeTarget:
-        """Return how many pixels the model wants."""
-        return self._picture.target
-
-    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
-        """Bring the frame onto the canvas."""
-        tensor, placed = self._picture.feed(frame)
-        return {self._picture.name: tensor}, placed
 
     def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
         """Tell what reaches the threshold, the only boxes that are decoded; see `told`.

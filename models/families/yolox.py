@@ -19,10 +19,10 @@ from models.boxes import Floats, xyxy_from_cxcywh
 from models.errors import ModelConfigError
 from models.families.candidates import Candidates, threshold_of, told
 from models.families.config import Defaults, InferenceType
-from models.families.family import Feeds, Outputs, Spec, Tensor, only_frame
+from models.families.family import Spec
 from models.families.preprocessing import PictureInput
 from models.families.rows import BOX_SIZE, ROW_START, best_of_rows, count_broken_rows
-from models.frame import DecodeTarget, Frame
+from models.families.signature import Outputs, Tensor, only_frame
 from models.letterbox import Letterbox, Size
 from models.results import Results, Selection
 
@@ -43,12 +43,12 @@ class YoloxConfig(BaseModel):
 
 
 class Yolox:
-    """Feeds and reads one model of this family."""
+    """Reads one model of this family."""
 
     def __init__(self, spec: Spec) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._labels = spec.output, spec.labels
-        self._picture = PictureInput(spec.input, spec.signature)
+        self.picture = PictureInput(spec.input, spec.signature)
         if spec.input.resize == "within" or any(side % STRIDES[-1] for side in spec.input.size_wh):
             raise ModelConfigError(
                 f"expected input.size_wh in multiples of {STRIDES[-1]}, and input.resize to keep to it, "
@@ -57,16 +57,6 @@ class Yolox:
         self._cells_xy, self._strides = _grids(spec.input.size_wh)
         layout = Tensor("float32", (None, len(self._strides), ROW_START + len(spec.labels)))
         self._rows = spec.signature.expect_only_output(layout)
-
-    @property
-    def target(self) -> DecodeTarget:
-        """Return how many pixels the model wants."""
-        return self._picture.target
-
-    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
-        """Bring the frame onto the canvas."""
-        tensor, placed = self._picture.feed(frame)
-        return {self._picture.name: tensor}, placed
 
     def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
         """Tell what reaches the threshold, the only boxes that are decoded; see `told`.

@@ -26,7 +26,7 @@ def largest_difference(original: LoadedModel, prepared: LoadedModel, edges: Edge
     """
     differences = [
         difference(value, _output(answer, name, edges))
-        for frame in _frames(original.family.target.size_wh)
+        for frame in _frames(original.family.picture.target.size_wh)
         for answer in [_answer(prepared, frame)]
         for name, value in _answer(original, frame).items()
     ]
@@ -34,7 +34,7 @@ def largest_difference(original: LoadedModel, prepared: LoadedModel, edges: Edge
 
 
 def _answer(model: LoadedModel, frame: Frame) -> Outputs:
-    return model.session.run(model.family.preprocess(frame)[0])
+    return model.session.run(model.family.picture.preprocess(frame)[0])
 
 
 def _output(answer: Outputs, name: str, edges: Edges) -> NDArray[Any]:

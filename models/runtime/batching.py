@@ -4,31 +4,18 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from models.errors import InferenceError, ModelConfigError
 from models.families import Feeds, Outputs, Signature
 from models.runtime.deadlines import Deadlines
+from models.runtime.session import Runnable
 
 SAME = 1e-2
 """How far an answer may move when its frame is not alone, as a share of its largest value: accelerators choose other
 kernels for other sizes. Measured on CPU: 0."""
-
-
-class Graph(Protocol):
-    """What runs frames."""
-
-    @property
-    def signature(self) -> Signature:
-        """Return the names and types of the inputs and outputs."""
-        ...
-
-    def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
-        """Run them, one or several along the first axis."""
-        ...
-
 
 Batch: TypeAlias = list[tuple[Feeds, Future[Outputs]]]
 
@@ -40,7 +27,7 @@ class Batcher:
     While one batch runs, the next one gathers. So it takes as many lanes to fill a batch as it has places.
     """
 
-    def __init__(self, session: Graph, max_size: int, max_delay_ms: float) -> None:
+    def __init__(self, session: Runnable, max_size: int, max_delay_ms: float) -> None:
         """Take a graph that `refuse_other_answers` has been asked about."""
         self._session = session
         self._max_size = max_size

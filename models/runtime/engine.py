@@ -13,7 +13,7 @@ from models.frame import DecodeTarget, Frame
 from models.results import AS_CONFIGURED, Results, Selection
 from models.runtime.deadlines import Deadlines
 from models.runtime.lanes import Lanes
-from models.runtime.loading import NO_OBSERVER, LoadedModel, StageObserver, load_model
+from models.runtime.loading import NO_OBSERVER, LoadedModel, StageObserver, load_warm
 from models.runtime.repository import ModelFolder
 
 R = TypeVar("R")
@@ -112,8 +112,7 @@ class Engine:
 
     def install(self, folder: ModelFolder) -> None:
         """Load a model, have it answer a warm-up frame, and let it take over; raises ModelConfigError if it cannot."""
-        loaded = load_model(folder, self._wide_threads)
-        loaded.warm_up(self._watchdog)
+        loaded = load_warm(folder, self._watchdog, self._wide_threads)
         with self._table:
             old = self._models.get(folder.name)
             lanes = old.lanes if old and _same_lanes(old.folder, folder) else self._lanes_for(folder)

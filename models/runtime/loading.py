@@ -9,13 +9,13 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError
-from models.families import FAMILIES, Family, Feeds, Outputs, Signature, Spec
+from models.families import FAMILIES, Family, Signature, Spec
 from models.frame import DecodeTarget, Frame
 from models.results import AS_CONFIGURED, Results, Selection
 from models.runtime.batching import Batcher
 from models.runtime.deadlines import Deadlines
 from models.runtime.repository import ModelFolder
-from models.runtime.session import Session
+from models.runtime.session import Runnable, Session
 
 R = TypeVar("R")
 
@@ -36,19 +36,6 @@ class _NoObserver:
 NO_OBSERVER = _NoObserver()
 
 
-class Runnable(Protocol):
-    """Weights that are loaded: one graph, or several that a library runs in turn. Thread-safe."""
-
-    @property
-    def signature(self) -> Signature:
-        """Return the names and types of the inputs and outputs."""
-        ...
-
-    def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
-        """Run it for one frame; raises InferenceError and InferenceTimeoutError."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model that can answer, at one version: never changed, only replaced as a whole.
@@ -56,7 +43,6 @@ class LoadedModel:
     `wide`: a second session that puts all cores to one frame; for when there is only one.
     """
 
-    folder: ModelFolder
     family: Family
     session: Runnable
     wide: Runnable | None = None
@@ -76,9 +62,9 @@ class LoadedModel:
         InferenceError and InferenceTimeoutError.
         """
         with _timed(observer, "decode"):
-            frame = decode(self.family.target)
+            frame = decode(self.family.picture.target)
         with _timed(observer, "preprocess"):
-            feeds, placed = self.family.preprocess(frame)
+            feeds, placed = self.family.picture.preprocess(frame)
         with _timed(observer, "run"):
             session = self.wide if self.wide and is_alone() else self.session
             outputs = session.run(feeds, watchdog)
@@ -87,18 +73,24 @@ class LoadedModel:
         with _timed(observer, "encode"):
             return encode(results)
 
-    def warm_up(self, watchdog: Deadlines) -> None:
-        """Have every session answer a black frame; raises ModelConfigError when one cannot."""
-        path = self.folder.model_path
-        try:
-            for alone in (False, True):
-                self.answer(watchdog, flat_frame, lambda results: results, is_alone=lambda alone=alone: alone)  # type: ignore[misc]
-        except InferenceError as error:
-            raise ModelConfigError(f"{path} failed on a warm-up frame: {error.__cause__}") from error
-        except InferenceTimeoutError as error:
-            raise ModelConfigError(
-                f"{path} took longer over a warm-up frame than the setting run_timeout_s, {watchdog.limit_s:g} s."
-            ) from error
+
+def load_warm(folder: ModelFolder, watchdog: Deadlines, wide_threads: int = 1) -> LoadedModel:
+    """Load one model and have every session answer a black frame; raises ModelConfigError when one cannot.
+
+    `watchdog`: stops a frame that takes too long.
+    """
+    model = load_model(folder, wide_threads)
+    try:
+        for alone in (False, True):
+            model.answer(watchdog, flat_frame, lambda results: results, is_alone=lambda alone=alone: alone)  # type: ignore[misc]
+    except InferenceError as error:
+        raise ModelConfigError(f"{folder.model_path} failed on a warm-up frame: {error.__cause__}") from error
+    except InferenceTimeoutError as error:
+        raise ModelConfigError(
+            f"{folder.model_path} took longer over a warm-up frame than the setting run_timeout_s, "
+            f"{watchdog.limit_s:g} s."
+        ) from error
+    return model
 
 
 def load_model(folder: ModelFolder, wide_threads: int = 1) -> LoadedModel:
@@ -111,10 +103,10 @@ def load_model(folder: ModelFolder, wide_threads: int = 1) -> LoadedModel:
     session = _load_weights(folder, execution.threads)
     family = family_of(folder, session.signature)
     if execution.max_batch_size > 1:
-        return LoadedModel(folder, family, _batcher(folder, family, session))
+        return LoadedModel(family, _batcher(folder, family, session))
     if wide_threads <= execution.threads or execution.providers != ("cpu",):
-        return LoadedModel(folder, family, session)
-    return LoadedModel(folder, family, session, _load_weights(folder, wide_threads))
+        return LoadedModel(family, session)
+    return LoadedModel(family, session, _load_weights(folder, wide_threads))
 
 
 def _load_weights(folder: ModelFolder, threads: int) -> Runnable:
@@ -145,7 +137,8 @@ def _batcher(folder: ModelFolder, family: Family, session: Runnable) -> Batcher:
     execution = folder.config.execution
     batcher = Batcher(session, execution.max_batch_size, execution.max_batch_delay_ms)
     try:
-        batcher.refuse_other_answers([family.preprocess(flat_frame(family.target, level))[0] for level in (0, 255)])
+        frames = [flat_frame(family.picture.target, level) for level in (0, 255)]
+        batcher.refuse_other_answers([family.picture.preprocess(frame)[0] for frame in frames])
     except ModelConfigError as error:
         raise ModelConfigError(f"{folder.model_path}: {error}") from error
     return batcher

@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
@@ -45,6 +45,19 @@ WITH_DEVICES: frozenset[ProviderName] = frozenset({"cuda", "tensorrt", "directml
 
 NUMPY_NAMES = {"float": "float32", "double": "float64"}
 """Where onnxruntime names an element type otherwise than numpy."""
+
+
+class Runnable(Protocol):
+    """Weights that are loaded: one graph, or several that a library runs in turn. Thread-safe."""
+
+    @property
+    def signature(self) -> Signature:
+        """Return the names and types of the inputs and outputs."""
+        ...
+
+    def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
+        """Run it for one frame; raises InferenceError and InferenceTimeoutError."""
+        ...
 
 
 class Session:

@@ -15,7 +15,7 @@ from subprocess import DEVNULL, PIPE
 
 from models.errors import ModelConfigError
 from models.runtime.deadlines import Deadlines
-from models.runtime.loading import load_model
+from models.runtime.loading import load_warm
 from models.runtime.repository import read_folder
 
 REJECTED = 1
@@ -84,9 +84,8 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(ValueError):  # the limit of this process is lower already
         resource.setrlimit(resource.RLIMIT_AS, (options.max_bytes, options.max_bytes))
-    watchdog = Deadlines(options.run_timeout_s)
     try:
-        load_model(read_folder(options.folder), options.wide_threads).warm_up(watchdog)
+        load_warm(read_folder(options.folder), Deadlines(options.run_timeout_s), options.wide_threads)
     except ModelConfigError as error:
         print(error)
         return REJECTED

@@ -103,10 +103,10 @@ def test_the_axes_of_a_pooling_are_taken_off() -> None:
 
 
 def test_the_centre_of_the_picture_is_shown() -> None:
-    assert classifier().target == DecodeTarget((4, 4), "centre_crop", 0.875)
+    assert classifier().picture.target == DecodeTarget((4, 4), "centre_crop", 0.875)
     pixels = np.zeros((64, 128, 3), np.uint8)
     pixels[:, 32:64] = 255
-    [(name, images)] = classifier().preprocess(Frame(pixels, "rgb", (128, 64)))[0].items()
+    [(name, images)] = classifier().picture.preprocess(Frame(pixels, "rgb", (128, 64)))[0].items()
     assert (name, images.shape) == ("images", (1, 3, 4, 4))
     assert images.dtype == np.float32
     assert (images[..., :2] > 200).all()

@@ -191,7 +191,9 @@ def test_boxes_are_clipped_and_empty_ones_dropped(box_cxcywh: list[float], expec
 
 
 def test_the_picture_is_stretched_and_divided_by_255_and_the_canvas_told() -> None:
-    feeds, placed = detr(DECODED, DECODED_INPUTS).preprocess(Frame(np.full((9, 9, 3), 51, np.uint8), "rgb", (9, 9)))
+    feeds, placed = detr(DECODED, DECODED_INPUTS).picture.preprocess(
+        Frame(np.full((9, 9, 3), 51, np.uint8), "rgb", (9, 9))
+    )
     assert placed == PLACED
     np.testing.assert_allclose(feeds["images"], np.full((1, 3, HEIGHT, WIDTH), 0.2), rtol=1e-6)
     np.testing.assert_array_equal(feeds["orig_target_sizes"], np.array([[WIDTH, HEIGHT]]))
@@ -225,7 +227,7 @@ def test_a_deploy_export_answers_in_shares_of_the_picture(tmp_path: Path) -> Non
     model = load_model(
         read_folder(write_deploy_model(tmp_path, np.array([1, 0]), shares, np.array([0.9, 0.2], np.float32)))
     )
-    feeds, placed = model.family.preprocess(Frame(np.zeros((320, 320, 3), np.uint8), "rgb", (320, 320)))
+    feeds, placed = model.family.picture.preprocess(Frame(np.zeros((320, 320, 3), np.uint8), "rgb", (320, 320)))
     [found] = model.family.postprocess(model.session.run(feeds), placed, Selection()).detections
     assert (placed.size_wh, placed.offset_xy) == ((32, 32), (16, 0))  # the middle of a canvas of 64 by 32
     assert (found.label, placed.canvas_wh) == ("person", CANVAS_WH)

@@ -241,7 +241,7 @@ def test_yolov3s_outputs_are_known_by_their_shapes(dtype: str, shape: tuple[int,
 
 
 def test_yolov3_is_told_that_the_canvas_is_all_there_is() -> None:
-    feeds, placed = family_of("yolov3").preprocess(Frame(np.zeros((30, 20, 3), np.uint8), "rgb", (20, 30)))
+    feeds, placed = family_of("yolov3").picture.preprocess(Frame(np.zeros((30, 20, 3), np.uint8), "rgb", (20, 30)))
     np.testing.assert_array_equal(feeds["image_shape"], np.array([[96, 160]], np.float32))
     assert feeds["image_shape"].dtype == np.float32
     assert placed == Letterbox((160, 96), (64, 96), (48, 0))
@@ -259,7 +259,7 @@ def test_yolov3_is_told_that_the_canvas_is_all_there_is() -> None:
 )
 def test_pictures_are_fed_as_the_family_takes_for_granted(name: str, pixel: tuple[float, ...], padding: float) -> None:
     pixels = np.full((96, 80, 3), (50, 100, 200), np.uint8)
-    feeds, placed = family_of(name).preprocess(Frame(pixels, "rgb", (80, 96)))
+    feeds, placed = family_of(name).picture.preprocess(Frame(pixels, "rgb", (80, 96)))
     images = feeds["images"]
     assert images.shape == (1, 3, 96, 160)
     assert images.dtype == np.float32
@@ -289,7 +289,7 @@ def test_a_block_is_told_where_it_was_drawn(
     pixels = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
     pixels[top:bottom, left:right] = 255
     family = family_of(name, {"resize": mode, "padding": 0})
-    feeds, placed = family.preprocess(Frame(pixels, "rgb", size_wh))
+    feeds, placed = family.picture.preprocess(Frame(pixels, "rgb", size_wh))
     images = feeds["images"][0, 0]
     rows, columns = np.nonzero(images > images.max() / 2)
     seen = Seen((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1), LABELS.index("dog"))

@@ -35,7 +35,7 @@ def shifted(seen: list[Seen], right: float) -> list[Seen]:
 
 def answer(folder: Path, selection: Selection | None = None) -> Results:
     model = load_model(read_folder(folder))
-    feeds, placed = model.family.preprocess(PICTURE)
+    feeds, placed = model.family.picture.preprocess(PICTURE)
     return model.family.postprocess(model.session.run(feeds), placed, selection or Selection())
 
 
@@ -65,7 +65,7 @@ def test_yolov3s_graph_tells_nothing_under_its_own_threshold(tmp_path: Path) -> 
 
 def test_yolov3_is_read_alike_whether_its_graph_takes_the_letterbox_off_or_we_do(tmp_path: Path) -> None:
     model = load_model(read_folder(write_yolov3(tmp_path, shifted(ON_CANVAS, 16))))
-    feeds, placed = model.family.preprocess(PICTURE)
+    feeds, placed = model.family.picture.preprocess(PICTURE)
     ours = model.session.run(feeds)
     feeds["image_shape"] = np.array([[240, 320]], np.float32)
     graphs = model.session.run(feeds)

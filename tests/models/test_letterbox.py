@@ -9,8 +9,9 @@ from PIL import Image
 from handlers.decoding.decoder import ROUTES, Decoder, RouteName
 from models.families import InputConfig, Signature, Tensor
 from models.families.preprocessing import PictureInput
-from models.frame import DecodeTarget, Frame, Pixels
+from models.frame import DecodeTarget, Frame
 from models.letterbox import Letterbox, ResizeMode, letterbox
+from tests.support.drawn import DRAWN, frame_with_box
 from tests.support.pictures import encode
 
 MODES: tuple[ResizeMode, ...] = ("stretch", "letterbox", "letterbox_top_left", "centre_crop", "within")
@@ -55,34 +56,19 @@ def test_the_way_back(source_wh: tuple[int, int], canvas_wh: tuple[int, int], mo
     np.testing.assert_allclose(placed.shares_to_picture(shares), np.array([placed.region_xyxy]), atol=1e-4)
 
 
-def with_a_block(size_wh: tuple[int, int], box_xyxy: tuple[int, int, int, int]) -> Pixels:
-    """Return a black picture with one white block."""
-    pixels = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
-    left, top, right, bottom = box_xyxy
-    pixels[top:bottom, left:right] = 255
-    return pixels
-
-
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("route", list(ROUTES))
-@pytest.mark.parametrize(
-    ("size_wh", "box_xyxy"),
-    [
-        ((640, 360), (240, 100, 400, 220)),
-        ((360, 640), (120, 240, 200, 400)),
-        ((97, 64), (32, 16, 64, 48)),
-        ((1600, 1200), (600, 500, 1000, 700)),
-    ],
-)
+@pytest.mark.parametrize(("size_wh", "box_xyxy"), DRAWN)
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP"])
 def test_a_block_is_found_where_it_was_drawn(
     mode: ResizeMode, route: RouteName, size_wh: tuple[int, int], box_xyxy: tuple[int, int, int, int], kind: str
 ) -> None:
     """Through decoder, canvas and back; the white pixels of the canvas are the detector."""
     picture = PictureInput(InputConfig(size_wh=(160, 160), resize=mode, padding=0), Signature(INPUTS[mode], {}))
-    body = encode(Image.fromarray(with_a_block(size_wh, box_xyxy)), kind)
+    body = encode(Image.fromarray(frame_with_box(size_wh, box_xyxy).pixels_hwc), kind)
     frame = Decoder(10_000_000, route).encoded(body, picture.target)
-    tensor, placed = picture.feed(frame)
+    feeds, placed = picture.preprocess(frame)
+    [tensor] = feeds.values()
     rows, columns = np.nonzero(np.asarray(tensor, np.uint8)[0, ..., 0] > 127)
     found = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], np.float32)
     expected = np.array(box_xyxy) / (size_wh * 2)
@@ -111,14 +97,14 @@ def test_pixels_of_another_part_are_not_taken_for_the_whole() -> None:
 def test_normalisation_colours_and_layout() -> None:
     pixels = np.array([[[10, 20, 30]]], np.uint8)
     config = InputConfig(size_wh=(1, 1), colour_order="bgr", scale=0.1, mean=(1, 2, 3), std=(1, 2, 4))
-    feed = PictureInput(config, Signature({"x": Tensor("float32", ("N", 3, 1, 1))}, {})).feed
-    tensor, _ = feed(Frame(pixels, "rgb", (1, 1)))
+    picture = PictureInput(config, Signature({"x": Tensor("float32", ("N", 3, 1, 1))}, {}))
+    [tensor] = picture.preprocess(Frame(pixels, "rgb", (1, 1)))[0].values()
     np.testing.assert_allclose(tensor, np.array([3 - 1, (2 - 2) / 2, (1 - 3) / 4]).reshape(1, 3, 1, 1), atol=1e-6)
     assert tensor.flags.c_contiguous
 
 
 def test_what_is_left_of_the_canvas_is_padding() -> None:
     config = InputConfig(size_wh=(4, 4), resize="letterbox", padding=7)
-    feed = PictureInput(config, Signature({"x": Tensor("uint8", (1, 4, 4, 3))}, {})).feed
-    tensor, _ = feed(Frame(np.full((2, 4, 3), 200, np.uint8), "rgb", (4, 2)))
+    picture = PictureInput(config, Signature({"x": Tensor("uint8", (1, 4, 4, 3))}, {}))
+    [tensor] = picture.preprocess(Frame(np.full((2, 4, 3), 200, np.uint8), "rgb", (4, 2)))[0].values()
     np.testing.assert_array_equal(np.asarray(tensor)[0, :, 0, 0], [7, 200, 200, 7])

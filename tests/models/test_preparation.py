@@ -52,7 +52,7 @@ def loaded(folder: Path) -> LoadedModel:
 
 
 def run(model: LoadedModel, pixels: Pixels) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
-    return model.session.run(model.family.preprocess(Frame(pixels, "rgb", pixels.shape[1::-1]))[0])
+    return model.session.run(model.family.picture.preprocess(Frame(pixels, "rgb", pixels.shape[1::-1]))[0])
 
 
 def operations(model: ModelProto) -> list[str]:
@@ -91,7 +91,7 @@ def test_a_prepared_folder_is_whole_and_the_same_every_time(tmp_path: Path, quan
     assert (tmp_path / "one" / "model.onnx").read_bytes() == (tmp_path / "two" / "model.onnx").read_bytes()
     assert {path.name for path in (tmp_path / "one").iterdir()} == {path.name for path in source.iterdir()}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "small", "two"]
-    assert loaded(tmp_path / "one").family.target.size_wh == (INPUT_PX, INPUT_PX)
+    assert loaded(tmp_path / "one").family.picture.target.size_wh == (INPUT_PX, INPUT_PX)
 
 
 def test_a_prepared_model_is_refused(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def seen_cxcywh(images_nchw: NDArray[np.generic]) -> Floats:
 
 def fed(family: Family, frame: Frame) -> tuple[NDArray[np.generic], Letterbox]:
     """Return the picture input as [1, 3, H, W], and where the picture lies on it."""
-    feeds, placed = family.preprocess(frame)
+    feeds, placed = family.picture.preprocess(frame)
     [images] = (tensor for tensor in feeds.values() if tensor.ndim == 4)
     return (images if images.shape[1] == 3 else images.transpose(0, 3, 1, 2)), placed
 

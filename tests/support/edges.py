@@ -8,9 +8,8 @@ import onnx
 import yaml
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from models.families import Feeds, Outputs, Spec
+from models.families import Outputs, Spec
 from models.families.preprocessing import PictureInput
-from models.frame import DecodeTarget, Frame
 from models.letterbox import Letterbox
 from models.results import Results, Selection
 from tests.support.graphs import INPUT_PX
@@ -70,15 +69,7 @@ class PixelDetector:
     """The least of a family that feeds the size of the picture too."""
 
     def __init__(self, spec: Spec) -> None:
-        self._picture = PictureInput(spec.input, spec.signature, frozenset({SIZES}))
-
-    @property
-    def target(self) -> DecodeTarget:
-        return self._picture.target
-
-    def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
-        tensor, placed = self._picture.feed(frame)
-        return {self._picture.name: tensor, SIZES: np.array([frame.source_size_wh], np.int64)}, placed
+        self.picture = PictureInput(spec.input, spec.signature, {SIZES: lambda placed: np.array([placed.canvas_wh])})
 
     def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:  # noqa: ARG002
         return Results(())
