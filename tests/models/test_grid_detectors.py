@@ -11,6 +11,7 @@ from models.families import FAMILIES, Tensor
 from models.frame import Frame
 from models.letterbox import Letterbox, ResizeMode
 from models.results import MAX_DETECTIONS, Results, Selection
+from tests.support.drawn import DRAWN, frame_with_box
 from tests.support.heads import CANVAS_WH, HEADS, LABELS, Seen, family_of, spec_of
 
 PLACED = Letterbox(CANVAS_WH, CANVAS_WH)
@@ -271,25 +272,13 @@ def test_pictures_are_fed_as_the_family_takes_for_granted(name: str, pixel: tupl
 @pytest.mark.parametrize(
     ("name", "mode"), [(name, mode) for name in HEADS for mode in MODES if (name, mode) != ("yolox", "within")]
 )
-@pytest.mark.parametrize(
-    ("size_wh", "box_xyxy"),
-    [
-        ((640, 360), (240, 100, 400, 220)),
-        ((360, 640), (120, 240, 200, 400)),
-        ((97, 64), (32, 16, 64, 48)),
-        ((1600, 1200), (600, 500, 1000, 700)),
-        ((160, 96), (40, 30, 120, 60)),
-    ],
-)
+@pytest.mark.parametrize(("size_wh", "box_xyxy"), [*DRAWN, ((160, 96), (40, 30, 120, 60))])
 def test_a_block_is_told_where_it_was_drawn(
     name: str, mode: ResizeMode, size_wh: tuple[int, int], box_xyxy: tuple[int, int, int, int]
 ) -> None:
     """Onto the canvas, through the head, and back; the white pixels of the canvas are the detector."""
-    left, top, right, bottom = box_xyxy
-    pixels = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
-    pixels[top:bottom, left:right] = 255
     family = family_of(name, {"resize": mode, "padding": 0})
-    feeds, placed = family.picture.preprocess(Frame(pixels, "rgb", size_wh))
+    feeds, placed = family.picture.preprocess(frame_with_box(size_wh, box_xyxy))
     images = feeds["images"][0, 0]
     rows, columns = np.nonzero(images > images.max() / 2)
     seen = Seen((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1), LABELS.index("dog"))

@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from models.errors import ModelConfigError
-from models.families import InputConfig
 from models.families.candidates import sigmoid
 from models.frame import Frame, Pixels
 from models.letterbox import Letterbox
 from models.preparation import folder as preparation
-from models.preparation.edges import LOGITS, Edges
+from models.preparation.edges import Edges
 from models.preparation.folder import prepare_folder
 from models.preparation.identity import largest_difference
-from models.preparation.steps import FED_AS_QUANTISED, STEPS, prepare
+from models.preparation.steps import prepare
 from models.results import Selection
 from models.runtime.loading import LoadedModel, load_model
 from models.runtime.repository import BUILT_IN_ZOO, read_folder
 from tests.support.client import ROOT
+from tests.support.edges import ALL_STEPS, EDGES, FLOAT_STEPS
 from tests.support.graphs import (
     INPUT_PX,
     board,
@@ -35,9 +35,6 @@ from tests.support.graphs import (
 )
 from tests.support.pages import write_reader
 
-EDGES = Edges(InputConfig(size_wh=(INPUT_PX, INPUT_PX)), LOGITS["ssd"])
-ALL_STEPS = tuple(STEPS)
-FLOAT_STEPS = tuple(step for step in STEPS if step != FED_AS_QUANTISED)
 PIXELS = st.integers(0, 2**32 - 1).map(
     lambda seed: np.random.default_rng(seed).integers(0, 256, (INPUT_PX, INPUT_PX, 3), np.uint8)
 )

@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from models.errors import ModelConfigError
-from models.families import FAMILIES, InputConfig
+from models.families import FAMILIES
 from models.preparation import folder as preparation
-from models.preparation.edges import LOGITS, Edges
+from models.preparation.edges import Edges
 from models.preparation.folder import Preparation, prepare_folder
 from models.preparation.identity import difference
-from models.preparation.steps import FED_AS_QUANTISED, STEPS, prepare
+from models.preparation.steps import prepare
 from models.runtime.loading import load_model
 from models.runtime.repository import read_folder
 from tests.support.edges import (
+    ALL_STEPS,
+    EDGES,
+    FLOAT_STEPS,
     SIZES,
     PixelDetector,
     configure,
@@ -30,9 +33,6 @@ from tests.support.edges import (
 )
 from tests.support.graphs import INPUT_PX, write_small_detector
 
-EDGES = Edges(InputConfig(size_wh=(INPUT_PX, INPUT_PX)), LOGITS["ssd"])
-ALL_STEPS = tuple(STEPS)
-FLOAT_STEPS = tuple(step for step in STEPS if step != FED_AS_QUANTISED)
 TO_ONE = {"scale": 2 / 255, "mean": [1.0, 1.0, 1.0]}
 IMAGENET = {"scale": 1 / 255, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 

@@ -8,13 +8,20 @@ import onnx
 import yaml
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from models.families import Outputs, Spec
+from models.families import InputConfig, Outputs, Spec
 from models.families.preprocessing import PictureInput
 from models.letterbox import Letterbox
+from models.preparation.edges import LOGITS, Edges
+from models.preparation.steps import FED_AS_QUANTISED, STEPS
 from models.results import Results, Selection
 from tests.support.graphs import INPUT_PX
 
 SIZES = "orig_target_sizes"
+
+EDGES = Edges(InputConfig(size_wh=(INPUT_PX, INPUT_PX)), LOGITS["ssd"])
+"""Of the small detector as it is."""
+ALL_STEPS = tuple(STEPS)
+FLOAT_STEPS = tuple(step for step in STEPS if step != FED_AS_QUANTISED)
 
 
 def take_normalised(folder: Path, **input_section: Any) -> None:

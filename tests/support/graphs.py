@@ -222,10 +222,17 @@ def _write_folder(
     return folder
 
 
-def write_config(folder: Path, labels: Sequence[str]) -> None:
+def write_config(
+    folder: Path,
+    labels: Sequence[str],
+    family: str = "ssd",
+    size_wh: tuple[int, int] = (INPUT_PX, INPUT_PX),
+    resize: str | None = None,
+) -> None:
     """Write model.yaml and labels.txt of a model of these tests."""
     (folder / "labels.txt").write_text("\n".join(labels), encoding="utf-8")
+    resized = f", resize: {resize}" if resize else ""
     (folder / "model.yaml").write_text(
         "file: model.onnx\nlabels: labels.txt\nlicence: Apache-2.0\nsource: made by the tests\n"
-        f"family: {{name: ssd}}\ninput: {{size_wh: [{INPUT_PX}, {INPUT_PX}]}}\n"
+        f"family: {{name: {family}}}\ninput: {{size_wh: [{size_wh[0]}, {size_wh[1]}]{resized}}}\n"
     )

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from models.families import Outputs
+from tests.support.graphs import write_config
 from tests.support.heads import CANVAS_WH, LABELS, Seen
 
+OPSET = 17
 Constants = Mapping[str, NDArray[np.generic]]
 
 
@@ -31,7 +33,10 @@ def write_planted(repository: Path, family: str, outputs: Outputs) -> Path:
     told = [
         _value(name, values.dtype, [f"axis {axis}" for axis in range(values.ndim)]) for name, values in outputs.items()
     ]
-    return _write(repository / "planted", family, nodes, constants, [_images()], told)
+    folder = repository / "planted"
+    save_graph(folder, nodes, constants, [_images()], told)
+    write_config(folder, LABELS, family, CANVAS_WH)
+    return folder
 
 
 def write_yolov3(repository: Path, seen: Sequence[Seen], score_threshold: float = 0.3) -> Path:
@@ -85,7 +90,10 @@ def write_yolov3(repository: Path, seen: Sequence[Seen], score_threshold: float 
         _value("yolonms_layer_1:1", np.dtype(np.float32), [1, len(LABELS), "candidates"]),
         _value("yolonms_layer_1:2", np.dtype(np.int32), ["selected", 3]),
     ]
-    return _write(repository / "yolov3", "yolov3", nodes, constants, inputs, outputs)
+    folder = repository / "yolov3"
+    save_graph(folder, nodes, constants, inputs, outputs)
+    write_config(folder, LABELS, "yolov3", CANVAS_WH)
+    return folder
 
 
 def _images() -> ValueInfoProto:
@@ -96,23 +104,16 @@ def _value(name: str, dtype: np.dtype[np.generic], shape: Sequence[int | str]) -
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), shape)
 
 
-def _write(  # noqa: PLR0913, PLR0917  # what a file is made of
+def save_graph(
     folder: Path,
-    family: str,
     nodes: list[NodeProto],
     constants: Constants,
     inputs: list[ValueInfoProto],
     outputs: list[ValueInfoProto],
-) -> Path:
+) -> None:
+    """Write a model file into a folder, which is made."""
     kept = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, folder.name, inputs, outputs, kept)
     folder.mkdir(parents=True)
-    onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), folder / "model.onnx"
-    )
-    (folder / "labels.txt").write_text("\n".join(LABELS))
-    (folder / "model.yaml").write_text(
-        "file: model.onnx\nlabels: labels.txt\nlicence: Apache-2.0\nsource: made by the tests\n"
-        f"family: {{name: {family}}}\ninput: {{size_wh: [{CANVAS_WH[0]}, {CANVAS_WH[1]}]}}\n"
-    )
-    return folder
+    opset = helper.make_opsetid("", OPSET)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), folder / "model.onnx")

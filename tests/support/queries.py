@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+
+from tests.support.graphs import write_config
+from tests.support.planted import save_graph
 
 CANVAS_WH = (64, 32)
 LABELS = ("car", "person")
@@ -23,35 +25,23 @@ def write_deploy_model(
         helper.make_node("Unsqueeze", ["edges", "one"], ["scale"]),
         helper.make_node("Mul", ["planted_shares", "scale"], ["boxes"]),
     ]
-    constants = {
+    constants: dict[str, NDArray[np.generic]] = {
         "planted_labels": labels[None],
         "planted_shares": shares_xyxy[None],
         "planted_scores": scores[None],
         "one": np.array([1]),
     }
     tensor, queries = helper.make_tensor_value_info, len(labels)
-    graph = helper.make_graph(
-        nodes,
-        "deploy",
-        [
-            tensor("images", TensorProto.FLOAT, ["N", 3, CANVAS_WH[1], CANVAS_WH[0]]),
-            tensor("orig_target_sizes", TensorProto.INT64, ["N", 2]),
-        ],
-        [
-            tensor("labels", TensorProto.INT64, ["N", queries]),
-            tensor("boxes", TensorProto.FLOAT, ["N", queries, 4]),
-            tensor("scores", TensorProto.FLOAT, ["N", queries]),
-        ],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
+    inputs = [
+        tensor("images", TensorProto.FLOAT, ["N", 3, CANVAS_WH[1], CANVAS_WH[0]]),
+        tensor("orig_target_sizes", TensorProto.INT64, ["N", 2]),
+    ]
+    outputs = [
+        tensor("labels", TensorProto.INT64, ["N", queries]),
+        tensor("boxes", TensorProto.FLOAT, ["N", queries, 4]),
+        tensor("scores", TensorProto.FLOAT, ["N", queries]),
+    ]
     folder = repository / "deploy"
-    folder.mkdir(parents=True)
-    onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), folder / "model.onnx"
-    )
-    (folder / "labels.txt").write_text("\n".join(LABELS))
-    (folder / "model.yaml").write_text(
-        "file: model.onnx\nlabels: labels.txt\nlicence: Apache-2.0\nsource: made by the tests\nfamily: {name: detr}\n"
-        f"input: {{size_wh: [{CANVAS_WH[0]}, {CANVAS_WH[1]}], resize: letterbox}}\n"
-    )
+    save_graph(folder, nodes, constants, inputs, outputs)
+    write_config(folder, LABELS, "detr", CANVAS_WH, "letterbox")
     return folder
