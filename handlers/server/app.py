@@ -119,9 +119,9 @@ def create_engine(settings: Settings) -> Engine:
                 raise
             broken[name] = str(error)
     lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s)
-    new_engine = partial(Engine, wide_lane=settings.wide_lane, broken=broken)
+    timeout_s, wide_lane = settings.run_timeout_s, settings.wide_lane
     try:
-        return new_engine(folders, settings.default_model, lanes, settings.run_timeout_s)
+        return Engine(folders, settings.default_model, lanes, timeout_s, wide_lane=wide_lane, broken=broken)
     except ModelNotFoundError as error:
         names = ", ".join(folder.name for folder in folders)
         raise ConfigurationError(f"The setting default_model must be one of the models served: {names}.") from error

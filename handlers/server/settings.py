@@ -153,7 +153,7 @@ def settings_for_folder(settings: Settings, folder: Path) -> Settings:
     Raises ModelConfigError when it is neither.
     """
     is_model = (folder / CONFIG_FILE_NAME).exists()
-    root, names = (folder.parent, (folder.name,)) if is_model else (folder, ())
+    root, names = (folder.resolve().parent, (folder.resolve().name,)) if is_model else (folder, ())
     served = [*find_models((root,), names)]
     default = settings.default_model if settings.default_model in served else served[0]
     return settings.model_copy(update={"model_repository": (root,), "models": names, "default_model": default})

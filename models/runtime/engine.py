@@ -104,15 +104,18 @@ class Engine:
         """
         for model in self.models:
             try:
-                self.install(model.folder)
+                self.install(model.folder, self.warm(model.folder))
             except ModelConfigError as error:
                 if not tolerant:
                     raise
                 self.reject(model.name, str(error))
 
-    def install(self, folder: ModelFolder) -> None:
-        """Load a model, have it answer a warm-up frame, and let it take over; raises ModelConfigError if it cannot."""
-        loaded = load_warm(folder, self._watchdog, self._wide_threads)
+    def warm(self, folder: ModelFolder) -> LoadedModel:
+        """Load a model and have it answer a warm-up frame; raises ModelConfigError if it cannot."""
+        return load_warm(folder, self._watchdog, self._wide_threads)
+
+    def install(self, folder: ModelFolder, loaded: LoadedModel) -> None:
+        """Let a model take over that has answered a warm-up frame."""
         with self._table:
             old = self._models.get(folder.name)
             lanes = old.lanes if old and _same_lanes(old.folder, folder) else self._lanes_for(folder)

@@ -5,7 +5,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -80,7 +80,7 @@ class Reloader:
                 if folder.version == served:
                     return Reload(name, "unchanged", served)
                 self._trial(folder.path)
-                self._engine.install(folder)
+                self._engine.install(replace(folder, path=path), self._engine.warm(folder))
         except ModelConfigError as error:
             self._engine.reject(name, str(error))
             return Reload(name, "rejected", served, str(error))

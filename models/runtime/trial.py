@@ -39,7 +39,7 @@ class Trial:
     def __call__(self, folder: Path) -> None:
         """Try one folder; raises ModelConfigError when it cannot be served."""
         command = [
-            sys.executable, "-m", "models.runtime.trial", str(folder), f"--wide-threads={self.wide_threads}",
+            sys.executable, "-P", "-m", "models.runtime.trial", str(folder), f"--wide-threads={self.wide_threads}",
             f"--run-timeout-s={self.run_timeout_s}", f"--max-bytes={self.max_bytes}",
         ]  # fmt: skip
         try:

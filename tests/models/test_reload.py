@@ -73,6 +73,7 @@ def test_a_changed_folder_takes_over(tmp_path: Path) -> None:
         (tmp_path / "identity" / "labels.txt").write_text("changed\nother\n")
         outcome = reloader.reload("identity")
         assert (outcome.change, outcome.version) == ("replaced", engine.version_of("identity"))
+        assert engine.find(None).folder == read_folder(tmp_path / "identity")
         assert labels_found(engine) == {"changed"}
         old = engine.infer(before, frame, whole).result(30).detections
         assert {detection.label for detection in old} == {"block"}, "a frame keeps the version it was given"
