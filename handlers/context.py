@@ -17,7 +17,7 @@ WELL_FORMED_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 class Context:
     """The parts of the running service; built once, when it starts.
 
-    `metrics`: gives the current ones in Prometheus's text format.
+    `metrics`: gives the current ones in Prometheus's text format. `challenges`: gives the values of WWW-Authenticate.
     """
 
     engine: Engine
@@ -26,6 +26,7 @@ class Context:
     contract_yaml: bytes
     contract_json: bytes
     metrics: Callable[[], bytes]
+    challenges: Callable[..., list[str]]
 
 
 @dataclass(slots=True)
@@ -35,7 +36,8 @@ class RequestRecord:
     `operation`: its operationId; None when the contract has none. `status`: of the answer. `stream`: whose turn the
     frame waits for. `frame_format`: what the body's bytes are, or `raw`. `dropped`: candidates left out because the
     model gave them a value that is no number. `problem` and `detail`: the kind of refusal, and the sentence that was
-    sent. `shed`: why the frame was refused for now. `traceback`: the cause of a failure of our own.
+    sent. `shed`: why the frame was refused for now. `traceback`: the cause of a failure of our own. `credential`: whose
+    it was. `peer`: the address of a caller that had to show one.
     """
 
     request_id: str
@@ -53,6 +55,8 @@ class RequestRecord:
     shed: ShedReason | None = None
     detail: str | None = None
     traceback: str | None = None
+    credential: str | None = None
+    peer: str | None = None
 
     def observe(self, stage: str, seconds: float) -> None:
         """Take note that `stage` took `seconds` of wall time."""

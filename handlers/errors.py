@@ -10,7 +10,8 @@ EdgeError
 ├── MalformedContentTypeError        the Content-Type is not type/subtype
 ├── UnsupportedContentEncodingError  the body is compressed
 ├── UnauthorizedError                no credential, or a wrong one
-└── ReloadDisabledError              models are not reloaded on request here
+├── ForbiddenError                   the credential is known, and not allowed to do this
+└── TooManyFailuresError             too many wrong passwords came of late
 
 ConfigurationError                   the settings are wrong; the service does not start
 
@@ -55,11 +56,25 @@ class UnsupportedContentEncodingError(EdgeError):
 
 
 class UnauthorizedError(EdgeError):
-    """No credential, or a wrong one."""
+    """No credential, or a wrong one; `is_stale`: a right one that must be sent anew, with another nonce."""
+
+    def __init__(self, *, is_stale: bool = False) -> None:
+        """Tell the ways to send one, and nothing of what was wrong."""
+        super().__init__("Send a credential that is known here; the header WWW-Authenticate names the ways.")
+        self.is_stale = is_stale
 
 
-class ReloadDisabledError(EdgeError):
-    """Models are not reloaded on request here."""
+class ForbiddenError(EdgeError):
+    """The credential is known, and not allowed to do this."""
+
+
+class TooManyFailuresError(EdgeError):
+    """Too many wrong passwords came of late."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        """Take how long to wait."""
+        super().__init__("Too many wrong passwords came from your address for this user; wait before the next try.")
+        self.retry_after_s = retry_after_s
 
 
 class ConfigurationError(Exception):

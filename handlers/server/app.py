@@ -26,6 +26,7 @@ from handlers.errors import ConfigurationError
 from handlers.server.admission import AdmissionMiddleware, BytesBudget
 from handlers.server.body_limit import BodyLimitMiddleware
 from handlers.server.contract import Contract, read_contract
+from handlers.server.credentials import Credential, read_credentials, read_credentials_file, unique
 from handlers.server.logs import Report, RequestLogMiddleware, report_request
 from handlers.server.media_type import MediaTypeMiddleware
 from handlers.server.memory import give_back_memory
@@ -34,7 +35,7 @@ from handlers.server.parameters import ContractParameterValidator
 from handlers.server.problems import ERROR_HANDLERS
 from handlers.server.response_validation import compiled_validators
 from handlers.server.routing import ExactRoutingMiddleware
-from handlers.server.security import SCHEME, BearerToken
+from handlers.server.security import Security
 from handlers.server.settings import Settings
 from handlers.server.shedding import LoadShedder
 from handlers.server.watching import watch
@@ -72,7 +73,8 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     """
     # connexion warns six times a request, and of every unknown parameter.
     logging.getLogger("connexion").setLevel(logging.CRITICAL)
-    contract = read_contract()
+    security = create_security(settings)
+    contract = read_contract(security)
     engine = create_engine(settings)
     decoder = Decoder(settings.max_pixels, settings.decoding)
     budget = BytesBudget(settings.max_bytes_in_flight, engine.lanes.retry_after_s)
@@ -80,7 +82,8 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     report = partial(report_request, count=metrics.count)
     shedder = LoadShedder(engine, contract.operations_with_body, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)
-    context = Context(engine, reloader, decoder, contract.as_yaml, contract.as_json, metrics.as_text)
+    served = contract.as_yaml, contract.as_json
+    context = Context(engine, reloader, decoder, *served, metrics.as_text, security.challenges)
     app = AsyncApp(
         __name__,
         lifespan=partial(
@@ -92,7 +95,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         middlewares=_middlewares(settings, contract, budget, report),
         resolver=Resolver(OPERATIONS.__getitem__),
         pythonic_params=True,
-        security_map={SCHEME: partial(BearerToken, settings.reload_token)},
+        security_map=security.handlers(contract.permissions),
         swagger_ui_options=SwaggerUIOptions(serve_spec=False),
         validate_responses=settings.validate_responses,
         validator_map={"parameter": ContractParameterValidator}
@@ -102,6 +105,22 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         app.add_error_handler(error, handler)
     app.add_api(contract.document)
     return app
+
+
+def create_security(settings: Settings) -> Security:
+    """Return what recognises callers; raises ConfigurationError when a credential is not as it should be."""
+    credentials: tuple[Credential, ...] = ()
+    if settings.credentials_file:
+        credentials += read_credentials_file(settings.credentials_file)
+    if settings.credentials:
+        credentials += read_credentials(settings.credentials.get_secret_value(), "The setting credentials")
+    return Security(
+        unique(credentials),
+        settings.anonymous_may,
+        settings.default_model,
+        settings.digest_md5,
+        settings.api_key_header,
+    )
 
 
 def create_engine(settings: Settings) -> Engine:

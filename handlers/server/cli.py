@@ -24,9 +24,10 @@ from handlers.decoding.decoder import Decoder
 from handlers.encoding import metadata
 from handlers.encoding.drawing import annotate
 from handlers.errors import BodyTooLargeError, ConfigurationError, EdgeError
-from handlers.server import logs
-from handlers.server.app import create_app, create_engine
+from handlers.server import credentials_command, logs
+from handlers.server.app import create_app, create_engine, create_security
 from handlers.server.http_server import create_server
+from handlers.server.memory import keep_memory_compact
 from handlers.server.parameters import NUMBERS
 from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings, read_settings, settings_for_folder
 from models.errors import InferenceError, ModelsError
@@ -37,6 +38,8 @@ from models.runtime.loading import flat_frame
 
 FAILED, INTERRUPTED = 1, 130
 CHECK_RUNS = 11
+SECRETS = {"credentials"}
+"""Settings that are no options: everybody on a machine can read the command lines of its processes."""
 SHOWN_RESULTS = 5
 JPEG_QUALITY = 90
 
@@ -60,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(settings: Settings, _: argparse.Namespace) -> int:
     """Serve until told to stop; 1 when a model cannot be loaded."""
+    keep_memory_compact()
     logs.configure(settings.log_level)
     failed = False
 
@@ -154,6 +158,7 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
         picture = _read_file(options.picture, settings.max_body_bytes) if options.picture else None
     except OSError as error:
         raise ConfigurationError(f"The picture {options.picture} cannot be read: {error.strerror}.") from error
+    security = create_security(settings)
     with closing(create_engine(settings)) as engine:
         started_at = time.perf_counter()
         engine.load()
@@ -161,6 +166,8 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
         for model in engine.models:
             print(f"ok: {model.name} {_shape(model)}")
             print(f"    {_trial_answer(engine, model, Decoder(settings.max_pixels, settings.decoding), picture)}")
+    if security.is_on:
+        print(f"ok: {len(security.credentials)} credential(s), for the schemes {', '.join(security.schemes)}")
     print(f"ok: settings and {len(engine.models)} model(s), ready after {ready_s:.2f} s")
     return 0
 
@@ -224,6 +231,7 @@ def _parser() -> argparse.ArgumentParser:
     check_parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="a model, or a repository of them")
     check_parser.add_argument("--picture", type=Path, metavar="FILE", help="the picture that they answer")
     check_parser.set_defaults(command=check)
+    credentials_command.add_to(commands)
     prepare_parser = commands.add_parser("prepare", help="write a model that costs less to serve", allow_abbrev=False)
     prepare_parser.add_argument("model_folder", type=Path, metavar="MODEL_FOLDER", help="a model that can be served")
     prepare_parser.add_argument("output_folder", type=Path, metavar="OUTPUT_FOLDER", help="the folder to be made")
@@ -237,6 +245,8 @@ def _settings_parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("settings", f"each also as {ENVIRONMENT_PREFIX}NAME in the environment")
     group.add_argument(f"--{CONFIG_NAME}", metavar="FILE", help="YAML file with settings")
     for name, field in Settings.model_fields.items():
+        if name in SECRETS:
+            continue
         default = "" if field.default_factory else f" Default: {field.default}."
         group.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=f"{field.description}{default}")
     return parser

@@ -1,11 +1,20 @@
-"""The contract: openapi.yaml, loaded once."""
+"""The contract: openapi.yaml, loaded once, as it applies to the service at hand."""
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from handlers.server.credentials import Permission
+from handlers.server.security import Security
+
+SECURED = re.compile(r"(?P<before> +x-permission: (?P<permission>\w+)\n) +security: .*\n")
+"""What says in each operation which credentials it asks for; a test sees to it that all are written like this."""
+KEY_NAME = re.compile(r"(?<=      in: header\n      name: )X-API-Key(?=\n)")
 
 HTTP_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -21,18 +30,42 @@ class Contract:
     @property
     def operations_with_body(self) -> dict[str, str]:
         """Return the operations that take a body, those that frames are posted to: path → operationId."""
-        return {
-            path: operation["operationId"]
-            for path, operations in self.document["paths"].items()
-            for method, operation in operations.items()
-            if method in HTTP_METHODS and "requestBody" in operation
-        }
+        return {path: operation["operationId"] for path, operation in self._operations if "requestBody" in operation}
+
+    @property
+    def permissions(self) -> dict[str, Permission]:
+        """Return what each operation asks for: operationId → permission."""
+        return {operation["operationId"]: operation["x-permission"] for _, operation in self._operations}
+
+    @property
+    def _operations(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for path, operations in self.document["paths"].items():
+            for method, operation in operations.items():
+                if method in HTTP_METHODS:
+                    yield path, operation
 
 
-def read_contract() -> Contract:
-    """Read openapi.yaml, which lies in the installed package, or beside it in a checkout."""
+def read_contract(security: Security | None = None) -> Contract:
+    """Read openapi.yaml, which lies in the installed package, or beside it in a checkout.
+
+    With `security` it says which credentials are asked for here, and is otherwise the file, byte for byte: operations
+    that are open have no `security`, the others no schemes in which no credential could come.
+    """
     package = Path(__file__).parent.parent
     path = next(folder / "openapi.yaml" for folder in (package, package.parent) if (folder / "openapi.yaml").exists())
     as_yaml = path.read_bytes()
+    if security:
+        as_yaml = _as_secured(as_yaml.decode(), security).encode()
     document = yaml.safe_load(as_yaml)
     return Contract(as_yaml, json.dumps(document, ensure_ascii=False).encode(), document)
+
+
+def _as_secured(text: str, security: Security) -> str:
+    schemes = ", ".join(f"{{{scheme}: []}}" for scheme in security.schemes)
+
+    def secured(match: re.Match[str]) -> str:
+        if security.is_open(match["permission"]):
+            return match["before"]
+        return f"{match['before']}      security: [{schemes}]\n" if schemes else match[0]
+
+    return KEY_NAME.sub(security.api_key_header, SECURED.sub(secured, text))

@@ -131,6 +131,8 @@ def _known_facts(record: RequestRecord) -> dict[str, Any]:
         "shed": record.shed,
         "detail": record.detail,
         "traceback": record.traceback,
+        "credential": record.credential,
+        "peer": record.peer,
     }
     return {name: fact for name, fact in facts.items() if fact is not None}
 

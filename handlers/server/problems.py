@@ -5,19 +5,21 @@ import traceback
 from dataclasses import dataclass
 from functools import lru_cache
 
-from connexion.exceptions import ProblemException, UnsupportedMediaTypeProblem
+from connexion.exceptions import OAuthProblem, ProblemException, UnsupportedMediaTypeProblem
 from connexion.lifecycle import ConnexionRequest, ConnexionResponse
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from handlers.context import RequestRecord
+from handlers.context import Context, RequestRecord
 from handlers.errors import (
     BodyTimeoutError,
     BodyTooLargeError,
+    ForbiddenError,
     InvalidParameterError,
     MalformedContentTypeError,
     RawFrameError,
-    ReloadDisabledError,
+    TooManyFailuresError,
     TooManyPixelsError,
     UnauthorizedError,
     UndecodableFrameError,
@@ -58,7 +60,9 @@ PROBLEMS: dict[type[Exception], Problem] = {
     InvalidParameterError: Problem(400, "invalid-parameter", "A parameter is invalid"),
     UnknownLabelError: Problem(400, "unknown-label", "The model has no such label"),
     UnauthorizedError: Problem(401, "unauthorized", "No credential, or a wrong one"),
-    ReloadDisabledError: Problem(403, "reload-disabled", "Models are not reloaded on request"),
+    OAuthProblem: Problem(401, "unauthorized", "No credential, or a wrong one", str(UnauthorizedError())),
+    ForbiddenError: Problem(403, "forbidden", "Not allowed with this credential"),
+    TooManyFailuresError: Problem(401, "too-many-failures", "Too many wrong passwords"),
     MalformedContentTypeError: Problem(400, "malformed-content-type", "The Content-Type is malformed"),
     ModelNotFoundError: Problem(404, "unknown-model", "No such model"),
     BodyTimeoutError: Problem(408, "body-timeout", "The body did not arrive in time"),
@@ -100,8 +104,6 @@ ROUTING_PROBLEMS = {
 INTERNAL_PROBLEM = Problem(
     500, "internal-error", "The server failed", "The server failed on this request; its log has the cause."
 )
-
-CHALLENGE = 'Bearer realm="framehook"'
 
 HUNG_UP = "client-disconnected"
 """What the log calls a request whose caller went away."""
@@ -157,14 +159,16 @@ async def render_disconnect(request: ConnexionRequest, _: Exception) -> Connexio
     return ConnexionResponse(status_code=400)
 
 
-def _headers(request: ConnexionRequest, error: Exception) -> dict[str, str]:
-    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    if isinstance(error, UnavailableError):
+def _headers(request: ConnexionRequest, error: Exception) -> MutableHeaders:
+    headers = MutableHeaders((error.headers or {}) if isinstance(error, HTTPException) else {})
+    if isinstance(error, UnavailableError | TooManyFailuresError):
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, HANG_UP_ERRORS) or UNFINISHED_HEADERS & set(request.headers):
         headers["Connection"] = "close"
-    if isinstance(error, UnauthorizedError):
-        headers["WWW-Authenticate"] = CHALLENGE
+    if isinstance(error, UnauthorizedError | TooManyFailuresError | OAuthProblem):
+        context: Context = request.state.context
+        for challenge in context.challenges(is_stale=isinstance(error, UnauthorizedError) and error.is_stale):
+            headers.append("WWW-Authenticate", challenge)
     return headers
 
 

@@ -18,6 +18,7 @@ from models.runtime.repository import BUILT_IN_ZOO, CONFIG_FILE_NAME, find_model
 ENVIRONMENT_PREFIX = "FRAMEHOOK_"
 CONFIG_NAME = "config"
 ZOO = "zoo"
+NOTHING = "nothing"
 MEBIBYTE = 1 << 20
 QUEUE_PLACES_A_LANE = 8
 """So that whoever is admitted waits little longer under any overload than at capacity: docs/performance.md."""
@@ -40,6 +41,10 @@ def _roots(value: Any) -> Any:
     return tuple(BUILT_IN_ZOO if part == ZOO else part for part in parts) if isinstance(parts, tuple | list) else parts
 
 
+def _permissions(value: Any) -> Any:
+    return () if value == NOTHING else _split(value)
+
+
 AtLeastOne = Annotated[int, Field(ge=1)]
 Roots = Annotated[tuple[Path, ...], BeforeValidator(_roots), Field(min_length=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
@@ -53,6 +58,19 @@ class Settings(BaseModel):
 
     host: str = Field("127.0.0.1", pattern=r"^[!-~]+$", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="TCP port to listen on; 0 takes a free one.")
+    credentials_file: Path | None = Field(
+        default=None, description="YAML file of those who may come in: framehook credentials. By default everybody."
+    )
+    credentials: SecretStr | None = Field(
+        default=None, description="The same as text, beside those of the file; in the environment only."
+    )
+    anonymous_may: Annotated[tuple[Literal["infer", "read", "monitor"], ...], BeforeValidator(_permissions)] = Field(
+        "monitor", validate_default=True, description="What needs no credential: infer, read, monitor, or nothing."
+    )
+    digest_md5: bool = Field(default=False, description="Offer Digest with MD5 too, to clients that know nothing else.")
+    api_key_header: str = Field(
+        "X-API-Key", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The header for tokens, beside Bearer."
+    )
     model_repository: Roots = Field(
         default_factory=lambda: (BUILT_IN_ZOO,),
         description="Folders with one folder per model, separated by commas; zoo is the built-in one.",
@@ -65,9 +83,6 @@ class Settings(BaseModel):
         "stop", description="When a model cannot be served: stop, or wait, live but not ready, until it is mended."
     )
     watch_models: bool = Field(default=True, description="Reload models when their folders change.")
-    reload_token: SecretStr | None = Field(
-        default=None, min_length=16, description="Token with which models may be reloaded on request."
-    )
     trial_timeout_s: Seconds = Field(60, description="Seconds that a candidate may take to load and answer a frame.")
     trial_max_bytes: AtLeastOne = Field(4 << 30, description="Address space that a candidate may take in its trial.")
     lanes: Annotated[int, Field(ge=1, le=1024)] = Field(

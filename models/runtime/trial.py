@@ -6,6 +6,7 @@ anything, and ends with 0, or with 1 when the model cannot be served.
 
 import argparse
 import contextlib
+import os
 import resource
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from models.runtime.loading import load_warm
 from models.runtime.repository import read_folder
 
 REJECTED = 1
+SETTINGS_PREFIX = "FRAMEHOOK_"
 
 
 @dataclass(slots=True)
@@ -43,7 +45,7 @@ class Trial:
             f"--run-timeout-s={self.run_timeout_s}", f"--max-bytes={self.max_bytes}",
         ]  # fmt: skip
         try:
-            self._process = subprocess.Popen(command, stdout=PIPE, stderr=DEVNULL, text=True)  # noqa: S603
+            self._process = subprocess.Popen(command, env=_environment(), stdout=PIPE, stderr=DEVNULL, text=True)  # noqa: S603
         except OSError as error:
             raise ModelConfigError(f"{folder}: no trial could be started: {error.strerror}.") from error
         with self._process as process:
@@ -67,6 +69,11 @@ class Trial:
         self._is_over = True
         if self._process:
             self._process.kill()
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment without the service's settings, among which are secrets."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS_PREFIX)}
 
 
 def _death(status: int) -> str:

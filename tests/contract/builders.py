@@ -9,17 +9,18 @@ from typing import Any
 
 import httpx
 
+from handlers.server.back_off import FREE_FAILURES
 from tests.support.client import check_answer
+from tests.support.credentials import AUTHORIZED, CAMERA_TOKEN, PROBE_TOKEN, basic, bearer
 from tests.support.graphs import ENDLESS, board, work_for
 from tests.support.pages import TIMETABLE, page
 from tests.support.pictures import PHOTOS, blank, encode, street_as
-from tests.support.server import RELOAD_TOKEN, LiveServer
+from tests.support.server import LiveServer
 
 ARRIVAL_S = 0.2
 """Time for a frame to reach its lane; a tenth of what the slow ones take there."""
 
 FRAME = encode(board(7), "PNG")
-AUTHORIZED = {"Authorization": f"Bearer {RELOAD_TOKEN}"}
 RAW = {"Content-Type": "image/x-raw"}
 
 
@@ -89,6 +90,24 @@ def body_timeout(server: LiveServer, path: str) -> httpx.Response:
     return response
 
 
+def with_credential(server: LiveServer, path: str, headers: dict[str, str]) -> httpx.Response:
+    """Ask for a path by its own method, with this credential alone."""
+    takes_post = path.startswith(("/inference", "/score")) or path.endswith("/reload")
+    return server.client.request("POST" if takes_post else "GET", path, headers=headers)
+
+
+def may_not(server: LiveServer, path: str) -> httpx.Response:
+    """Have a camera ask how the service is, and a probe ask for everything else."""
+    token = CAMERA_TOKEN if path.startswith(("/health", "/metrics")) else PROBE_TOKEN
+    return with_credential(server, path, bearer(token))
+
+
+def too_many_failures(server: LiveServer, path: str) -> httpx.Response:
+    """Guess passwords."""
+    answers = [with_credential(server, path, basic("guesser", f"guess {n}")) for n in range(FREE_FAILURES + 1)]
+    return answers[-1]
+
+
 Builder = Callable[[LiveServer, str], httpx.Response]
 
 ON_DEFAULT_MODEL: dict[str, Builder] = {
@@ -100,7 +119,6 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "unknownModel": lambda server, path: request(server, path.replace(server.model, "nope")),
     "unknownPath": lambda server, path: request(server, path + "/nope"),
     "unchanged": request,
-    "noToken": post,
     "wrongMethod": lambda server, path: server.client.delete(path),
     "modelList": get,
     "model": get,
@@ -124,7 +142,7 @@ ON_SMALL_SERVICE: dict[str, Builder] = {
     "rawWithoutSize": lambda server, path: post(server, path, params={"pixelFormat": "yuv420p"}, headers=RAW),
     "badWidth": lambda server, path: post(server, path, params={"width": 0}, headers=RAW),
     "malformedContentType": labelled("bad-content-type"),
-    "reloadDisabled": post,
+    "nobodyMay": post,
     "bodyTimeout": body_timeout,
     "bodyTooLarge": lambda server, path: post(server, path, b"\0" * 100_001),
     "tooManyPixels": lambda server, path: post(server, path, blank((1000, 1000))),
@@ -153,6 +171,14 @@ ON_STARTING_SERVICE: dict[str, Builder] = {
     "notReadyForFrames": post,
 }
 """Sent to a service whose model never loads."""
+
+ON_GUARDED_SERVICE: dict[str, Builder] = {
+    "noCredential": lambda server, path: with_credential(server, path, {}),
+    "wrongCredential": lambda server, path: with_credential(server, path, basic(path, "wrong password")),
+    "mayNot": may_not,
+    "tooManyFailures": too_many_failures,
+}
+"""Sent to a service where everything needs a credential."""
 
 ON_ABANDONED_SERVICE: dict[str, Builder] = {
     "folderGone": request,

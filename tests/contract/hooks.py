@@ -5,6 +5,7 @@ Loaded by schemathesis.toml, for the command line and the tests alike.
 
 import functools
 import io
+import os
 from typing import Any
 
 import httpx
@@ -82,7 +83,8 @@ for media_type, strategy in STRATEGIES.items():
 @functools.cache
 def served_models(base_url: str) -> dict[str, list[str]]:
     """Return the labels of each model of the server under test."""
-    models = httpx.get(f"{base_url}/models").raise_for_status().json()["models"]
+    headers = {"Authorization": f"Bearer {os.environ.get('FRAMEHOOK_TOKEN', '')}"}
+    models = httpx.get(f"{base_url}/models", headers=headers).raise_for_status().json()["models"]
     return {model["name"]: model["labels"] for model in models}
 
 

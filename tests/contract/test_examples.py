@@ -10,17 +10,19 @@ from tests.contract.builders import (
     ON_ABANDONED_SERVICE,
     ON_DEFAULT_MODEL,
     ON_DRAINING_SERVICE,
+    ON_GUARDED_SERVICE,
     ON_IMPATIENT_SERVICE,
     ON_READING_SERVICE,
     ON_SMALL_SERVICE,
     ON_STARTING_SERVICE,
 )
 from tests.support.client import CONTRACT, check_schema, parse, resolve
+from tests.support.credentials import RELOADABLE
 from tests.support.graphs import write_identity_model
 from tests.support.matching import assert_matches, flat
 from tests.support.pages import write_reader
 from tests.support.pictures import street_as
-from tests.support.server import RELOAD_TOKEN, LiveServer, running, serving
+from tests.support.server import LiveServer, running, serving
 
 NO_CONTENT: dict[str, dict[str, Any]] = {"nothingFound": {}}
 """The one response without content, so without a place for its example in the contract."""
@@ -83,7 +85,7 @@ def starting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 def abandoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     other = write_identity_model(folder.parent, "other")
-    with serving(folder, reload_token=RELOAD_TOKEN, watch_models=False) as live:
+    with serving(folder, watch_models=False, **RELOADABLE) as live:
         folder.rename(other.parent / ".gone")
         yield live
 
@@ -106,6 +108,7 @@ def test_a_response_example_is_provoked(request: pytest.FixtureRequest, example:
             ("impatient", ON_IMPATIENT_SERVICE),
             ("reading", ON_READING_SERVICE),
             ("starting", ON_STARTING_SERVICE),
+            ("guarded", ON_GUARDED_SERVICE),
             ("abandoned", ON_ABANDONED_SERVICE),
             ("draining", ON_DRAINING_SERVICE),
         )
@@ -155,6 +158,7 @@ def test_no_builder_is_left_over() -> None:
         *ON_IMPATIENT_SERVICE,
         *ON_READING_SERVICE,
         *ON_STARTING_SERVICE,
+        *ON_GUARDED_SERVICE,
         *ON_ABANDONED_SERVICE,
         *ON_DRAINING_SERVICE,
     }

@@ -24,6 +24,8 @@ from handlers.decoding.encoded import ALIASES, CODECS
 from handlers.decoding.limits import MAX_SIDE_PX
 from handlers.decoding.raw import LAYOUTS
 from handlers.server.app import OPERATIONS
+from handlers.server.contract import KEY_NAME, SECURED
+from handlers.server.credentials import PERMISSIONS
 from handlers.server.problems import HANG_UP_ERRORS, INTERNAL_PROBLEM, PROBLEMS, ROUTING_PROBLEMS, TYPE_PREFIX
 from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from models import errors as models_errors
@@ -33,6 +35,7 @@ from models.results import MAX_DETECTIONS
 from models.runtime.repository import RawFrameConfig
 from tests.contract.hooks import STRATEGIES
 from tests.support.client import CONTRACT, ROOT
+from tests.support.credentials import AUTHORIZED
 from tests.support.server import LiveServer
 
 OPERATION_MODULES = (inference, catalog, service)
@@ -180,12 +183,22 @@ def test_every_mutant_is_listed() -> None:
     assert listed == sorted(patches, key=lambda name: int(name.partition("-")[0]))
 
 
-def test_the_served_contract_is_the_file(server: LiveServer) -> None:
-    as_yaml = server.client.get("/openapi.yaml")
+def test_the_served_contract_is_the_file(guarded: LiveServer) -> None:
+    as_yaml = guarded.client.get("/openapi.yaml", headers=AUTHORIZED)
     assert as_yaml.content == (ROOT / "openapi.yaml").read_bytes()
     assert "$ref" in as_yaml.text
-    as_json = server.client.get("/openapi.json")
+    as_json = guarded.client.get("/openapi.json", headers=AUTHORIZED)
     assert json.loads(as_json.content) == yaml.safe_load(as_yaml.content)
+
+
+def test_every_operation_asks_for_a_credential() -> None:
+    text = (ROOT / "openapi.yaml").read_text()
+    operations = [operation for path in CONTRACT["paths"].values() for operation in path.values()]
+    assert len(SECURED.findall(text)) == len(operations)
+    assert len(KEY_NAME.findall(text)) == 1
+    schemes = list(CONTRACT["components"]["securitySchemes"])
+    assert all(operation["security"] == [{scheme: []} for scheme in schemes] for operation in operations)
+    assert {operation["x-permission"] for operation in operations} == set(PERMISSIONS)
 
 
 def test_the_version_is_the_packages() -> None:

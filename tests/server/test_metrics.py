@@ -12,10 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models.errors import SHED_REASONS
 from tests.support.client import ROOT
+from tests.support.credentials import AUTHORIZED, RELOADABLE
 from tests.support.graphs import board, write_identity_model
 from tests.support.metrics import samples
 from tests.support.pictures import encode
-from tests.support.server import RELOAD_TOKEN, LiveServer, serving
+from tests.support.server import LiveServer, serving
 
 FRAME = encode(board(7), "PNG")
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy" / "grafana" / "framehook.json").read_text())
@@ -26,7 +27,7 @@ USUAL = ("process_", "python_info")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A service that has seen one frame of each kind, and a bad version of its model."""
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
-    with serving(folder, max_pixels=100_000, reload_token=RELOAD_TOKEN, watch_models=False) as server:
+    with serving(folder, max_pixels=100_000, **RELOADABLE, watch_models=False) as server:
         server.client.post("/inference", content=FRAME)
         for body in (FRAME[:40], b"\xff\xd8 no", b"BM no", b"rubbish", encode(board().resize((999, 999)), "PNG")):
             assert server.client.post("/inference", content=body).status_code in {400, 413}
@@ -35,12 +36,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         )
         assert raw.status_code == 400
         folder.joinpath("model.onnx").write_bytes(b"not a model")
-        assert (
-            server.client.post(
-                "/models/identity/reload", headers={"Authorization": f"Bearer {RELOAD_TOKEN}"}
-            ).status_code
-            == 422
-        )
+        assert server.client.post("/models/identity/reload", headers=AUTHORIZED).status_code == 422
         yield server
 
 

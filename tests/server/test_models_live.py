@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.credentials import ADMIN_TOKEN, AUTHORIZED, RELOADABLE
 from tests.support.graphs import board, write_identity_model
 from tests.support.metrics import samples
 from tests.support.pictures import encode
-from tests.support.server import RELOAD_TOKEN, LiveServer, running, serving
+from tests.support.server import LiveServer, running, serving
 
 FRAME = encode(board(7), "PNG")
-AUTHORIZED = {"Authorization": f"Bearer {RELOAD_TOKEN}"}
 PATIENCE_S = 30
 
 
@@ -47,7 +47,7 @@ def test_a_dropped_folder_is_served_and_a_removed_one_is_not(tmp_path: Path) -> 
 
 def test_a_reload_on_request_is_told_and_counted(tmp_path: Path) -> None:
     folder = write_identity_model(tmp_path)
-    with serving(folder, reload_token=RELOAD_TOKEN, watch_models=False) as live:
+    with serving(folder, **RELOADABLE, watch_models=False) as live:
         before = live.client.get("/models/identity").json()["version"]
         (folder / "labels.txt").write_text("changed\nother\n")
         answer = live.client.post("/models/identity/reload", headers=AUTHORIZED).json()
@@ -64,13 +64,13 @@ def test_a_reload_on_request_is_told_and_counted(tmp_path: Path) -> None:
         assert counts == [["identity", "replaced"], ["identity", "rejected"]]
 
 
-@pytest.mark.parametrize("given", ["", "Bearer", "Bearer wrong", f"Basic {RELOAD_TOKEN}", "Bearer \xe9"])
+@pytest.mark.parametrize("given", ["", "Bearer", "Bearer wrong", f"Basic {ADMIN_TOKEN}", "Bearer \xe9"])
 def test_without_the_token_nothing_is_reloaded(tmp_path: Path, given: str) -> None:
-    with serving(write_identity_model(tmp_path), reload_token=RELOAD_TOKEN) as live:
+    with serving(write_identity_model(tmp_path), **RELOADABLE) as live:
         headers = {b"Authorization": given.encode("latin-1")}
         answer = live.client.post("/models/identity/reload", headers=headers)
         assert answer.status_code == 401
-        assert RELOAD_TOKEN not in answer.text
+        assert ADMIN_TOKEN not in answer.text
 
 
 def test_a_broken_model_may_wait_to_be_mended(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_broken_model_may_wait_to_be_mended(tmp_path: Path) -> None:
     settings: dict[str, Any] = {
         "model_repository": tmp_path,
         "default_model": folder.name,
-        "reload_token": RELOAD_TOKEN,
+        **RELOADABLE,
     }
     with running(on_broken_model="wait", watch_models=False, wait_until_ready=False, **settings) as live:
         assert within_time(lambda: live.client.post("/inference", content=FRAME).status_code == 200)

@@ -16,7 +16,6 @@ from handlers.server.settings import Settings
 from tests.support.client import ContractClient
 
 START_DEADLINE_S = 30
-RELOAD_TOKEN = "token-of-the-tests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,9 @@ class LiveServer:
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
+
+    def wait_until_ready(self, headers: dict[str, str] | None = None) -> None:
+        _wait_for(lambda: self.client.get("/health/ready", headers=headers).status_code == httpx.codes.OK)
 
     def new_client(self) -> ContractClient:
         """Return another client, with connections of its own."""
@@ -52,10 +54,10 @@ def running(
         _wait_for(lambda: server.started)
         host, port = server.servers[0].sockets[0].getsockname()[:2]
         with ContractClient(f"http://{host}:{port}") as client:
+            live = LiveServer(host, port, configured.default_model, client, server.drain)
             if wait_until_ready:
-                _wait_for(lambda: client.get("/health/ready").status_code == httpx.codes.OK)
-            terminate = server.drain
-            yield LiveServer(host, port, configured.default_model, client, terminate)
+                live.wait_until_ready()
+            yield live
     finally:
         server.should_exit = True
         thread.join(START_DEADLINE_S)

@@ -1,0 +1,150 @@
+"""Digest access authentication, after RFC 7616: its arithmetic, its header, and its nonces."""
+
+import hashlib
+import hmac
+import re
+import secrets
+import struct
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+from urllib.parse import unquote
+from urllib.request import parse_http_list
+
+Algorithm: TypeAlias = Literal["SHA-256", "MD5"]
+
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
+NONCE_LIFETIME_S = 300.0
+MAX_NONCES = 4096
+COUNTS_REMEMBERED = 1024
+"""Requests of one nonce may overtake each other by so many."""
+
+_FIELD = re.compile(r'([\w*]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))', re.DOTALL)
+_EXTENDED = re.compile(r"UTF-8'[^']*'(.+)", re.IGNORECASE)  # RFC 5987
+_TEXT_OF_A_NONCE = re.compile(r"[0-9a-f]{80}")
+_ISSUED = struct.Struct(">Q")
+
+
+@dataclass(frozen=True, slots=True)
+class DigestAnswer:
+    """What a client answers to a challenge: its header's fields, each as the header has it but for quotes."""
+
+    username: str
+    nonce: str
+    uri: str
+    qop: str
+    nc: str
+    cnonce: str
+    response: str
+    algorithm: Algorithm
+
+
+def hashed(algorithm: Algorithm, text: str) -> str:
+    """Return the hash in hexadecimal digits; of the text in UTF-8, and for what is none, of its bytes."""
+    function = hashlib.sha256 if algorithm == "SHA-256" else hashlib.md5
+    return function(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def user_hash(algorithm: Algorithm, username: str, realm: str, password: str) -> str:
+    """Return what RFC 7616 calls H(A1), which is all that a server needs to know of a password."""
+    return hashed(algorithm, f"{username}:{realm}:{password}")
+
+
+def expected_response(answer: DigestAnswer, secret: str, method: str) -> str:
+    """Return the `response` of a client that knows `secret`, which is `user_hash` (RFC 7616, 3.4.1, qop=auth)."""
+    action = hashed(answer.algorithm, f"{method}:{answer.uri}")
+    parts = (secret, answer.nonce, answer.nc, answer.cnonce, answer.qop, action)
+    return hashed(answer.algorithm, ":".join(parts))
+
+
+def parse_answer(fields: str) -> DigestAnswer | None:
+    """Return what the header Authorization says behind `Digest`; None when it is not as RFC 7616 has it.
+
+    What was offered is demanded: qop=auth, one of our algorithms, no hashed user name. Without `algorithm` it is MD5.
+    """
+    values: dict[str, str] = {}
+    for item in parse_http_list(fields):
+        match = _FIELD.fullmatch(item.strip())
+        if match is None or match[1].lower() in values:
+            return None
+        values[match[1].lower()] = match[3] if match[2] is None else re.sub(r"\\(.)", r"\1", match[2])
+    username = _username(values)
+    algorithm = next((name for name in ALGORITHMS if name == values.get("algorithm", "MD5").upper()), None)
+    rest = {name: values.get(name, "") for name in ("nonce", "uri", "qop", "nc", "cnonce", "response")}
+    if username is None or algorithm is None or not all(rest.values()):
+        return None
+    is_offered = rest["qop"] == "auth" and values.get("userhash", "false").lower() == "false"
+    if not is_offered or not re.fullmatch(r"[0-9a-f]{8}", rest["nc"].lower()):
+        return None
+    return DigestAnswer(username, algorithm=algorithm, **rest)
+
+
+def _username(values: dict[str, str]) -> str | None:
+    """Return the user's name, of which there must be one, plain or extended."""
+    plain, extended = values.get("username"), _EXTENDED.fullmatch(values.get("username*", ""))
+    if (plain is None) == (extended is None):
+        return None
+    return plain if extended is None else unquote(extended[1])
+
+
+class Nonces:
+    """Gives out nonces, which carry their own date and proof, and sees to it that no request is sent twice.
+
+    Only for nonces that were used by somebody who is known something is remembered: which counts were seen. Above
+    `MAX_NONCES` the one used first is forgotten; it, and all that were given out before it, are stale then.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take a clock in seconds that never goes back."""
+        self._clock = clock
+        self._key = secrets.token_bytes(32)
+        self._stale_before = 0
+        self._seen: OrderedDict[str, _Counts] = OrderedDict()
+
+    def new(self) -> str:
+        """Return a fresh nonce."""
+        issued = _ISSUED.pack(int(self._clock() * 1e9)) + secrets.token_bytes(16)
+        return issued.hex() + self._proof(issued).hex()
+
+    def is_fresh(self, nonce: str) -> bool:
+        """Tell whether a nonce is ours, not too old, and not forgotten."""
+        if not _TEXT_OF_A_NONCE.fullmatch(nonce):
+            return False
+        issued, proof = bytes.fromhex(nonce[:48]), bytes.fromhex(nonce[48:])
+        (issued_ns,) = _ISSUED.unpack(issued[:8])
+        is_ours = hmac.compare_digest(proof, self._proof(issued))
+        is_young = self._clock() - issued_ns / 1e9 < NONCE_LIFETIME_S
+        return is_ours and is_young and (nonce in self._seen or issued_ns > self._stale_before)
+
+    def count(self, nonce: str, nc: int) -> bool:
+        """Take note of a request with a fresh nonce, and tell whether it is a new one."""
+        counts = self._seen.setdefault(nonce, _Counts())
+        if len(self._seen) > MAX_NONCES:
+            forgotten, _ = self._seen.popitem(last=False)
+            self._stale_before = max(self._stale_before, _ISSUED.unpack(bytes.fromhex(forgotten[:16]))[0])
+        return counts.take(nc)
+
+    def _proof(self, issued: bytes) -> bytes:
+        return hmac.digest(self._key, issued, "sha256")[:16]
+
+
+@dataclass(slots=True)
+class _Counts:
+    """Which counts of one nonce were seen: the highest, and below it one bit for each of the last ones."""
+
+    highest: int = 0
+    bits: int = 0
+
+    def take(self, nc: int) -> bool:
+        ahead = nc - self.highest
+        if ahead > 0:
+            self.bits = 1 if ahead >= COUNTS_REMEMBERED else (self.bits << ahead | 1) & ((1 << COUNTS_REMEMBERED) - 1)
+            self.highest = nc
+            return True
+        bit = 1 << -ahead
+        if nc < 1 or -ahead >= COUNTS_REMEMBERED or self.bits & bit:
+            return False
+        self.bits |= bit
+        return True

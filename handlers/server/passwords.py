@@ -1,0 +1,79 @@
+"""Passwords that come as Basic, with every frame: each is looked at thoroughly once, and remembered when right."""
+
+import asyncio
+import hmac
+import secrets
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from handlers.errors import TooManyFailuresError
+from handlers.server.credentials import UNMATCHED_HASH, Credential, is_password
+
+MAX_REMEMBERED = 1024
+MAX_WAITING_A_PEER = 16
+REST_SHARE = 3
+"""After a wrong one the thread rests three times as long as it worked: they take a quarter of a core at most."""
+
+
+class Passwords:
+    """Which users have which passwords. Used on the event loop; the work is done on one thread of its own."""
+
+    def __init__(self, credentials: Iterable[Credential]) -> None:
+        """Take the credentials; those without a hash of a password do not count."""
+        self._users = {credential.name: credential for credential in credentials if credential.password_scrypt}
+        self._key = secrets.token_bytes(32)
+        self._remembered: OrderedDict[bytes, Credential] = OrderedDict()
+        self._under_way: dict[bytes, asyncio.Future[Credential | None]] = {}
+        self._waiting: Counter[str] = Counter()
+        self._thread = ThreadPoolExecutor(1, "passwords")
+
+    def __bool__(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self._users)
+
+    def remembered(self, name: str, password: str) -> Credential | None:
+        """Return the user when this very password was found right before; costs microseconds."""
+        proof = self._proof(name, password)
+        credential = self._remembered.get(proof)
+        if credential:
+            self._remembered.move_to_end(proof)
+        return credential
+
+    async def check(self, name: str, password: str, peer: str) -> Credential | None:
+        """Return the user when the password is right; raises TooManyFailuresError when too many wait from this peer.
+
+        Takes as long for users that are not known. Those that bring the same at the same time share one check.
+        """
+        proof = self._proof(name, password)
+        if proof not in self._under_way:
+            if self._waiting[peer] >= MAX_WAITING_A_PEER:
+                raise TooManyFailuresError(1)
+            self._waiting[peer] += 1
+            task = asyncio.get_running_loop().run_in_executor(self._thread, self._check, name, password)
+            self._under_way[proof] = task
+            task.add_done_callback(lambda done: self._note(proof, peer, done))
+        return await asyncio.shield(self._under_way[proof])
+
+    def _note(self, proof: bytes, peer: str, done: asyncio.Future[Credential | None]) -> None:
+        del self._under_way[proof]
+        self._waiting -= Counter([peer])
+        credential = None if done.cancelled() or done.exception() else done.result()
+        if credential:
+            self._remembered[proof] = credential
+            if len(self._remembered) > MAX_REMEMBERED:
+                self._remembered.popitem(last=False)
+
+    def _check(self, name: str, password: str) -> Credential | None:
+        started_at = time.perf_counter()
+        credential = self._users.get(name)
+        written = credential.password_scrypt if credential else None
+        if is_password(password, written or UNMATCHED_HASH) and credential:
+            return credential
+        time.sleep(REST_SHARE * (time.perf_counter() - started_at))
+        return None
+
+    def _proof(self, name: str, password: str) -> bytes:
+        """Return what a name and a password are remembered by; useless without this process's key."""
+        return hmac.digest(self._key, f"{name}:{password}".encode("utf-8", "surrogateescape"), "sha256")
