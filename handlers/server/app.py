@@ -1,6 +1,7 @@
 """The composition root: every part of the service is made and joined here."""
 
 import asyncio
+import ipaddress
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
@@ -48,6 +49,8 @@ from models.runtime.trial import Trial
 
 logger = logging.getLogger("framehook")
 
+OPEN = "everybody who reaches this port may use it: no credentials are set up"
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "infer": inference.infer,
     "infer_model": inference.infer_model,
@@ -74,6 +77,8 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     # connexion warns six times a request, and of every unknown parameter.
     logging.getLogger("connexion").setLevel(logging.CRITICAL)
     security = create_security(settings)
+    if not (security.is_on or is_loopback(settings.host)):
+        logger.warning(OPEN, extra={"facts": {"host": settings.host}})
     contract = read_contract(security)
     engine = create_engine(settings)
     decoder = Decoder(settings.max_pixels, settings.decoding)
@@ -121,6 +126,14 @@ def create_security(settings: Settings) -> Security:
         settings.digest_md5,
         settings.api_key_header,
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address to listen on can be reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def create_engine(settings: Settings) -> Engine:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 from urllib.parse import unquote
-from urllib.request import parse_http_list
 
 Algorithm: TypeAlias = Literal["SHA-256", "MD5"]
 
@@ -21,7 +20,7 @@ MAX_NONCES = 4096
 COUNTS_REMEMBERED = 1024
 """Requests of one nonce may overtake each other by so many."""
 
-_FIELD = re.compile(r'([\w*]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))', re.DOTALL)
+_FIELD = re.compile(r'\s*([\w*]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))\s*(?:,|$)', re.DOTALL)
 _EXTENDED = re.compile(r"UTF-8'[^']*'(.+)", re.IGNORECASE)  # RFC 5987
 _TEXT_OF_A_NONCE = re.compile(r"[0-9a-f]{80}")
 _ISSUED = struct.Struct(">Q")
@@ -65,10 +64,12 @@ def parse_answer(fields: str) -> DigestAnswer | None:
     What was offered is demanded: qop=auth, one of our algorithms, no hashed user name. Without `algorithm` it is MD5.
     """
     values: dict[str, str] = {}
-    for item in parse_http_list(fields):
-        match = _FIELD.fullmatch(item.strip())
+    at = 0
+    while at < len(fields):
+        match = _FIELD.match(fields, at)
         if match is None or match[1].lower() in values:
             return None
+        at = match.end()
         values[match[1].lower()] = match[3] if match[2] is None else re.sub(r"\\(.)", r"\1", match[2])
     username = _username(values)
     algorithm = next((name for name in ALGORITHMS if name == values.get("algorithm", "MD5").upper()), None)

@@ -1,0 +1,359 @@
+"""Who may come in: every scheme, with the clients that people have."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+import requests
+import requests.auth
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handlers.server.app import OPEN, create_app
+from handlers.server.credentials import REALM, Credential, with_password, with_token
+from handlers.server.digest import user_hash
+from handlers.server.settings import Settings
+from tests.support.client import CONTRACT
+from tests.support.credentials import (
+    ADMIN,
+    ADMIN_TOKEN,
+    AUTHORIZED,
+    GUARDED,
+    PASSWORD,
+    PROBE,
+    PROBE_TOKEN,
+    USER,
+    USER_WITH_PASSWORD,
+    basic,
+    bearer,
+    settings_for,
+)
+from tests.support.graphs import board, write_identity_model
+from tests.support.pictures import encode
+from tests.support.server import LiveServer, running
+from tests.support.wire import statuses, talk
+
+FRAME = encode(board(7), "BMP")
+HEADERS = {"Content-Type": "image/bmp"}
+ASCII_USER = "yard"
+DIGEST_USERS = [f"user-{number}" for number in range(20)]
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """The identity model, twice; everything needs a credential, and Digest may be MD5."""
+    folder = write_identity_model(tmp_path_factory.mktemp("repository"))
+    write_identity_model(folder.parent, "other")
+    credentials = settings_for(
+        ADMIN,
+        PROBE,
+        USER_WITH_PASSWORD,
+        *(with_password(user, PASSWORD, md5=True) for user in (ASCII_USER, "guessed", "compared")),
+        *(Credential(name=user, digest_sha256=user_hash("SHA-256", user, REALM, PASSWORD)) for user in DIGEST_USERS),
+        with_token("reader", "token-of-a-reader", may=("read",)),
+        with_token("limited", "token-for-one-model", models=("other",)),
+        anonymous_may="nothing",
+        digest_md5=True,
+        api_key_header="X-Camera-Key",
+    )
+    models: dict[str, Any] = {"model_repository": folder.parent, "default_model": folder.name}
+    with running(wait_until_ready=False, lanes=1, queue_size=1000, **models, **credentials) as server:
+        server.wait_until_ready(AUTHORIZED)
+        yield server
+
+
+Client = Callable[[str, str, str], int]
+
+
+def by_curl(*options: str) -> Client:
+    def post(url: str, user: str, password: str) -> int:
+        command = ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--data-binary", "@-"]
+        credentials = [option.format(user=user, password=password) for option in options]
+        types = ["--header", "Content-Type: image/bmp"]
+        done = subprocess.run([*command, *types, *credentials, url], input=FRAME, capture_output=True, check=True)
+        return int(done.stdout)
+
+    return post
+
+
+def by_httpx(scheme: Callable[[str, str], Any]) -> Client:
+    return lambda url, user, password: (
+        httpx.post(url, content=FRAME, headers=HEADERS, auth=scheme(user, password)).status_code
+    )
+
+
+def by_requests(scheme: Callable[[str, str], Any]) -> Client:
+    return lambda url, user, password: (
+        requests.post(url, data=FRAME, headers=HEADERS, auth=scheme(user, password), timeout=10).status_code
+    )
+
+
+PASSWORD_CLIENTS = {
+    "curl basic": by_curl("--user", "{user}:{password}"),
+    "curl digest": by_curl("--digest", "--user", "{user}:{password}"),
+    "curl whatever is offered": by_curl("--anyauth", "--user", "{user}:{password}"),
+    "httpx basic": by_httpx(httpx.BasicAuth),
+    "httpx digest": by_httpx(httpx.DigestAuth),
+    "requests basic": by_requests(lambda user, password: requests.auth.HTTPBasicAuth(user.encode(), password.encode())),
+    "requests digest": by_requests(requests.auth.HTTPDigestAuth),
+}
+
+
+@pytest.mark.parametrize("client", PASSWORD_CLIENTS)
+@pytest.mark.parametrize("user", [ASCII_USER, USER])
+def test_clients_with_a_password_are_let_in(live: LiveServer, client: str, user: str) -> None:
+    """Pre-emptively as Basic, and after a challenge as Digest."""
+    if (client, user) == ("httpx digest", USER):
+        pytest.skip("httpx sends no user whose name is not ASCII")
+    assert PASSWORD_CLIENTS[client](f"{live.url}/inference?maxDetections=3", user, PASSWORD) == 200
+
+
+@pytest.mark.parametrize("client", PASSWORD_CLIENTS)
+@pytest.mark.parametrize(("user", "password"), [("wrong-{}", PASSWORD), (ASCII_USER, "wrong {}")], ids=["user", "pass"])
+def test_clients_with_a_wrong_password_are_not(live: LiveServer, client: str, user: str, password: str) -> None:
+    assert PASSWORD_CLIENTS[client](f"{live.url}/inference", user.format(client), password.format(client)) == 401
+    assert PASSWORD_CLIENTS[client](f"{live.url}/inference", ASCII_USER, PASSWORD) == 200
+
+
+@pytest.mark.parametrize("header", ["Authorization: Bearer {}", "authorization: bearer  {}", "X-Camera-Key: {}"])
+def test_tokens_come_in_two_headers(live: LiveServer, header: str) -> None:
+    name, _, value = header.partition(": ")
+    for token, status in ((ADMIN_TOKEN, 200), (ADMIN_TOKEN + "x", 401), (PROBE_TOKEN, 403), ("é", 401)):
+        given_as = {name.encode(): value.format(token).encode()}
+        assert live.client.post("/inference", content=FRAME, headers=given_as).status_code == status
+
+
+def test_any_of_several_schemes_is_enough(live: LiveServer) -> None:
+    headers = basic("nobody", "wrong") | {"X-Camera-Key": ADMIN_TOKEN}
+    assert live.client.post("/inference", content=FRAME, headers=headers).status_code == 200
+
+
+def test_every_scheme_on_offer_has_its_challenge(live: LiveServer) -> None:
+    offers = live.client.post("/inference", content=FRAME).headers.get_list("www-authenticate")
+    assert [offer.partition(" ")[0] for offer in offers] == ["Digest", "Digest", "Basic", "Bearer"]
+    assert ["algorithm=SHA-256" in offers[0], "algorithm=MD5" in offers[1]] == [True, True]
+    nonces = {offer.partition('nonce="')[2].partition('"')[0] for offer in offers[:2]}
+    assert len(nonces) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "status"),
+    [
+        ("/models", "token-of-a-reader", 200),
+        ("/openapi.yaml", "token-of-a-reader", 200),
+        ("/inference", "token-of-a-reader", 403),
+        ("/models/identity/reload", "token-of-a-reader", 403),
+        ("/metrics", "token-of-a-reader", 403),
+        ("/metrics", PROBE_TOKEN, 200),
+        ("/inference/other", "token-for-one-model", 200),
+        ("/inference/identity", "token-for-one-model", 403),
+        ("/inference", "token-for-one-model", 403),
+        ("/score", "token-for-one-model", 403),
+        ("/models/identity", "token-for-one-model", 403),
+        ("/models/other", "token-for-one-model", 200),
+        ("/models/nope", "token-for-one-model", 403),
+        ("/models/other/reload", "token-for-one-model", 403),
+        ("/models/other/reload", ADMIN_TOKEN, 200),
+        ("/nope", PROBE_TOKEN, 404),
+    ],
+)
+def test_a_credential_may_what_it_may(live: LiveServer, path: str, token: str, status: int) -> None:
+    takes_post = path.startswith(("/inference", "/score")) or path.endswith("/reload")
+    content = FRAME if "reload" not in path and takes_post else None
+    answer = live.client.request("POST" if takes_post else "GET", path, content=content, headers=bearer(token))
+    assert answer.status_code == status
+
+
+# Digest, on the wire
+
+
+FRESH_USERS = iter(DIGEST_USERS)
+"""One for each test that fails on purpose, so that none has to wait for another's failures."""
+
+
+def digest_request(live: LiveServer, path: str = "/inference", **changes: str) -> httpx.Request:
+    """Return the request that httpx makes after a challenge, with some of its fields changed."""
+    auth = httpx.DigestAuth(next(FRESH_USERS), PASSWORD)
+    request = httpx.Request("POST", live.url + path, content=FRAME, headers=HEADERS)
+    flow = auth.sync_auth_flow(request)
+    answered = flow.send(live.client.send(next(flow)))
+    header = answered.headers["authorization"]
+    for name, value in changes.items():
+        before = next(part for part in header.split(", ") if part.removeprefix("Digest ").startswith(f"{name}="))
+        header = header.replace(before, before.partition("=")[0] + "=" + value)
+    answered.headers["authorization"] = header
+    return answered
+
+
+def test_a_request_that_is_sent_again_is_refused(live: LiveServer) -> None:
+    request = digest_request(live)
+    assert live.client.send(request).status_code == 200
+    replays = [live.client.send(request) for _ in range(20)]
+    assert [answer.status_code for answer in replays] == [401] * 20
+    assert all("stale=true" in answer.headers["www-authenticate"] for answer in replays)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"uri": '"/score"'},
+        {"nc": "00000002"},
+        {"qop": "auth-int"},
+        {"qop": '"auth,auth-int"'},
+        {"cnonce": '"other"'},
+        {"algorithm": "MD5"},
+        {"response": '"' + "0" * 64 + '"'},
+        {"username": '"guessed"'},
+        {"nonce": '"' + "0" * 80 + '"'},
+    ],
+    ids=str,
+)
+def test_a_field_that_was_changed_is_refused(live: LiveServer, changes: dict[str, str]) -> None:
+    answer = live.client.send(digest_request(live, **changes))
+    assert answer.status_code == 401
+    assert "stale" not in answer.headers["www-authenticate"]
+
+
+def test_the_uri_must_be_the_target(live: LiveServer) -> None:
+    request = digest_request(live, "/inference?confidence=0.5")
+    other = httpx.Request("POST", live.url + "/inference?confidence=0.1", content=FRAME, headers=request.headers)
+    assert live.client.send(other).status_code == 401
+    assert live.client.send(request).status_code == 200
+
+
+def test_md5_is_refused_where_it_is_not_allowed(guarded: LiveServer) -> None:
+    """Also to clients that would rather answer by it, as an attacker in the middle could make them."""
+    offers = guarded.client.get("/models").headers.get_list("www-authenticate")
+    assert [offer.partition(" ")[0] for offer in offers] == ["Digest", "Basic", "Bearer"]
+    nonce = offers[0].partition('nonce="')[2].partition('"')[0]
+    for algorithm, status in (("MD5", 401), ("SHA-256", 200)):
+        flow = requests.auth.HTTPDigestAuth(USER, PASSWORD)
+        flow.init_per_thread_state()
+        flow._thread_local.chal = {"realm": "framehook", "qop": "auth", "nonce": nonce, "algorithm": algorithm}  # noqa: SLF001
+        header = flow.build_digest_header("GET", guarded.url + "/models") or ""
+        headers = {b"Authorization": header.encode("latin-1")}
+        assert guarded.client.get("/models", headers=headers).status_code == status
+
+
+def test_a_nonce_of_an_earlier_process_is_stale(live: LiveServer) -> None:
+    """So that a client whose password is right goes on without asking anybody."""
+    auth = httpx.DigestAuth(ASCII_USER, PASSWORD)
+    with running(wait_until_ready=False, **GUARDED) as other:
+        foreign = other.client.get("/models").headers["www-authenticate"]
+    flow = auth.sync_auth_flow(httpx.Request("GET", live.url + "/models"))
+    request = next(flow)
+    answered = flow.send(httpx.Response(401, headers={"www-authenticate": foreign}, request=request))
+    answer = live.client.send(answered)
+    assert answer.status_code == 401
+    assert "stale=true" in answer.headers["www-authenticate"]
+
+
+# Wrong ones
+
+
+@given(
+    st.binary(max_size=200)
+    | st.tuples(
+        st.sampled_from([b"Basic ", b"Digest ", b"Bearer ", b"basic", b"DIGEST  ", b"Negotiate "]),
+        st.binary(max_size=100)
+        | st.sampled_from([b"===", b"OjpY", b"Og==", b"4pyT", b'username="', b"a=b,a=b", b'response="\xc3\xa9", nc=1']),
+    ).map(b"".join)
+)
+@settings(max_examples=150)
+def test_a_malformed_header_is_refused(live: LiveServer, value: bytes) -> None:
+    """400 from the socket for what no header may hold, otherwise 401; never a failure of our own."""
+    head = b"GET /models HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: " + value + b"\r\n\r\n"
+    assert statuses(talk(live.port, head))[0] in {400, 401}
+
+
+def test_two_headers_are_refused(live: LiveServer) -> None:
+    line = f"Authorization: Bearer {ADMIN_TOKEN}\r\n"
+    head = f"GET /models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{line * 2}\r\n".encode()
+    assert statuses(talk(live.port, head)) == (401,)
+
+
+def test_guessing_gets_slow_and_hurts_nobody_else(live: LiveServer) -> None:
+    """The guesser has to wait; the same user with the right password, which is known by now, does not."""
+    rights = basic(ASCII_USER, PASSWORD), basic("guessed", PASSWORD), AUTHORIZED
+    assert [live.client.get("/models", headers=headers).status_code for headers in rights] == [200] * 3
+    answers = [live.client.get("/models", headers=basic("guessed", f"guess {n}")) for n in range(12)]
+    assert [answer.status_code for answer in answers] == [401] * 12
+    waits = [answer.headers.get("retry-after") for answer in answers]
+    assert waits[:5] == [None] * 5
+    assert all(int(wait) >= 1 for wait in waits[6:] if wait)
+    assert "Too many wrong passwords" in answers[-1].json()["detail"]
+    assert [live.client.get("/models", headers=headers).status_code for headers in rights] == [200] * 3
+    digest = httpx.DigestAuth("guessed", PASSWORD)
+    assert httpx.get(live.url + "/models", auth=digest).status_code == 401, "a guess in another scheme counts too"
+
+
+@pytest.mark.parametrize("extra", [{}, {"Transfer-Encoding": "chunked"}, {"Expect": "100-continue"}])
+def test_a_refused_upload_does_not_hang_the_connection(live: LiveServer, extra: dict[str, str]) -> None:
+    """Whether the body comes or not: the answer does, and so does that to the next request, or the end."""
+    framing = "".join(f"{name}: {value}\r\n" for name, value in extra.items())
+    length = "" if "Transfer-Encoding" in extra else f"Content-Length: {len(FRAME)}\r\n"
+    sent = f"POST /inference HTTP/1.1\r\nHost: x\r\n{length}{framing}\r\n".encode()
+    if not extra:
+        sent += FRAME + b"GET /models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert statuses(talk(live.port, sent)) == ((401, 401) if not extra else (401,))
+
+
+# Off, and half on
+
+
+def test_without_credentials_a_header_is_ignored(identity: LiveServer) -> None:
+    for header in (basic("a", "b"), bearer("x"), {"Authorization": "rubbish"}, {"X-API-Key": "x"}):
+        assert identity.client.post("/inference", content=FRAME, headers=header).status_code == 200
+    assert "{basic: []}" not in identity.client.get("/openapi.yaml").text.partition("/reload:")[0]
+
+
+def test_the_served_contract_says_what_is_asked_for(live: LiveServer, server: LiveServer) -> None:
+    strict = live.client.get("/openapi.json", headers=AUTHORIZED).json()
+    assert strict["components"]["securitySchemes"]["apiKey"]["name"] == "X-Camera-Key"
+    asks = {path: "security" in next(iter(operations.values())) for path, operations in strict["paths"].items()}
+    assert set(asks.values()) == {True}
+    loose = server.client.get("/openapi.json").json()
+    asking = [path for path, operations in loose["paths"].items() if "security" in next(iter(operations.values()))]
+    assert asking == ["/models/{model}/reload"]
+    assert loose["paths"][asking[0]]["post"]["security"] == [{"bearer": []}, {"apiKey": []}]
+    assert set(loose["paths"]) == set(CONTRACT["paths"])
+
+
+def test_a_frame_costs_a_password_check_only_once(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert live.client.get("/models", headers=basic(ASCII_USER, PASSWORD)).status_code == 200
+    monkeypatch.setattr("handlers.server.passwords.is_password", None)
+    assert live.client.get("/models", headers=basic(ASCII_USER, PASSWORD)).status_code == 200
+
+
+def test_known_and_unknown_users_go_the_same_way(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One hash of the same cost for each, and one comparison of digests."""
+    hashes: list[tuple[str, str]] = []
+    comparisons: list[tuple[bytes, bytes]] = []
+
+    def never(kept: list[tuple[Any, Any]], *given: Any) -> bool:
+        kept.append(given)
+        return False
+
+    monkeypatch.setattr("handlers.server.passwords.is_password", partial(never, hashes))
+    monkeypatch.setattr("handlers.server.security.hmac.compare_digest", partial(never, comparisons))
+    for user in ("compared", "unknown"):
+        assert live.client.get("/models", headers=basic(user, "another wrong one")).status_code == 401
+        assert httpx.get(live.url + "/models", auth=httpx.DigestAuth(user, "wrong")).status_code == 401
+    known, unknown = hashes
+    assert known[1].rsplit("$", 2)[0] == unknown[1].rsplit("$", 2)[0]
+    assert [[len(side) for side in pair] for pair in comparisons] == [[64, 64]] * 2
+
+
+@pytest.mark.parametrize(
+    ("host", "credentials", "warns"),
+    [("127.0.0.1", {}, False), ("localhost", {}, False), ("::1", {}, False), ("0.0.0.0", {}, True), ("::", {}, True),
+     ("0.0.0.0", GUARDED, False)],
+)  # fmt: skip
+def test_an_open_service_says_so(
+    host: str, credentials: dict[str, Any], warns: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    create_app(Settings(host=host, **credentials), lambda: None)
+    assert [record.getMessage() for record in caplog.records] == [OPEN] * warns
