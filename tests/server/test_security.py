@@ -353,7 +353,7 @@ def test_known_and_unknown_users_go_the_same_way(live: LiveServer, monkeypatch: 
      ("0.0.0.0", GUARDED, False)],
 )  # fmt: skip
 def test_an_open_service_says_so(
-    host: str, credentials: dict[str, Any], warns: bool, caplog: pytest.LogCaptureFixture
+    host: str, credentials: dict[str, Any], *, warns: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     create_app(Settings(host=host, **credentials), lambda: None)
     assert [record.getMessage() for record in caplog.records] == [OPEN] * warns
