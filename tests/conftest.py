@@ -1,17 +1,42 @@
 """The servers that many tests share."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.credentials import AUTHORIZED, GUARDED, RELOADABLE
+from handlers.server.logs import JsonFormatter
+from tests.support.credentials import AUTHORIZED, GUARDED, RELOADABLE, SECRETS
 from tests.support.graphs import write_identity_model
 from tests.support.server import LiveServer, running, serving
 
 # These machines are shared: how long an example takes says nothing.
 settings.register_profile("framehook", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("framehook")
+
+
+class SecretsHandler(logging.Handler):
+    """Keeps every line of the log in which there is a secret of the tests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.telling: list[str] = []
+        self.setFormatter(JsonFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = self.format(record)
+        self.telling += [line] * any(secret in line for secret in SECRETS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_secret_is_logged() -> Iterator[None]:
+    """Look into everything that the service logs in the process of the tests."""
+    handler = SecretsHandler()
+    logging.getLogger().addHandler(handler)
+    yield
+    logging.getLogger().removeHandler(handler)
+    assert handler.telling == []
 
 
 @pytest.fixture(scope="session")

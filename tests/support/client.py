@@ -11,6 +11,8 @@ from jsonschema import Draft4Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT4
 
+from tests.support.credentials import SECRETS
+
 ROOT = Path(__file__).parent.parent.parent
 CONTRACT: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text())
 TRANSPORT_HEADERS = {"date", "content-length", "content-type", "connection"}
@@ -34,7 +36,8 @@ class ContractClient(httpx.Client):
 
 
 def check_answer(method: str, path: str, response: httpx.Response) -> None:
-    """Assert that the contract declares this answer to this request."""
+    """Assert that the contract declares this answer to this request, and that nothing secret is in it."""
+    assert not any(secret in f"{response.headers.multi_items()} {response.text}" for secret in SECRETS)
     declared = resolve(_declared_response(method.lower(), path, response.status_code))
     headers = {name.lower(): resolve(header) for name, header in declared.get("headers", {}).items()}
     undeclared = set(response.headers) - set(headers) - TRANSPORT_HEADERS

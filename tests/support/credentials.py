@@ -31,6 +31,9 @@ def settings_for(*credentials: Credential, **settings: Any) -> dict[str, Any]:
     return {"credentials": yaml.safe_dump(documents, allow_unicode=True), **settings}
 
 
+SECRETS = (ADMIN_TOKEN, CAMERA_TOKEN, PROBE_TOKEN, PASSWORD)
+"""What must never come out of the service, in no test."""
+
 AUTHORIZED = bearer(ADMIN_TOKEN)
 RELOADABLE = settings_for(ADMIN, anonymous_may="infer,read,monitor")
 """Settings with which only reloading needs a credential, `AUTHORIZED`."""

@@ -1,0 +1,183 @@
+"""Nothing that is secret comes out of the service, whatever it is asked.
+
+The other tests help: their client looks into every answer, and conftest.py into every line of the log.
+"""
+
+import base64
+import os
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from handlers.errors import ConfigurationError
+from handlers.server.credentials import read_credentials, read_credentials_file
+from handlers.server.settings import Settings, read_settings
+from tests.support.credentials import GUARDED, basic, bearer
+from tests.support.pictures import STREET
+from tests.support.process import FRAMEHOOK, serving
+
+TOKEN, PASSWORD, WRONG = "S3CR3T-token-0f7b2c", "S3CR3T-password-91ad4e", "S3CR3T-wrong-5d20c8"
+PLAIN = {"host": "127.0.0.1"}
+
+
+def framehook(*arguments: str | Path, **options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([FRAMEHOOK, *arguments], capture_output=True, text=True, check=False, timeout=60, **options)
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Path:
+    """A file with a token, made by the command line, and a user."""
+    path = tmp_path / "credentials.yaml"
+    made = framehook("credentials", "add", "yard", "--password", "--md5", "--file", path, input=PASSWORD + "\n")
+    assert (made.returncode, made.stdout) == (0, "")
+    assert framehook("credentials", "add", "gate", "--may", "infer,read,monitor,admin", "--file", path).returncode == 0
+    return path
+
+
+def test_the_command_line_writes_hashes_for_the_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "credentials.yaml"
+    token = framehook("credentials", "add", "gate", "--models", "a,b", "--file", path).stdout.strip()
+    assert len(token) >= 43
+    framehook("credentials", "add", "yard", "--password", "--file", path, input=PASSWORD)
+    assert path.stat().st_mode & 0o777 == 0o600
+    written = path.read_text()
+    assert token not in written
+    assert PASSWORD not in written
+    listed = framehook("credentials", "list", "--file", path).stdout
+    assert listed == "gate: may infer, read; a, b\nyard: may infer, read; all models\n"
+    assert framehook("credentials", "remove", "gate", "--file", path).returncode == 0
+    assert [credential.name for credential in read_credentials_file(path)] == ["yard"]
+    assert [file.name for file in tmp_path.iterdir()] == ["credentials.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "message"),
+    [
+        (["add", "yard"], "", "has a credential yard already"),
+        (["add", "x", "--may", "everything"], "", "may: Input should be"),
+        (["add", "a:b"], "", "name: String should match"),
+        (["add", "x", "--password"], "short\n", "at least 8 characters"),
+        (["remove", "nobody"], "", "has no credential nobody"),
+        (["list", "--file", "missing.yaml"], "", "cannot be read: No such file"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_mistakes_are_named(credentials: Path, arguments: list[str], typed: str, message: str) -> None:
+    file = [] if "--file" in arguments else ["--file", str(credentials)]
+    run = framehook("credentials", *arguments, *file, input=typed)
+    assert run.returncode == 1
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"- {{name: a, token: {TOKEN}}}", "credential a, key token: Extra inputs"),
+        (f"- {{name: a, token_sha256: {TOKEN}}}", "credential a, key token_sha256: String should match"),
+        (f"- {{name: a, password_scrypt: {PASSWORD}}}", "credential a, key password_scrypt: String should match"),
+        ("- {name: a}", "credential a, Value error, needs token_sha256"),
+        (f"- {TOKEN}", "credential 0, Input should be"),
+        (f"{TOKEN}", "expected a list of credentials"),
+        (f"{{{TOKEN}", "cannot be read as YAML"),
+        (f"- {{name: 7, token_sha256: {'0' * 64}}}", "credential 0, key name: Input should be a valid string"),
+        (f"- {{name: a, may: [root], token_sha256: {'0' * 64}}}", "credential a, key may"),
+        (f"- {{name: a, may: [], token_sha256: {'0' * 64}}}", "credential a, key may"),
+    ],
+)
+def test_a_wrong_entry_is_named_and_its_value_is_not(text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        read_credentials(text, "The setting credentials")
+    assert str(refusal.value).startswith("The setting credentials")
+    assert message in str(refusal.value)
+    assert "S3CR3T" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("credentials", ""), ("anonymous_may", "admin"), ("anonymous_may", "S3CR3T"), ("digest_md5", "S3CR3T"),
+     ("api_key_header", "S3CR3T: x"), ("reload_token", "S3CR3T")],
+)  # fmt: skip
+def test_a_wrong_setting_is_named_and_its_value_is_not(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        read_settings(PLAIN, {f"FRAMEHOOK_{name.upper()}": value})
+    assert f"FRAMEHOOK_{name.upper()}" in str(refusal.value)
+    assert "S3CR3T" not in str(refusal.value)
+
+
+def test_two_of_one_name_are_refused(credentials: Path) -> None:
+    run = framehook(
+        "check", "--credentials-file", credentials, env={**os.environ, "FRAMEHOOK_CREDENTIALS": credentials.read_text()}
+    )
+    assert run.returncode == 1
+    assert "Two credentials have the name yard" in run.stderr
+
+
+def test_nothing_secret_is_an_option_or_shown(credentials: Path) -> None:
+    assert "--credentials " not in framehook("serve", "--help").stdout
+    shown = repr(Settings(**GUARDED)) + repr(read_credentials_file(credentials))
+    for hidden in _hashes(credentials) | _hashes_of(GUARDED["credentials"]):
+        assert hidden not in shown
+
+
+def test_nothing_secret_comes_out(credentials: Path, tmp_path: Path) -> None:
+    """Right and wrong credentials in every scheme, every path, errors and all, at the most talkative log level."""
+    log = tmp_path / "log"
+    text = credentials.read_text()
+    token = framehook("credentials", "add", "late", "--file", credentials).stdout.strip()
+    secrets = {TOKEN, PASSWORD, WRONG, token, *_hashes(credentials), *_hashes_of(text)}
+    secrets |= {base64.b64encode(f"yard:{password}".encode()).decode() for password in (PASSWORD, WRONG)}
+    came_out = framehook("check", "--credentials-file", credentials).stdout
+    options = ["--credentials-file", str(credentials), "--anonymous-may", "nothing", "--log-level", "debug"]
+    with log.open("w") as file, serving(*options, "--digest-md5", "true", log=file) as (process, port):
+        url = f"http://127.0.0.1:{port}"
+        _wait_for(url)
+        for path in (
+            "/inference",
+            "/models",
+            "/models/nope",
+            "/metrics",
+            "/openapi.yaml",
+            "/health/ready",
+            "/ui/",
+            "/no",
+        ):
+            for auth in (httpx.BasicAuth, httpx.DigestAuth):
+                for password in (PASSWORD, WRONG):
+                    came_out += _shown(httpx.get(url + path, auth=auth("yard", password)))
+            for headers in (bearer(token), bearer(WRONG), {"X-API-Key": WRONG}, basic(WRONG, WRONG)):
+                content = STREET.read_bytes()[: 5000 if headers == bearer(WRONG) else None]
+                came_out += _shown(httpx.post(url + path, content=content, headers=headers))
+                came_out += _shown(httpx.post(url + path + "?confidence=x", content=b"", headers=headers))
+        came_out += (Path("/proc") / str(process.pid) / "cmdline").read_text()
+        process.terminate()
+        process.wait(20)
+    came_out += log.read_text()
+    assert "late" in came_out
+    assert [secret for secret in secrets if secret in came_out] == []
+
+
+def _wait_for(url: str) -> None:
+    for _ in range(200):
+        try:
+            if httpx.get(url + "/health/live").status_code == httpx.codes.UNAUTHORIZED:
+                return
+        except httpx.ConnectError:
+            pass
+    raise AssertionError("the service did not start")
+
+
+def _shown(answer: httpx.Response) -> str:
+    return f"{answer.status_code} {answer.headers.multi_items()} {answer.text}"
+
+
+def _hashes(path: Path) -> set[str]:
+    return _hashes_of(path.read_text())
+
+
+def _hashes_of(text: str) -> set[str]:
+    keys = ("token_sha256", "password_scrypt", "digest_sha256", "digest_md5")
+    return {entry[key] for entry in yaml.safe_load(text) for key in keys if key in entry}
