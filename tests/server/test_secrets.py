@@ -20,18 +20,20 @@ from tests.support.pictures import STREET
 from tests.support.process import FRAMEHOOK, serving
 
 TOKEN, PASSWORD, WRONG = "S3CR3T-token-0f7b2c", "S3CR3T-password-91ad4e", "S3CR3T-wrong-5d20c8"
+PATHS = ("/inference", "/models", "/models/nope", "/metrics", "/openapi.yaml", "/health/ready", "/ui/", "/no")
 PLAIN = {"host": "127.0.0.1"}
 
 
-def framehook(*arguments: str | Path, **options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([FRAMEHOOK, *arguments], capture_output=True, text=True, check=False, timeout=60, **options)
+def framehook(*arguments: str | Path, typed: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    command, known = [FRAMEHOOK, *arguments], os.environ | environment
+    return subprocess.run(command, input=typed, capture_output=True, text=True, env=known, check=False, timeout=60)
 
 
 @pytest.fixture
 def credentials(tmp_path: Path) -> Path:
     """A file with a token, made by the command line, and a user."""
     path = tmp_path / "credentials.yaml"
-    made = framehook("credentials", "add", "yard", "--password", "--md5", "--file", path, input=PASSWORD + "\n")
+    made = framehook("credentials", "add", "yard", "--password", "--md5", "--file", path, typed=PASSWORD + "\n")
     assert (made.returncode, made.stdout) == (0, "")
     assert framehook("credentials", "add", "gate", "--may", "infer,read,monitor,admin", "--file", path).returncode == 0
     return path
@@ -41,7 +43,7 @@ def test_the_command_line_writes_hashes_for_the_owner_alone(tmp_path: Path) -> N
     path = tmp_path / "credentials.yaml"
     token = framehook("credentials", "add", "gate", "--models", "a,b", "--file", path).stdout.strip()
     assert len(token) >= 43
-    framehook("credentials", "add", "yard", "--password", "--file", path, input=PASSWORD)
+    framehook("credentials", "add", "yard", "--password", "--file", path, typed=PASSWORD)
     assert path.stat().st_mode & 0o777 == 0o600
     written = path.read_text()
     assert token not in written
@@ -67,7 +69,7 @@ def test_the_command_line_writes_hashes_for_the_owner_alone(tmp_path: Path) -> N
 )
 def test_mistakes_are_named(credentials: Path, arguments: list[str], typed: str, message: str) -> None:
     file = [] if "--file" in arguments else ["--file", str(credentials)]
-    run = framehook("credentials", *arguments, *file, input=typed)
+    run = framehook("credentials", *arguments, *file, typed=typed)
     assert run.returncode == 1
     assert message in run.stderr
     assert "Traceback" not in run.stderr
@@ -109,9 +111,7 @@ def test_a_wrong_setting_is_named_and_its_value_is_not(name: str, value: str) ->
 
 
 def test_two_of_one_name_are_refused(credentials: Path) -> None:
-    run = framehook(
-        "check", "--credentials-file", credentials, env={**os.environ, "FRAMEHOOK_CREDENTIALS": credentials.read_text()}
-    )
+    run = framehook("check", "--credentials-file", credentials, FRAMEHOOK_CREDENTIALS=credentials.read_text())
     assert run.returncode == 1
     assert "Two credentials have the name yard" in run.stderr
 
@@ -135,16 +135,7 @@ def test_nothing_secret_comes_out(credentials: Path, tmp_path: Path) -> None:
     with log.open("w") as file, serving(*options, "--digest-md5", "true", log=file) as (process, port):
         url = f"http://127.0.0.1:{port}"
         _wait_for(url)
-        for path in (
-            "/inference",
-            "/models",
-            "/models/nope",
-            "/metrics",
-            "/openapi.yaml",
-            "/health/ready",
-            "/ui/",
-            "/no",
-        ):
+        for path in PATHS:
             for auth in (httpx.BasicAuth, httpx.DigestAuth):
                 for password in (PASSWORD, WRONG):
                     came_out += _shown(httpx.get(url + path, auth=auth("yard", password)))
