@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hmac
+import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,8 +24,8 @@ from handlers.server.passwords import Passwords
 Scheme: TypeAlias = str
 Check: TypeAlias = Callable[[ConnexionRequest], Any]
 
-UNMATCHED_SECRET = "0" * 64
-"""Computed with for users that are not known, so that the way is the same as for those that are."""
+NOBODY = Credential(name="nobody", digest_sha256=secrets.token_hex(32))
+"""Stands for users that are not known, so that the way is the same as for those that are."""
 
 
 @dataclass(slots=True)
@@ -135,11 +136,11 @@ class Security:
 
     def _answered_by(self, answer: DigestAnswer, method: str) -> Credential | None:
         """Return whose password the answer was made with; the way is the same for users that are not known."""
-        credential = self._by_name.get(answer.username)
-        secret = credential.digest_secret(answer.algorithm) if credential else None
-        expected = expected_response(answer, secret or UNMATCHED_SECRET, method)
+        credential = self._by_name.get(answer.username, NOBODY)
+        secret = credential.digest_secret(answer.algorithm)
+        expected = expected_response(answer, secret or str(NOBODY.digest_sha256), method)
         is_right = hmac.compare_digest(expected.encode(), answer.response.encode("utf-8", "surrogateescape"))
-        return credential if is_right and secret else None
+        return credential if is_right and secret and credential is not NOBODY else None
 
     async def _basic(self, request: ConnexionRequest) -> Any:
         fields = _authorization(request, "basic")

@@ -1,0 +1,161 @@
+"""Measures what it costs to find out who is calling, how many guesses are allowed, and whether time tells who is known.
+
+    python -m bench.credentials [--pairs N] [--output FILE]
+
+The checks are those that connexion calls, with requests as it makes them, in this process: no socket, no frame.
+"""
+
+import argparse
+import asyncio
+import base64
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from connexion.lifecycle import ConnexionRequest
+from connexion.middleware.abstract import ROUTING_CONTEXT
+from numpy.typing import NDArray
+
+from bench import report
+from handlers.context import RequestRecord
+from handlers.errors import EdgeError, TooManyFailuresError
+from handlers.server.credentials import REALM, Credential, with_password, with_token
+from handlers.server.digest import DigestAnswer, expected_response, user_hash
+from handlers.server.security import Security
+
+USERS = 20
+PASSWORD, TOKEN = "a password of the bench", "a-token-of-the-bench"  # of nobody
+RUNS, PASSWORD_PAIRS = 2000, 100
+GUESSING_S = 10.0
+MICROSECONDS = 1e6
+
+Check = Callable[[ConnexionRequest], Any]
+
+
+def request(header: str, client: str = "192.0.2.1") -> ConnexionRequest:
+    """Return a request for a frame's inference, with this header Authorization."""
+    scope = {
+        "type": "http", "method": "POST", "raw_path": b"/inference", "path": "/inference", "query_string": b"",
+        "client": (client, 1), "path_params": {}, "headers": [(b"authorization", header.encode())],
+        "state": {"record": RequestRecord("")}, "extensions": {ROUTING_CONTEXT: {"operation_id": "infer"}},
+    }  # fmt: skip
+    return ConnexionRequest(scope)
+
+
+def basic(user: str, password: str = PASSWORD) -> str:
+    """Return the header of Basic."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def digest(security: Security, user: str, nc: int, password: str = PASSWORD) -> str:
+    """Return the header of Digest, with a new nonce for each first count."""
+    nonce = security.challenges()[0].partition('nonce="')[2].partition('"')[0]
+    answer = DigestAnswer(user, nonce, "/inference", "auth", f"{nc:08x}", "0a4f113b", "", "SHA-256")
+    response = expected_response(answer, user_hash("SHA-256", user, REALM, password), "POST")
+    return (
+        f'Digest username="{user}", realm="{REALM}", nonce="{nonce}", uri="/inference", qop=auth, nc={nc:08x}, '
+        f'cnonce="0a4f113b", response="{response}", algorithm=SHA-256'
+    )
+
+
+async def took_us(check: Check, asked: ConnexionRequest) -> float:
+    """Return the microseconds that a check took, however it ended."""
+    started_at = time.perf_counter()
+    with suppress(EdgeError):
+        await check(asked)
+    return (time.perf_counter() - started_at) * MICROSECONDS
+
+
+async def costs(security: Security, checks: dict[str, Check]) -> dict[str, float]:
+    """Return the median microseconds a check, by scheme, when the credential is right."""
+    await checks["basic"](request(basic("user-1")))
+    headers: dict[str, Callable[[int], str]] = {
+        "basic": lambda _: basic("user-1"),
+        "digest": lambda n: digest(security, "user-1", n + 1),
+        "bearer": lambda _: f"Bearer {TOKEN}",
+    }
+    return {
+        scheme: median([await took_us(checks[scheme], request(header(n))) for n in range(RUNS)])
+        for scheme, header in headers.items()
+    }
+
+
+async def first_password_ms(checks: dict[str, Check]) -> float:
+    """Return the milliseconds that a password takes when it comes for the first time."""
+    return median([await took_us(checks["basic"], request(basic(f"user-{n}"))) for n in range(2, USERS)]) / 1000
+
+
+async def guesses_a_s(checks: dict[str, Check]) -> float:
+    """Return how many passwords of one user somebody can try in a second, over ten seconds."""
+    tried, until = 0, time.perf_counter() + GUESSING_S
+    while time.perf_counter() < until:
+        try:
+            await checks["basic"](request(basic("user-1", str(random.random()))))  # a guess
+        except TooManyFailuresError:
+            await asyncio.sleep(0.001)
+        except EdgeError:
+            tried += 1
+    return tried / GUESSING_S
+
+
+async def two_samples(check: Check, header: Callable[[str], str], pairs: int) -> tuple[float, float]:
+    """Return by how many µs (medians) a known user takes longer than an unknown one, and the p-value of that."""
+    known: list[float] = []
+    unknown: list[float] = []
+    for n in range(pairs):
+        sides = [(known, f"user-{n % USERS}"), (unknown, f"none-{n % USERS}")]
+        random.shuffle(sides)
+        for sample, user in sides:
+            sample.append(await took_us(check, request(header(user), f"peer-{n}-{user}")))
+    return median(known) - median(unknown), mann_whitney_p(np.array(known), np.array(unknown))
+
+
+def mann_whitney_p(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Return the two-sided p-value of the Mann-Whitney U test, by its normal approximation."""
+    ranks = np.concatenate([first, second]).argsort().argsort() + 1
+    n, m = len(first), len(second)
+    u = ranks[:n].sum() - n * (n + 1) / 2
+    deviation = (u - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12)
+    return math.erfc(abs(deviation) / math.sqrt(2))
+
+
+async def measure(pairs: int) -> dict[str, Any]:
+    """Return all figures."""
+    users = [with_password(f"user-{n}", PASSWORD) for n in range(USERS)]
+    tokens = [with_token(f"program-{n}", f"{TOKEN}-{n}") for n in range(USERS - 1)]
+    credentials: tuple[Credential, ...] = (*users, *tokens, with_token("last", TOKEN))
+    security = Security(credentials, (), "default", digest_md5=False, api_key_header="X-API-Key")
+    checks = {name: make().get_fn({}, []) for name, make in security.handlers({"infer": "infer"}).items()}
+    figures: dict[str, Any] = {f"{name}_us": cost for name, cost in (await costs(security, checks)).items()}
+    figures["first_password_ms"] = await first_password_ms(checks)
+    wrong_digest = partial(digest, security, nc=1, password="wrong")  # noqa: S106
+    figures["digest_difference_us"], figures["digest_p"] = await two_samples(checks["digest"], wrong_digest, pairs)
+    wrong_basic = partial(basic, password="wrong")  # noqa: S106
+    figures["basic_difference_us"], figures["basic_p"] = await two_samples(
+        checks["basic"], wrong_basic, min(pairs, PASSWORD_PAIRS)
+    )
+    figures["guesses_a_s"] = await guesses_a_s(checks)
+    return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description="Measures what it costs to find out who is calling.")
+    parser.add_argument("--pairs", type=int, default=20_000)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args(arguments)
+    figures = asyncio.run(measure(options.pairs))
+    for name, value in figures.items():
+        print(f"{name}: {value:.3g}")
+    report.write(options.output, "credentials", options, [figures])
+
+
+if __name__ == "__main__":
+    main()
