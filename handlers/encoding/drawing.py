@@ -38,26 +38,38 @@ class _Caption(NamedTuple):
 def annotate(frame: Frame, results: Results) -> Image.Image:
     """Return the picture with a box and a caption for every detection, as RGB; small pictures come enlarged.
 
-    Captions stand on a ground of their class's colour, within the picture and off each other where there is room.
+    Captions stand on a ground of their class's colour, within the picture and off each other where there is room. What
+    the whole picture shows is written at its top left.
     """
     picture = Image.fromarray(frame.rgb(_canvas_size(frame.source_size_wh)))
     letter_px = round(max(picture.size) * CAPTION_SHARE)
     canvas = ImageDraw.Draw(picture)
     captions: list[_Caption] = []
+    for whole in results.classifications:
+        caption, font, width = _written(whole.label, whole.confidence, letter_px, picture.width)
+        top = captions[-1].ground[3] if captions else 0.0
+        ground = (0.0, top, width, top + letter_px * CAPTION_HEIGHT)
+        captions.append(_Caption(caption, font, _colour(whole.class_id), ground))
     lines = [replace(line.place, label=line.value) for line in results.lines]
     for detection in (*results.detections, *lines):  # the most confident one chooses its place first
         box = _pixel_box(detection.box_xyxy, picture.size)
         colour = _colour(detection.class_id)
         canvas.rectangle(box, outline=colour, width=max(2, letter_px // 6))
-        font = _font(detection.label, letter_px)
-        caption = _fit(f" {detection.label} {detection.confidence:.2f} ", font, picture.width)
-        size_wh = (font.getlength(caption), letter_px * CAPTION_HEIGHT)
+        caption, font, width = _written(detection.label, detection.confidence, letter_px, picture.width)
+        size_wh = (width, letter_px * CAPTION_HEIGHT)
         ground = _place(box, size_wh, picture.size, [other.ground for other in captions])
         captions.append(_Caption(caption, font, colour, ground))
     for text, font, colour, ground in reversed(captions):
         canvas.rectangle(ground, fill=colour)
         canvas.text((ground[0], (ground[1] + ground[3]) / 2), text, fill=_ink(colour), font=font, anchor="lm")
     return picture
+
+
+def _written(label: str, confidence: float, letter_px: int, width_px: int) -> tuple[str, ImageFont.FreeTypeFont, float]:
+    """Return a caption no wider than the picture, its font, and how wide it is."""
+    font = _font(label, letter_px)
+    caption = _fit(f" {label} {confidence:.2f} ", font, width_px)
+    return caption, font, font.getlength(caption)
 
 
 def _font(label: str, letter_px: int) -> ImageFont.FreeTypeFont:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from handlers.encoding.drawing import MIN_LONG_SIDE_PX, annotate
 from models.frame import Frame
-from models.results import Detection, Results
+from models.results import Classification, Detection, Results
 
 LABELS = ("person", "Zaunkönig Ж Ω", "x" * 200, "car")
 BOXES = ((0.0, 0.0, 0.4, 0.5), (0.3, 0.3, 0.7, 0.9), (0.31, 0.31, 0.7, 0.9), (0.95, 0.95, 1.0, 1.0))
@@ -71,3 +71,17 @@ def test_letters_of_many_scripts_are_drawn_each_as_itself(letters: str) -> None:
 
 def of_label(label: str) -> Results:
     return Results((Detection(label * 4, 0, 0.9, (0.2, 0.5, 0.8, 1.0)),))
+
+
+def test_what_the_whole_picture_shows_is_written_at_its_top_left() -> None:
+    """One line for each class, under each other, and off the captions of boxes."""
+    classes = (Classification("cup", 3, 0.9), Classification("espresso", 7, 0.05))
+    drawn = np.asarray(annotate(ground((800, 400), 0), Results(classifications=classes)).convert("L")) > 0
+    assert drawn[5, 2]
+    assert drawn[25, 2]
+    assert not drawn[45:].any()
+    assert not drawn[:, 300:].any()
+    box = Detection("aaa", 0, 0.9, (0.0, 0.0, 0.5, 0.5))
+    both = np.asarray(annotate(ground((800, 400), 0), Results((box,), classifications=classes)))
+    alone = np.asarray(annotate(ground((800, 400), 0), Results(classifications=classes)))
+    np.testing.assert_array_equal(both[:40, 4:30], alone[:40, 4:30])
