@@ -54,6 +54,8 @@ class Decoder:
         """Return the frame of a raw body; raises RawFrameError and TooManyPixelsError."""
         return layout.decode(body, self._max_pixels, self._route.scaler(target))
 
-    def whole(self, body: bytes) -> Frame:
-        """Return the frame of a JPEG, PNG or BMP with all its pixels."""
-        return encoded.decode(body, self._max_pixels, Unscaled())
+    def whole(self, body: bytes, layout: RawLayout | None = None) -> Frame:
+        """Return the frame with all its pixels; without a layout, of a JPEG, PNG or BMP."""
+        if layout is None:
+            return encoded.decode(body, self._max_pixels, Unscaled())
+        return layout.decode(body, self._max_pixels, Unscaled())

@@ -1,7 +1,9 @@
 """Results → boxes, labels and confidences drawn on the picture."""
 
 import colorsys
+import io
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -11,6 +13,8 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from models.frame import Frame
 from models.results import Results
 
+FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG"}
+JPEG_QUALITY = 90
 FONTS = Path(__file__).parent / "fonts"
 FIRST_EAST_ASIAN = "\u2e80"
 """Where Unicode's blocks of Chinese, Japanese and Korean writing begin, which need a font of their own."""
@@ -26,6 +30,28 @@ GOLDEN_RATIO = 0.618034
 """Steps of this round the colour circle keep neighbouring class ids far apart."""
 
 PixelBox: TypeAlias = tuple[float, float, float, float]
+
+
+def preferred(accept: str) -> str:
+    """Return the media type that a header Accept likes best; JPEG where it does not care, or wants neither."""
+    qualities: dict[str, float] = {}
+    for part in accept.split(","):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = next((piece.removeprefix("q=") for piece in parameters if piece.startswith("q=")), "1")
+        with suppress(ValueError):
+            qualities[name] = float(quality)
+    ranges = ("image/*", "*/*")
+    jpeg, png = (
+        next((qualities[name] for name in (media_type, *ranges) if name in qualities), 0.0) for media_type in FORMATS
+    )
+    return "image/png" if png > jpeg else "image/jpeg"
+
+
+def encode(picture: Image.Image, media_type: str) -> bytes:
+    """Return the bytes of a picture, in one of FORMATS."""
+    encoded = io.BytesIO()
+    picture.save(encoded, FORMATS[media_type], quality=JPEG_QUALITY)
+    return encoded.getvalue()
 
 
 class _Caption(NamedTuple):

@@ -20,7 +20,7 @@ from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 
-from handlers import catalog, inference, service
+from handlers import annotate, catalog, inference, service
 from handlers.context import Context
 from handlers.decoding.decoder import Decoder
 from handlers.errors import ConfigurationError
@@ -55,6 +55,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "infer": inference.infer,
     "infer_model": inference.infer_model,
     "score": inference.score,
+    "annotate": annotate.annotate,
+    "annotate_model": annotate.annotate_model,
     "list_models": catalog.list_models,
     "get_model": catalog.get_model,
     "reload_model": catalog.reload_model,

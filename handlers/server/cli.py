@@ -22,7 +22,7 @@ from handlers.catalog import model_record
 from handlers.context import RequestRecord
 from handlers.decoding.decoder import Decoder
 from handlers.encoding import metadata
-from handlers.encoding.drawing import annotate
+from handlers.encoding.drawing import JPEG_QUALITY, annotate
 from handlers.errors import BodyTooLargeError, ConfigurationError, EdgeError
 from handlers.server import credentials_command, logs
 from handlers.server.app import create_app, create_engine, create_security
@@ -41,7 +41,6 @@ CHECK_RUNS = 11
 SECRETS = {"credentials"}
 """Settings that are no options: everybody on a machine can read the command lines of its processes."""
 SHOWN_RESULTS = 5
-JPEG_QUALITY = 90
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -92,7 +92,7 @@ def body_timeout(server: LiveServer, path: str) -> httpx.Response:
 
 def with_credential(server: LiveServer, path: str, headers: dict[str, str]) -> httpx.Response:
     """Ask for a path by its own method, with this credential alone."""
-    takes_post = path.startswith(("/inference", "/score")) or path.endswith("/reload")
+    takes_post = path.startswith(("/inference", "/score", "/annotate")) or path.endswith("/reload")
     return server.client.request("POST" if takes_post else "GET", path, headers=headers)
 
 
@@ -115,6 +115,8 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "cup": lambda server, path: post(
         server, path.replace(server.model, "efficientnet-lite0"), (PHOTOS / "coffee.jpg").read_bytes()
     ),
+    "annotatedJpeg": lambda server, path: post(server, path, street_as("JPEG")),
+    "annotatedPng": lambda server, path: post(server, path, street_as("JPEG"), headers={"Accept": "image/png"}),
     "nothingFound": lambda server, path: post(server, path, blank()),
     "unknownModel": lambda server, path: request(server, path.replace(server.model, "nope")),
     "unknownPath": lambda server, path: request(server, path + "/nope"),

@@ -68,6 +68,8 @@ def parse(response: httpx.Response) -> Any:
     """Return the body as data; JSON is read strictly, without NaN and infinities."""
     if response.headers["content-type"] == "application/yaml":
         return yaml.safe_load(response.content)
+    if response.headers["content-type"].startswith("image/"):
+        return response.content.decode("latin-1")
     if response.headers["content-type"].startswith("text/plain"):
         return response.text
     return json.loads(response.content, parse_constant=_refuse_constant)

@@ -1,0 +1,39 @@
+"""Frames in, the same pictures out, with what was found drawn on them."""
+
+from functools import partial
+
+from connexion import request
+from starlette.responses import Response
+
+from handlers.encoding import drawing
+from handlers.frames import PostedFrame, Wanted, answer
+from models.results import Results
+from models.runtime.repository import ModelConfig
+
+
+async def annotate(
+    confidence: float | None = None,
+    object_: list[str] | None = None,
+    max_detections: int | None = None,
+) -> Response:
+    """Draw what the default model finds."""
+    return await _annotate(Wanted(None, confidence, object_, max_detections))
+
+
+async def annotate_model(
+    model: str,
+    confidence: float | None = None,
+    object_: list[str] | None = None,
+    max_detections: int | None = None,
+) -> Response:
+    """Draw what the model of that name finds."""
+    return await _annotate(Wanted(model, confidence, object_, max_detections))
+
+
+async def _annotate(wanted: Wanted) -> Response:
+    media_type = drawing.preferred(request.headers.get("accept", ""))
+    return Response(await answer(wanted, partial(_draw, media_type)), media_type=media_type)
+
+
+def _draw(media_type: str, posted: PostedFrame, _: ModelConfig, results: Results) -> bytes:
+    return drawing.encode(drawing.annotate(posted.whole(), results), media_type)

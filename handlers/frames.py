@@ -1,0 +1,128 @@
+"""The way of one posted frame through the edge, whatever is to become of it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from connexion import request
+from connexion.lifecycle import ConnexionRequest
+from starlette.requests import ClientDisconnect
+
+from handlers.context import Context, RequestRecord
+from handlers.decoding.decoder import Decoder
+from handlers.decoding.description import describe, is_raw
+from handlers.decoding.encoded import format_of
+from handlers.decoding.raw import RawLayout
+from models.frame import DecodeTarget, Frame
+from models.results import Results
+from models.runtime.repository import ModelConfig, RawFrameConfig
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request asks for; None means: as the model is configured, or the default model."""
+
+    model: str | None
+    confidence: float | None
+    labels: list[str] | None
+    max_detections: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PostedFrame:
+    """The bytes of a frame, and how they are decoded: as `layout` says if it is raw, else as the bytes say."""
+
+    body: bytes
+    decoder: Decoder
+    layout: RawLayout | None
+
+    def decode(self, target: DecodeTarget) -> Frame:
+        """Return the frame as a model wants it."""
+        if self.layout is None:
+            return self.decoder.encoded(self.body, target)
+        return self.decoder.raw(self.body, self.layout, target)
+
+    def whole(self) -> Frame:
+        """Return the frame with all its pixels."""
+        return self.decoder.whole(self.body, self.layout)
+
+
+Encode: TypeAlias = Callable[[PostedFrame, ModelConfig, Results], bytes | None]
+"""Makes the answer of a frame and its results; called on the lane."""
+
+
+async def answer(wanted: Wanted, encode: Encode) -> bytes | None:
+    """Return what `encode` makes of the frame that the request at hand brings.
+
+    Raises ModelsError and EdgeError, and ClientDisconnect when the caller hung up.
+    """
+    frame_request: ConnexionRequest = request._get_current_object()  # noqa: SLF001  # the proxy makes one at every use
+    context: Context = frame_request.state.context
+    record: RequestRecord = frame_request.state.record
+    model = context.engine.find(wanted.model)
+    record.model = model.name
+    config = model.folder.config
+    selection = model.folder.select(wanted.confidence, wanted.labels, wanted.max_detections)
+    body = await _read_body(frame_request, record)
+    posted = PostedFrame(body, context.decoder, _layout(frame_request, body, config.raw_frame))
+
+    def encode_and_keep(results: Results) -> tuple[bytes | None, Results]:
+        return encode(posted, config, results), results
+
+    outcome = context.engine.infer(model, posted.decode, encode_and_keep, selection, record, record.stream)
+    document, results = await _outcome(outcome, frame_request)
+    record.detections, record.dropped = results.count, results.dropped
+    return document
+
+
+def _layout(frame_request: ConnexionRequest, body: bytes, raw_frame: RawFrameConfig) -> RawLayout | None:
+    """Return how a raw frame lies in memory; None when it is not raw, by its Content-Type.
+
+    Raises InvalidParameterError and RawFrameError when the layout cannot be told.
+    """
+    headers, record = frame_request.headers, frame_request.state.record
+    content_type = headers.get("content-type", "")
+    if not is_raw(content_type):
+        record.frame_format = format_of(body)
+        return None
+    record.frame_format = "raw"
+    return describe(frame_request.query_params, content_type, headers, raw_frame).layout(len(body))
+
+
+async def _outcome(answered: Future[R], frame_request: ConnexionRequest) -> R:
+    """Wait for what becomes of a frame; raises ClientDisconnect when nobody waits for it any more.
+
+    A frame whose caller hangs up while it is queued is dropped; one that runs is finished, and goes nowhere.
+    """
+    outcome = asyncio.wrap_future(answered)
+    hung_up = asyncio.ensure_future(_hang_up(frame_request))
+    hung_up.add_done_callback(lambda _: answered.cancel())
+    try:
+        await asyncio.wait([outcome])
+    finally:
+        hung_up.cancel()
+    if not hung_up.done():
+        return outcome.result()
+    if not outcome.cancelled():
+        outcome.exception()  # asyncio would complain of one that nobody heard
+    raise ClientDisconnect
+
+
+async def _hang_up(frame_request: ConnexionRequest) -> None:
+    """Return when the caller hangs up."""
+    while (await frame_request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _read_body(frame_request: ConnexionRequest, record: RequestRecord) -> bytes:
+    """Return the whole body; `server/http_protocol.py` and the middleware raise what keeps it from being complete."""
+    started_at = time.perf_counter()
+    body: bytes = await frame_request.body()
+    record.observe("read", time.perf_counter() - started_at)
+    record.body_bytes = len(body)
+    return body
