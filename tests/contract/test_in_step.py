@@ -88,7 +88,10 @@ def test_every_operation_is_bound_and_every_public_handler_is_an_operation() -> 
         name
         for module in OPERATION_MODULES
         for name, function in vars(module).items()
-        if inspect.isfunction(function) and inspect.iscoroutinefunction(function) and not name.startswith("_")
+        if inspect.isfunction(function)
+        and inspect.iscoroutinefunction(function)
+        and not name.startswith("_")
+        and inspect.getmodule(function) in OPERATION_MODULES
     }
     assert handlers == declared
     assert all(name in vars(_module_of(OPERATIONS[name])) for name in declared)
