@@ -1,0 +1,93 @@
+"""The posted picture with boxes, over HTTP."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handlers.encoding.drawing import preferred
+from tests.support.graphs import board
+from tests.support.matching import flat
+from tests.support.pictures import PHOTOS, blank, encode, street_as
+from tests.support.server import LiveServer
+
+
+def opened(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content))
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("", "image/jpeg"),
+        ("*/*", "image/jpeg"),
+        ("image/png", "image/png"),
+        ("IMAGE/PNG;Q=0.9, image/*;q=0.8", "image/png"),
+        ("image/*", "image/jpeg"),
+        ("image/png;q=0.5, image/jpeg;q=0.4", "image/png"),
+        ("image/png;q=0.5, */*;q=0.6", "image/jpeg"),
+        ("image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8", "image/jpeg"),
+        ("application/json", "image/jpeg"),
+        (";q=,,image/png;q=x", "image/jpeg"),
+    ],
+)
+def test_the_caller_chooses_the_format(accept: str, media_type: str) -> None:
+    assert preferred(accept) == media_type
+
+
+def test_boxes_are_drawn_where_they_are_told(server: LiveServer) -> None:
+    """Every box that /inference tells is on the picture, and with a higher threshold the others are not."""
+    body = street_as("PNG")
+    told = flat(server.client.post("/inference", content=body, params={"confidence": 0.7}).json())
+    accept = {"Accept": "image/png"}
+    answer = server.client.post("/annotate", content=body, params={"confidence": 0.7}, headers=accept)
+    assert answer.headers["content-type"] == "image/png"
+    drawn, plain = opened(answer.content), opened(body).convert("RGB")
+    assert drawn.size == plain.size
+    changed = (np.asarray(drawn) != np.asarray(plain)).any(axis=2)
+    assert told
+    for found in told:
+        left, top, width, height = (found[side] for side in ("l", "t", "w", "h"))
+        x, y = round(left * plain.width) + 1, round((top + height / 2) * plain.height)
+        assert changed[y, max(0, x - 2) : x + 3].any()
+        assert width > 0
+    most = server.client.post("/annotate", content=body, params={"confidence": 1}, headers=accept)
+    np.testing.assert_array_equal(np.asarray(opened(most.content)), np.asarray(plain))
+
+
+@pytest.mark.parametrize("path", ["/annotate", "/annotate/efficientnet-lite0", "/annotate/blazeface-back"])
+def test_every_model_is_drawn(server: LiveServer, path: str) -> None:
+    photo = (PHOTOS / "astronaut.jpg").read_bytes()
+    drawn, plain = (
+        server.client.post(path, content=photo, headers={"Accept": "image/png"}, params={"confidence": confidence})
+        for confidence in (0.1, 1)
+    )
+    assert (np.asarray(opened(drawn.content)) != np.asarray(opened(plain.content))).any()
+
+
+def test_a_picture_with_nothing_in_it_comes_back(server: LiveServer) -> None:
+    answer = server.client.post("/annotate", content=blank((800, 600)))
+    assert (answer.status_code, opened(answer.content).size) == (200, (800, 600))
+
+
+def test_small_pictures_come_enlarged(server: LiveServer) -> None:
+    answer = server.client.post("/annotate", content=blank((64, 32)))
+    assert opened(answer.content).size == (640, 320)
+
+
+def test_raw_frames_are_drawn_in_their_colours(identity: LiveServer) -> None:
+    picture = board(7).resize((800, 600), Image.Resampling.NEAREST)
+    raw = picture.tobytes("raw", "BGR")
+    query = "width=800&height=600&pixelFormat=bgr24&confidence=1"
+    headers = {"Content-Type": "image/x-raw", "Accept": "image/png"}
+    answer = identity.client.post(f"/annotate?{query}", content=raw, headers=headers)
+    alike = identity.client.post(
+        "/annotate", content=encode(picture, "PNG"), params={"confidence": 1}, headers={"Accept": "image/png"}
+    )
+    np.testing.assert_array_equal(np.asarray(opened(answer.content)), np.asarray(opened(alike.content)))
+
+
+def test_what_is_no_picture_is_refused_alike(identity: LiveServer) -> None:
+    drawn, told = (identity.client.post(path, content=b"rubbish") for path in ("/annotate", "/inference"))
+    assert (drawn.status_code, drawn.json()) == (told.status_code, told.json())
