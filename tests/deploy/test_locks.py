@@ -1,4 +1,4 @@
-"""Whatever is installed is what the locks say: one version, known hashes, from whatever index the machine is set up for."""
+"""What is installed is what the locks say: one version, known hashes, whatever index the machine is set up for."""
 
 import re
 from pathlib import Path

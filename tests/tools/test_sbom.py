@@ -97,7 +97,7 @@ def test_weights_of_unknown_origin_are_refused(tmp_path: Path) -> None:
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes((ROOT / path).read_bytes() if (ROOT / path).exists() else b"weights")
     (tmp_path / "NOTICE").write_text(f"models/a.onnx\n    Weights.\n    Licence: MIT\n    sha256: {'0' * 64}\n")
-    with pytest.raises(ValueError, match="models/a.onnx is not the file that NOTICE speaks of"):
+    with pytest.raises(ValueError, match=r"models/a\.onnx is not the file that NOTICE speaks of"):
         make_bom(tmp_path)
 
 
