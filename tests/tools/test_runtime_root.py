@@ -67,7 +67,7 @@ def test_the_service_runs_on_it(root: Path) -> None:
         "--unshare-net",
     ]
     command: list[str | Path] = [*confined, FRAMEHOOK, "infer", STREET]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True, env={}).stdout
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}).stdout
     assert len(json.loads(answer)["inferences"]) > 1
     shell = subprocess.run([*confined, "/bin/sh", "-c", "true"], check=False, capture_output=True, text=True)
     assert "No such file" in shell.stderr

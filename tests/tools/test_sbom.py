@@ -21,9 +21,9 @@ NAMES = sorted({pinned.requirement.name for pinned in PINNED})
 PERMISSIVE = {
     "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "MIT", "MIT-CMU", "PSF-2.0", "Zlib"
 }  # fmt: skip
-EXCEPTIONS = {
-    "certifi": "MPL-2.0",  # a list of authorities, used as it is: MPL binds only who changes its files
-    "tqdm": "MPL-2.0 AND MIT",  # likewise: imported as it is
+EXCEPTIONS = {  # the MPL asks of who passes them on unchanged that the source comes along: Python is its source
+    "certifi": "MPL-2.0",
+    "tqdm": "MPL-2.0 AND MIT",
 }
 
 
