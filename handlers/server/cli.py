@@ -27,7 +27,7 @@ from handlers.errors import BodyTooLargeError, ConfigurationError, EdgeError
 from handlers.server import credentials_command, logs
 from handlers.server.app import create_app, create_engine, create_security
 from handlers.server.http_server import create_server
-from handlers.server.memory import keep_memory_compact
+from handlers.server.memory import keep_one_heap
 from handlers.server.parameters import NUMBERS
 from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings, read_settings, settings_for_folder
 from models.errors import InferenceError, ModelsError
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(settings: Settings, _: argparse.Namespace) -> int:
     """Serve until told to stop; 1 when a model cannot be loaded."""
-    keep_memory_compact()
+    keep_one_heap()
     logs.configure(settings.log_level)
     failed = False
 
