@@ -167,7 +167,9 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
             print(f"ok: {model.name} {_shape(model)}")
             print(f"    {_trial_answer(engine, model, Decoder(settings.max_pixels, settings.decoding), picture)}")
     if security.is_on:
-        print(f"ok: {len(security.credentials)} credential(s), for the schemes {', '.join(security.schemes)}")
+        print(
+            f"ok: {len(security.credentials)} credential(s), for the schemes {', '.join(security.recognition.schemes)}"
+        )
     print(f"ok: settings and {len(engine.models)} model(s), ready after {ready_s:.2f} s")
     return 0
 

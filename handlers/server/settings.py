@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
@@ -19,6 +28,8 @@ ENVIRONMENT_PREFIX = "FRAMEHOOK_"
 CONFIG_NAME = "config"
 ZOO = "zoo"
 NOTHING = "nothing"
+TAKEN_HEADERS = ("authorization", "host", "connection", "cookie", "accept", "content-", "x-ms-", "x-frame-")
+"""Headers that mean something else to the service, or are logged, begin like this."""
 MEBIBYTE = 1 << 20
 QUEUE_PLACES_A_LANE = 8
 """So that whoever is admitted waits little longer under any overload than at capacity: docs/performance.md."""
@@ -69,7 +80,7 @@ class Settings(BaseModel):
     )
     digest_md5: bool = Field(default=False, description="Offer Digest with MD5 too, to clients that know nothing else.")
     api_key_header: str = Field(
-        "X-API-Key", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The header for tokens, beside Bearer."
+        "X-API-Key", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$", description="The header for tokens, beside Bearer."
     )
     model_repository: Roots = Field(
         default_factory=lambda: (BUILT_IN_ZOO,),
@@ -129,6 +140,13 @@ class Settings(BaseModel):
         description="Check what operations return against the contract before it is sent (needs the extra).",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    @field_validator("api_key_header")
+    @classmethod
+    def _is_free(cls, name: str) -> str:
+        if name.lower().startswith(TAKEN_HEADERS):
+            raise ValueError("that header means something else")
+        return name
 
     @model_validator(mode="after")
     def _one_body_fits(self) -> Self:
