@@ -29,6 +29,7 @@ from handlers.server.app import create_app, create_engine
 from handlers.server.http_server import create_server
 from handlers.server.parameters import NUMBERS
 from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings, read_settings, settings_for_folder
+from handlers.server.tls import create_tls
 from models.errors import InferenceError, ModelsError
 from models.families import Signature
 from models.results import MAX_DETECTIONS, Selection
@@ -154,6 +155,9 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
         picture = _read_file(options.picture, settings.max_body_bytes) if options.picture else None
     except OSError as error:
         raise ConfigurationError(f"The picture {options.picture} cannot be read: {error.strerror}.") from error
+    tls = create_tls(settings)
+    if tls:
+        print(f"ok: {tls}")
     with closing(create_engine(settings)) as engine:
         started_at = time.perf_counter()
         engine.load()
@@ -238,7 +242,11 @@ def _settings_parser() -> argparse.ArgumentParser:
     group.add_argument(f"--{CONFIG_NAME}", metavar="FILE", help="YAML file with settings")
     for name, field in Settings.model_fields.items():
         default = "" if field.default_factory else f" Default: {field.default}."
-        group.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=f"{field.description}{default}")
+        option, text = f"--{name.replace('_', '-')}", f"{field.description}{default}"
+        if field.annotation is bool:
+            group.add_argument(option, metavar="VALUE", nargs="?", const="true", help=text)
+        else:
+            group.add_argument(option, metavar="VALUE", help=text)
     return parser
 
 
