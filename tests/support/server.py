@@ -1,5 +1,6 @@
 """A real uvicorn on a real socket, in a thread."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,21 +30,27 @@ class LiveServer:
     client: ContractClient
     terminate: Callable[[], None] = lambda: None
     """Do what SIGTERM does."""
+    trusted: ssl.SSLContext | None = None
+    """What clients need when it speaks HTTPS."""
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"{'https' if self.trusted else 'http'}://{self.host}:{self.port}"
 
     def new_client(self) -> ContractClient:
         """Return another client, with connections of its own."""
-        return ContractClient(self.url)
+        return ContractClient(self.url, self.trusted)
 
 
 @contextmanager
 def running(
-    *, wait_until_ready: bool = True, give_up: Callable[[], None] = lambda: None, **settings: Any
+    *,
+    wait_until_ready: bool = True,
+    give_up: Callable[[], None] = lambda: None,
+    trusted: ssl.SSLContext | None = None,
+    **settings: Any,
 ) -> Iterator[LiveServer]:
-    """Run the service with these settings until the block ends."""
+    """Run the service with these settings until the block ends; `trusted`: for clients, when it speaks HTTPS."""
     configured = Settings(port=0, **settings)
     server = create_server(configured, create_app(configured, give_up))
     thread = threading.Thread(target=server.run)
@@ -51,11 +58,11 @@ def running(
     try:
         _wait_for(lambda: server.started)
         host, port = server.servers[0].sockets[0].getsockname()[:2]
-        with ContractClient(f"http://{host}:{port}") as client:
+        with ContractClient(f"{'https' if trusted else 'http'}://{host}:{port}", trusted) as client:
             if wait_until_ready:
                 _wait_for(lambda: client.get("/health/ready").status_code == httpx.codes.OK)
             terminate = server.drain
-            yield LiveServer(host, port, configured.default_model, client, terminate)
+            yield LiveServer(host, port, configured.default_model, client, terminate, trusted)
     finally:
         server.should_exit = True
         thread.join(START_DEADLINE_S)
