@@ -41,6 +41,6 @@ ENV PATH=/opt/framehook/bin:$PATH \
     FRAMEHOOK_HOST=0.0.0.0
 USER 10001:10001
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('FRAMEHOOK_PORT', '8080') + '/health/ready', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-m", "handlers.server.probe"]
 ENTRYPOINT ["framehook"]
 CMD ["serve"]

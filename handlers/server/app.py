@@ -40,6 +40,7 @@ from handlers.server.routing import ExactRoutingMiddleware
 from handlers.server.security import Security
 from handlers.server.settings import Settings
 from handlers.server.shedding import LoadShedder
+from handlers.server.tls import create_tls, keep_renewed
 from handlers.server.watching import watch
 from models.errors import ModelConfigError, ModelNotFoundError, ModelsError
 from models.runtime.engine import Engine
@@ -84,7 +85,8 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     engine = create_engine(settings)
     decoder = Decoder(settings.max_pixels, settings.decoding)
     budget = BytesBudget(settings.max_bytes_in_flight, engine.lanes.retry_after_s)
-    metrics = Metrics(engine, budget)
+    tls = create_tls(settings)
+    metrics = Metrics(engine, budget, tls)
     report = partial(report_request, count=metrics.count)
     shedder = LoadShedder(engine, contract.operations_with_body, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)
@@ -94,7 +96,8 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         __name__,
         lifespan=partial(
             _lifespan,
-            state={"context": context, "shedder": shedder, "report": report},
+            state={"context": context, "shedder": shedder, "report": report}
+            | ({"tls": tls, "count_handshake_failure": metrics.count_handshake_failure} if tls else {}),
             settings=settings,
             give_up=give_up,
             close=security.recognition.close,
@@ -217,6 +220,8 @@ async def _lifespan(
     background = [asyncio.create_task(give_back_memory())]
     if settings.watch_models:
         background.append(asyncio.create_task(watch(settings.model_repository, context.reloader, loading)))
+    if "tls" in state:
+        background.append(asyncio.create_task(keep_renewed(state["tls"])))
     yield state
     for task in background:
         task.cancel()

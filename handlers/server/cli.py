@@ -30,6 +30,7 @@ from handlers.server.http_server import create_server
 from handlers.server.memory import keep_one_heap
 from handlers.server.parameters import NUMBERS
 from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings, read_settings, settings_for_folder
+from handlers.server.tls import create_tls
 from models.errors import InferenceError, ModelsError
 from models.families import Signature
 from models.results import MAX_DETECTIONS, Selection
@@ -159,6 +160,9 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     except OSError as error:
         raise ConfigurationError(f"The picture {options.picture} cannot be read: {error.strerror}.") from error
     security = create_security(settings)
+    tls = create_tls(settings)
+    if tls:
+        print(f"ok: {tls}")
     with closing(create_engine(settings)) as engine:
         started_at = time.perf_counter()
         engine.load()
@@ -250,7 +254,11 @@ def _settings_parser() -> argparse.ArgumentParser:
         if name in SECRETS:
             continue
         default = "" if field.default_factory else f" Default: {field.default}."
-        group.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=f"{field.description}{default}")
+        option, text = f"--{name.replace('_', '-')}", f"{field.description}{default}"
+        if field.annotation is bool:
+            group.add_argument(option, metavar="VALUE", nargs="?", const="true", help=text)
+        else:
+            group.add_argument(option, metavar="VALUE", help=text)
     return parser
 
 

@@ -21,6 +21,7 @@ from pydantic import (
 from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
 from handlers.server.connections import default_max_connections
+from handlers.server.self_signed import default_folder
 from models.runtime.cores import usable_cores
 from models.runtime.repository import BUILT_IN_ZOO, CONFIG_FILE_NAME, find_models
 
@@ -82,6 +83,15 @@ class Settings(BaseModel):
     api_key_header: str = Field(
         "X-API-Key", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$", description="The header for tokens, beside Bearer."
     )
+    tls_certificate: Path | None = Field(None, description="PEM file with the certificate and its chain: serve HTTPS.")
+    tls_key: Path | None = Field(None, description="PEM file with the key of the certificate, not encrypted.")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file with the authorities one of which must have signed a caller's certificate."
+    )
+    tls_self_signed: bool = Field(
+        default=False, description="Serve HTTPS with a certificate made here, for the lab (needs the extra)."
+    )
+    tls_folder: Path = Field(default_factory=default_folder, description="Where the self-signed certificate is kept.")
     model_repository: Roots = Field(
         default_factory=lambda: (BUILT_IN_ZOO,),
         description="Folders with one folder per model, separated by commas; zoo is the built-in one.",
@@ -140,6 +150,20 @@ class Settings(BaseModel):
         description="Check what operations return against the contract before it is sent (needs the extra).",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if self.tls_certificate and not self.tls_key:
+            raise ValueError("tls_certificate needs tls_key, the key that belongs to it")
+        if self.tls_key and not self.tls_certificate:
+            raise ValueError("tls_key needs tls_certificate, the certificate that it belongs to")
+        if self.tls_self_signed and self.tls_certificate:
+            raise ValueError(
+                "tls_self_signed makes a certificate, and tls_certificate names one; give only one of them"
+            )
+        if self.tls_client_ca and not (self.tls_certificate or self.tls_self_signed):
+            raise ValueError("tls_client_ca needs tls_certificate and tls_key")
+        return self
 
     @field_validator("api_key_header")
     @classmethod

@@ -2,7 +2,9 @@
 
 import re
 import socket
+import ssl
 from contextlib import suppress
+from typing import Protocol
 
 
 def connect(port: int, sent: bytes = b"") -> socket.socket:
@@ -12,9 +14,38 @@ def connect(port: int, sent: bytes = b"") -> socket.socket:
     return connection
 
 
+def connect_encrypted(port: int, trusted: ssl.SSLContext, sent: bytes = b"") -> ssl.SSLSocket:
+    """Return an encrypted connection over which these bytes were sent."""
+    connection = trusted.wrap_socket(connect(port), server_hostname="127.0.0.1")
+    try:
+        connection.sendall(sent)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
 def read_to_end(connection: socket.socket) -> bytes:
     """Return all that comes until the server closes; raises TimeoutError when it does not."""
     return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+class Receiver(Protocol):
+    """What bytes come from."""
+
+    def recv(self, size: int, /) -> bytes: ...
+
+
+def read_answer(connection: Receiver) -> bytes:
+    """Return one answer that has a Content-Length, in however many pieces it comes; less when the server closes."""
+    received = b""
+    while data := connection.recv(65536):
+        received += data
+        head, _, body = received.partition(b"\r\n\r\n")
+        length = re.search(rb"\r\ncontent-length: (\d+)", head)
+        if length and len(body) >= int(length[1]):
+            break
+    return received
 
 
 def talk(port: int, sent: bytes) -> bytes:
