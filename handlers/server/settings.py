@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
 from handlers.server.connections import default_max_connections
+from models.errors import ModelConfigError
 from models.runtime.cores import usable_cores
 from models.runtime.repository import BUILT_IN_ZOO, CONFIG_FILE_NAME, find_models
 
@@ -152,6 +153,8 @@ def settings_for_folder(settings: Settings, folder: Path) -> Settings:
 
     Raises ModelConfigError when it is neither.
     """
+    if not folder.is_dir():
+        raise ModelConfigError(f"{folder} is not a folder.")
     is_model = (folder / CONFIG_FILE_NAME).exists()
     root, names = (folder.resolve().parent, (folder.resolve().name,)) if is_model else (folder, ())
     served = [*find_models((root,), names)]

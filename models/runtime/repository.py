@@ -285,4 +285,5 @@ def _read_text(path: Path) -> str:
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors()[0]
     key = ".".join(str(part) for part in fault["loc"]) or "the whole file"
-    return f"{key}: {fault['msg']}."
+    message = re.sub("(a valid )?tuple", "a list", fault["msg"], flags=re.IGNORECASE)  # YAML's word for it
+    return f"{key}: {message}."
