@@ -22,6 +22,7 @@ from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
 from handlers.server.connections import default_max_connections
 from handlers.server.self_signed import default_folder
+from models.errors import ModelConfigError
 from models.runtime.cores import usable_cores
 from models.runtime.repository import BUILT_IN_ZOO, CONFIG_FILE_NAME, find_models
 
@@ -209,6 +210,8 @@ def settings_for_folder(settings: Settings, folder: Path) -> Settings:
 
     Raises ModelConfigError when it is neither.
     """
+    if not folder.is_dir():
+        raise ModelConfigError(f"{folder} is not a folder.")
     is_model = (folder / CONFIG_FILE_NAME).exists()
     root, names = (folder.resolve().parent, (folder.resolve().name,)) if is_model else (folder, ())
     served = [*find_models((root,), names)]
