@@ -236,9 +236,9 @@ class _Slow:
 
 
 def _send_on(connection: ssl.SSLSocket) -> None:
-    """Send something now and then; raises OSError when nobody is there any more."""
-    for _ in range(5):
-        connection.sendall(LIVE)
+    """Send the next request for a while; raises OSError when nobody is there any more."""
+    for part in (LIVE, *[b"X: y\r\n"] * 4):
+        connection.sendall(part)
         time.sleep(0.1)
 
 
