@@ -278,10 +278,8 @@ def _settings_parser() -> argparse.ArgumentParser:
             continue
         default = "" if field.default_factory else f" Default: {field.default}."
         option, text = f"--{name.replace('_', '-')}", f"{field.description}{default}"
-        if field.annotation is bool:
-            group.add_argument(option, metavar="VALUE", nargs="?", const="true", help=text)
-        else:
-            group.add_argument(option, metavar="VALUE", help=text)
+        alone: dict[str, Any] = {"nargs": "?", "const": "true"} if field.annotation is bool else {}
+        group.add_argument(option, metavar="VALUE", help=text, **alone)
     return parser
 
 

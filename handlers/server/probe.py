@@ -1,8 +1,8 @@
 """`python -m handlers.server.probe`: exit status 0 when the service beside it is ready, for the image's HEALTHCHECK.
 
 It reads port and TLS from the environment, as the service does, and imports nothing of it: a probe every ten seconds
-must cost little. It checks no certificate, which is for other names than 127.0.0.1. Where callers must show one, it has
-none, and can only tell that the service answers a handshake.
+must cost little. It checks no certificate, which is for other names than 127.0.0.1. Where callers must show one, or a
+credential even for probes, it has none, and can only tell that the service answers.
 """
 
 import os
@@ -12,6 +12,7 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 TIMEOUT_S = 2
+WELL = (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED)
 PREFIX = "FRAMEHOOK_"
 
 
@@ -28,7 +29,7 @@ def probe() -> int:
         if _is_set("TLS_CLIENT_CA"):
             return 0
         connection.request("GET", "/health/ready")
-        return int(connection.getresponse().status != HTTPStatus.OK)
+        return int(connection.getresponse().status not in WELL)
     except (OSError, HTTPException):
         return 1
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 import requests
 import requests.auth
+import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,11 +23,13 @@ from handlers.server.contract import read_contract
 from handlers.server.credentials import REALM, Credential, with_password, with_token
 from handlers.server.digest import user_hash
 from handlers.server.settings import Settings, read_settings
+from tests.support.certificates import issue, trusting, write, write_authority
 from tests.support.client import CONTRACT
 from tests.support.credentials import (
     ADMIN,
     ADMIN_TOKEN,
     AUTHORIZED,
+    CAMERA_TOKEN,
     GUARDED,
     PASSWORD,
     PROBE,
@@ -39,7 +42,7 @@ from tests.support.credentials import (
 )
 from tests.support.graphs import board, write_identity_model
 from tests.support.pictures import encode
-from tests.support.server import LiveServer, running
+from tests.support.server import LiveServer, running, serving
 from tests.support.wire import statuses, talk
 
 FRAME = encode(board(7), "BMP")
@@ -129,6 +132,39 @@ def test_clients_with_a_wrong_password_are_not(live: LiveServer, number: int, cl
     assert post(url, user, "wrong password") == 401
     assert post(url, f"wrong-{number}", PASSWORD) == 401
     assert post(url, user, PASSWORD) == 200
+
+
+@pytest.fixture(scope="module")
+def over_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LiveServer, Path]]:
+    """A service that speaks HTTPS and knows one user; and the file of the authority to trust."""
+    folder, ca = tmp_path_factory.mktemp("tls"), trustme.CA()
+    model = write_identity_model(folder / "models")
+    known = settings_for(with_password(ASCII_USER, PASSWORD), with_token("program", CAMERA_TOKEN))
+    files: dict[str, Any] = write(issue(ca), folder) | known
+    [authority] = write_authority(ca, folder).values()
+    with serving(model, lanes=1, queue_size=1000, trusted=trusting(ca), **files) as server:
+        yield server, authority
+
+
+TLS_CLIENTS = PASSWORD_CLIENTS | {
+    "curl token": by_curl("--oauth2-bearer", CAMERA_TOKEN),
+    "httpx token": lambda url, *_: httpx.post(url, content=FRAME, headers=HEADERS | bearer(CAMERA_TOKEN)).status_code,
+    "requests key": lambda url, *_: (
+        requests.post(url, data=FRAME, headers=HEADERS | {"X-API-Key": CAMERA_TOKEN}, timeout=10).status_code
+    ),
+}
+
+
+@pytest.mark.parametrize("client", TLS_CLIENTS)
+def test_clients_are_let_in_over_tls(
+    over_tls: tuple[LiveServer, Path], monkeypatch: pytest.MonkeyPatch, client: str
+) -> None:
+    server, authority = over_tls
+    for name in ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, str(authority))
+    assert TLS_CLIENTS[client](f"{server.url}/inference", ASCII_USER, PASSWORD) == 200
+    if "token" not in client and "key" not in client:
+        assert TLS_CLIENTS[client](f"{server.url}/inference", client.replace(" ", "-"), "wrong") == 401
 
 
 @pytest.mark.parametrize("header", ["Authorization: Bearer {}", "authorization: bearer  {}", "X-Camera-Key: {}"])
