@@ -20,6 +20,8 @@ async def watch(roots: Sequence[Path], reloader: Reloader, loading: asyncio.Futu
     Where nothing can be watched, say so and return.
     """
     await asyncio.wait([loading])
+    if loading.exception():  # the service is about to end
+        return
     await asyncio.to_thread(reloader.refresh)
     try:
         async for changes in awatch(*roots):
