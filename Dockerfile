@@ -1,4 +1,4 @@
-# Two stages: the first installs into a virtual environment, the second carries it and nothing else.
+# Two stages: the first installs into a virtual environment, the second carries it, what it stands on, and nothing else.
 # Any image of that name with python3 (3.11 or newer) and its venv module serves as the base: scripts/image makes one.
 ARG BASE=python:3.13-slim
 
@@ -26,9 +26,14 @@ RUN cd /opt/framehook/lib/python3*/site-packages \
     pillow.libs/libavif* pillow.libs/libwebp* pillow.libs/libsharpyuv* pillow.libs/liblcms2* \
     swagger_ui_bundle/vendor/*/swagger-ui-es-* swagger_ui_bundle/vendor/*/swagger-ui.js \
  && find . \( -name '*.map' -o -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.c' -o -name '*.a' \) -delete \
- && /opt/framehook/bin/python -m compileall -q .
+ && /opt/framehook/bin/python -m compileall -q . \
+ && find /opt/framehook/bin -mindepth 1 ! -name 'python*' ! -name framehook -delete
+# Of the base only the interpreter, its standard library and the shared libraries: no shell, no pip, no package manager.
+COPY tools/runtime_root.py tools/
+RUN python3 tools/runtime_root.py /opt/framehook /runtime
 
-FROM ${BASE}
+FROM scratch
+COPY --from=build /runtime /
 COPY --from=build /opt/framehook /opt/framehook
 ENV PATH=/opt/framehook/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -36,6 +41,6 @@ ENV PATH=/opt/framehook/bin:$PATH \
     FRAMEHOOK_HOST=0.0.0.0
 USER 10001:10001
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('FRAMEHOOK_PORT', '8080') + '/health/ready', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-m", "handlers.server.probe"]
 ENTRYPOINT ["framehook"]
 CMD ["serve"]

@@ -2,7 +2,7 @@
 
     python -m bench.credentials [--pairs N] [--output FILE]
 
-The checks are those that connexion calls, with requests as it makes them, in this process: no socket, no frame.
+In this process: no socket, no frame.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import base64
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -19,16 +19,14 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from connexion.lifecycle import ConnexionRequest
-from connexion.middleware.abstract import ROUTING_CONTEXT
 from numpy.typing import NDArray
+from starlette.requests import HTTPConnection
 
 from bench import report
-from handlers.context import RequestRecord
 from handlers.errors import EdgeError, TooManyFailuresError
 from handlers.server.credentials import REALM, Credential, with_password, with_token
 from handlers.server.digest import DigestAnswer, expected_response, user_hash
-from handlers.server.security import Security
+from handlers.server.recognition import Recognition
 
 USERS = 20
 PASSWORD, TOKEN = "a password of the bench", "a-token-of-the-bench"  # of nobody
@@ -36,17 +34,16 @@ RUNS, PASSWORD_PAIRS = 2000, 100
 GUESSING_S = 10.0
 MICROSECONDS = 1e6
 
-Check = Callable[[ConnexionRequest], Any]
+Check = Callable[[HTTPConnection], Coroutine[Any, Any, Credential]]
 
 
-def request(header: str, client: str = "192.0.2.1") -> ConnexionRequest:
+def request(header: str, client: str = "192.0.2.1") -> HTTPConnection:
     """Return a request for a frame's inference, with this header Authorization."""
     scope = {
-        "type": "http", "method": "POST", "raw_path": b"/inference", "path": "/inference", "query_string": b"",
-        "client": (client, 1), "path_params": {}, "headers": [(b"authorization", header.encode())],
-        "state": {"record": RequestRecord("")}, "extensions": {ROUTING_CONTEXT: {"operation_id": "infer"}},
+        "type": "http", "method": "POST", "raw_path": b"/inference", "query_string": b"", "client": (client, 1),
+        "headers": [(b"authorization", header.encode())],
     }  # fmt: skip
-    return ConnexionRequest(scope)
+    return HTTPConnection(scope)
 
 
 def basic(user: str, password: str = PASSWORD) -> str:
@@ -54,9 +51,9 @@ def basic(user: str, password: str = PASSWORD) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def digest(security: Security, user: str, nc: int, password: str = PASSWORD) -> str:
+def digest(recognition: Recognition, user: str, nc: int, password: str = PASSWORD) -> str:
     """Return the header of Digest, with a new nonce for each first count."""
-    nonce = security.challenges()[0].partition('nonce="')[2].partition('"')[0]
+    nonce = recognition.challenges()[0].partition('nonce="')[2].partition('"')[0]
     answer = DigestAnswer(user, nonce, "/inference", "auth", f"{nc:08x}", "0a4f113b", "", "SHA-256")
     response = expected_response(answer, user_hash("SHA-256", user, REALM, password), "POST")
     return (
@@ -65,7 +62,7 @@ def digest(security: Security, user: str, nc: int, password: str = PASSWORD) -> 
     )
 
 
-async def took_us(check: Check, asked: ConnexionRequest) -> float:
+async def took_us(check: Check, asked: HTTPConnection) -> float:
     """Return the microseconds that a check took, however it ended."""
     started_at = time.perf_counter()
     with suppress(EdgeError):
@@ -73,31 +70,31 @@ async def took_us(check: Check, asked: ConnexionRequest) -> float:
     return (time.perf_counter() - started_at) * MICROSECONDS
 
 
-async def costs(security: Security, checks: dict[str, Check]) -> dict[str, float]:
+async def costs(recognition: Recognition) -> dict[str, float]:
     """Return the median microseconds a check, by scheme, when the credential is right."""
-    await checks["basic"](request(basic("user-1")))
+    await recognition.who(request(basic("user-1")))
     headers: dict[str, Callable[[int], str]] = {
         "basic": lambda _: basic("user-1"),
-        "digest": lambda n: digest(security, "user-1", n + 1),
+        "digest": lambda n: digest(recognition, "user-1", n + 1),
         "bearer": lambda _: f"Bearer {TOKEN}",
     }
     return {
-        scheme: median([await took_us(checks[scheme], request(header(n))) for n in range(RUNS)])
+        scheme: median([await took_us(recognition.who, request(header(n))) for n in range(RUNS)])
         for scheme, header in headers.items()
     }
 
 
-async def first_password_ms(checks: dict[str, Check]) -> float:
+async def first_password_ms(check: Check) -> float:
     """Return the milliseconds that a password takes when it comes for the first time."""
-    return median([await took_us(checks["basic"], request(basic(f"user-{n}"))) for n in range(2, USERS)]) / 1000
+    return median([await took_us(check, request(basic(f"user-{n}"))) for n in range(2, USERS)]) / 1000
 
 
-async def guesses_a_s(checks: dict[str, Check]) -> float:
+async def guesses_a_s(check: Check) -> float:
     """Return how many passwords of one user somebody can try in a second, over ten seconds."""
     tried, until = 0, time.perf_counter() + GUESSING_S
     while time.perf_counter() < until:
         try:
-            await checks["basic"](request(basic("user-1", str(random.random()))))  # a guess
+            await check(request(basic("user-1", str(random.random()))))  # a guess
         except TooManyFailuresError:
             await asyncio.sleep(0.001)
         except EdgeError:
@@ -131,17 +128,15 @@ async def measure(pairs: int) -> dict[str, Any]:
     users = [with_password(f"user-{n}", PASSWORD) for n in range(USERS)]
     tokens = [with_token(f"program-{n}", f"{TOKEN}-{n}") for n in range(USERS - 1)]
     credentials: tuple[Credential, ...] = (*users, *tokens, with_token("last", TOKEN))
-    security = Security(credentials, (), "default", digest_md5=False, api_key_header="X-API-Key")
-    checks = {name: make().get_fn({}, []) for name, make in security.handlers({"infer": "infer"}).items()}
-    figures: dict[str, Any] = {f"{name}_us": cost for name, cost in (await costs(security, checks)).items()}
-    figures["first_password_ms"] = await first_password_ms(checks)
-    wrong_digest = partial(digest, security, nc=1, password="wrong")  # noqa: S106
-    figures["digest_difference_us"], figures["digest_p"] = await two_samples(checks["digest"], wrong_digest, pairs)
-    wrong_basic = partial(basic, password="wrong")  # noqa: S106
-    figures["basic_difference_us"], figures["basic_p"] = await two_samples(
-        checks["basic"], wrong_basic, min(pairs, PASSWORD_PAIRS)
-    )
-    figures["guesses_a_s"] = await guesses_a_s(checks)
+    recognition = Recognition(credentials, "X-API-Key", digest_md5=False)
+    who = recognition.who
+    figures: dict[str, Any] = {f"{name}_us": cost for name, cost in (await costs(recognition)).items()}
+    figures["first_password_ms"] = await first_password_ms(who)
+    wrong_digest = partial(digest, recognition, nc=1, password="wrong")  # noqa: S106
+    figures["digest_difference_us"], figures["digest_p"] = await two_samples(who, wrong_digest, pairs)
+    wrong_basic, few = partial(basic, password="wrong"), min(pairs, PASSWORD_PAIRS)  # noqa: S106
+    figures["basic_difference_us"], figures["basic_p"] = await two_samples(who, wrong_basic, few)
+    figures["guesses_a_s"] = await guesses_a_s(who)
     return figures
 
 

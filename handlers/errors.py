@@ -69,7 +69,7 @@ class ForbiddenError(EdgeError):
 
 
 class TooManyFailuresError(EdgeError):
-    """Too many wrong passwords came of late."""
+    """Too many wrong passwords came of late, or too many wait to be looked at."""
 
     def __init__(self, retry_after_s: int) -> None:
         """Take how long to wait."""

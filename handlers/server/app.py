@@ -34,11 +34,13 @@ from handlers.server.memory import give_back_memory
 from handlers.server.metrics import Metrics
 from handlers.server.parameters import ContractParameterValidator
 from handlers.server.problems import ERROR_HANDLERS
+from handlers.server.recognition import Recognition
 from handlers.server.response_validation import compiled_validators
 from handlers.server.routing import ExactRoutingMiddleware
 from handlers.server.security import Security
 from handlers.server.settings import Settings
 from handlers.server.shedding import LoadShedder
+from handlers.server.tls import create_tls, keep_renewed
 from handlers.server.watching import watch
 from models.errors import ModelConfigError, ModelNotFoundError, ModelsError
 from models.runtime.engine import Engine
@@ -81,23 +83,26 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     security = create_security(settings)
     if not (security.is_on or is_loopback(settings.host)):
         logger.warning(OPEN, extra={"facts": {"host": settings.host}})
-    contract = read_contract(security)
+    contract = read_contract(security, settings.api_key_header)
     engine = create_engine(settings)
     decoder = Decoder(settings.max_pixels, settings.decoding)
     budget = BytesBudget(settings.max_bytes_in_flight, engine.lanes.retry_after_s)
-    metrics = Metrics(engine, budget)
+    tls = create_tls(settings)
+    metrics = Metrics(engine, budget, tls)
     report = partial(report_request, count=metrics.count)
     shedder = LoadShedder(engine, contract.operations_with_body, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)
     served = contract.as_yaml, contract.as_json
-    context = Context(engine, reloader, decoder, *served, metrics.as_text, security.challenges)
+    context = Context(engine, reloader, decoder, *served, metrics.as_text, security.recognition.challenges)
     app = AsyncApp(
         __name__,
         lifespan=partial(
             _lifespan,
-            state={"context": context, "shedder": shedder, "report": report},
+            state={"context": context, "shedder": shedder, "report": report}
+            | ({"tls": tls, "count_handshake_failure": metrics.count_handshake_failure} if tls else {}),
             settings=settings,
             give_up=give_up,
+            close=security.recognition.close,
         ),
         middlewares=_middlewares(settings, contract, budget, report),
         resolver=Resolver(OPERATIONS.__getitem__),
@@ -121,13 +126,16 @@ def create_security(settings: Settings) -> Security:
         credentials += read_credentials_file(settings.credentials_file)
     if settings.credentials:
         credentials += read_credentials(settings.credentials.get_secret_value(), "The setting credentials")
-    return Security(
-        unique(credentials),
-        settings.anonymous_may,
-        settings.default_model,
-        settings.digest_md5,
-        settings.api_key_header,
-    )
+    if not credentials and settings.model_fields_set & {"credentials_file", "credentials", "anonymous_may"}:
+        raise ConfigurationError(
+            "There are no credentials, yet credentials_file, credentials or anonymous_may is set: everybody could "
+            "come in. Add some (framehook credentials add), or leave these settings away."
+        )
+    recognition = Recognition(unique(credentials), settings.api_key_header, digest_md5=settings.digest_md5)
+    shut_out = next((each for each in credentials if not recognition.knows(each)), None)
+    if shut_out:
+        raise ConfigurationError(f"The credential {shut_out.name} is for Digest with MD5 alone; digest_md5 is not set.")
+    return Security(recognition, credentials, settings.anonymous_may, settings.default_model)
 
 
 def is_loopback(host: str) -> bool:
@@ -200,9 +208,12 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, re
 
 @asynccontextmanager
 async def _lifespan(
-    _: AsyncApp, state: dict[str, Any], settings: Settings, give_up: Callable[[], None]
+    _: AsyncApp, state: dict[str, Any], settings: Settings, give_up: Callable[[], None], close: Callable[[], None]
 ) -> AsyncIterator[dict[str, Any]]:
-    """Have the models loaded and watched, and the parts known to every request and connection; end them all."""
+    """Have the models loaded and watched, and the parts known to every request and connection; end them all.
+
+    `close`: ends what else has threads.
+    """
     _use_batch_scheduling()
     context: Context = state["context"]
     engine = context.engine
@@ -211,10 +222,13 @@ async def _lifespan(
     background = [asyncio.create_task(give_back_memory())]
     if settings.watch_models:
         background.append(asyncio.create_task(watch(settings.model_repository, context.reloader, loading)))
+    if "tls" in state:
+        background.append(asyncio.create_task(keep_renewed(state["tls"])))
     yield state
     for task in background:
         task.cancel()
     context.reloader.close()
+    close()
     await asyncio.wait([loading, *background])
     await asyncio.to_thread(engine.close)
 

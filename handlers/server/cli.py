@@ -27,13 +27,15 @@ from handlers.errors import BodyTooLargeError, ConfigurationError, EdgeError
 from handlers.server import credentials_command, logs
 from handlers.server.app import create_app, create_engine, create_security
 from handlers.server.http_server import create_server
-from handlers.server.memory import keep_memory_compact
+from handlers.server.memory import keep_one_heap
 from handlers.server.parameters import NUMBERS
 from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings, read_settings, settings_for_folder
-from models.errors import InferenceError, ModelsError
+from handlers.server.tls import create_tls
+from models.errors import InferenceError, ModelConfigError, ModelsError
 from models.families import Signature
 from models.results import MAX_DETECTIONS, Selection
 from models.runtime.engine import Engine, Model
+from models.runtime.golden import found_in, refuse_other_results
 from models.runtime.loading import flat_frame
 
 FAILED, INTERRUPTED = 1, 130
@@ -62,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(settings: Settings, _: argparse.Namespace) -> int:
     """Serve until told to stop; 1 when a model cannot be loaded."""
-    keep_memory_compact()
+    keep_one_heap()
     logs.configure(settings.log_level)
     failed = False
 
@@ -158,17 +160,46 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     except OSError as error:
         raise ConfigurationError(f"The picture {options.picture} cannot be read: {error.strerror}.") from error
     security = create_security(settings)
+    tls = create_tls(settings)
+    if tls:
+        print(f"ok: {tls}")
+    decoder = Decoder(settings.max_pixels, settings.decoding)
     with closing(create_engine(settings)) as engine:
         started_at = time.perf_counter()
         engine.load()
         ready_s = time.perf_counter() - started_at
         for model in engine.models:
+            golden = _golden_picture(engine, model, decoder, settings.max_body_bytes)
             print(f"ok: {model.name} {_shape(model)}")
-            print(f"    {_trial_answer(engine, model, Decoder(settings.max_pixels, settings.decoding), picture)}")
+            print(f"    {_trial_answer(engine, model, decoder, picture or golden)}")
+            if golden:
+                print("    found in its golden picture what it must")
     if security.is_on:
-        print(f"ok: {len(security.credentials)} credential(s), for the schemes {', '.join(security.schemes)}")
+        print(
+            f"ok: {len(security.credentials)} credential(s), for the schemes {', '.join(security.recognition.schemes)}"
+        )
     print(f"ok: settings and {len(engine.models)} model(s), ready after {ready_s:.2f} s")
     return 0
+
+
+def _golden_picture(engine: Engine, model: Model, decoder: Decoder, max_bytes: int) -> bytes | None:
+    """Return the model's golden picture, if it has one.
+
+    Raises ModelConfigError when it does not find in it what it must.
+    """
+    golden = model.folder.config.golden
+    if golden is None:
+        return None
+    path = model.folder.path / golden.picture
+    try:
+        picture = _read_file(path, max_bytes)
+        results = engine.infer(model, partial(decoder.encoded, picture), lambda results: results).result()
+    except OSError as error:
+        raise ModelConfigError(f"{path} cannot be read: {error.strerror}.") from error
+    except EdgeError as error:
+        raise ModelConfigError(f"{path}: {error}") from error
+    refuse_other_results(model.folder, golden, results)
+    return picture
 
 
 def _shape(model: Model) -> str:
@@ -184,7 +215,7 @@ def _shape(model: Model) -> str:
 
 
 def _trial_answer(engine: Engine, model: Model, decoder: Decoder, picture: bytes | None) -> str:
-    """Return what a model finds in a picture, by default a black one, and how long a frame takes it."""
+    """Return what a model finds in a picture, by default its golden or a black one, and how long a frame takes it."""
     stages = RequestRecord("")
     decode = partial(decoder.encoded, picture) if picture else flat_frame
     took_ms = []
@@ -192,10 +223,8 @@ def _trial_answer(engine: Engine, model: Model, decoder: Decoder, picture: bytes
         started_at = time.perf_counter()
         results = engine.infer(model, decode, lambda results: results, observer=stages).result()
         took_ms.append((time.perf_counter() - started_at) * 1000)
-    found = [(detection.label, detection.confidence) for detection in results.detections]
-    found += [(whole.label, whole.confidence) for whole in results.classifications]
-    found += [(line.value, line.place.confidence) for line in results.lines]
-    labels = ", ".join(f"{label} {confidence:.2f}" for label, confidence in found[:SHOWN_RESULTS]) or "nothing"
+    found = itertools.islice(found_in(results), SHOWN_RESULTS)
+    labels = ", ".join(f"{one.label} {one.confidence:.2f}" for one in found) or "nothing"
     return f"found {labels}; {statistics.median(took_ms):.1f} ms a frame, {stages.stages_ms['run']:.1f} of it the run"
 
 
@@ -247,7 +276,9 @@ def _settings_parser() -> argparse.ArgumentParser:
         if name in SECRETS:
             continue
         default = "" if field.default_factory else f" Default: {field.default}."
-        group.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=f"{field.description}{default}")
+        option, text = f"--{name.replace('_', '-')}", f"{field.description}{default}"
+        alone: dict[str, Any] = {"nargs": "?", "const": "true"} if field.annotation is bool else {}
+        group.add_argument(option, metavar="VALUE", help=text, **alone)
     return parser
 
 

@@ -14,7 +14,8 @@ from handlers.server.security import Security
 
 SECURED = re.compile(r"(?P<before> +x-permission: (?P<permission>\w+)\n) +security: .*\n")
 """What says in each operation which credentials it asks for; a test sees to it that all are written like this."""
-KEY_NAME = re.compile(r"(?<=      in: header\n      name: )X-API-Key(?=\n)")
+DEFAULT_KEY_HEADER = "X-API-Key"
+KEY_NAME = re.compile(rf"(?<=      in: header\n      name: ){DEFAULT_KEY_HEADER}(?=\n)")
 
 HTTP_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -45,27 +46,31 @@ class Contract:
                     yield path, operation
 
 
-def read_contract(security: Security | None = None) -> Contract:
+def read_contract(security: Security | None = None, api_key_header: str = DEFAULT_KEY_HEADER) -> Contract:
     """Read openapi.yaml, which lies in the installed package, or beside it in a checkout.
 
     With `security` it says which credentials are asked for here, and is otherwise the file, byte for byte: operations
-    that are open have no `security`, the others no schemes in which no credential could come.
+    that are open have no `security`, the others no schemes in which no credential could come, and the header for tokens
+    is the one that is set.
     """
     package = Path(__file__).parent.parent
     path = next(folder / "openapi.yaml" for folder in (package, package.parent) if (folder / "openapi.yaml").exists())
     as_yaml = path.read_bytes()
     if security:
-        as_yaml = _as_secured(as_yaml.decode(), security).encode()
+        as_yaml = _as_secured(as_yaml.decode(), security, api_key_header).encode()
     document = yaml.safe_load(as_yaml)
     return Contract(as_yaml, json.dumps(document, ensure_ascii=False).encode(), document)
 
 
-def _as_secured(text: str, security: Security) -> str:
-    schemes = ", ".join(f"{{{scheme}: []}}" for scheme in security.schemes)
+def _as_secured(text: str, security: Security, api_key_header: str) -> str:
+    schemes = ", ".join(f"{{{scheme}: []}}" for scheme in security.recognition.schemes)
 
     def secured(match: re.Match[str]) -> str:
         if security.is_open(match["permission"]):
             return match["before"]
         return f"{match['before']}      security: [{schemes}]\n" if schemes else match[0]
 
-    return KEY_NAME.sub(security.api_key_header, SECURED.sub(secured, text))
+    secured_text = SECURED.sub(secured, text)
+    if api_key_header == DEFAULT_KEY_HEADER:
+        return secured_text
+    return KEY_NAME.sub(f"'{api_key_header}'", secured_text)

@@ -20,6 +20,7 @@ Permission: TypeAlias = Literal["infer", "read", "monitor", "admin"]
 
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 REALM = "framehook"
+MAX_NAME_LENGTH = 128
 TOKEN_BYTES = 32
 SCRYPT_COST, SCRYPT_BLOCK, SCRYPT_PARALLEL = 1 << 14, 8, 1
 """16 MiB, and some 50 ms of a core for each check: what the paper on scrypt (Percival, 2009) has for logins."""
@@ -46,8 +47,14 @@ def is_password(password: str, written: str) -> bool:
 
 
 def _scrypt(password: str, salt: bytes) -> bytes:
-    encoded = password.encode("utf-8", "surrogateescape")
-    return hashlib.scrypt(encoded, salt=salt, n=SCRYPT_COST, r=SCRYPT_BLOCK, p=SCRYPT_PARALLEL, dklen=HASH_BYTES)
+    return hashlib.scrypt(
+        password.encode(), salt=salt, n=SCRYPT_COST, r=SCRYPT_BLOCK, p=SCRYPT_PARALLEL, dklen=HASH_BYTES
+    )
+
+
+def token_hash(token: str) -> str:
+    """Return a token as it is written down. Tokens are long and random, so that no salt is needed."""
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 Sha256: TypeAlias = Annotated[str | None, Field(pattern=r"^[0-9a-f]{64}$", repr=False)]
@@ -65,9 +72,9 @@ class Credential(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    name: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f:]{1,128}$")]
+    name: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f:]+$", max_length=MAX_NAME_LENGTH)]
     may: Annotated[tuple[Permission, ...], Field(min_length=1)] = ("infer", "read")
-    models: tuple[str, ...] = ()
+    models: Annotated[tuple[str, ...] | None, Field(min_length=1)] = None
     token_sha256: Sha256 = None
     password_scrypt: Scrypt = None
     digest_sha256: Sha256 = None
@@ -75,6 +82,8 @@ class Credential(BaseModel):
 
     @model_validator(mode="after")
     def _is_recognisable(self) -> Self:
+        if self.token_sha256 == token_hash(""):
+            raise ValueError("its token_sha256 is that of an empty token")
         if not (self.token_sha256 or self.password_scrypt or self.digest_sha256 or self.digest_md5):
             raise ValueError("needs token_sha256, password_scrypt, digest_sha256 or digest_md5")
         return self
@@ -85,11 +94,6 @@ class Credential(BaseModel):
 
 
 _CREDENTIALS = TypeAdapter(tuple[Credential, ...], config=ConfigDict(hide_input_in_errors=True))
-
-
-def token_hash(token: str) -> str:
-    """Return a token as it is written down. Tokens are long and random, so that no salt is needed."""
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def new_token() -> str:
@@ -131,11 +135,15 @@ def read_credentials(text: str, origin: str) -> tuple[Credential, ...]:
 
 
 def unique(credentials: tuple[Credential, ...]) -> tuple[Credential, ...]:
-    """Return the credentials, no two of which have the same name; raises ConfigurationError."""
-    names = [credential.name for credential in credentials]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ConfigurationError(f"Two credentials have the name {twice}.")
+    """Return the credentials, no two of which have the same name or token; raises ConfigurationError."""
+    by_name: dict[str, Credential] = {}
+    by_token: dict[str, Credential] = {}
+    for credential in credentials:
+        if by_name.setdefault(credential.name, credential) is not credential:
+            raise ConfigurationError(f"Two credentials have the name {credential.name}.")
+        other = by_token.setdefault(credential.token_sha256 or credential.name, credential)
+        if other is not credential:
+            raise ConfigurationError(f"The credentials {other.name} and {credential.name} have the same token.")
     return credentials
 
 
@@ -161,6 +169,7 @@ def read_credentials_file(path: Path) -> tuple[Credential, ...]:
 def write_credentials_file(path: Path, credentials: Sequence[Credential]) -> None:
     """Write the file anew, readable by its owner alone; raises ConfigurationError when it cannot be written."""
     document = [credential.model_dump(mode="json", exclude_defaults=True) for credential in credentials]
+    path = path.resolve()  # where it is a link, what it leads to is written
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "w", encoding="utf-8") as file:

@@ -17,6 +17,7 @@ from handlers.server.credentials import (
     with_token,
     write_credentials_file,
 )
+from handlers.server.settings import Settings
 
 MIN_LENGTH = 8
 """Of passwords, as NIST SP 800-63B has it."""
@@ -45,11 +46,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     list_parser = actions.add_parser("list", help="print whose there are, and what they may do")
     list_parser.set_defaults(command=_list)
     for each in (add_parser, remove_parser, list_parser):
-        each.add_argument("--file", type=Path, default=Path("credentials.yaml"), help="by default credentials.yaml")
+        each.add_argument("--file", type=Path, help="by default that of the settings, else credentials.yaml")
 
 
-def _add(_: object, options: argparse.Namespace) -> int:
-    path, name = options.file, options.name
+def _add(settings: Settings, options: argparse.Namespace) -> int:
+    path, name = _file(settings, options), options.name
+    if options.md5 and not options.password:
+        raise ConfigurationError("--md5 goes with --password.")
     credentials = read_credentials_file(path) if path.exists() else ()
     if any(credential.name == name for credential in credentials):
         raise ConfigurationError(f"{path} has a credential {name} already; remove it first.")
@@ -74,28 +77,40 @@ def _with_password(name: str, limits: dict[str, tuple[str, ...]], *, md5: bool) 
         if getpass.getpass("Once more: ") != password:
             raise ConfigurationError("The two passwords differ.")
     else:
-        password = sys.stdin.readline().rstrip("\r\n")
+        password = sys.stdin.buffer.readline().decode("utf-8", "surrogateescape").rstrip("\r\n")
+    if not password.isprintable():  # also what is no UTF-8
+        raise ConfigurationError("A password takes printable characters, in UTF-8.")
     if len(password) < MIN_LENGTH:
         raise ConfigurationError(f"A password takes at least {MIN_LENGTH} characters.")
     return with_password(name, password, md5=md5, **limits)
 
 
-def _remove(_: object, options: argparse.Namespace) -> int:
-    credentials = read_credentials_file(options.file)
+def _remove(settings: Settings, options: argparse.Namespace) -> int:
+    path = _file(settings, options)
+    credentials = read_credentials_file(path)
     kept = [credential for credential in credentials if credential.name != options.name]
     if len(kept) == len(credentials):
-        raise ConfigurationError(f"{options.file} has no credential {options.name}.")
-    write_credentials_file(options.file, kept)
-    print(f"ok: {options.file} does not know {options.name} any more", file=sys.stderr)
+        raise ConfigurationError(f"{path} has no credential {options.name}.")
+    write_credentials_file(path, kept)
+    left = "" if kept else ", nor anybody else: the service will not start with it"
+    print(f"ok: {path} does not know {options.name} any more{left}", file=sys.stderr)
     return 0
 
 
-def _list(_: object, options: argparse.Namespace) -> int:
-    for credential in read_credentials_file(options.file):
-        models = ", ".join(credential.models) or "all models"
+def _list(settings: Settings, options: argparse.Namespace) -> int:
+    for credential in read_credentials_file(_file(settings, options)):
+        models = ", ".join(credential.models or ["all models"])
         print(f"{credential.name}: may {', '.join(credential.may)}; {models}")
     return 0
 
 
+def _file(settings: Settings, options: argparse.Namespace) -> Path:
+    path: Path = options.file or settings.credentials_file or Path("credentials.yaml")
+    return path
+
+
 def _parts(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(","))
+    parts = tuple(part.strip() for part in text.split(","))
+    if not all(parts):
+        raise argparse.ArgumentTypeError("expected names separated by commas")
+    return parts

@@ -41,9 +41,9 @@ class DigestAnswer:
 
 
 def hashed(algorithm: Algorithm, text: str) -> str:
-    """Return the hash in hexadecimal digits; of the text in UTF-8, and for what is none, of its bytes."""
+    """Return the hash of a text in UTF-8, in hexadecimal digits."""
     function = hashlib.sha256 if algorithm == "SHA-256" else hashlib.md5
-    return function(text.encode("utf-8", "surrogateescape")).hexdigest()
+    return function(text.encode()).hexdigest()
 
 
 def user_hash(algorithm: Algorithm, username: str, realm: str, password: str) -> str:
@@ -93,8 +93,8 @@ def _username(values: dict[str, str]) -> str | None:
 class Nonces:
     """Gives out nonces, which carry their own date and proof, and sees to it that no request is sent twice.
 
-    Only for nonces that were used by somebody who is known something is remembered: which counts were seen. Above
-    `MAX_NONCES` the one used first is forgotten; it, and all that were given out before it, are stale then.
+    Only for nonces that were used by somebody who is known something is remembered: by whom, and with which counts.
+    Above `MAX_NONCES` the one used first is forgotten; it, and all that were given out before it, are stale then.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -109,6 +109,14 @@ class Nonces:
         issued = _ISSUED.pack(int(self._clock() * 1e9)) + secrets.token_bytes(16)
         return issued.hex() + self._proof(issued).hex()
 
+    def was_used_by(self, nonce: str, user: str) -> bool:
+        """Tell whether this user is known to have used this nonce before."""
+        return nonce in self._seen and self._seen[nonce].user == user
+
+    def accept(self, nonce: str, nc: str, user: str) -> bool:
+        """Take note of a right answer, and tell whether its nonce is fresh and its count `nc` new."""
+        return self.is_fresh(nonce) and self.count(nonce, int(nc, 16), user)
+
     def is_fresh(self, nonce: str) -> bool:
         """Tell whether a nonce is ours, not too old, and not forgotten."""
         if not _TEXT_OF_A_NONCE.fullmatch(nonce):
@@ -119,9 +127,9 @@ class Nonces:
         is_young = self._clock() - issued_ns / 1e9 < NONCE_LIFETIME_S
         return is_ours and is_young and (nonce in self._seen or issued_ns > self._stale_before)
 
-    def count(self, nonce: str, nc: int) -> bool:
+    def count(self, nonce: str, nc: int, user: str = "") -> bool:
         """Take note of a request with a fresh nonce, and tell whether it is a new one."""
-        counts = self._seen.setdefault(nonce, _Counts())
+        counts = self._seen.setdefault(nonce, _Counts(user))
         if len(self._seen) > MAX_NONCES:
             forgotten, _ = self._seen.popitem(last=False)
             self._stale_before = max(self._stale_before, _ISSUED.unpack(bytes.fromhex(forgotten[:16]))[0])
@@ -133,8 +141,9 @@ class Nonces:
 
 @dataclass(slots=True)
 class _Counts:
-    """Which counts of one nonce were seen: the highest, and below it one bit for each of the last ones."""
+    """Who used a nonce, and which of its counts were seen: the highest, and one bit for each of those just below it."""
 
+    user: str
     highest: int = 0
     bits: int = 0
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
 import httptools
 
@@ -57,3 +58,13 @@ def plain_text(status: HTTPStatus, sentence: str) -> bytes:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         fields += f"retry-after: {RETRY_AFTER_S}\r\n"
     return f"{fields}\r\n{sentence}".encode()
+
+
+class BodyOnly:
+    """Passes on what a parser says of the body, and nothing of the head it was given."""
+
+    def __init__(self, protocol: Any) -> None:
+        """Take the protocol that is told."""
+        self.on_body = protocol.on_body
+        self.on_chunk_header = protocol.on_chunk_header
+        self.on_message_complete = protocol.on_message_complete

@@ -10,12 +10,13 @@ from typing import Any
 
 import httptools
 from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from handlers.context import RequestRecord
 from handlers.errors import BodyTimeoutError, UndecodableFrameError
 from handlers.server.connections import Connections, ReceiveRate
-from handlers.server.http_head import TOO_LARGE, RefusedError, check_head, fault_of, plain_text
+from handlers.server.http_head import TOO_LARGE, BodyOnly, RefusedError, check_head, fault_of, plain_text
 from handlers.server.logs import Report
 from handlers.server.shedding import LoadShedder
 from models.errors import DrainingError
@@ -41,9 +42,10 @@ class HttpProtocol(HttpToolsProtocol):
     being answered must hear of it, too.
     """
 
-    def __init__(self, *arguments: Any, connections: Connections, **options: Any) -> None:
-        """Take uvicorn's arguments, and the register of all connections."""
+    def __init__(self, *arguments: Any, connections: Connections, wire: Any = None, **options: Any) -> None:
+        """Take uvicorn's arguments, the register of all connections, and under TLS the transport below it."""
         super().__init__(*arguments, **options)
+        self._wire = wire
         self._connections, self._limits = connections, connections.limits
         self._shedder: LoadShedder = self.app_state["shedder"]
         self._report: Report = self.app_state["report"]
@@ -78,7 +80,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def check(self, now: float) -> None:
         """End what takes too long. `now`: of the loop's clock, in seconds."""
-        if self.flow.write_paused or self.transport.is_closing():
+        if self._is_sending:
             self._check_taken(now)
         elif self._body is not None:
             self._check_body(self._body, now)
@@ -109,12 +111,22 @@ class HttpProtocol(HttpToolsProtocol):
     def _progress(self) -> tuple[int, int]:
         return (self._body.received if self._body else 0), self._chunks
 
+    @property
+    def _unsent(self) -> int:
+        """Bytes not yet taken by the kernel; TLS hands on all it can encrypt, whether or not the wire takes it."""
+        return sum(each.get_write_buffer_size() for each in (self.transport, self._wire) if each)
+
+    @property
+    def _is_sending(self) -> bool:
+        return self.flow.write_paused or self.transport.is_closing() or self._unsent > HIGH_WATER_LIMIT
+
     def _check_taken(self, now: float) -> None:
-        """Drop a caller that takes nothing of what it is sent."""
-        unsent_bytes = self.transport.get_write_buffer_size()
+        """Drop a caller that takes nothing of what it is sent; TLS would wait for one that says no goodbye."""
+        unsent_bytes = self._unsent
         takes, self._unsent_bytes = unsent_bytes < self._unsent_bytes, unsent_bytes
         self._stuck_since = now if takes else min(self._stuck_since, now)
-        if now - self._stuck_since >= self._limits.receive_timeout_s:
+        is_over = self.transport.is_closing() and not unsent_bytes
+        if is_over or now - self._stuck_since >= self._limits.receive_timeout_s:
             self.transport.abort()
 
     def _check_body(self, body: ReceiveRate, now: float) -> None:
@@ -284,14 +296,5 @@ class HttpProtocol(HttpToolsProtocol):
         self.cycle.keep_alive = False
         framing = [(name, value) for name, value in self.headers if name in {b"content-length", b"transfer-encoding"}]
         head = b"".join(name + b": " + value + b"\r\n" for name, value in framing)
-        self.parser = httptools.HttpRequestParser(_BodyOnly(self))
+        self.parser = httptools.HttpRequestParser(BodyOnly(self))
         self.data_received(b"POST / HTTP/1.1\r\n" + head + b"\r\n" + rest)
-
-
-class _BodyOnly:
-    """Passes on what a parser says of the body, and nothing of the head it was given."""
-
-    def __init__(self, protocol: Any) -> None:
-        self.on_body = protocol.on_body
-        self.on_chunk_header = protocol.on_chunk_header
-        self.on_message_complete = protocol.on_message_complete

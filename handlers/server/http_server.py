@@ -1,9 +1,11 @@
 """The HTTP server as it is run in production: uvicorn, and how it ends."""
 
 import asyncio
+import logging
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -12,6 +14,7 @@ import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
 from handlers.server.connections import ConnectionLimits, Connections
+from handlers.server.handshakes import Handshake
 from handlers.server.http_protocol import HttpProtocol
 from handlers.server.settings import Settings
 
@@ -20,6 +23,8 @@ KEEP_ALIVE_S = 75
 
 SEND_S = 2.0
 """For the last answers to be sent."""
+
+logger = logging.getLogger("framehook")
 
 
 class HttpServer(uvicorn.Server):
@@ -54,6 +59,13 @@ class HttpServer(uvicorn.Server):
             self.should_exit = True
         return await super().on_tick(counter)
 
+    def _log_started_message(self, listeners: Sequence[socket.SocketType]) -> None:
+        """Say where; uvicorn would call it http, since it does not know of our TLS."""
+        scheme = "https" if "tls" in self.lifespan.state else "http"
+        host, port = listeners[0].getsockname()[:2]
+        url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        logger.info("listening", extra={"facts": {"url": url}})
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the port, and end when all is answered: what takes too long with 503."""
         give_up = self.lifespan.state["context"].engine.give_up
@@ -71,12 +83,13 @@ def create_server(settings: Settings, app: Any) -> HttpServer:
         max_connections=settings.max_connections,
         keep_alive_s=KEEP_ALIVE_S,
     )
+    protocol = Handshake if settings.tls_certificate or settings.tls_self_signed else HttpProtocol
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=partial(HttpProtocol, connections=Connections(limits)),  # type: ignore[arg-type]  # as good as a class
+        http=partial(protocol, connections=Connections(limits)),  # type: ignore[arg-type]  # as good as a class
         ws="none",
         log_config=None,
         access_log=False,

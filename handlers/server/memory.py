@@ -6,24 +6,19 @@ from contextlib import suppress
 
 TRIM_S = 10.0
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+M_ARENA_MAX = -8
 """Of glibc's malloc.h."""
-ARENAS = 1
-LARGE_BYTES = 128 << 10
-"""What the C library itself begins with."""
 
 
-def keep_memory_compact() -> None:
-    """Have the C library use one heap, and give large blocks memory of their own; where it cannot, do nothing.
+def keep_one_heap() -> None:
+    """Have the C library use one heap for all threads; where it cannot, do nothing.
 
-    Pictures come in all sizes. In heaps, of which glibc otherwise makes one for nearly every thread, they leave holes
-    that small blocks then move into; and a block that was large once makes glibc keep all later ones of its size in the
-    heap. To be called before there are threads. docs/reliability.md tells how much memory that saves.
+    glibc otherwise makes one for nearly every thread. Pictures of all sizes leave holes in each, which small blocks
+    then move into, and what one has free the others cannot use. To be called before there are threads.
+    docs/reliability.md tells what that saves.
     """
     with suppress(AttributeError):  # another C library
-        set_option = ctypes.CDLL(None).mallopt
-        for option, value in ((M_ARENA_MAX, ARENAS), (M_MMAP_THRESHOLD, LARGE_BYTES), (M_TRIM_THRESHOLD, LARGE_BYTES)):
-            set_option(option, value)
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 async def give_back_memory() -> None:

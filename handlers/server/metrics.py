@@ -3,6 +3,7 @@
 Labels take their values from fixed lists, or from the models served, so that no caller can make new ones.
 """
 
+import math
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
@@ -15,8 +16,10 @@ from prometheus_client.registry import Collector
 from handlers.context import RequestRecord
 from handlers.errors import RawFrameError, TooManyPixelsError, UndecodableFrameError
 from handlers.server.admission import BytesBudget
+from handlers.server.handshakes import FAILURES
 from handlers.server.logs import LossyHandler
 from handlers.server.problems import HUNG_UP, PROBLEMS
+from handlers.server.tls import Tls
 from models.errors import SHED_REASONS
 from models.runtime.engine import Engine
 from models.runtime.reload import Reload
@@ -56,8 +59,8 @@ class _LostLines(Collector):
 class Metrics:
     """The figures of one service. Counted on the event loop; the gauges are read when somebody asks."""
 
-    def __init__(self, engine: Engine, budget: BytesBudget) -> None:
-        """Declare them all, in a registry of their own."""
+    def __init__(self, engine: Engine, budget: BytesBudget, tls: Tls | None) -> None:
+        """Declare them all, in a registry of their own. `tls`: None for plain HTTP."""
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -95,10 +98,15 @@ class Metrics:
         self._reloads = Counter(
             "framehook_model_reloads", "Changes of what is served, by result.", ("model", "result"), registry=registry
         )
+        self._handshake_failures = Counter(
+            "framehook_tls_handshake_failures", "TLS handshakes that failed, by reason.", ("reason",), registry=registry
+        )
         for reason in SHED_REASONS:
             self._shed.labels(reason)
+        for failure in FAILURES:
+            self._handshake_failures.labels(failure)
         self._stage = cache(self._stage_seconds.labels)
-        self._declare_gauges(engine, budget)
+        self._declare_gauges(engine, budget, tls)
         registry.register(_LostLines())
         registry.register(_ServedModels(engine))
 
@@ -119,6 +127,10 @@ class Metrics:
         """Count one change of what is served, or one that was rejected."""
         self._reloads.labels(reload.model, reload.change).inc()
 
+    def count_handshake_failure(self, reason: str) -> None:
+        """Count one TLS handshake that failed; the reasons are those of `FAILURES`."""
+        self._handshake_failures.labels(reason).inc()
+
     def as_text(self) -> bytes:
         """Return them all in Prometheus's text format."""
         return generate_latest(self._registry)
@@ -129,7 +141,7 @@ class Metrics:
         self._detections.labels(model).inc(record.detections or 0)
         self._dropped.labels(model).inc(record.dropped or 0)
 
-    def _declare_gauges(self, engine: Engine, budget: BytesBudget) -> None:
+    def _declare_gauges(self, engine: Engine, budget: BytesBudget, tls: Tls | None) -> None:
         for name, text, read in (
             (
                 "framehook_queue_depth",
@@ -151,6 +163,11 @@ class Metrics:
                 "framehook_ready",
                 "1 when frames are taken: every model is loaded, and the service is not about to end.",
                 lambda: engine.is_ready,
+            ),
+            (
+                "framehook_tls_certificate_expiry_timestamp_seconds",
+                "When the certificate expires, in seconds since 1970; not a number without TLS.",
+                lambda: tls.served.certificate.expires_at.timestamp() if tls else math.nan,
             ),
         ):
             Gauge(name, text, registry=self._registry).set_function(read)

@@ -5,7 +5,7 @@ import traceback
 from dataclasses import dataclass
 from functools import lru_cache
 
-from connexion.exceptions import OAuthProblem, ProblemException, UnsupportedMediaTypeProblem
+from connexion.exceptions import ProblemException, UnsupportedMediaTypeProblem
 from connexion.lifecycle import ConnexionRequest, ConnexionResponse
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -60,7 +60,6 @@ PROBLEMS: dict[type[Exception], Problem] = {
     InvalidParameterError: Problem(400, "invalid-parameter", "A parameter is invalid"),
     UnknownLabelError: Problem(400, "unknown-label", "The model has no such label"),
     UnauthorizedError: Problem(401, "unauthorized", "No credential, or a wrong one"),
-    OAuthProblem: Problem(401, "unauthorized", "No credential, or a wrong one", str(UnauthorizedError())),
     ForbiddenError: Problem(403, "forbidden", "Not allowed with this credential"),
     TooManyFailuresError: Problem(401, "too-many-failures", "Too many wrong passwords"),
     MalformedContentTypeError: Problem(400, "malformed-content-type", "The Content-Type is malformed"),
@@ -165,7 +164,7 @@ def _headers(request: ConnexionRequest, error: Exception) -> MutableHeaders:
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, HANG_UP_ERRORS) or UNFINISHED_HEADERS & set(request.headers):
         headers["Connection"] = "close"
-    if isinstance(error, UnauthorizedError | TooManyFailuresError | OAuthProblem):
+    if isinstance(error, UnauthorizedError | TooManyFailuresError):
         context: Context = request.state.context
         for challenge in context.challenges(is_stale=isinstance(error, UnauthorizedError) and error.is_stale):
             headers.append("WWW-Authenticate", challenge)

@@ -7,11 +7,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
 from handlers.server.connections import default_max_connections
+from handlers.server.self_signed import default_folder
+from models.errors import ModelConfigError
 from models.runtime.cores import usable_cores
 from models.runtime.repository import BUILT_IN_ZOO, CONFIG_FILE_NAME, find_models
 
@@ -19,6 +30,8 @@ ENVIRONMENT_PREFIX = "FRAMEHOOK_"
 CONFIG_NAME = "config"
 ZOO = "zoo"
 NOTHING = "nothing"
+TAKEN_HEADERS = ("authorization", "host", "connection", "cookie", "accept", "content-", "x-ms-", "x-frame-")
+"""Headers that mean something else to the service, or are logged, begin like this."""
 MEBIBYTE = 1 << 20
 QUEUE_PLACES_A_LANE = 8
 """So that whoever is admitted waits little longer under any overload than at capacity: docs/performance.md."""
@@ -69,8 +82,17 @@ class Settings(BaseModel):
     )
     digest_md5: bool = Field(default=False, description="Offer Digest with MD5 too, to clients that know nothing else.")
     api_key_header: str = Field(
-        "X-API-Key", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The header for tokens, beside Bearer."
+        "X-API-Key", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$", description="The header for tokens, beside Bearer."
     )
+    tls_certificate: Path | None = Field(None, description="PEM file with the certificate and its chain: serve HTTPS.")
+    tls_key: Path | None = Field(None, description="PEM file with the key of the certificate, not encrypted.")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file with the authorities one of which must have signed a caller's certificate."
+    )
+    tls_self_signed: bool = Field(
+        default=False, description="Serve HTTPS with a certificate made here, for the lab (needs the extra)."
+    )
+    tls_folder: Path = Field(default_factory=default_folder, description="Where the self-signed certificate is kept.")
     model_repository: Roots = Field(
         default_factory=lambda: (BUILT_IN_ZOO,),
         description="Folders with one folder per model, separated by commas; zoo is the built-in one.",
@@ -131,6 +153,27 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
     @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if self.tls_certificate and not self.tls_key:
+            raise ValueError("tls_certificate needs tls_key, the key that belongs to it")
+        if self.tls_key and not self.tls_certificate:
+            raise ValueError("tls_key needs tls_certificate, the certificate that it belongs to")
+        if self.tls_self_signed and self.tls_certificate:
+            raise ValueError(
+                "tls_self_signed makes a certificate, and tls_certificate names one; give only one of them"
+            )
+        if self.tls_client_ca and not (self.tls_certificate or self.tls_self_signed):
+            raise ValueError("tls_client_ca needs tls_certificate and tls_key")
+        return self
+
+    @field_validator("api_key_header")
+    @classmethod
+    def _is_free(cls, name: str) -> str:
+        if name.lower().startswith(TAKEN_HEADERS):
+            raise ValueError("that header means something else")
+        return name
+
+    @model_validator(mode="after")
     def _one_body_fits(self) -> Self:
         if self.max_body_bytes > self.max_bytes_in_flight:
             raise ValueError("max_body_bytes must not exceed max_bytes_in_flight; lower the one or raise the other")
@@ -167,6 +210,8 @@ def settings_for_folder(settings: Settings, folder: Path) -> Settings:
 
     Raises ModelConfigError when it is neither.
     """
+    if not folder.is_dir():
+        raise ModelConfigError(f"{folder} is not a folder.")
     is_model = (folder / CONFIG_FILE_NAME).exists()
     root, names = (folder.resolve().parent, (folder.resolve().name,)) if is_model else (folder, ())
     served = [*find_models((root,), names)]

@@ -15,11 +15,14 @@ logger = logging.getLogger("framehook")
 
 
 async def watch(roots: Sequence[Path], reloader: Reloader, loading: asyncio.Future[None]) -> None:
-    """Reload the models whose folders change once all are loaded, until cancelled.
+    """Reload the models whose folders change once all are loaded, or have changed until then, until cancelled.
 
     Where nothing can be watched, say so and return.
     """
     await asyncio.wait([loading])
+    if loading.exception():  # the service is about to end
+        return
+    await asyncio.to_thread(reloader.refresh)
     try:
         async for changes in awatch(*roots):
             await asyncio.to_thread(_reload, reloader, _folders_in(roots, (Path(path) for _, path in changes)))

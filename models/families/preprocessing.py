@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.boxes import Floats
+from models.errors import ModelConfigError
 from models.families.config import InputConfig
 from models.families.signature import Fed, Feeds, Signature, Tensor
 from models.frame import DecodeTarget, Frame
@@ -30,6 +31,8 @@ class PictureInput:
         self._name, found = signature.expect_input(*layouts, others=frozenset(self._others))
         self._takes_bytes = found.dtype == "uint8"
         self._channels_first = layouts[found] == "nchw"
+        if config.resize == "within":
+            _expect_any_size(self._name, signature.inputs[self._name], layouts[found])
         self._factor, self._offset = normalisation(config)
         self._is_plain = bool((self._factor == 1).all() and (self._offset == 0).all())
 
@@ -87,6 +90,13 @@ def picture_layouts(config: InputConfig) -> dict[Tensor, Layout]:
     named: tuple[Layout, ...] = (config.layout,) if config.layout else ("nchw", "nhwc")
     of_floats = {Tensor("float32", shapes[layout]): layout for layout in named}
     return of_floats | {Tensor("uint8", shapes[layout]): layout for layout in (*named, "nhwc")}
+
+
+def _expect_any_size(name: str, picture: Tensor, layout: Layout) -> None:
+    """Refuse a picture input of one size where each picture gets a canvas of its own; raises ModelConfigError."""
+    sides = picture.shape[2:] if layout == "nchw" else picture.shape[1:3]
+    if any(isinstance(side, int) for side in sides):
+        raise ModelConfigError(f"input.resize within: expected input {name} with free height and width, got {picture}.")
 
 
 def normalisation(config: InputConfig) -> tuple[Floats, Floats]:

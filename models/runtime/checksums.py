@@ -19,13 +19,18 @@ def files_of(folder: Path) -> Iterator[Path]:
     Links must lead to somewhere in the repository, the folder's parent. Names with a dot in front do not count.
     """
     root = folder.parent.resolve()
+    _refuse_if_outside(folder, root)
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        if not path.resolve().is_relative_to(root):
-            raise ModelConfigError(f"{path} leads out of the model repository; put the file itself there.")
+        _refuse_if_outside(path, root)
         if path.is_file():
             yield path
+
+
+def _refuse_if_outside(path: Path, root: Path) -> None:
+    if not path.resolve().is_relative_to(root):
+        raise ModelConfigError(f"{path} leads out of the model repository; put the file itself there.")
 
 
 def checked_version(folder: Path) -> str:

@@ -14,7 +14,7 @@ from models.results import AS_CONFIGURED, Results, Selection
 from models.runtime.deadlines import Deadlines
 from models.runtime.lanes import Lanes
 from models.runtime.loading import NO_OBSERVER, LoadedModel, StageObserver, load_warm
-from models.runtime.repository import ModelFolder
+from models.runtime.repository import ModelFolder, read_folder
 
 R = TypeVar("R")
 
@@ -63,7 +63,7 @@ class Engine:
         self._wide_threads = lanes.count if wide_lane else 1
         self._models = {folder.name: Model(folder, self._lanes_for(folder)) for folder in folders}
         self._broken = dict(broken or {})
-        self._table = threading.Lock()  # of those who change it; readers take it as it is
+        self._table = threading.RLock()  # of those who change it; readers take it as it is
         self._draining = False
         if default_model not in self._broken:
             self.find(default_model)
@@ -100,11 +100,12 @@ class Engine:
     def load(self, *, tolerant: bool = False) -> None:
         """Load every model and have it answer a warm-up frame.
 
-        Raises ModelConfigError when one cannot; when `tolerant`, it is `broken` then.
+        A folder that changes meanwhile is read again, so that weights, labels and model.yaml belong together. Raises
+        ModelConfigError when one cannot be loaded; when `tolerant`, it is `broken` then.
         """
         for model in self.models:
             try:
-                self.install(model.folder, self.warm(model.folder))
+                self._install_first(*self._warm_unchanged(model.folder))
             except ModelConfigError as error:
                 if not tolerant:
                     raise
@@ -113,6 +114,20 @@ class Engine:
     def warm(self, folder: ModelFolder) -> LoadedModel:
         """Load a model and have it answer a warm-up frame; raises ModelConfigError if it cannot."""
         return load_warm(folder, self._watchdog, self._wide_threads)
+
+    def _warm_unchanged(self, folder: ModelFolder) -> tuple[ModelFolder, LoadedModel]:
+        """Load a model from a folder that others may write to; return it as it was, all of one version."""
+        loaded = self.warm(folder)
+        while (now := read_folder(folder.path)).version != folder.version:
+            folder, loaded = now, self.warm(now)
+        return folder, loaded
+
+    def _install_first(self, folder: ModelFolder, loaded: LoadedModel) -> None:
+        """Let a model take over unless a reload has been faster."""
+        with self._table:
+            model = self._models.get(folder.name)
+            if model and not model.loaded:
+                self.install(folder, loaded)
 
     def install(self, folder: ModelFolder, loaded: LoadedModel) -> None:
         """Let a model take over that has answered a warm-up frame."""

@@ -130,7 +130,9 @@ def family_of(folder: ModelFolder, signature: Signature) -> Family:
     try:
         return FAMILIES[config.family.name](Spec(config.family, config.input, config.output, folder.labels, signature))
     except ModelConfigError as error:
-        raise ModelConfigError(f"{folder.model_path}, family {config.family.name}: {error}") from error
+        raise ModelConfigError(
+            f"{folder.model_path}, family {config.family.name} with {len(folder.labels)} label(s): {error}"
+        ) from error
 
 
 def _batcher(folder: ModelFolder, family: Family, session: Runnable) -> Batcher:

@@ -18,6 +18,7 @@ from models.families import (
     InputConfig,
     OutputConfig,
 )
+from models.families.config import Fraction, Share
 from models.frame import PixelFormat
 from models.results import Selection
 from models.runtime.checksums import checked_version
@@ -78,6 +79,33 @@ class ExecutionConfig(BaseModel):
         return self
 
 
+class Found(BaseModel):
+    """What is found in a picture: a label, or the text of a line.
+
+    `box_ltwh`: left, top, width, height as shares of the picture; None where there is no place, or any will do.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: Text
+    confidence: Fraction
+    box_ltwh: tuple[Fraction, Fraction, Share, Share] | None = None
+
+    def __str__(self) -> str:
+        """Return it for people: cup 0.95 at [0.290, 0.058, 0.399, 0.583]."""
+        place = f" at [{', '.join(f'{edge:.3f}' for edge in self.box_ltwh)}]" if self.box_ltwh else ""
+        return f"{self.label} {self.confidence:.2f}{place}"
+
+
+class GoldenConfig(BaseModel):
+    """A picture in the model's folder, and what must be found in it; `framehook check` has it answered."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    picture: FileName
+    expect: Annotated[tuple[Found, ...], Field(min_length=1)]
+
+
 class ModelConfig(BaseModel):
     """The contents of model.yaml; docs/adding-a-model.md explains every key.
 
@@ -95,6 +123,7 @@ class ModelConfig(BaseModel):
     output: OutputConfig
     execution: ExecutionConfig = ExecutionConfig()
     raw_frame: RawFrameConfig = RawFrameConfig()
+    golden: GoldenConfig | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -211,7 +240,20 @@ def read_folder(path: Path) -> ModelFolder:
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # impossible dates and endless nesting included
         raise ModelConfigError(f"{config_path} is not YAML.") from error
     labels = PACKAGED_LABELS[config.family.name] if config.labels is None else read_labels(path / config.labels)
-    return ModelFolder(path.name, path, config, labels, version)
+    folder = ModelFolder(path.name, path, config, labels, version)
+    if config.golden:
+        _refuse_unless_possible(config.golden, folder)
+    return folder
+
+
+def _refuse_unless_possible(golden: GoldenConfig, folder: ModelFolder) -> None:
+    """Refuse a golden picture that is not there, and labels that the model does not have; a line may say anything."""
+    if not (folder.path / golden.picture).is_file():
+        raise ModelConfigError(f"{folder.path / golden.picture} is not a file.")
+    place = f"{folder.path / CONFIG_FILE_NAME}: golden.expect"
+    for expected in golden.expect:
+        if folder.config.labels is not None and expected.label not in folder.labels:
+            raise ModelConfigError(f"{place}: {expected.label} is no label in {folder.config.labels}.")
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -243,4 +285,5 @@ def _read_text(path: Path) -> str:
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors()[0]
     key = ".".join(str(part) for part in fault["loc"]) or "the whole file"
-    return f"{key}: {fault['msg']}."
+    message = re.sub("(a valid )?tuple", "a list", fault["msg"], flags=re.IGNORECASE)  # YAML's word for it
+    return f"{key}: {message}."

@@ -1,5 +1,6 @@
 """One model file, ready to run: the only module that knows onnxruntime."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read on import; else it tells its makers of each model it loads
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort
 

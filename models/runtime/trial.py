@@ -21,6 +21,8 @@ from models.runtime.repository import read_folder
 
 REJECTED = 1
 SETTINGS_PREFIX = "FRAMEHOOK_"
+NO_MEMORY = "std::bad_alloc"
+"""As onnxruntime's message has it when it could get no more."""
 
 
 @dataclass(slots=True)
@@ -93,11 +95,9 @@ def main() -> int:
         resource.setrlimit(resource.RLIMIT_AS, (options.max_bytes, options.max_bytes))
     try:
         load_warm(read_folder(options.folder), Deadlines(options.run_timeout_s), options.wide_threads)
-    except ModelConfigError as error:
-        print(error)
-        return REJECTED
-    except MemoryError:
-        print(f"{options.folder}: the model takes more than {options.max_bytes} bytes.")
+    except (ModelConfigError, MemoryError) as error:
+        out_of_memory = isinstance(error, MemoryError) or NO_MEMORY in str(error)
+        print(f"{options.folder}: the model takes more than {options.max_bytes} bytes." if out_of_memory else error)
         return REJECTED
     return 0
 

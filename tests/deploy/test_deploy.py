@@ -84,6 +84,22 @@ def test_the_dockerfile_runs_as_the_same_user_on_all_addresses() -> None:
     assert f"EXPOSE {Settings().port}" in lines
 
 
+def test_the_image_has_nothing_of_its_base_but_what_was_chosen() -> None:
+    """And needs no shell: every command that the image runs is a list."""
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    last = max(number for number, line in enumerate(lines) if line.startswith("FROM "))
+    assert lines[last] == "FROM scratch"
+    instructions = [line.partition(" ")[::2] for line in lines[last + 1 :] if not line.startswith(" ")]
+    assert not {"RUN", "ADD", "SHELL"} & {name for name, _ in instructions}
+    assert [text for name, text in instructions if name == "COPY"] == [
+        "--from=build /runtime /",
+        "--from=build /opt/framehook /opt/framehook",
+    ]
+    commands = [text[text.index("CMD ") + 4 :] if "CMD" in text else text for name, text in instructions
+                if name in {"HEALTHCHECK", "ENTRYPOINT", "CMD"}]  # fmt: skip
+    assert [json.loads(command)[0] for command in commands] == ["python", "framehook", "serve"]
+
+
 @pytest.mark.system
 def test_compose_finds_no_fault() -> None:
     command = ["docker-compose", "--file", str(COMPOSE), "config", "--quiet"]

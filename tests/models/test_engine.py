@@ -5,6 +5,7 @@ import threading
 import time
 import weakref
 from concurrent.futures import wait as wait_for
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from models.frame import DecodeTarget, Frame
 from models.results import Results
 from models.runtime.engine import Engine
 from models.runtime.lanes import Lanes
-from models.runtime.repository import read_repository
+from models.runtime.repository import read_folder, read_repository
 from models.runtime.session import Session
 from tests.support.graphs import ENDLESS, board, work_for, write_endless_model, write_identity_model
 
@@ -160,3 +161,25 @@ def test_a_model_that_never_ends_is_refused_at_load(tmp_path: Path) -> None:
         engine.load()
     assert not engine.is_ready
     engine.close()
+
+
+def test_a_folder_that_changes_before_it_is_loaded_is_read_again(tmp_path: Path) -> None:
+    """Or the labels of one version would stand on the weights of another."""
+    folder = write_identity_model(tmp_path)
+    with closing(Engine(read_repository(tmp_path), "identity", Lanes(1, 1, 60), 60)) as engine:
+        (folder / "labels.txt").write_text("changed\nother\n")
+        engine.load()
+        model = engine.find(None)
+        assert model.folder.labels == ("changed", "other")
+        assert model.folder.version == read_folder(folder).version == engine.version_of("identity")
+
+
+def test_what_was_reloaded_before_it_was_loaded_stays(tmp_path: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    with closing(Engine(read_repository(tmp_path), "identity", Lanes(1, 1, 60), 60)) as engine:
+        (folder / "labels.txt").write_text("changed\nother\n")
+        changed = read_folder(folder)
+        loaded = engine.warm(changed)
+        engine.install(changed, loaded)
+        engine.load()
+        assert engine.find(None).loaded is loaded

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from handlers.decoding.decoder import ROUTES, Decoder, RouteName
+from models.errors import ModelConfigError
 from models.families import InputConfig, Signature, Tensor
 from models.families.preprocessing import PictureInput
 from models.frame import DecodeTarget, Frame
@@ -78,6 +79,23 @@ def test_a_block_is_found_where_it_was_drawn(
 
 FIXED, FREE = Tensor("uint8", (1, 160, 160, 3)), Tensor("uint8", (1, "height", "width", 3))
 INPUTS = {mode: {"images": FREE if mode == "within" else FIXED} for mode in MODES}
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param((1, 160, 160, 3), id="both fixed"),
+        pytest.param((1, "height", 160, 3), id="the width fixed"),
+        pytest.param((1, 3, 160, 160), id="channels first"),
+        pytest.param((1, 3, 160, "width"), id="channels first, the height fixed"),
+    ],
+)
+def test_a_canvas_of_each_pictures_own_needs_a_file_that_takes_any_size(shape: tuple[int | str, ...]) -> None:
+    config = InputConfig(size_wh=(160, 160), resize="within")
+    with pytest.raises(ModelConfigError, match="expected input x with free height and width, got"):
+        PictureInput(config, Signature({"x": Tensor("float32", shape)}, {}))
+    free = tuple("free" if side == 160 else side for side in shape)
+    assert PictureInput(config, Signature({"x": Tensor("float32", free)}, {})).target.resize == "within"
 
 
 def test_extreme_shapes_cost_no_more_than_the_canvas() -> None:

@@ -18,6 +18,8 @@ from tests.support.client import ROOT
 from tests.support.graphs import LABELS, write_config, write_identity_model, write_planted_model
 
 GOOD = "file: model.onnx\nlabels: labels.txt\nlicence: x\nsource: y\nfamily: {name: ssd}\ninput: {size_wh: [64, 64]}\n"
+MOST_OF_A_PICTURE = 40_000
+"""Bytes, since it is part of every wheel."""
 
 
 def folder_with(tmp_path: Path, config: str, labels: str = "a\nb") -> Path:
@@ -26,6 +28,10 @@ def folder_with(tmp_path: Path, config: str, labels: str = "a\nb") -> Path:
     (folder / "model.yaml").write_text(config)
     (folder / "labels.txt").write_text(labels)
     return folder
+
+
+def golden(picture: str, label: str) -> str:
+    return f"golden: {{picture: {picture}, expect: [{{label: {label}, confidence: 0.5}}]}}\n"
 
 
 def test_the_built_in_zoo_is_complete() -> None:
@@ -39,6 +45,10 @@ def test_the_built_in_zoo_is_complete() -> None:
         checksum = hashlib.sha256(folder.model_path.read_bytes()).hexdigest()
         assert checksum in (folder.path / "README.md").read_text()
         assert checksum in (ROOT / "NOTICE").read_text()
+        assert folder.config.golden
+        picture = (folder.path / folder.config.golden.picture).read_bytes()
+        assert hashlib.sha256(picture).hexdigest() in (ROOT / "NOTICE").read_text()
+        assert len(picture) < MOST_OF_A_PICTURE
 
 
 def test_a_good_folder_is_read(tmp_path: Path) -> None:
@@ -57,9 +67,18 @@ def test_a_good_folder_is_read(tmp_path: Path) -> None:
         pytest.param(GOOD.replace("{name: ssd}", "ssd"), "family: expected a section with", id="a name, no section"),
         pytest.param(GOOD.replace("ssd", "yolox, x: 1"), r"family\.yolox\.x: Extra inputs", id="no key of the family"),
         pytest.param(GOOD.replace("64, 64", "64"), "input.size_wh", id="half a size"),
+        pytest.param(GOOD.replace("[64, 64]", "64"), "size_wh: Input should be a list", id="no list"),
         pytest.param(GOOD.replace("model.onnx", "../x.onnx"), "file: String should match pattern", id="a path out"),
         pytest.param(GOOD.replace("model.onnx", ".."), "file: String should match pattern", id="the folder above"),
         pytest.param(GOOD.replace("labels.txt", "none.txt"), "none.txt is not a file", id="no labels file"),
+        pytest.param(GOOD + golden("../x.jpg", "a"), "golden.picture: String should match", id="a picture elsewhere"),
+        pytest.param(GOOD + golden("x.jpg", "a"), "x.jpg is not a file", id="no golden picture"),
+        pytest.param(
+            GOOD + golden("labels.txt", "c"), "golden.expect: c is no label in labels.txt", id="no such label"
+        ),
+        pytest.param(
+            GOOD + "golden: {picture: x.jpg, expect: []}\n", "golden.expect: a list should have", id="nothing expected"
+        ),
         pytest.param(GOOD + "d: 2020-13-45\n", "is not YAML", id="an impossible date"),
         pytest.param("[" * 5000, "is not YAML", id="endless nesting"),
     ],
@@ -138,7 +157,7 @@ def test_missing_weights_are_refused_by_name(tmp_path: Path) -> None:
 def test_fewer_labels_than_classes_are_refused(tmp_path: Path) -> None:
     folder = write_planted_model(tmp_path, np.zeros((1, 4), np.float32), np.zeros((1, 2), np.float32))
     write_config(folder, LABELS[:1])
-    with pytest.raises(ModelConfigError, match=r"model\.onnx, family ssd: expected output scores"):
+    with pytest.raises(ModelConfigError, match=r"model\.onnx, family ssd with 1 label\(s\): expected output scores"):
         load_model(read_folder(folder))
 
 

@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 
@@ -23,3 +28,12 @@ def test_the_slower_product_is_taken_where_it_is_needed_and_only_there() -> None
 
 def test_the_probe_is_made_by_its_tool() -> None:
     assert build().SerializeToString() == INT8_PRODUCT.read_bytes()
+
+
+def test_nobody_is_told_of_the_models_loaded(tmp_path: Path) -> None:
+    """By itself onnxruntime keeps a number for the machine and what it has to tell below the home, until it is sent."""
+    silent_by_itself = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in silent_by_itself}
+    load = f"from pathlib import Path; from models.runtime.session import Session; Session(Path({str(INT8_PRODUCT)!r}))"
+    subprocess.run([sys.executable, "-c", load], env={**environment, "HOME": str(tmp_path)}, check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []

@@ -18,14 +18,7 @@ from tests.support.client import ROOT
 from tests.support.graphs import board, write_failing_model, write_identity_model, write_small_detector
 from tests.support.matching import flat
 from tests.support.pictures import STREET, blank, encode
-from tests.support.process import FRAMEHOOK, serving, wait_until_ready
-
-
-def framehook(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [FRAMEHOOK, *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=60, check=False
-    )
+from tests.support.process import FRAMEHOOK, framehook, serving, wait_until_ready
 
 
 def test_infer_gives_the_servers_answer(server: Any) -> None:

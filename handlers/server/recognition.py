@@ -1,0 +1,174 @@
+"""Who is calling: what a request brings in the contract's schemes, and whose that is."""
+
+import base64
+import binascii
+import hmac
+import re
+import secrets
+from collections.abc import Collection
+from typing import Literal, NoReturn, TypeAlias
+
+from starlette.requests import HTTPConnection
+
+from handlers.errors import UnauthorizedError
+from handlers.server.back_off import BackOff
+from handlers.server.credentials import MAX_NAME_LENGTH, REALM, Credential, token_hash
+from handlers.server.digest import ALGORITHMS, Algorithm, DigestAnswer, Nonces, expected_response, parse_answer
+from handlers.server.passwords import Passwords
+
+Scheme: TypeAlias = Literal["digest", "basic", "bearer", "apiKey"]
+
+NOBODY = Credential(name="nobody", digest_sha256=secrets.token_hex(32))
+"""Stands for users that are not known, so that the way is the same as for those that are."""
+
+
+class Recognition:
+    """Knows the credentials, and finds out which of them a request brings.
+
+    `schemes`: those in which one of them could come, and `algorithms` of Digest: both are offered, best first.
+    """
+
+    def __init__(self, credentials: Collection[Credential], api_key_header: str, *, digest_md5: bool) -> None:
+        """Take the credentials, the header for tokens, and whether Digest may be MD5."""
+        self._api_key_header = api_key_header
+        self._by_name = {credential.name: credential for credential in credentials}
+        self._by_token = {each.token_sha256: each for each in credentials if each.token_sha256}
+        self._passwords = Passwords(credentials)
+        self._back_off, self._nonces = BackOff(), Nonces()
+        self.algorithms: tuple[Algorithm, ...] = tuple(
+            algorithm
+            for algorithm in (ALGORITHMS if digest_md5 else ALGORITHMS[:1])
+            if any(credential.digest_secret(algorithm) for credential in credentials)
+        )
+        on_offer: dict[Scheme, bool] = {
+            "digest": bool(self.algorithms),
+            "basic": bool(self._passwords),
+            "bearer": bool(self._by_token),
+            "apiKey": bool(self._by_token),
+        }
+        self.schemes = tuple(scheme for scheme, is_on_offer in on_offer.items() if is_on_offer)
+
+    def knows(self, credential: Credential) -> bool:
+        """Tell whether there is a way for this one to come."""
+        secrets_of_digest = [credential.digest_secret(algorithm) for algorithm in self.algorithms]
+        return bool(credential.token_sha256 or credential.password_scrypt or any(secrets_of_digest))
+
+    def close(self) -> None:
+        """Look at no more passwords."""
+        self._passwords.close()
+
+    def challenges(self, *, is_stale: bool = False) -> list[str]:
+        """Return the values of WWW-Authenticate, the best one first."""
+        nonce, stale = self._nonces.new(), ", stale=true" if is_stale else ""
+        fields = f'realm="{REALM}", qop="auth", nonce="{nonce}", charset=UTF-8, userhash=false{stale}'
+        values = [f"Digest {fields}, algorithm={algorithm}" for algorithm in self.algorithms]
+        if "basic" in self.schemes:
+            values.append(f'Basic realm="{REALM}", charset="UTF-8"')
+        if "bearer" in self.schemes:
+            values.append(f'Bearer realm="{REALM}"')
+        return values
+
+    async def who(self, request: HTTPConnection) -> Credential:
+        """Return whose credential a request brings: that in the header for tokens, else that of Authorization.
+
+        Raises UnauthorizedError when there is none or a wrong one, and TooManyFailuresError.
+        """
+        tokens, values = (request.headers.getlist(name) for name in (self._api_key_header, "authorization"))
+        if tokens:
+            return self._whose(_only(tokens))
+        scheme, _, fields = _only(values).partition(" ")
+        if scheme.lower() == "bearer":
+            return self._whose(fields.strip())
+        if scheme.lower() == "digest":
+            return self._digest(request, fields.strip())
+        if scheme.lower() != "basic":
+            _refuse()
+        return await self._basic(request, fields.strip())
+
+    def _whose(self, token: str) -> Credential:
+        """Return who has a token. Nobody has to wait for wrong ones, since tokens cannot be guessed.
+
+        What is looked up is a hash, so that time tells nothing of the tokens that there are.
+        """
+        return (self._by_token.get(token_hash(token)) if token else None) or _refuse()
+
+    def _digest(self, request: HTTPConnection, fields: str) -> Credential:
+        answer = parse_answer(fields)
+        if answer is None or answer.algorithm not in self.algorithms or len(answer.username) > MAX_NAME_LENGTH:
+            _refuse()
+        suspect = self._back_off.suspect(peer_of(request), answer.username)
+        if not self._nonces.was_used_by(answer.nonce, answer.username):  # who goes on need not wait for guessers
+            self._back_off.refuse_if_too_soon(suspect)
+        credential = self._answered_by(answer, request.scope["method"])
+        if credential is None:
+            self._back_off.note_failure(suspect)
+            _refuse()
+        if not _is_target(answer.uri, request):
+            _refuse()
+        if not self._nonces.accept(answer.nonce, answer.nc, answer.username):
+            _refuse(is_stale=True)
+        return credential
+
+    def _answered_by(self, answer: DigestAnswer, method: str) -> Credential | None:
+        """Return whose password the answer was made with; the way is the same for users that are not known."""
+        credential = self._by_name.get(answer.username, NOBODY)
+        secret = credential.digest_secret(answer.algorithm)
+        expected = expected_response(answer, secret or str(NOBODY.digest_sha256), method)
+        is_right = hmac.compare_digest(expected.encode(), answer.response.encode())
+        return credential if is_right and secret and credential is not NOBODY else None
+
+    async def _basic(self, request: HTTPConnection, fields: str) -> Credential:
+        name, password = _name_and_password(fields)
+        known = self._passwords.remembered(name, password)
+        if known:
+            return known
+        suspect = self._back_off.suspect(peer_of(request), name)
+        if not self._passwords.is_under_way(name, password):
+            self._back_off.refuse_if_too_soon(suspect)
+            self._back_off.note_failure(suspect)  # until it is none, so that guesses at the same time count at once
+        credential = await self._passwords.check(name, password, peer_of(request))
+        if credential is None:
+            _refuse()
+        self._back_off.take_back(suspect)
+        return credential
+
+
+def peer_of(request: HTTPConnection) -> str:
+    """Return the address that a request came from."""
+    return str((request.scope["client"] or ("",))[0])
+
+
+def _only(values: list[str]) -> str:
+    """Return the one value of a header, whose bytes come as Latin-1, as UTF-8; where it is none, as it is."""
+    if len(values) != 1:
+        _refuse()
+    return _text(values[0])
+
+
+def _text(value: str) -> str:
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
+
+
+def _name_and_password(fields: str) -> tuple[str, str]:
+    """Return what Basic brings; raises UnauthorizedError when it is not as RFC 7617 has it."""
+    try:
+        name, colon, password = _text(base64.b64decode(fields, validate=True).decode("latin-1")).partition(":")
+    except (binascii.Error, ValueError):
+        _refuse()
+    if not colon or len(name) > MAX_NAME_LENGTH:
+        _refuse()
+    return name, password
+
+
+def _is_target(uri: str, request: HTTPConnection) -> bool:
+    """Tell whether a Digest's `uri` is the target of the request line; of an absolute one its host does not count."""
+    target, query = (request.scope[name].decode("latin-1") for name in ("raw_path", "query_string"))
+    asked = f"{target}?{query}" if query else target
+    return re.sub(r"^https?://[^/?#]*", "", uri).removesuffix("" if query else "?") == asked
+
+
+def _refuse(*, is_stale: bool = False) -> NoReturn:
+    raise UnauthorizedError(is_stale=is_stale)

@@ -1,0 +1,47 @@
+"""Reloads, bad versions, twice the load that it bears, and kill -9, all at once, for a short time."""
+
+import numpy as np
+
+from bench.outcomes import Outcome, Run, Verdict
+from bench.reloads import Findings, judge, measure, version_in
+
+
+def answer(label: str, confidence: float) -> bytes:
+    text = f'{{"inferences":[{{"entity":{{"tag":{{"value":"{label}","confidence":{confidence}}}}}}}]}}'
+    return text.encode()
+
+
+def outcome(verdict: Verdict, due_s: float) -> Outcome:
+    return Outcome(0, 0, verdict, due_s, 0.01, 0.01, retry_after=False)
+
+
+def test_every_answer_is_right_whatever_happens() -> None:
+    """`python -m bench.reloads` runs the same for five minutes."""
+    figures, amiss = measure(seconds=20, load=2, kill_every_s=5)
+    assert amiss == []
+    assert figures["kills"] == 2
+    assert figures["counts"]["right"] > 0
+    assert figures["flips"].get("good 200", 0) > 0
+    assert figures["flips"].get("bad 422", 0) > 0
+
+
+def test_a_mixture_of_versions_is_noticed() -> None:
+    assert version_in(answer("one", 0.9)) == "one"
+    assert version_in(answer("two", 0.8)) == "two"
+    assert version_in(answer("one", 0.8)) is None
+
+
+def test_what_is_amiss_is_told() -> None:
+    run = Run([outcome(Verdict.RIGHT, 1), outcome(Verdict.LOST, 2), outcome(Verdict.MIXED_UP, 3)], 0, 9)
+    figures, amiss = judge(run, Findings(wrong=["reload of one: 500"]), [8.0], ["{}"])
+    assert amiss == [
+        "mixed up: 1", "no right answer after a kill", "1 frames lost while it served",
+        "1 errors in the log, such as {}", "reload of one: 500",
+    ]  # fmt: skip
+    assert figures["back_s"] == [np.inf]
+
+
+def test_frames_may_be_lost_while_it_is_away() -> None:
+    run = Run([outcome(Verdict.RIGHT, 1), outcome(Verdict.LOST, 2), outcome(Verdict.RIGHT, 3)], 0, 9)
+    figures, amiss = judge(run, Findings(), [1.9], [])
+    assert (figures["back_s"], amiss) == ([1.11], [])

@@ -1,0 +1,134 @@
+"""docs/adding-a-model.md, as somebody follows it who has weights as a YOLO exporter writes them."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from tests.support.client import ROOT
+from tests.support.graphs import write_yolo_weights
+from tests.support.matching import flat
+from tests.support.pictures import STREET, encode
+from tests.support.process import FRAMEHOOK, framehook, serving, wait_until_ready
+
+DOCUMENT = (ROOT / "docs" / "adding-a-model.md").read_text(encoding="utf-8")
+CLASSES = 80
+NAMES = ["forklift", *(f"thing {number}" for number in range(1, CLASSES))]
+SERVE = ["scripts/serve"]
+
+
+def block(language: str) -> str:
+    """Return the document's first block of that language."""
+    found = re.search(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)
+    assert found
+    return found[1]
+
+
+CONFIG: dict[str, Any] = yaml.safe_load(block("yaml"))
+COMMANDS = [shlex.split(line) for line in block("sh").splitlines()]
+
+
+def write_forklifts(root: Path, labels: list[str] | None = None) -> Path:
+    """Do what the document says, and return the folder: its model.yaml, and weights that find what that expects."""
+    folder = root / "my-models" / "forklifts"
+    folder.mkdir(parents=True)
+    (folder / "model.yaml").write_text(block("yaml"))
+    (folder / CONFIG["labels"]).write_text("\n".join(labels or NAMES))
+    side, _ = CONFIG["input"]["size_wh"]
+    [expected] = CONFIG["golden"]["expect"]
+    left, top, width, height = (edge * side for edge in expected["box_ltwh"])
+    columns = np.zeros((4 + CLASSES, 40), np.float32)
+    columns[:5, 7] = left + width / 2, top + height / 2, width, height, expected["confidence"]
+    write_yolo_weights(folder / CONFIG["file"], side, columns)
+    (folder / CONFIG["golden"]["picture"]).write_bytes(encode(Image.new("RGB", (side, side)), "JPEG"))
+    (root / "photo.jpg").write_bytes(STREET.read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line[:1] != SERVE], ids=" ".join)
+def test_the_commands_of_the_document_answer(tmp_path: Path, command: list[str]) -> None:
+    write_forklifts(tmp_path)
+    path = f"{FRAMEHOOK.parent}{os.pathsep}{os.environ['PATH']}"
+    run = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PATH": path}
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "forklift" in run.stdout
+
+
+def test_the_example_is_served_and_a_second_folder_dropped_in(tmp_path: Path) -> None:
+    """With the options that the document gives scripts/serve."""
+    folder = write_forklifts(tmp_path)
+    [options] = [line[1:] for line in COMMANDS if line[:1] == SERVE]
+    with serving(*(str(tmp_path / word) if word == "my-models" else word for word in options)) as (_, port):
+        wait_until_ready(port)
+        url = f"http://127.0.0.1:{port}/inference"
+        golden = (folder / "golden.jpg").read_bytes()
+        [found] = flat(httpx.post(url, content=golden).json())
+        [expected] = CONFIG["golden"]["expect"]
+        assert found["label"] == expected["label"]
+        assert [found[edge] for edge in "ltwh"] == pytest.approx(expected["box_ltwh"], abs=1e-5)
+        time.sleep(1)  # the watch begins when all is loaded
+        write_forklifts(tmp_path / "elsewhere").rename(tmp_path / "my-models" / "pallets")
+        deadline = time.monotonic() + 30
+        while (answer := httpx.post(f"{url}/pallets", content=golden)).status_code != httpx.codes.OK:
+            assert time.monotonic() < deadline, answer.text
+            time.sleep(0.1)
+        assert flat(answer.json()) == [found]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        pytest.param(
+            lambda folder: (folder / "labels.txt").write_text("forklift\nperson"),
+            r"model\.onnx, family yolov8 with 2 label\(s\): .* \[any, 6, any\], got float32 \[1, 84, 40\]",
+            id="too few labels",
+        ),
+        pytest.param(lambda folder: (folder / "labels.txt").unlink(), r"labels\.txt is not a file", id="no labels"),
+        pytest.param(lambda folder: (folder / "golden.jpg").unlink(), r"golden\.jpg is not a file", id="no picture"),
+        pytest.param(
+            lambda folder: folder.rename(folder.with_name("lifts")), "forklifts is not a folder", id="renamed"
+        ),
+        pytest.param(
+            lambda folder: (folder / "model.yaml").rename(folder / "model.yml"),
+            r"No model in .*forklifts: expected at least one folder with a model\.yaml",
+            id="no model.yaml",
+        ),
+        pytest.param(
+            lambda folder: (folder / "model.yaml").write_text(block("yaml").replace("yolov8", "yolov5")),
+            r"family yolov5 with 80 label\(s\): expected output output0 to be float32 \[any, any, 85\]",
+            id="another family",
+        ),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(tmp_path: Path, mistake: Any, message: str) -> None:
+    folder = write_forklifts(tmp_path)
+    mistake(folder)
+    run = framehook("check", folder)
+    assert run.returncode == 1
+    assert re.fullmatch(f"framehook: .*{message}.*\n", run.stderr)
+
+
+def test_infer_gives_the_numbers_that_the_golden_picture_wants(tmp_path: Path) -> None:
+    folder = write_forklifts(tmp_path)
+    run = framehook("infer", folder / "golden.jpg", "--model-repository", folder.parent, "--model", "forklifts")
+    [found] = flat(json.loads(run.stdout))
+    expected = {
+        "label": found["label"],
+        "confidence": found["confidence"],
+        "box_ltwh": [found[edge] for edge in "ltwh"],
+    }
+    config = {**CONFIG, "golden": {"picture": "golden.jpg", "expect": [expected]}}
+    (folder / "model.yaml").write_text(yaml.safe_dump(config))
+    assert framehook("check", folder).returncode == 0

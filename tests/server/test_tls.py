@@ -1,0 +1,336 @@
+"""HTTPS on the wire: who gets in, who does not, and that nobody can take more by TLS than without it."""
+
+import logging
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.support.certificates import issue, trusting, write, write_authority
+from tests.support.graphs import board, number_in, work_for, write_identity_model
+from tests.support.metrics import samples
+from tests.support.pictures import encode
+from tests.support.process import serving as process_serving
+from tests.support.server import LiveServer, serving
+from tests.support.wire import connect, connect_encrypted, read_answer, read_answers, read_to_end, statuses
+
+TIMEOUT_S = 1.0
+LATE_S = 3.0
+MAX_CONNECTIONS = 12
+FRAME = encode(board(7), "PNG")
+POST = b"POST /inference HTTP/1.1\r\nHost: x\r\n"
+WHOLE = POST + b"Content-Length: %d\r\n\r\n" % len(FRAME) + FRAME
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+BUNDLE = b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n"
+CLIENT_HELLO_HALF = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+
+
+@pytest.fixture(scope="module")
+def ca() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def live(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A service that speaks HTTPS and has little patience and little room."""
+    folder = tmp_path_factory.mktemp("live")
+    limits = {"receive_timeout_s": TIMEOUT_S, "min_body_bytes_per_s": 10_000, "max_connections": MAX_CONNECTIONS}
+    files = write(issue(ca), folder)
+    with serving(
+        write_identity_model(folder / "models"), lanes=1, queue_size=0, trusted=trusting(ca), **limits, **files
+    ) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def mutual(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A service whose callers must show a certificate of the same authority."""
+    folder = tmp_path_factory.mktemp("mutual")
+    files = write(issue(ca), folder) | write_authority(ca, folder)
+    trusted = trusting(ca, issue(ca))
+    with serving(write_identity_model(folder / "models"), lanes=1, trusted=trusted, **files) as server:
+        yield server
+
+
+def failures(server: LiveServer) -> dict[str, float]:
+    """Return how many handshakes failed, by reason."""
+    counted = {
+        name[1]: value for name, value in samples(server).items() if name[0] == "framehook_tls_handshake_failures_total"
+    }
+    return {reason: value for reason, value in counted.items() if value}
+
+
+def encrypted(server: LiveServer, sent: bytes = b"") -> ssl.SSLSocket:
+    """Return a connection of a client that trusts the server."""
+    assert server.trusted
+    return connect_encrypted(server.port, server.trusted, sent)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_frames_are_answered_over_tls(live: LiveServer, ca: trustme.CA, version: ssl.TLSVersion) -> None:
+    trusted = trusting(ca)
+    trusted.set_alpn_protocols(["h2", "http/1.1"])
+    trusted.minimum_version = trusted.maximum_version = version
+    with connect_encrypted(live.port, trusted, WHOLE) as connection:
+        assert connection.selected_alpn_protocol() == "http/1.1"
+        assert statuses(read_answer(connection)) == (200,)
+        connection.sendall(WHOLE)
+        assert statuses(read_answer(connection)) == (200,)
+
+
+def test_answers_are_as_the_contract_says(live: LiveServer) -> None:
+    answer = live.client.post("/inference", content=FRAME)
+    assert number_in(answer.json()["inferences"][0]["entity"]["box"]) == 7
+    assert live.client.post("/inference", content=b"rubbish").status_code == 400
+
+
+def test_what_comes_right_behind_the_handshake_is_whole(live: LiveServer) -> None:
+    """Three megabytes that are there before anybody could take them."""
+    padded = FRAME + bytes(3_000_000)
+    for _ in range(5):
+        with encrypted(live, POST + b"Content-Length: %d\r\n\r\n" % len(padded) + padded) as connection:
+            assert statuses(read_answer(connection)) == (200,)
+
+
+def _attempt(port: int, context: ssl.SSLContext, sent: bytes = LIVE + b"\r\n") -> bytes:
+    """Return what a client hears; nothing when it is turned away, in the handshake or right behind it."""
+    with suppress(OSError), connect_encrypted(port, context, sent) as connection:
+        return read_answer(connection)
+    return b""
+
+
+def _old() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("DEFAULT@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    return context
+
+
+def _plain(port: int) -> bytes:
+    with suppress(ConnectionError), connect(port, LIVE + b"\r\n") as connection:
+        return read_to_end(connection)
+    return b""
+
+
+def _hang_up(port: int) -> bytes:
+    connect(port, CLIENT_HELLO_HALF).close()
+    return b""
+
+
+REFUSED: dict[str, tuple[str, Callable[[int, trustme.CA], bytes]]] = {
+    "plain HTTP": ("not_tls", lambda port, _: _plain(port)),
+    "TLS 1.1": ("version", lambda port, _: _attempt(port, _old())),
+    "no certificate": ("client_certificate", lambda port, ca: _attempt(port, trusting(ca))),
+    "certificate of another authority": (
+        "client_certificate",
+        lambda port, ca: _attempt(port, trusting(ca, issue(trustme.CA()))),
+    ),
+    "expired certificate": (
+        "client_certificate",
+        lambda port, ca: _attempt(port, trusting(ca, issue(ca, expired=True))),
+    ),
+    "client that does not trust us": ("refused_by_client", lambda port, _: _attempt(port, trusting(trustme.CA()))),
+    "client that hangs up": ("hung_up", lambda port, _: _hang_up(port)),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_handshake_that_fails_is_counted_and_nothing_else(
+    mutual: LiveServer, ca: trustme.CA, case: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    reason, attempt = REFUSED[case]
+    before = failures(mutual).get(reason, 0)
+    caplog.clear()
+    for _ in range(5):
+        assert attempt(mutual.port, ca) == b""
+    deadline = time.monotonic() + LATE_S
+    while (now := failures(mutual)).get(reason, 0) != before + 5:
+        assert time.monotonic() < deadline, now
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+    assert mutual.client.post("/inference", content=FRAME).status_code == 200
+
+
+def test_with_the_right_certificate_callers_get_in(mutual: LiveServer) -> None:
+    assert mutual.client.get("/health/ready").status_code == 200
+
+
+@pytest.mark.parametrize("sent", [b"", CLIENT_HELLO_HALF], ids=["silent", "half a ClientHello"])
+def test_a_handshake_has_a_deadline(live: LiveServer, sent: bytes) -> None:
+    started_at = time.monotonic()
+    with connect(live.port, sent) as connection, suppress(ConnectionError):
+        assert read_to_end(connection) == b""
+    assert TIMEOUT_S * 0.9 < time.monotonic() - started_at < TIMEOUT_S + LATE_S
+
+
+def test_handshakes_are_bounded_like_connections(live: LiveServer) -> None:
+    """Ten times as many as may be: those before them give way, and a good client still gets in."""
+    before = failures(live).get("evicted", 0)
+    with ExitStack() as stack:
+        for _ in range(10 * MAX_CONNECTIONS):
+            stack.enter_context(connect(live.port))
+        with live.new_client() as client:
+            assert client.post("/inference", content=FRAME).status_code == 200
+        assert failures(live)["evicted"] - before > 8 * MAX_CONNECTIONS
+
+
+def test_where_all_are_busy_a_handshake_finds_no_place(live: LiveServer) -> None:
+    with ExitStack() as stack:
+        live.client.close()
+        for _ in range(MAX_CONNECTIONS):
+            stack.enter_context(encrypted(live, POST + b"Content-Length: 9\r\n\r\n"))
+        time.sleep(0.2)
+        with pytest.raises(OSError):  # noqa: PT011  # reset, or an end in the midst of the handshake
+            encrypted(live)
+
+
+def trickle(connection: ssl.SSLSocket, piece: bytes) -> bytes:
+    """Send a piece again and again; return what comes until the connection is closed."""
+    received = bytearray()
+    connection.settimeout(0.1)
+    with suppress(ConnectionError, ssl.SSLError):
+        while True:
+            connection.sendall(piece)
+            with suppress(TimeoutError):
+                data = connection.recv(65536)
+                if not data:
+                    break
+                received += data
+    return bytes(received)
+
+
+@pytest.mark.parametrize(
+    ("sent", "piece", "answer"),
+    [
+        pytest.param(b"", b"", (), id="silent"),
+        pytest.param(LIVE, b"X: y\r\n", (408,), id="slow head"),
+        pytest.param(POST + b"Content-Length: 90000\r\n\r\n", b"x", (408,), id="slow body"),
+        pytest.param(POST + b"Content-Length: 90000\r\n\r\n", b"", (408,), id="silent body"),
+        pytest.param(LIVE + b"Connection: close\r\n\r\n", b"", (200,), id="after the answer"),
+    ],
+)
+def test_what_does_not_arrive_in_time_ends(live: LiveServer, sent: bytes, piece: bytes, answer: tuple[int]) -> None:
+    started_at = time.monotonic()
+    with encrypted(live, sent) as connection:
+        assert statuses(trickle(connection, piece)) == answer
+    assert time.monotonic() - started_at < TIMEOUT_S + LATE_S
+
+
+class _Slow:
+    """Reads a connection at leisure."""
+
+    def __init__(self, connection: ssl.SSLSocket) -> None:
+        self._connection = connection
+
+    def recv(self, size: int) -> bytes:
+        time.sleep(0.01)
+        return self._connection.recv(size)
+
+
+def _send_on(connection: ssl.SSLSocket) -> None:
+    """Begin another request; raises OSError when nobody is there any more."""
+    for part in (LIVE, *[b"X: y\r\n"] * 4):
+        connection.sendall(part)
+        time.sleep(0.1)
+
+
+def test_who_does_not_read_loses_its_connection(live: LiveServer) -> None:
+    """Eleven megabytes are asked for and never read: more than the buffers between can hold."""
+    with encrypted(live) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall((BUNDLE + b"\r\n") * 8)
+        time.sleep(TIMEOUT_S + LATE_S)
+        with pytest.raises(OSError):  # noqa: PT011  # whatever OpenSSL makes of a reset
+            _send_on(connection)
+
+
+@pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"], ids=["kept", "closed"])
+def test_who_reads_steadily_may_take_longer(live: LiveServer, close: bytes) -> None:
+    with encrypted(live) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        connection.sendall((BUNDLE + b"\r\n") * 4 + BUNDLE + close + b"\r\n")
+        started_at = time.monotonic()
+        received = read_answers(_Slow(connection), 5)
+    assert statuses(received) == (200,) * 5
+    assert time.monotonic() - started_at > 1.5 * TIMEOUT_S
+
+
+def test_frames_are_shed_over_tls_and_the_connection_serves_on(live: LiveServer) -> None:
+    slow = encode(board(1, work=work_for(1.5)), "PNG")
+    with (
+        encrypted(live, POST + b"Content-Length: %d\r\n\r\n" % len(slow) + slow) as busy,
+        encrypted(live) as connection,
+    ):
+        time.sleep(0.3)
+        for _ in range(20):
+            connection.sendall(WHOLE)
+            assert statuses(read_answer(connection)) == (503,)
+        assert statuses(read_answer(busy)) == (200,)
+        connection.sendall(WHOLE)
+        assert statuses(read_answer(connection)) == (200,)
+
+
+def test_it_ends_in_time_with_connections_and_handshakes_open(tmp_path: Path, ca: trustme.CA) -> None:
+    """A client that is idle and takes no notice, one in the midst of a handshake, and one whose frame is under way."""
+    write_identity_model(tmp_path / "models")
+    files = write(issue(ca), tmp_path)
+    options = [f"--{name.replace('_', '-')}={path}" for name, path in files.items()]
+    model = ("--model-repository", str(tmp_path / "models"), "--default-model", "identity")
+    slow = encode(board(7, work=work_for(1.5)), "PNG")
+    with process_serving(*model, *options, "--drain-delay-s", "0") as (process, port), ExitStack() as stack:
+        _wait(port, process, trusting(ca))
+        idle, busy = (stack.enter_context(connect_encrypted(port, trusting(ca))) for _ in range(2))
+        idle.sendall(LIVE + b"\r\n")
+        assert statuses(read_answer(idle)) == (200,)
+        for sent in (b"", CLIENT_HELLO_HALF):
+            stack.enter_context(connect(port, sent))
+        busy.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(slow) + slow)
+        time.sleep(0.3)
+        started_at = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert statuses(read_answer(busy)) == (200,)
+        _, log = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert time.monotonic() - started_at < 5
+    assert not [line for line in log.splitlines() if '"error"' in line or "Traceback" in line or "unclosed" in line]
+
+
+def _wait(port: int, process: subprocess.Popen[str], trusted: ssl.SSLContext) -> None:
+    """Wait for the service to take frames."""
+    deadline = time.monotonic() + 30
+    request = b"GET /health/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    while statuses(_attempt(port, trusted, request)) != (200,):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_many_clients_at_once_get_their_own_answers(live: LiveServer) -> None:
+    """Fresh connections from several threads: no answer is lost or another's."""
+    wrong: list[object] = []
+
+    def post(number: int) -> None:
+        for _ in range(20):
+            body = encode(board(number), "PNG")
+            with live.new_client() as client:
+                while (answer := client.post("/inference", content=body)).status_code == 503:
+                    time.sleep(0.01)
+            got = number_in(answer.json()["inferences"][0]["entity"]["box"])
+            if got != number:
+                wrong.append((number, got))
+
+    threads = [threading.Thread(target=post, args=(number,)) for number in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

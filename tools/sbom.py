@@ -1,0 +1,154 @@
+"""Tells what the service consists of, as a CycloneDX document: packages, weights, labels and fonts.
+
+Usage: python -m tools.sbom [FILE], by default on standard output. The packages, their versions and the hashes of all
+their distributions are those of requirements/runtime.txt, their licences those of the installed packages; the files are
+those of NOTICE that are part of the product. The same input gives the same bytes; SOURCE_DATE_EPOCH adds a time.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import metadata
+from pathlib import Path
+
+from cyclonedx.contrib.license.factories import LicenseFactory
+from cyclonedx.model import HashAlgorithm, HashType, Property
+from cyclonedx.model.bom import Bom, BomMetaData
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+from packaging.requirements import Requirement
+
+from tools.notice import ROOT, Notice, read_notices
+
+LOCK = "requirements/runtime.txt"
+PYTHONS = ("3.11", "3.12", "3.13")
+"""The versions of Python that scripts/lock resolves for."""
+PARTS_OF_THE_PRODUCT = ("handlers/", "models/")
+WEIGHTS = ".onnx"
+SPDX_IDS = {
+    "3-Clause BSD License": "BSD-3-Clause",
+    "Apache 2.0": "Apache-2.0",
+    "MIT License": "MIT",
+    "License :: OSI Approved :: BSD License": "BSD-3-Clause",  # jinja2; its licence file says which
+}
+"""What packages call their licences that name them otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """One package of a lock file, with the sha256 of each of its distributions."""
+
+    requirement: Requirement
+    version: str
+    hashes: tuple[str, ...]
+
+    @property
+    def on_linux(self) -> bool:
+        """Tell whether the service may stand on it: some packages are for other systems only."""
+        marker = self.requirement.marker
+        return marker is None or any(
+            marker.evaluate({"sys_platform": "linux", "python_full_version": f"{version}.0"}) for version in PYTHONS
+        )
+
+
+def read_lock(path: Path) -> list[Pinned]:
+    """Return the packages of a lock file. Raises ValueError for what is not pinned to one version with a hash."""
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = (line.strip() for line in text.splitlines())
+    return [_read_pinned(line) for line in lines if line and not line.startswith("#")]
+
+
+def _read_pinned(line: str) -> Pinned:
+    text, *hashes = line.split(" --hash=")
+    requirement = Requirement(text)
+    pinned = re.fullmatch(r"==([^*,]+)", str(requirement.specifier))
+    sha256 = tuple(entry.strip().removeprefix("sha256:") for entry in hashes)
+    if pinned is None or not sha256 or not all(re.fullmatch("[0-9a-f]{64}", entry) for entry in sha256):
+        raise ValueError(f"Not pinned to one version with hashes: {text}")
+    return Pinned(requirement, pinned[1], sha256)
+
+
+def licence_of(package: str) -> str:
+    """Return the licence of an installed package: an SPDX expression where it names one, and "" where it names none."""
+    stated = metadata(package)
+    named = stated["License-Expression"] or stated["License"]
+    if not named:
+        named = next((entry for entry in stated.get_all("Classifier", []) if entry.startswith("License ::")), "")
+    return SPDX_IDS.get(named, named)
+
+
+def make_bom(root: Path = ROOT) -> str:
+    """Return the document, as JSON. Raises ValueError when a file is not the one that NOTICE speaks of."""
+    product = _product(root)
+    components = [_package(pinned) for pinned in read_lock(root / LOCK) if pinned.on_linux]
+    components += [_file(root, notice) for notice in read_notices(root) if notice.path.startswith(PARTS_OF_THE_PRODUCT)]
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    time = datetime.fromtimestamp(int(epoch), UTC) if epoch else None
+    bom = Bom(components=components, metadata=BomMetaData(component=product, timestamp=time))
+    bom.register_dependency(product, components)
+    document = json.loads(JsonV1Dot6(bom).output_as_string())
+    del document["serialNumber"]  # by chance
+    if time is None:
+        del document["metadata"]["timestamp"]  # now
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _product(root: Path) -> Component:
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    name, version = project["name"], project["version"]
+    purl = PackageURL("generic", name=name, version=version)
+    return Component(
+        name=name, version=version, type=ComponentType.APPLICATION, description=project["description"],
+        licenses=[LicenseFactory().make_from_string(project["license"])], purl=purl, bom_ref=purl.to_string(),
+    )  # fmt: skip
+
+
+def _package(pinned: Pinned) -> Component:
+    requirement = pinned.requirement
+    purl = PackageURL("pypi", name=requirement.name, version=pinned.version)
+    licence = LicenseFactory().make_from_string(licence_of(requirement.name))
+    marker = [Property(name="framehook:marker", value=str(requirement.marker))] if requirement.marker else []
+    return Component(
+        name=requirement.name, version=pinned.version, type=ComponentType.LIBRARY, licenses=[licence], purl=purl,
+        bom_ref=purl.to_string(), hashes=[_sha256(entry) for entry in pinned.hashes], properties=marker,
+    )  # fmt: skip
+
+
+def _file(root: Path, notice: Notice) -> Component:
+    found = hashlib.sha256((root / notice.path).read_bytes()).hexdigest()
+    if found != notice.sha256:
+        raise ValueError(f"{notice.path} is not the file that NOTICE speaks of: its sha256 is {found}.")
+    is_model = notice.path.endswith(WEIGHTS)
+    return Component(
+        name=notice.path, type=ComponentType.MACHINE_LEARNING_MODEL if is_model else ComponentType.FILE,
+        description=notice.origin, licenses=[LicenseFactory().make_from_string(notice.licence)], bom_ref=notice.path,
+        hashes=[_sha256(found)],
+    )  # fmt: skip
+
+
+def _sha256(hexadecimal: str) -> HashType:
+    return HashType(alg=HashAlgorithm.SHA_256, content=hexadecimal)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the document to a file or to standard output."""
+    parser = argparse.ArgumentParser(description="Tells what the service consists of, as a CycloneDX document.")
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="by default standard output")
+    file: Path | None = parser.parse_args(arguments).file
+    if file is None:
+        sys.stdout.write(make_bom())
+    else:
+        file.write_text(make_bom(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
