@@ -1,11 +1,14 @@
 """A real uvicorn on a real socket, in a thread."""
 
+import os
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,8 @@ class LiveServer:
     """Do what SIGTERM does."""
     trusted: ssl.SSLContext | None = None
     """What clients need when it speaks HTTPS."""
+    limit_send_buffers: Callable[[int], None] = lambda _: None
+    """Have the kernel keep no more bytes than that for any connection to come."""
 
     @property
     def url(self) -> str:
@@ -61,7 +66,8 @@ def running(
         _wait_for(lambda: server.started)
         host, port = server.servers[0].sockets[0].getsockname()[:2]
         with ContractClient(f"{'https' if trusted else 'http'}://{host}:{port}", trusted) as client:
-            live = LiveServer(host, port, configured.default_model, client, server.drain, trusted)
+            limit = partial(_limit_send_buffers, server.servers[0].sockets[0].fileno())
+            live = LiveServer(host, port, configured.default_model, client, server.drain, trusted, limit)
             if wait_until_ready:
                 live.wait_until_ready()
             yield live
@@ -76,6 +82,11 @@ def serving(folder: Path, **settings: Any) -> Iterator[LiveServer]:
     """Run the service with one model of the tests' own, whose folder this is."""
     with running(model_repository=folder.parent, default_model=folder.name, **settings) as server:
         yield server
+
+
+def _limit_send_buffers(listener: int, size_bytes: int) -> None:
+    with socket.socket(fileno=os.dup(listener)) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size_bytes)
 
 
 def _wait_for(condition: Any) -> None:

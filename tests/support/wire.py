@@ -38,22 +38,13 @@ class Receiver(Protocol):
 
 def read_answer(connection: Receiver) -> bytes:
     """Return one answer that has a Content-Length, in however many pieces it comes; less when the server closes."""
-    return read_answers(connection, 1)
-
-
-def read_answers(connection: Receiver, count: int) -> bytes:
-    """Return so many answers that have a Content-Length; less when the server closes."""
-    received, end = bytearray(), 0
-    for _ in range(count):
-        while not (length := re.search(rb"\r\ncontent-length: (\d+)\r\n(?:.+\r\n)*\r\n", received[end:])):
-            if not (data := connection.recv(65536)):
-                return bytes(received)
-            received += data
-        end += length.end() + int(length[1])
-        while len(received) < end:
-            if not (data := connection.recv(65536)):
-                return bytes(received)
-            received += data
+    received = bytearray()
+    while data := connection.recv(65536):
+        received += data
+        head, _, body = received.partition(b"\r\n\r\n")
+        length = re.search(rb"\r\ncontent-length: (\d+)", head)
+        if length and len(body) >= int(length[1]):
+            break
     return bytes(received)
 
 
