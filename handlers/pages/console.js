@@ -115,7 +115,7 @@ function show(found, status, model, tookMs) {
   const named = found.some((each) => each.text) ? tags.filter((_, at) => found[at].text) : tags.filter(Boolean);
   const counts = new Map();
   for (const name of named) counts.set(name, (counts.get(name) || 0) + 1);
-  const told = [...counts].map(([name, count]) => (count > 1 ? `${count} × ${name}` : name)).join(", ");
+  const told = [...counts].map(([name, count]) => (count > 1 ? `${count} \u00d7 ${name}` : name)).join(", ");
   $("summary").textContent = `${told || "Nothing was found"} (${tookMs} ms).`;
 }
 
@@ -215,7 +215,7 @@ function row(model) {
   const labels = model.labels.slice(0, SHOWN_LABELS).join(", ");
   const more = model.labels.length > SHOWN_LABELS ? ` and ${model.labels.length - SHOWN_LABELS} more` : "";
   const { width, height } = model.inputSize;
-  const cells = [model.name, labels + more, model.family, `${width} × ${height}`, model.licence, model.version];
+  const cells = [model.name, labels + more, model.family, `${width} \u00d7 ${height}`, model.licence, model.version];
   return element("tr", {}, ...cells.map((text, at) => element(at ? "td" : "th", { textContent: text, scope: at ? "" : "row" })));
 }
 
@@ -231,7 +231,7 @@ async function listStreams() {
     cards.delete(name);
   }
   for (const stream of streams) tellStream(stream);
-  for (const { id } of streams) await thumbnail(id);
+  for (const { id, lastFrameAt } of streams) await thumbnail(id, lastFrameAt);
   return streams.length ? "" : "None. Frames posted with ?stream=NAME are shown here.";
 }
 
@@ -243,17 +243,20 @@ function tellStream({ id, model, size, framesPerSecond, viewers }) {
     const button = element("button", { type: "button", onclick: () => watch(id) }, image, told);
     const item = element("li", {}, button);
     cards.set(id, { item, image, facts });
-    $("streams").append(item);
+    const next = [...cards.keys()].filter((other) => other > id).sort()[0];
+    $("streams").insertBefore(item, next ? cards.get(next).item : null);
   }
   const watching = viewers ? `, ${viewers} watching` : "";
-  const facts = `${framesPerSecond.toFixed(1)} frames/s, ${size.width} × ${size.height}, ${model}${watching}`;
+  const facts = `${framesPerSecond.toFixed(1)} frames/s, ${size.width} \u00d7 ${size.height}, ${model}${watching}`;
   cards.get(id).facts.textContent = facts;
 }
 
-// Show the next picture of a stream; one after the other, since a browser has few connections to one server.
-async function thumbnail(id) {
+// Show the next picture of a stream that goes on; one after the other, since a browser has few connections to one server.
+async function thumbnail(id, lastFrameAt) {
   const card = cards.get(id);
-  if (!card || $("watch").open) return;
+  const goesOn = card.lastFrameAt !== lastFrameAt;
+  card.lastFrameAt = lastFrameAt;
+  if (!goesOn || $("watch").open) return;
   try {
     const answer = await ask(`mjpeg/${encodeURIComponent(id)}?frames=1`, { signal: AbortSignal.timeout(THUMBNAIL_MS) });
     const bytes = new Uint8Array(await answer.arrayBuffer());
@@ -285,6 +288,7 @@ function chart(name, title) {
   svg.setAttribute("viewBox", `0 0 ${SAMPLES - 1} 100`);
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", title);
   const figure = element("figure", { className: "chart" }, element("figcaption", {}, title, value), svg);
   charts[name] = { title, value, svg, series: [] };
   $("charts").append(figure);
@@ -393,7 +397,8 @@ function start() {
     clearTimeout(settling);
     settling = setTimeout(() => now.camera || post(), SETTLE_MS);
   };
-  for (const id of ["model", "confidence", "most"]) $(id).addEventListener("input", changed);
+  $("model").addEventListener("change", changed);
+  for (const id of ["confidence", "most"]) $(id).addEventListener("input", changed);
   $("controls").addEventListener("submit", (event) => event.preventDefault());
   $("file").addEventListener("change", (event) => take(event.target.files[0], event.target.files[0]?.name));
   document.addEventListener("paste", (event) => {
