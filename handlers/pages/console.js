@@ -134,7 +134,7 @@ function box(entity, text, labels) {
   made.style.borderColor = caption.style.background = colour;
   caption.style.color = ink;
   made.classList.toggle("under", t < 0.05);
-  made.classList.toggle("left", l + w > 0.85);
+  made.classList.toggle("left", l + w > 0.75);
   return made;
 }
 
