@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from handlers.decoding.decoder import Decoder
+from handlers.streams import Streams
 from models.errors import ShedReason
 from models.runtime.engine import Engine
 from models.runtime.reload import Reloader
@@ -23,6 +24,7 @@ class Context:
     engine: Engine
     reloader: Reloader
     decoder: Decoder
+    streams: Streams
     contract_yaml: bytes
     contract_json: bytes
     metrics: Callable[[], bytes]
@@ -34,7 +36,8 @@ class RequestRecord:
     """What is known of one request, for its line in the log and the metrics. Hears the stages of its frame.
 
     `operation`: its operationId; None when the contract has none. `status`: of the answer. `stream`: whose turn the
-    frame waits for. `frame_format`: what the body's bytes are, or `raw`. `dropped`: candidates left out because the
+    frame waits for. `frame_format`: what the body's bytes are, or `raw`. `size_wh`: of the picture, once it is
+    decoded. `dropped`: candidates left out because the
     model gave them a value that is no number. `problem` and `detail`: the kind of refusal, and the sentence that was
     sent. `shed`: why the frame was refused for now. `traceback`: the cause of a failure of our own. `credential`: whose
     it was. `peer`: the address of a caller that had to show one.
@@ -51,6 +54,7 @@ class RequestRecord:
     detections: int | None = None
     dropped: int | None = None
     frame_format: str | None = None
+    size_wh: tuple[int, int] = (0, 0)
     problem: str | None = None
     shed: ShedReason | None = None
     detail: str | None = None

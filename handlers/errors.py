@@ -9,6 +9,8 @@ EdgeError
 ├── InvalidParameterError            a query parameter is not as the contract says
 ├── MalformedContentTypeError        the Content-Type is not type/subtype
 ├── UnsupportedContentEncodingError  the body is compressed
+├── UnknownStreamError               no stream of that name is live
+├── TooManyViewersError              as many watch as may
 ├── UnauthorizedError                no credential, or a wrong one
 ├── ForbiddenError                   the credential is known, and not allowed to do this
 └── TooManyFailuresError             too many wrong passwords came of late
@@ -53,6 +55,28 @@ class MalformedContentTypeError(EdgeError):
 
 class UnsupportedContentEncodingError(EdgeError):
     """The body is compressed."""
+
+
+class UnknownStreamError(EdgeError):
+    """No stream of that name is live."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__(
+            "No stream of that name is live; post a frame with ?stream= and that name. /streams lists those that are."
+        )
+
+
+class TooManyViewersError(EdgeError):
+    """As many watch as may."""
+
+    retry_after_s = 5
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__(
+            "As many watch as may at once; try again a little later, or have FRAMEHOOK_MAX_VIEWERS raised."
+        )
 
 
 class UnauthorizedError(EdgeError):

@@ -5,22 +5,31 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 from connexion import request
 from connexion.lifecycle import ConnexionRequest
 from starlette.requests import ClientDisconnect
 
-from handlers.context import Context, RequestRecord
+from handlers.context import WELL_FORMED_NAME, Context, RequestRecord
 from handlers.decoding.decoder import Decoder
 from handlers.decoding.description import describe, is_raw
 from handlers.decoding.encoded import format_of
 from handlers.decoding.raw import RawLayout
+from handlers.encoding import drawing
+from handlers.streams import Streams
 from models.frame import DecodeTarget, Frame
+from models.letterbox import Size
 from models.results import Results
 from models.runtime.repository import ModelConfig, RawFrameConfig
 
 R = TypeVar("R")
+
+SHOWN_SIDE_PX = 1280
+"""The longest side of the pictures that viewers of a stream see."""
+SHOWN_QUALITY = 75
+"""Of their JPEGs: half the bytes of those that /annotate sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +83,31 @@ async def answer(wanted: Wanted, encode: Encode) -> bytes | None:
     def encode_and_keep(results: Results) -> tuple[bytes | None, Results]:
         return encode(posted, config, results), results
 
-    outcome = context.engine.infer(model, posted.decode, encode_and_keep, selection, record, record.stream)
+    def decode_and_measure(target: DecodeTarget) -> Frame:
+        frame = posted.decode(target)
+        record.size_wh = frame.source_size_wh
+        return frame
+
+    outcome = context.engine.infer(model, decode_and_measure, encode_and_keep, selection, record, record.stream)
     document, results = await _outcome(outcome, frame_request)
     record.detections, record.dropped = results.count, results.dropped
+    _show(context.streams, record, posted, results)
     return document
+
+
+def _show(streams: Streams, record: RequestRecord, posted: PostedFrame, results: Results) -> None:
+    """Let those who watch the frame's stream see it; frames without a name of their own are of no stream."""
+    if WELL_FORMED_NAME.fullmatch(record.stream):
+        watched = streams.note(record.stream, str(record.model), record.size_wh)
+        if watched:
+            streams.show(watched, partial(_drawn, posted, record.size_wh, results), len(posted.body))
+
+
+def _drawn(posted: PostedFrame, source_size_wh: Size, results: Results) -> bytes:
+    """Return the picture that viewers see."""
+    size_wh = drawing.canvas_size(source_size_wh, SHOWN_SIDE_PX)
+    picture = drawing.annotate(posted.decode(DecodeTarget(size_wh)), results, size_wh)
+    return drawing.encode(picture, "image/jpeg", SHOWN_QUALITY)
 
 
 def _layout(frame_request: ConnexionRequest, body: bytes, raw_frame: RawFrameConfig) -> RawLayout | None:

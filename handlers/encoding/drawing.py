@@ -2,6 +2,7 @@
 
 import colorsys
 import io
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -47,10 +48,10 @@ def preferred(accept: str) -> str:
     return "image/png" if png > jpeg else "image/jpeg"
 
 
-def encode(picture: Image.Image, media_type: str) -> bytes:
-    """Return the bytes of a picture, in one of FORMATS."""
+def encode(picture: Image.Image, media_type: str, quality: int = JPEG_QUALITY) -> bytes:
+    """Return the bytes of a picture, in one of FORMATS; `quality` is JPEG's, 1..95."""
     encoded = io.BytesIO()
-    picture.save(encoded, FORMATS[media_type], quality=JPEG_QUALITY)
+    picture.save(encoded, FORMATS[media_type], quality=quality)
     return encoded.getvalue()
 
 
@@ -61,13 +62,14 @@ class _Caption(NamedTuple):
     ground: PixelBox
 
 
-def annotate(frame: Frame, results: Results) -> Image.Image:
-    """Return the picture with a box and a caption for every detection, as RGB; small pictures come enlarged.
+def annotate(frame: Frame, results: Results, canvas_wh: tuple[int, int] | None = None) -> Image.Image:
+    """Return the picture with a box and a caption for every detection, as RGB, at the size `canvas_wh`.
 
+    Without a size it comes at its own, small pictures enlarged.
     Captions stand on a ground of their class's colour, within the picture and off each other where there is room. What
     the whole picture shows is written at its top left.
     """
-    picture = Image.fromarray(frame.rgb(_canvas_size(frame.source_size_wh)))
+    picture = Image.fromarray(frame.rgb(canvas_wh or canvas_size(frame.source_size_wh)))
     letter_px = round(max(picture.size) * CAPTION_SHARE)
     canvas = ImageDraw.Draw(picture)
     captions: list[_Caption] = []
@@ -104,9 +106,9 @@ def _font(label: str, letter_px: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(FONTS / ("wqy-microhei.ttc" if east_asian else "DejaVuSans.ttf"), letter_px)
 
 
-def _canvas_size(size_wh: tuple[int, int]) -> tuple[int, int]:
-    """Return the size to draw at: the picture's own, or a multiple that can be read."""
-    factor = max(1.0, MIN_LONG_SIDE_PX / max(size_wh))
+def canvas_size(size_wh: tuple[int, int], max_long_side_px: float = math.inf) -> tuple[int, int]:
+    """Return the size to draw at: the picture's own, or a multiple that can be read, or what it is limited to."""
+    factor = min(max(1.0, MIN_LONG_SIDE_PX / max(size_wh)), max_long_side_px / max(size_wh))
     return max(1, round(size_wh[0] * factor)), max(1, round(size_wh[1] * factor))
 
 

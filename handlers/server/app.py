@@ -20,7 +20,7 @@ from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 
-from handlers import annotate, catalog, inference, service
+from handlers import annotate, catalog, console, inference, live, service
 from handlers.context import Context
 from handlers.decoding.decoder import Decoder
 from handlers.errors import ConfigurationError
@@ -42,6 +42,7 @@ from handlers.server.settings import Settings
 from handlers.server.shedding import LoadShedder
 from handlers.server.tls import create_tls, keep_renewed
 from handlers.server.watching import watch
+from handlers.streams import Streams
 from models.errors import ModelConfigError, ModelNotFoundError, ModelsError
 from models.runtime.engine import Engine
 from models.runtime.lanes import Lanes
@@ -62,6 +63,12 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "list_models": catalog.list_models,
     "get_model": catalog.get_model,
     "reload_model": catalog.reload_model,
+    "list_streams": live.list_streams,
+    "show_stream": live.show_stream,
+    "watch_stream": live.watch_stream,
+    "get_console": console.get_console,
+    "get_console_js": console.get_console_js,
+    "get_console_css": console.get_console_css,
     "get_liveness": service.get_liveness,
     "get_readiness": service.get_readiness,
     "get_metrics": service.get_metrics,
@@ -93,7 +100,8 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     shedder = LoadShedder(engine, contract.operations_with_body, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)
     served = contract.as_yaml, contract.as_json
-    context = Context(engine, reloader, decoder, *served, metrics.as_text, security.recognition.challenges)
+    streams = Streams(settings.max_viewers)
+    context = Context(engine, reloader, decoder, streams, *served, metrics.as_text, security.recognition.challenges)
     app = AsyncApp(
         __name__,
         lifespan=partial(
@@ -219,7 +227,7 @@ async def _lifespan(
     engine = context.engine
     loading = asyncio.create_task(asyncio.to_thread(engine.load, tolerant=settings.on_broken_model == "wait"))
     loading.add_done_callback(partial(_loaded, engine=engine, give_up=give_up))
-    background = [asyncio.create_task(give_back_memory())]
+    background = [asyncio.create_task(give_back_memory()), asyncio.create_task(context.streams.paint())]
     if settings.watch_models:
         background.append(asyncio.create_task(watch(settings.model_repository, context.reloader, loading)))
     if "tls" in state:

@@ -35,8 +35,12 @@ class Contract:
 
     @property
     def permissions(self) -> dict[str, Permission]:
-        """Return what each operation asks for: operationId → permission."""
-        return {operation["operationId"]: operation["x-permission"] for _, operation in self._operations}
+        """Return what operations ask for: operationId → permission; the pages ask for nothing."""
+        return {
+            operation["operationId"]: operation["x-permission"]
+            for _, operation in self._operations
+            if "x-permission" in operation
+        }
 
     @property
     def _operations(self) -> Iterator[tuple[str, dict[str, Any]]]:

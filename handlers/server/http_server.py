@@ -68,8 +68,9 @@ class HttpServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the port, and end when all is answered: what takes too long with 503."""
-        give_up = self.lifespan.state["context"].engine.give_up
-        asyncio.get_running_loop().call_later(self._shutdown_timeout_s, give_up)
+        context = self.lifespan.state["context"]
+        context.streams.close()
+        asyncio.get_running_loop().call_later(self._shutdown_timeout_s, context.engine.give_up)
         await super().shutdown(sockets)
 
 

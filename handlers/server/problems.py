@@ -21,8 +21,10 @@ from handlers.errors import (
     RawFrameError,
     TooManyFailuresError,
     TooManyPixelsError,
+    TooManyViewersError,
     UnauthorizedError,
     UndecodableFrameError,
+    UnknownStreamError,
     UnsupportedContentEncodingError,
 )
 from models.errors import (
@@ -64,6 +66,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     TooManyFailuresError: Problem(401, "too-many-failures", "Too many wrong passwords"),
     MalformedContentTypeError: Problem(400, "malformed-content-type", "The Content-Type is malformed"),
     ModelNotFoundError: Problem(404, "unknown-model", "No such model"),
+    UnknownStreamError: Problem(404, "unknown-stream", "No such stream"),
     BodyTimeoutError: Problem(408, "body-timeout", "The body did not arrive in time"),
     BodyTooLargeError: Problem(413, "body-too-large", "The body is too large"),
     TooManyPixelsError: Problem(413, "too-many-pixels", "The picture has too many pixels"),
@@ -83,6 +86,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     DrainingError: Problem(503, "draining", "The service is shutting down"),
     OverloadedError: Problem(503, "overloaded", "The service is busy"),
     InferenceTimeoutError: Problem(503, "inference-timeout", "The model took too long"),
+    TooManyViewersError: Problem(503, "too-many-viewers", "Too many viewers"),
 }
 
 ROUTING_PROBLEMS = {
@@ -160,7 +164,7 @@ async def render_disconnect(request: ConnexionRequest, _: Exception) -> Connexio
 
 def _headers(request: ConnexionRequest, error: Exception) -> MutableHeaders:
     headers = MutableHeaders((error.headers or {}) if isinstance(error, HTTPException) else {})
-    if isinstance(error, UnavailableError | TooManyFailuresError):
+    if isinstance(error, UnavailableError | TooManyFailuresError | TooManyViewersError):
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, HANG_UP_ERRORS) or UNFINISHED_HEADERS & set(request.headers):
         headers["Connection"] = "close"

@@ -140,6 +140,9 @@ class Settings(BaseModel):
         default_factory=default_max_connections,
         description="Connections at once; above, the one idle longest gives way. By default 1024, or as files allow.",
     )
+    max_viewers: Annotated[int, Field(ge=0)] = Field(
+        16, description="Viewers of live streams at once; more are refused with 503. 0: nobody may watch."
+    )
     drain_delay_s: Annotated[float, Field(ge=0, le=threading.TIMEOUT_MAX)] = Field(
         1, description="Seconds from SIGTERM, when readiness turns false, to when the port is closed."
     )

@@ -13,6 +13,7 @@ from handlers.server.back_off import FREE_FAILURES
 from tests.support.client import check_answer
 from tests.support.credentials import AUTHORIZED, CAMERA_TOKEN, PROBE_TOKEN, basic, bearer
 from tests.support.graphs import ENDLESS, board, work_for
+from tests.support.live import posting
 from tests.support.pages import TIMETABLE, page
 from tests.support.pictures import PHOTOS, blank, encode, street_as
 from tests.support.server import LiveServer
@@ -21,6 +22,7 @@ ARRIVAL_S = 0.2
 """Time for a frame to reach its lane; a tenth of what the slow ones take there."""
 
 FRAME = encode(board(7), "PNG")
+LIVE_STREAM = "yard-1"
 RAW = {"Content-Type": "image/x-raw"}
 
 
@@ -102,6 +104,37 @@ def may_not(server: LiveServer, path: str) -> httpx.Response:
     return with_credential(server, path, bearer(token))
 
 
+def live_stream(server: LiveServer, name: str = LIVE_STREAM) -> None:
+    """Have a stream live."""
+    assert post(server, "/inference", street_as("JPEG"), params={"stream": name}).status_code == 200
+
+
+def stream_list(server: LiveServer, path: str) -> httpx.Response:
+    """Make a stream live, and ask for those that are."""
+    live_stream(server)
+    return get(server, path)
+
+
+def stream_page(server: LiveServer, path: str) -> httpx.Response:
+    """Make a stream live, and ask for its page."""
+    live_stream(server)
+    return get(server, path.replace("{stream}", LIVE_STREAM))
+
+
+def moving_picture(server: LiveServer, path: str) -> httpx.Response:
+    """Watch a stream until it has shown one picture; its camera posts on meanwhile."""
+    with posting(server, LIVE_STREAM):
+        return server.client.get(path.replace("{stream}", LIVE_STREAM), params={"frames": 1})
+
+
+def too_many_viewers(server: LiveServer, path: str) -> httpx.Response:
+    """Watch a stream where two may, then once more."""
+    path = path.replace("{stream}", LIVE_STREAM)
+    post(server, "/inference", params={"stream": LIVE_STREAM})
+    with httpx.Client(base_url=server.url) as other, other.stream("GET", path), other.stream("GET", path):
+        return get(server, path)
+
+
 def too_many_failures(server: LiveServer, path: str) -> httpx.Response:
     """Guess passwords."""
     answers = [with_credential(server, path, basic("guesser", f"guess {n}")) for n in range(FREE_FAILURES + 1)]
@@ -117,6 +150,14 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     ),
     "annotatedJpeg": lambda server, path: post(server, path, street_as("JPEG")),
     "annotatedPng": lambda server, path: post(server, path, street_as("JPEG"), headers={"Accept": "image/png"}),
+    "streamList": stream_list,
+    "streamPage": stream_page,
+    "movingPicture": moving_picture,
+    "unknownStream": lambda server, path: get(server, path.replace("{stream}", "nope")),
+    "badFrames": lambda server, path: server.client.get(path, params={"frames": 0}),
+    "consolePage": get,
+    "consoleScript": get,
+    "consoleStyle": get,
     "nothingFound": lambda server, path: post(server, path, blank()),
     "unknownModel": lambda server, path: request(server, path.replace(server.model, "nope")),
     "unknownPath": lambda server, path: request(server, path + "/nope"),
@@ -145,6 +186,7 @@ ON_SMALL_SERVICE: dict[str, Builder] = {
     "badWidth": lambda server, path: post(server, path, params={"width": 0}, headers=RAW),
     "malformedContentType": labelled("bad-content-type"),
     "nobodyMay": post,
+    "tooManyViewers": too_many_viewers,
     "bodyTimeout": body_timeout,
     "bodyTooLarge": lambda server, path: post(server, path, b"\0" * 100_001),
     "tooManyPixels": lambda server, path: post(server, path, blank((1000, 1000))),
@@ -155,7 +197,7 @@ ON_SMALL_SERVICE: dict[str, Builder] = {
     "receivingTooMuch": receiving_too_much,
 }
 """Sent to the identity model behind small limits: one lane, one place in the queue, 100 000 bytes a
-body, 150 000 bytes in flight, 500 000 pixels, 1 s."""
+body, 150 000 bytes in flight, 500 000 pixels, 1 s, two viewers."""
 
 ON_IMPATIENT_SERVICE: dict[str, Builder] = {
     "waitedTooLong": waited_too_long,

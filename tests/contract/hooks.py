@@ -6,6 +6,9 @@ Loaded by schemathesis.toml, for the command line and the tests alike.
 import functools
 import io
 import os
+import threading
+import time
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -17,6 +20,7 @@ from PIL import Image
 from handlers.decoding.raw import padded, tight
 from handlers.server.settings import Settings
 from models.frame import PIXEL_FORMAT_NAMES
+from tests.support.live import parts_in
 
 MODES = {
     "JPEG": ("RGB", "L", "CMYK"),
@@ -24,6 +28,8 @@ MODES = {
     "BMP": ("RGB", "L", "P", "1"),
 }
 MAX_SIDE_PX = 96
+FUZZED_STREAM = "fuzzed"
+CAMERA_INTERVAL_S = 0.1
 DEFAULT_MODEL = Settings.model_fields["default_model"].default
 """What `/inference` and `/score` mean unless the server is set otherwise."""
 
@@ -87,6 +93,31 @@ def open_picture(context: schemathesis.DeserializationContext, response: schemat
     return response.content.decode("latin-1")
 
 
+@schemathesis.deserializer("multipart/x-mixed-replace")
+def open_parts(context: schemathesis.DeserializationContext, response: schemathesis.Response) -> str:  # noqa: ARG001
+    """Take the parts for text, as the schema has it, once they are seen to be pictures."""
+    assert len(parts_in(response.content)) == 1
+    return response.content.decode("latin-1")
+
+
+@functools.cache
+def go_live(base_url: str) -> str:
+    """Have a camera post for as long as this process lives; return its stream."""
+    headers = {"Authorization": f"Bearer {os.environ.get('FRAMEHOOK_TOKEN', '')}"}
+    frame = picture("JPEG", "RGB", (64, 48), 1)
+
+    def post() -> None:
+        with httpx.Client(base_url=base_url, headers=headers, timeout=60) as client, suppress(httpx.TransportError):
+            while client.post("/inference", params={"stream": FUZZED_STREAM}, content=frame):
+                begun.set()
+                time.sleep(CAMERA_INTERVAL_S)
+
+    begun = threading.Event()
+    threading.Thread(target=post, daemon=True).start()
+    begun.wait()
+    return FUZZED_STREAM
+
+
 @functools.cache
 def served_models(base_url: str) -> dict[str, list[str]]:
     """Return the labels of each model of the server under test."""
@@ -97,8 +128,18 @@ def served_models(base_url: str) -> dict[str, list[str]]:
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:  # noqa: ARG001  # the hook's name and arguments are schemathesis's
-    """Make valid cases ask for labels and models that exist, and describe raw frames as they are: no schema can."""
+    """Make valid cases ask for labels, models and streams that exist, and describe raw frames as they are.
+
+    No schema can. Who watches a stream watches it to its first picture. Invalid cases watch none of the streams that were
+    listed, lest they wait for pictures.
+    """
     if not case.meta or not case.meta.generation.mode.is_positive:
+        if "stream" in case.path_parameters:
+            case.path_parameters["stream"] = "nobodys"
+        return
+    if "stream" in case.path_parameters:
+        case.path_parameters["stream"] = go_live(str(kwargs.get("base_url") or case.operation.base_url).rstrip("/"))
+        case.query = {**case.query, "frames": 1} if case.path.startswith("/mjpeg") else case.query
         return
     models = served_models(str(kwargs.get("base_url") or case.operation.base_url).rstrip("/"))
     model = DEFAULT_MODEL if DEFAULT_MODEL in models else next(iter(models))

@@ -55,6 +55,7 @@ def response_examples() -> Iterator[Any]:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     limits = {"max_body_bytes": 100_000, "max_bytes_in_flight": 150_000, "max_pixels": 500_000, "receive_timeout_s": 1}
+    limits["max_viewers"] = 2
     with serving(folder, lanes=1, queue_size=1, queue_timeout_s=20, **limits) as live:
         yield live
 
@@ -124,6 +125,8 @@ def test_a_response_example_is_provoked(request: pytest.FixtureRequest, example:
         assert_matches(answer.json(), flat(example.value))
     elif example.name == "text":
         assert_reads(answer.json()["inferences"], example.value["inferences"])
+    elif example.name == "streamList":
+        assert_lists(answer.json()["streams"], example.value["streams"])
     elif example.value is not None:
         assert_resembles(parse(answer), example.value)
 
@@ -133,6 +136,13 @@ def assert_reads(got: list[dict[str, Any]], example: list[dict[str, Any]]) -> No
     assert [inference for inference in got if inference["type"] == "text"] == example[1::2]
     assert [inference["inferenceId"] for inference in got[::2]] == [place["inferenceId"] for place in example[::2]]
     assert_matches({"inferences": got[::2]}, flat({"inferences": example[::2]}))
+
+
+def assert_lists(got: list[dict[str, Any]], example: list[dict[str, Any]]) -> None:
+    """Assert that the streams are among those that are live, but for figures and times."""
+    steady = ("id", "model", "size")
+    facts = [{name: stream[name] for name in steady} for stream in got]
+    assert all({name: stream[name] for name in steady} in facts for stream in example)
 
 
 def assert_resembles(got: Any, example: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from handlers import annotate, catalog, errors, inference, service
+from handlers import annotate, catalog, console, errors, inference, live, service
 from handlers.context import WELL_FORMED_NAME
 from handlers.decoding.description import (
     GSTREAMER_NAMES,
@@ -38,13 +38,15 @@ from tests.support.client import CONTRACT, ROOT
 from tests.support.credentials import AUTHORIZED
 from tests.support.server import LiveServer
 
-OPERATION_MODULES = (inference, annotate, catalog, service)
+OPERATION_MODULES = (inference, annotate, catalog, live, console, service)
 SCHEMAS = CONTRACT["components"]["schemas"]
 SLUGS = {problem.slug for problem in (*PROBLEMS.values(), *ROUTING_PROBLEMS.values(), INTERNAL_PROBLEM)}
 NEVER_RENDERED = {"EdgeError", "ModelsError", "UnavailableError", "ConfigurationError", "ModelConfigError"}
 """Bases, which are never raised themselves, and the errors that stop the start."""
 
 
+PAGES = {"get_console", "get_console_js", "get_console_css"}
+"""They show nothing but themselves, and need no credential."""
 MEDIA_TYPES = [*CODECS, MEDIA_TYPE, *ALIASES]
 
 
@@ -197,6 +199,8 @@ def test_the_served_contract_is_the_file(guarded: LiveServer) -> None:
 def test_every_operation_asks_for_a_credential() -> None:
     text = (ROOT / "openapi.yaml").read_text()
     operations = [operation for path in CONTRACT["paths"].values() for operation in path.values()]
+    assert {operation["operationId"] for operation in operations if operation["security"] == []} == PAGES
+    operations = [operation for operation in operations if operation["operationId"] not in PAGES]
     assert len(SECURED.findall(text)) == len(operations)
     assert len(KEY_NAME.findall(text)) == 1
     schemes = list(CONTRACT["components"]["securitySchemes"])

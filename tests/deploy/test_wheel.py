@@ -44,6 +44,12 @@ def test_the_contract_travels_along_byte_for_byte(site: Path, tmp_path: Path) ->
     assert python(site, tmp_path, "-c", TELL_CONTRACT) == (ROOT / "openapi.yaml").read_text(encoding="utf-8")
 
 
+def test_the_console_travels_along(site: Path) -> None:
+    pages = {path.name for path in (ROOT / "handlers" / "pages").iterdir() if path.suffix in {".html", ".js", ".css"}}
+    assert pages == {"console.html", "console.js", "console.css", "stream.html"}
+    assert all((site / "handlers" / "pages" / name).stat().st_size for name in pages)
+
+
 def test_a_photo_is_answered_from_any_folder(site: Path, tmp_path: Path) -> None:
     answer = json.loads(python(site, tmp_path, "-c", INFER, STREET))
     assert len(answer["inferences"]) > 1

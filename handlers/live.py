@@ -1,0 +1,75 @@
+"""The live view: streams of posted frames, with what was found drawn on them."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from connexion import request
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from handlers import pages
+from handlers.context import Context
+from handlers.streams import Stream, Streams
+
+BOUNDARY = b"--frame"
+MIXED_REPLACE = "multipart/x-mixed-replace; boundary=frame"
+"""Each part takes the place of the one before it: what browsers show of cameras."""
+
+
+async def list_streams() -> JSONResponse:
+    """List the live streams."""
+    context: Context = request.state.context
+    return JSONResponse({"streams": [_record(stream) for stream in context.streams.live()]}, headers=pages.UNCACHED)
+
+
+async def show_stream(stream: str) -> HTMLResponse:
+    """Return a page that shows a stream; raises UnknownStreamError."""
+    context: Context = request.state.context
+    return pages.html(pages.STREAM.replace("{stream}", context.streams.find(stream).name))
+
+
+async def watch_stream(stream: str, frames: int | None = None) -> Response:
+    """Send the pictures of a stream as they are drawn; raises UnknownStreamError and TooManyViewersError."""
+    context: Context = request.state.context
+    return _MovingPicture(context.streams, stream, frames)
+
+
+class _MovingPicture(StreamingResponse):
+    """Takes a viewer's place for just as long as it is being sent."""
+
+    def __init__(self, streams: Streams, name: str, frames: int | None) -> None:
+        super().__init__(iter(()), headers=pages.UNCACHED, media_type=MIXED_REPLACE)
+        self._streams, self._name, self._frames = streams, name, frames
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection; raises UnknownStreamError and TooManyViewersError before a byte is sent."""
+        with self._streams.watching(self._name) as stream:
+            self.body_iterator = _parts(self._streams.pictures(stream), self._frames)
+            await super().__call__(scope, receive, send)
+
+
+async def _parts(pictures: AsyncIterator[bytes], most: int | None) -> AsyncIterator[bytes]:
+    """Yield a multipart body, whose boundaries come at once behind each part: browsers wait for them."""
+    yield BOUNDARY + b"\r\n"
+    count = 0
+    async for picture in pictures:
+        head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(picture)
+        count += 1
+        if count == most:
+            yield head + picture + b"\r\n"
+            break
+        yield head + picture + b"\r\n" + BOUNDARY + b"\r\n"
+    yield BOUNDARY + b"--\r\n"
+
+
+def _record(stream: Stream) -> dict[str, Any]:
+    width, height = stream.size_wh
+    return {
+        "id": stream.name,
+        "model": stream.model,
+        "size": {"width": width, "height": height},
+        "framesPerSecond": round(stream.frames_per_s, 2),
+        "lastFrameAt": datetime.fromtimestamp(stream.seen_at_utc, UTC).isoformat(timespec="milliseconds"),
+        "viewers": stream.viewers,
+    }

@@ -1,0 +1,26 @@
+"""The pages that lie here, and the headers they are sent with."""
+
+from pathlib import Path
+
+from starlette.responses import HTMLResponse
+
+UNCACHED = {"Cache-Control": "no-store"}
+STATIC = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""What a browser may do for a page: nothing but what it gets from here."""
+
+
+def _read(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
+CONSOLE, CONSOLE_JS, CONSOLE_CSS = (_read(f"console.{kind}") for kind in ("html", "js", "css"))
+STREAM = _read("stream.html")
+
+
+def html(page: str) -> HTMLResponse:
+    """Return a page that may do nothing but what the policy allows."""
+    return HTMLResponse(page, headers=STATIC | {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"})

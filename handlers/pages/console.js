@@ -1,0 +1,438 @@
+"use strict";
+
+const POLL_MS = 2000;
+const SAMPLES = 60;
+const SETTLE_MS = 150;
+const CAMERA_PAUSE_MS = 100;
+const THUMBNAIL_MS = 4000;
+const SHOWN_LABELS = 8;
+const BUCKET = /^framehook_request_duration_seconds_bucket\{le="([^"]+)",operation="([^"]+)"\} (\S+)$/gm;
+const FRAME_OPERATIONS = /^(infer|infer_model|score|annotate|annotate_model)$/;
+
+const $ = (id) => document.getElementById(id);
+const models = new Map();
+const now = { photo: null, name: "photo.jpg", camera: null, asked: 0 };
+
+class Refused extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+// Ask the service; throws Refused with the problem's detail.
+async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, { cache: "no-store", ...options });
+  } catch (error) {
+    if (error.name === "AbortError" || error.name === "TimeoutError") throw error;
+    throw new Refused(0, "The service cannot be reached.");
+  }
+  if (answer.ok) return answer;
+  const problem = await answer.json().catch(() => ({}));
+  throw new Refused(answer.status, problem.detail || `The service answered ${answer.status}.`);
+}
+
+function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+// ---- The photo ----
+
+function query() {
+  return new URLSearchParams({ confidence: $("confidence").value, maxDetections: $("most").value });
+}
+
+function target() {
+  const model = $("model").value;
+  return `inference${model && "/"}${encodeURIComponent(model)}?${query()}`;
+}
+
+function quoted(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function tellCurl() {
+  const url = new URL(target(), location.href).href;
+  const type = now.photo?.type || "image/jpeg";
+  $("curl").textContent = `curl --data-binary ${quoted("@" + now.name)} -H ${quoted("Content-Type: " + type)} ${quoted(url)}`;
+}
+
+function tellProblem(error) {
+  $("problem").hidden = !error;
+  $("problem").textContent = error ? error.message : "";
+}
+
+function take(photo, name) {
+  if (!photo) return;
+  stopCamera();
+  now.photo = photo;
+  now.name = name || "photo.jpg";
+  const url = URL.createObjectURL(photo);
+  const picture = $("picture");
+  picture.onload = picture.onerror = () => URL.revokeObjectURL(url);
+  picture.src = url;
+  picture.alt = `The photo ${now.name}`;
+  picture.hidden = false;
+  $("stage").classList.remove("empty");
+  $("boxes").replaceChildren();
+  post();
+}
+
+// Post the photo, and show the answer unless a newer one was asked for meanwhile.
+async function post() {
+  tellCurl();
+  if (!now.photo) return;
+  const number = ++now.asked;
+  const model = $("model").value;
+  const startedAt = performance.now();
+  try {
+    const type = now.photo.type || "application/octet-stream";
+    const answer = await ask(target(), { method: "POST", body: now.photo, headers: { "Content-Type": type } });
+    const found = answer.status === 204 ? [] : (await answer.json()).inferences;
+    if (number !== now.asked) return;
+    tellProblem(null);
+    show(found, answer.status, model, Math.round(performance.now() - startedAt));
+  } catch (error) {
+    if (number !== now.asked) return;
+    $("boxes").replaceChildren();
+    $("answer").textContent = "";
+    $("summary").textContent = "";
+    tellProblem(error);
+  }
+}
+
+function show(found, status, model, tookMs) {
+  $("answer").textContent = status === 204 ? "204, nothing was found" : JSON.stringify({ inferences: found }, null, 2);
+  const read = new Map(found.filter((each) => each.text).map((each) => [each.relatedInferences?.[0], each.text.value]));
+  const labels = labelsOf(model, found);
+  const placed = found.filter((each) => each.entity);
+  $("boxes").replaceChildren(...placed.map((each) => box(each.entity, read.get(each.inferenceId), labels)).reverse());
+  const tags = found.map((each) => each.text?.value || each.classification?.tag.value || each.entity?.tag.value);
+  const named = found.some((each) => each.text) ? tags.filter((_, at) => found[at].text) : tags.filter(Boolean);
+  const counts = new Map();
+  for (const name of named) counts.set(name, (counts.get(name) || 0) + 1);
+  const told = [...counts].map(([name, count]) => (count > 1 ? `${count} \u00d7 ${name}` : name)).join(", ");
+  $("summary").textContent = `${told || "Nothing was found"} (${tookMs} ms).`;
+}
+
+// The labels of a model; of the default one, whose name is not told, those of the first that knows what was found.
+function labelsOf(name, found) {
+  const label = found[0]?.entity?.tag.value;
+  return (models.get(name) || [...models.values()].find(({ labels }) => labels.includes(label)))?.labels || [];
+}
+
+function box(entity, text, labels) {
+  const { l, t, w, h } = entity.box;
+  const [colour, ink] = colours(labels.indexOf(entity.tag.value));
+  const caption = element("span", { textContent: text || `${entity.tag.value} ${entity.tag.confidence.toFixed(2)}` });
+  const made = element("div", { className: "box" }, caption);
+  Object.assign(made.style, { left: `${l * 100}%`, top: `${t * 100}%`, width: `${w * 100}%`, height: `${h * 100}%` });
+  made.style.borderColor = caption.style.background = colour;
+  caption.style.color = ink;
+  made.classList.toggle("under", t < 0.05);
+  made.classList.toggle("left", l + w > 0.75);
+  return made;
+}
+
+// The colours that drawn pictures have: steps of the golden ratio round the colour circle.
+function colours(classId) {
+  const hue = (Math.max(classId, 0) * 0.618034) % 1;
+  const part = (n) => {
+    const k = (n + hue * 6) % 6;
+    return Math.round(255 * (1 - 0.85 * Math.max(0, Math.min(k, 4 - k, 1))));
+  };
+  const [red, green, blue] = [part(5), part(3), part(1)];
+  const ink = 0.299 * red + 0.587 * green + 0.114 * blue > 110 ? "black" : "white";
+  return [`rgb(${red}, ${green}, ${blue})`, ink];
+}
+
+function tellSliders() {
+  $("confidence-value").textContent = Number($("confidence").value).toFixed(2);
+  $("most-value").textContent = $("most").value;
+  tellCurl();
+}
+
+// ---- The camera ----
+
+async function startCamera() {
+  if (!navigator.mediaDevices) throw new Error("Browsers give the camera to pages over https or from localhost only.");
+  const stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } }).catch((error) => {
+    throw new Error(`The camera cannot be used: ${error.message}.`);
+  });
+  now.camera = stream;
+  now.photo = null;
+  const video = $("video");
+  video.srcObject = stream;
+  await video.play();
+  video.hidden = false;
+  $("picture").hidden = true;
+  $("stage").classList.remove("empty");
+  $("camera").setAttribute("aria-pressed", "true");
+  $("camera").textContent = "Stop the camera";
+  const canvas = document.createElement("canvas");
+  while (now.camera === stream) {
+    [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+    canvas.getContext("2d").drawImage(video, 0, 0);
+    const frame = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.85));
+    if (now.camera !== stream) break;
+    [now.photo, now.name] = [frame, "camera.jpg"];
+    await post();
+    await pause(CAMERA_PAUSE_MS);
+  }
+}
+
+function stopCamera() {
+  if (!now.camera) return;
+  now.camera.getTracks().forEach((track) => track.stop());
+  now.camera = null;
+  now.asked++;
+  $("video").hidden = true;
+  $("boxes").replaceChildren();
+  $("stage").classList.toggle("empty", $("picture").hidden);
+  $("camera").setAttribute("aria-pressed", "false");
+  $("camera").textContent = "Use the camera";
+}
+
+// ---- The models ----
+
+async function listModels() {
+  const told = await (await ask("models")).json();
+  const chosen = $("model").value;
+  models.clear();
+  for (const model of told.models) models.set(model.name, model);
+  const options = told.models.map(({ name }) => element("option", { value: name, textContent: name }));
+  $("model").replaceChildren(element("option", { value: "", textContent: "The default one" }), ...options);
+  if (models.has(chosen)) $("model").value = chosen;
+  $("models").replaceChildren(...told.models.map(row));
+  return (told.broken || []).map(({ name, detail }) => `${name} cannot be served: ${detail}`).join(" ");
+}
+
+function row(model) {
+  const labels = model.labels.slice(0, SHOWN_LABELS).join(", ");
+  const more = model.labels.length > SHOWN_LABELS ? ` and ${model.labels.length - SHOWN_LABELS} more` : "";
+  const { width, height } = model.inputSize;
+  const cells = [model.name, labels + more, model.family, `${width} \u00d7 ${height}`, model.licence, model.version];
+  return element("tr", {}, ...cells.map((text, at) => element(at ? "td" : "th", { textContent: text, scope: at ? "" : "row" })));
+}
+
+// ---- The streams ----
+
+const cards = new Map();
+
+async function listStreams() {
+  const { streams } = await (await ask("streams")).json();
+  for (const [name, card] of cards) {
+    if (streams.some(({ id }) => id === name)) continue;
+    card.item.remove();
+    cards.delete(name);
+  }
+  for (const stream of streams) tellStream(stream);
+  for (const { id, lastFrameAt } of streams) await thumbnail(id, lastFrameAt);
+  return streams.length ? "" : "None. Frames posted with ?stream=NAME are shown here.";
+}
+
+function tellStream({ id, model, size, framesPerSecond, viewers }) {
+  if (!cards.has(id)) {
+    const image = element("img", { alt: "" });
+    const facts = element("span");
+    const told = element("span", { className: "facts" }, element("strong", { textContent: id }), facts);
+    const button = element("button", { type: "button", onclick: () => watch(id) }, image, told);
+    const item = element("li", {}, button);
+    cards.set(id, { item, image, facts });
+    const next = [...cards.keys()].filter((other) => other > id).sort()[0];
+    $("streams").insertBefore(item, next ? cards.get(next).item : null);
+  }
+  const watching = viewers ? `, ${viewers} watching` : "";
+  const facts = `${framesPerSecond.toFixed(1)} frames/s, ${size.width} \u00d7 ${size.height}, ${model}${watching}`;
+  cards.get(id).facts.textContent = facts;
+}
+
+// Show the next picture of a stream that goes on; one after the other, since a browser has few connections to one server.
+async function thumbnail(id, lastFrameAt) {
+  const card = cards.get(id);
+  const goesOn = card.lastFrameAt !== lastFrameAt;
+  card.lastFrameAt = lastFrameAt;
+  if (!goesOn || $("watch").open) return;
+  try {
+    const answer = await ask(`mjpeg/${encodeURIComponent(id)}?frames=1`, { signal: AbortSignal.timeout(THUMBNAIL_MS) });
+    const bytes = new Uint8Array(await answer.arrayBuffer());
+    const start = bytes.findIndex((byte, at) => byte === 0xff && bytes[at + 1] === 0xd8);
+    if (start < 0) return;
+    const url = URL.createObjectURL(new Blob([bytes.subarray(start)], { type: "image/jpeg" }));
+    card.image.onload = () => URL.revokeObjectURL(url);
+    card.image.src = url;
+  } catch (error) {
+    if (error.status === 503) card.facts.textContent = error.message;
+  }
+}
+
+function watch(id) {
+  $("watch-title").textContent = id;
+  $("watched").src = `mjpeg/${encodeURIComponent(id)}`;
+  $("watched").alt = `The stream ${id}, live, with what was found drawn on it`;
+  $("watch").showModal();
+}
+
+// ---- The service ----
+
+const history = { time: 0, frames: 0, buckets: new Map() };
+const charts = {};
+
+function chart(name, title) {
+  const value = element("span");
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", `0 0 ${SAMPLES - 1} 100`);
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", title);
+  const figure = element("figure", { className: "chart" }, element("figcaption", {}, title, value), svg);
+  charts[name] = { title, value, svg, series: [] };
+  $("charts").append(figure);
+}
+
+// Add one sample, of one number a line, and draw the last two minutes of them.
+function draw(name, numbers, told) {
+  const { title, value, svg, series } = charts[name];
+  series.push(numbers);
+  if (series.length > SAMPLES) series.shift();
+  const most = Math.max(...series.flat().filter(Number.isFinite), 1e-9);
+  const lines = numbers.map((_, line) => {
+    const drawn = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
+    const offset = SAMPLES - series.length;
+    const points = series.map((sample, at) => [offset + at, 95 - (90 * (sample[line] || 0)) / most]);
+    drawn.setAttribute("points", points.map((point) => point.join(",")).join(" "));
+    return drawn;
+  });
+  svg.replaceChildren(...lines);
+  value.replaceChildren(...told);
+  svg.setAttribute("aria-label", `${title}: ${value.textContent}`);
+}
+
+async function readMetrics() {
+  const text = await (await ask("metrics")).text();
+  const time = performance.now() / 1000;
+  const buckets = new Map();
+  for (const [, bound, operation, count] of text.matchAll(BUCKET)) {
+    if (!FRAME_OPERATIONS.test(operation)) continue;
+    const upTo = bound === "+Inf" ? Infinity : Number(bound);
+    buckets.set(upTo, (buckets.get(upTo) || 0) + Number(count));
+  }
+  const frames = buckets.get(Infinity) || 0;
+  const gauge = (name) => Number(text.match(new RegExp(`^${name} (\\S+)$`, "m"))?.[1] || 0);
+  if (history.time) {
+    const rate = Math.max(0, frames - history.frames) / (time - history.time);
+    const [median, tail] = [0.5, 0.95].map((share) => 1000 * quantile(share, buckets, history.buckets));
+    draw("frames", [rate], [element("b", { textContent: rate.toFixed(1) })]);
+    const [waiting, running] = [gauge("framehook_queue_depth"), gauge("framehook_frames_in_flight")];
+    draw("queue", [waiting, running], pair("waiting", waiting, "running", running));
+    draw("latency", [median, tail], pair("p50", ms(median), "p95", ms(tail)));
+  }
+  Object.assign(history, { time, frames, buckets });
+  const ready = gauge("framehook_ready") === 1;
+  tellState(ready ? "good" : "bad", ready ? "Ready" : "Not ready");
+  return "";
+}
+
+const ms = (value) => (Number.isFinite(value) ? `${value < 10 ? value.toFixed(1) : Math.round(value)} ms` : "-");
+
+function pair(first, one, second, other) {
+  const name = (className, text) => element("span", { className, textContent: `${text} ` });
+  const value = (text) => element("b", { textContent: `${text} ` });
+  return [name("first", first), value(one), name("second", second), value(other)];
+}
+
+// The share's quantile of what came since the sample before, as Prometheus reckons it; NaN when nothing came.
+function quantile(share, buckets, before) {
+  const grown = [...buckets].sort(([one], [other]) => one - other).map(([upTo, n]) => [upTo, n - (before.get(upTo) || 0)]);
+  const all = grown.at(-1)?.[1] || 0;
+  if (all <= 0) return NaN;
+  const rank = share * all;
+  let [lower, below] = [0, 0];
+  for (const [upTo, count] of grown) {
+    if (count >= rank) return upTo === Infinity ? lower : lower + ((upTo - lower) * (rank - below)) / (count - below || 1);
+    [lower, below] = [upTo, count];
+  }
+  return lower;
+}
+
+function tellState(kind, text) {
+  if ($("state").textContent === text) return;
+  $("state").className = `state ${kind}`;
+  $("state").textContent = text;
+}
+
+// ---- All the while ----
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// Do it again and again while the page is seen. Where a credential is lacking it stops, lest the browser ask for one for ever.
+async function poll(noteId, read, everyMs) {
+  for (;;) {
+    try {
+      const note = document.hidden ? $(noteId).textContent : await read();
+      $(noteId).textContent = note;
+      $(noteId).hidden = !note;
+    } catch (error) {
+      $(noteId).hidden = false;
+      $(noteId).textContent = error.message;
+      if (!error.status && read === readMetrics) tellState("bad", "Not reachable");
+      if (error.status === 401 || error.status === 403) {
+        const again = element("button", { type: "button", textContent: "Try again" });
+        $(noteId).append(" ", again);
+        await new Promise((resolve) => again.addEventListener("click", resolve));
+      }
+    }
+    await pause(everyMs);
+  }
+}
+
+function start() {
+  let settling;
+  const changed = () => {
+    tellSliders();
+    clearTimeout(settling);
+    settling = setTimeout(() => now.camera || post(), SETTLE_MS);
+  };
+  $("model").addEventListener("change", changed);
+  for (const id of ["confidence", "most"]) $(id).addEventListener("input", changed);
+  $("controls").addEventListener("submit", (event) => event.preventDefault());
+  $("file").addEventListener("change", (event) => take(event.target.files[0], event.target.files[0]?.name));
+  document.addEventListener("paste", (event) => {
+    const file = [...event.clipboardData.files].find(({ type }) => type.startsWith("image/"));
+    if (file) take(file, file.name);
+  });
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    $("stage").classList.add("over");
+  });
+  document.addEventListener("dragleave", () => $("stage").classList.remove("over"));
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    $("stage").classList.remove("over");
+    take(event.dataTransfer.files[0], event.dataTransfer.files[0]?.name);
+  });
+  $("camera").addEventListener("click", () => (now.camera ? stopCamera() : startCamera().catch(tellProblem)));
+  $("copy").addEventListener("click", async () => {
+    await navigator.clipboard.writeText($("curl").textContent).catch(tellProblem);
+    $("copy").textContent = "Copied";
+    setTimeout(() => ($("copy").textContent = "Copy"), POLL_MS);
+  });
+  $("watch").addEventListener("close", () => $("watched").removeAttribute("src"));
+  chart("frames", "Frames/s");
+  chart("latency", "Latency");
+  chart("queue", "Queue");
+  tellSliders();
+  poll("models-note", async () => {
+    const note = await listModels();
+    tellCurl();
+    return note;
+  }, 15 * POLL_MS);
+  poll("streams-note", listStreams, POLL_MS);
+  poll("service-note", readMetrics, POLL_MS);
+}
+
+start();

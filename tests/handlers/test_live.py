@@ -1,0 +1,289 @@
+"""Live streams over HTTP: what viewers see, and that nothing is kept of a frame that nobody watches."""
+
+import gc
+import io
+import json
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from handlers import streams
+from handlers.frames import PostedFrame
+from handlers.server import http_server
+from tests.support import process
+from tests.support.graphs import board, write_identity_model
+from tests.support.live import parts_in, posting
+from tests.support.pictures import encode, street, street_as
+from tests.support.server import LiveServer, serving
+from tests.support.wire import connect, read_to_end, statuses
+
+FRAME = encode(board(7), "PNG")
+PATIENCE_S = 20.0
+EXPIRY_S = 2.0
+KEEP_ALIVE_S = 1.0
+MAX_VIEWERS = 3
+NOISE = encode(Image.fromarray(np.random.default_rng(1).integers(0, 100, (960, 1280, 3), np.uint8)), "BMP")
+"""No JPEG makes it small: half a megabyte a picture. So dark that the identity model takes it for an empty board."""
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A service with little patience, whose streams expire soon, and which few may watch."""
+    folder = write_identity_model(tmp_path_factory.mktemp("repository"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(http_server, "KEEP_ALIVE_S", KEEP_ALIVE_S)
+        patched.setattr(streams, "EXPIRY_S", EXPIRY_S)
+        with serving(folder, lanes=1, max_viewers=MAX_VIEWERS, receive_timeout_s=1, validate_responses=True) as live:
+            yield live
+
+
+def post(server: LiveServer, stream: str, body: bytes = FRAME, path: str = "/inference") -> None:
+    assert server.client.post(path, content=body, params={"stream": stream}).status_code in {200, 204}
+
+
+def listed(server: LiveServer, name: str) -> dict[str, Any]:
+    """Return what is told of one stream; nothing when it is not live."""
+    told = server.client.get("/streams").json()["streams"]
+    return next((stream for stream in told if stream["id"] == name), {})
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.02)
+
+
+def viewers(server: LiveServer) -> int:
+    return sum(stream["viewers"] for stream in server.client.get("/streams").json()["streams"])
+
+
+@pytest.mark.parametrize("path", ["/inference", "/inference/identity", "/score", "/annotate"])
+def test_a_posted_frame_makes_its_stream_live(watched: LiveServer, path: str) -> None:
+    name = "from" + path.replace("/", ".")
+    post(watched, name, path=path)
+    told = listed(watched, name)
+    assert (told["model"], told["size"]) == ("identity", {"width": 64, "height": 64})
+    assert (told["framesPerSecond"], told["viewers"]) == (0, 0)
+
+
+def test_the_rate_is_told(watched: LiveServer) -> None:
+    with posting(watched, "steady", FRAME, every_s=0.1):
+        time.sleep(1.5)
+        assert 4 < listed(watched, "steady")["framesPerSecond"] < 10.1
+
+
+@pytest.mark.parametrize("query", ["", "?stream=", "?stream=a%20b", "?stream=" + "x" * 129])
+def test_frames_without_a_name_are_of_no_stream(watched: LiveServer, query: str) -> None:
+    before = {stream["id"] for stream in watched.client.get("/streams").json()["streams"]}
+    watched.client.post(f"/inference{query}", content=FRAME)
+    assert {stream["id"] for stream in watched.client.get("/streams").json()["streams"]} <= before
+
+
+def test_viewers_see_what_was_found(server: LiveServer) -> None:
+    """The picture of the stream is the posted one, with boxes where /annotate draws them."""
+    with posting(server, "seen"):
+        answer = server.client.get("/mjpeg/seen", params={"frames": 3})
+    pictures = parts_in(answer.content)
+    assert [picture.size for picture in pictures] == [(768, 576)] * 3
+    drawn = server.client.post("/annotate", content=street_as("JPEG"), headers={"Accept": "image/png"})
+    with Image.open(io.BytesIO(drawn.content)) as expected:
+        difference = np.abs(np.asarray(pictures[-1], np.int16) - np.asarray(expected.convert("RGB"), np.int16))
+    assert difference.mean() < 4
+    plain = np.abs(np.asarray(pictures[-1], np.int16) - np.asarray(street(), np.int16))
+    assert plain.mean() > difference.mean()
+
+
+def test_large_pictures_are_shown_smaller(watched: LiveServer) -> None:
+    large = encode(Image.new("RGB", (2560, 640), "navy"), "PNG")
+    with posting(watched, "large", large):
+        answer = watched.client.get("/mjpeg/large", params={"frames": 1})
+    assert [picture.size for picture in parts_in(answer.content)] == [(1280, 320)]
+
+
+def test_raw_frames_are_shown(watched: LiveServer) -> None:
+    query = "width=64&height=64&pixelFormat=bgr24&stream=raw"
+    raw = board(7).tobytes("raw", "BGR")
+    with httpx.Client(base_url=watched.url) as client:
+        headers = {"Content-Type": "image/x-raw"}
+        assert client.post("/inference", content=raw, params=query, headers=headers).status_code == 200
+        with client.stream("GET", "/mjpeg/raw") as answer:
+            wait_for(lambda: listed(watched, "raw")["viewers"])
+            assert client.post("/inference", content=raw, params=query, headers=headers).status_code == 200
+            read = b""
+            for piece in answer.iter_raw():
+                read += piece
+                if b"\xff\xd9\r\n--frame\r\n" in read:
+                    break
+    wait_for(lambda: not viewers(watched))
+
+
+def test_nothing_is_kept_of_a_frame_that_nobody_watches(watched: LiveServer) -> None:
+    """Neither its body nor its results; nor when the last viewer has gone."""
+    with posting(watched, "kept", FRAME):
+        watched.client.get("/mjpeg/kept", params={"frames": 1})
+    wait_for(lambda: not viewers(watched))
+    post(watched, "kept", NOISE)
+    wait_for(lambda: not kept_bodies())
+    assert not kept_pictures()
+
+
+def kept_bodies() -> list[PostedFrame]:
+    gc.collect()
+    return [thing for thing in gc.get_objects() if isinstance(thing, PostedFrame)]
+
+
+def kept_pictures() -> list[streams.Stream]:
+    return [
+        thing for thing in gc.get_objects() if isinstance(thing, streams.Stream) and (thing.picture or thing.waiting)
+    ]
+
+
+def test_a_frame_is_drawn_once_for_all_viewers(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    publish = streams.Stream.publish
+
+    def counted(stream: streams.Stream, picture: bytes) -> None:
+        drawn.append(len(picture))
+        publish(stream, picture)
+
+    monkeypatch.setattr(streams.Stream, "publish", counted)
+    post(watched, "shared")
+    with ExitStack() as stack, httpx.Client(base_url=watched.url) as client:
+        answers = [stack.enter_context(client.stream("GET", "/mjpeg/shared")) for _ in range(MAX_VIEWERS)]
+        wait_for(lambda: listed(watched, "shared")["viewers"] == MAX_VIEWERS)
+        post(watched, "shared")
+        for answer in answers:
+            first = iter(answer.iter_raw())
+            assert b"--frame" in next(first)
+            assert b"image/jpeg" in next(first)
+    assert len(drawn) == 1
+    wait_for(lambda: not viewers(watched))
+
+
+@pytest.mark.parametrize("path", ["/stream/nope", "/mjpeg/nope", "/mjpeg/%2e%2e%2fetc", "/stream/a%00b"])
+def test_a_stream_that_is_not_live_is_unknown(watched: LiveServer, path: str) -> None:
+    answer = watched.client.get(path)
+    assert (answer.status_code, answer.json()["type"].rpartition(":")[2] in {"unknown-stream", "not-found"}) == (
+        404,
+        True,
+    )
+
+
+def test_a_stream_expires(watched: LiveServer) -> None:
+    """A while after its last frame it is unknown again, and those who watch it are told the end."""
+    post(watched, "short")
+    started_at = time.monotonic()
+    assert parts_in(watched.client.get("/mjpeg/short").content) == []
+    assert EXPIRY_S * 0.9 < time.monotonic() - started_at < EXPIRY_S + PATIENCE_S
+    assert listed(watched, "short") == {}
+    assert watched.client.get("/stream/short").status_code == 404
+
+
+def test_streams_are_bounded(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one whose last frame is oldest is forgotten, but not one that is watched; and no frame is refused for it."""
+    monkeypatch.setattr(streams, "MAX_STREAMS", 3)
+    monkeypatch.setattr(streams, "EXPIRY_S", 60.0)
+    post(watched, "first")
+    with httpx.Client(base_url=watched.url) as client, client.stream("GET", "/mjpeg/first"):
+        wait_for(lambda: listed(watched, "first")["viewers"])
+        for number in range(9):
+            post(watched, f"more-{number}")
+        names = [stream["id"] for stream in watched.client.get("/streams").json()["streams"]]
+    assert len(names) <= 3 + MAX_VIEWERS
+    assert {"first", "more-8"} <= set(names)
+    wait_for(lambda: not viewers(watched))
+
+
+def test_viewers_are_bounded_and_their_places_come_back(watched: LiveServer) -> None:
+    with posting(watched, "crowd", FRAME), httpx.Client(base_url=watched.url) as client:
+        for _ in range(2):
+            with ExitStack() as stack:
+                for _ in range(MAX_VIEWERS):
+                    stack.enter_context(client.stream("GET", "/mjpeg/crowd"))
+                wait_for(lambda: viewers(watched) == MAX_VIEWERS)
+                answer = watched.client.get("/mjpeg/crowd")
+                assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+            wait_for(lambda: not viewers(watched))
+
+
+def test_a_viewer_that_goes_away_is_forgotten_though_no_frame_comes(
+    watched: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "EXPIRY_S", 60.0)
+    post(watched, "left")
+    for _ in range(5):
+        with connect(watched.port, b"GET /mjpeg/left HTTP/1.1\r\nHost: x\r\n\r\n"):
+            wait_for(lambda: viewers(watched) == 1)
+        wait_for(lambda: viewers(watched) == 0)
+
+
+def test_a_viewer_is_not_idle(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for a picture longer than idle connections are kept still gets it."""
+    monkeypatch.setattr(streams, "EXPIRY_S", 60.0)
+    post(watched, "slow")
+    with connect(watched.port, b"GET /mjpeg/slow?frames=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as viewer:
+        time.sleep(KEEP_ALIVE_S * 3)
+        post(watched, "slow")
+        assert b"image/jpeg" in read_to_end(viewer)
+
+
+def test_a_viewer_that_does_not_read_is_dropped(watched: LiveServer) -> None:
+    """And another one sees on meanwhile."""
+    with posting(watched, "heavy", NOISE, every_s=0.02), connect(watched.port) as stuck:
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stuck.sendall(b"GET /mjpeg/heavy HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for(lambda: viewers(watched) == 1)
+        assert len(parts_in(watched.client.get("/mjpeg/heavy", params={"frames": 3}).content)) == 3
+        wait_for(lambda: viewers(watched) == 0)
+
+
+def test_frames_for_which_there_is_no_room_are_not_shown(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MAX_WAITING_BYTES", 100_000)
+    with posting(watched, "full", NOISE), httpx.Client(base_url=watched.url) as client:
+        with client.stream("GET", "/mjpeg/full"):
+            wait_for(lambda: viewers(watched) == 1)
+            time.sleep(0.5)
+        post(watched, "full", FRAME)
+        assert not kept_pictures()
+    wait_for(lambda: not viewers(watched))
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["reading", "stuck"])
+def test_viewers_do_not_keep_the_service_from_ending(reads: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    write_identity_model(tmp_path)
+    model = ("--model-repository", str(tmp_path), "--default-model", "identity")
+    body = FRAME if reads else NOISE
+    with process.serving(*model, "--drain-delay-s", "0", "--shutdown-timeout-s", "2") as (service, port):
+        process.wait_until_ready(port)
+        url = f"http://127.0.0.1:{port}"
+        httpx.post(f"{url}/inference?stream=x", content=body)
+        with connect(port) as viewer:
+            viewer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            viewer.sendall(b"GET /mjpeg/x HTTP/1.1\r\nHost: x\r\n\r\n")
+            for _ in range(20):
+                httpx.post(f"{url}/inference?stream=x", content=body)
+            service.send_signal(signal.SIGTERM)
+            if reads:
+                received = read_to_end(viewer)
+                assert statuses(received) == (200,)
+                assert received.endswith(b"--frame--\r\n\r\n0\r\n\r\n")
+            log = ended(service, within_s=8)
+    assert service.returncode == 0
+    assert [line["operation"] for line in log if line.get("path") == "/mjpeg/x"] == ["watch_stream"]
+
+
+def ended(service: subprocess.Popen[str], within_s: float) -> list[dict[str, Any]]:
+    """Wait for the end, and return the lines of the log."""
+    _, log = service.communicate(timeout=within_s)
+    return [json.loads(line) for line in log.splitlines()]

@@ -1,0 +1,250 @@
+"""The console in a real browser: photos, sliders, streams, figures; on any width, in the dark, without a mouse."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from tests.support.credentials import ADMIN, AUTHORIZED, settings_for
+from tests.support.graphs import write_identity_model
+from tests.support.live import posting
+from tests.support.pictures import PHOTOS, STREET
+from tests.support.server import LiveServer, serving
+
+pytestmark = pytest.mark.system
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+)
+PATIENCE_S = 30
+DROP = """
+const [file, target] = arguments, transfer = new DataTransfer();
+transfer.items.add(file.files[0]);
+file.value = "";
+const event = arguments[2] === "paste"
+  ? new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true})
+  : new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true});
+target.dispatchEvent(event);
+"""
+"""Drops or pastes what a file input holds: browsers let no program do it otherwise."""
+UNNAMED = """
+return [...document.querySelectorAll("button, select, input, a[href], img, svg, [role=region]")].filter(
+  (one) => !(one.labels?.length || one.textContent.trim() || one.getAttribute("alt") !== null
+    || one.getAttribute("aria-label") || one.getAttribute("aria-labelledby"))).map((one) => one.outerHTML);
+"""
+LOADED = "const img = arguments[0]; return img.complete && img.naturalWidth;"
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Chrome]:
+    options = ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(flag)
+    with Chrome(options, Service("/usr/bin/chromedriver")) as opened:
+        opened.implicitly_wait(PATIENCE_S)
+        yield opened
+
+
+@pytest.fixture
+def console(server: LiveServer, browser: Chrome) -> Iterator[Chrome]:
+    """The console on a desk, in the light; nothing that it does may be refused or fail."""
+    look(browser, 1280, "light")
+    browser.get(f"{server.url}/")
+    yield browser
+    assert complaints(browser) == []
+
+
+def complaints(browser: Chrome) -> list[str]:
+    """Return what the browser says of errors, and of what the page may not do."""
+    log: list[dict[str, Any]] = browser.get_log("browser")  # type: ignore[no-untyped-call]  # selenium forgot
+    return [entry["message"] for entry in log if entry["level"] in {"SEVERE", "WARNING"}]
+
+
+def look(browser: Chrome, width: int, scheme: str) -> None:
+    """Give the window a width and a scheme of colours."""
+    size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def part(browser: Chrome, id_: str) -> Any:
+    return browser.find_element(By.ID, id_)
+
+
+def wait(browser: Chrome, condition: Callable[[], object]) -> None:
+    WebDriverWait(browser, PATIENCE_S).until(lambda _: condition())
+
+
+def choose(browser: Chrome, photo: Path) -> None:
+    part(browser, "file").send_keys(str(photo))
+
+
+def answer(browser: Chrome) -> list[dict[str, Any]]:
+    """Return what the page shows of the answer, once there is one."""
+    wait(browser, lambda: part(browser, "answer").text.startswith("{"))
+    found: list[dict[str, Any]] = json.loads(part(browser, "answer").text)["inferences"]
+    return found
+
+
+def boxes(browser: Chrome) -> int:
+    return int(browser.execute_script("return document.querySelectorAll('.box').length"))
+
+
+def slide(browser: Chrome, id_: str, key: str, times: int) -> None:
+    part(browser, id_).send_keys(key * times)
+
+
+def test_a_photo_is_answered_with_boxes(console: Chrome) -> None:
+    choose(console, STREET)
+    found = answer(console)
+    assert boxes(console) == len(found) == 8
+    assert re.match("6 . person, 2 . car", part(console, "summary").text)
+    assert len(console.find_elements(By.CSS_SELECTOR, "#models tr")) == 3
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_a_photo_may_come_in_many_ways(console: Chrome, way: str) -> None:
+    console.execute_script(
+        "document.body.append(Object.assign(document.createElement('input'), {type: 'file', id: 'other'}));"
+    )
+    part(console, "other").send_keys(str(STREET))
+    console.execute_script(DROP, part(console, "other"), part(console, "stage"), way)
+    assert len(answer(console)) == 8
+
+
+def test_sliders_ask_anew(console: Chrome) -> None:
+    """By the keyboard alone; the line for curl says the same."""
+    choose(console, STREET)
+    assert len(answer(console)) == 8
+    slide(console, "confidence", Keys.ARROW_RIGHT, 6)
+    wait(console, lambda: len(answer(console)) == 3)
+    assert all(each["entity"]["tag"]["confidence"] >= 0.8 for each in answer(console))
+    slide(console, "most", Keys.ARROW_LEFT, 49)
+    wait(console, lambda: len(answer(console)) == 1)
+    assert boxes(console) == 1
+    assert "confidence=0.8&maxDetections=1'" in part(console, "curl").text
+
+
+def test_another_model_is_asked(console: Chrome) -> None:
+    choose(console, PHOTOS / "coffee.jpg")
+    wait(console, lambda: len(Select(part(console, "model")).options) == 4)
+    Select(part(console, "model")).select_by_value("efficientnet-lite0")
+    wait(console, lambda: "espresso" in part(console, "summary").text)
+    assert boxes(console) == 0
+    assert "/inference/efficientnet-lite0?" in part(console, "curl").text
+
+
+def test_a_refusal_is_told(browser: Chrome, server: LiveServer, tmp_path: Path) -> None:
+    """In the words of the problem's detail; the browser notes the 400 itself."""
+    rubbish = tmp_path / "rubbish.jpg"
+    rubbish.write_bytes(b"rubbish")
+    browser.get(f"{server.url}/")
+    choose(browser, rubbish)
+    wait(browser, lambda: "is not a JPEG" in part(browser, "problem").text)
+    choose(browser, STREET)
+    assert len(answer(browser)) == 8
+    assert not part(browser, "problem").is_displayed()
+    assert all("400" in complaint for complaint in complaints(browser))
+
+
+def test_the_camera_is_asked(console: Chrome) -> None:
+    part(console, "camera").click()
+    wait(console, lambda: "ms)" in part(console, "summary").text)
+    assert part(console, "camera").get_attribute("aria-pressed") == "true"
+    part(console, "camera").click()
+    assert part(console, "camera").get_attribute("aria-pressed") == "false"
+
+
+def test_a_stream_is_watched(console: Chrome, server: LiveServer) -> None:
+    with posting(server, "console-gate", every_s=0.2):
+        card = console.find_element(By.XPATH, "//button[.//strong='console-gate']")
+        wait(console, lambda: console.execute_script(LOADED, card.find_element(By.TAG_NAME, "img")))
+        card.send_keys(Keys.ENTER)
+        wait(console, lambda: console.execute_script("return document.querySelector('#watched').naturalWidth") == 768)
+        assert part(console, "watch-title").text == "console-gate"
+        wait(console, lambda: "0.0" not in console.find_element(By.CSS_SELECTOR, ".chart b").text)
+        part(console, "watch").send_keys(Keys.ESCAPE)
+        wait(console, lambda: not watching(server, "console-gate"))
+
+
+def watching(server: LiveServer, name: str) -> int:
+    streams = server.client.get("/streams").json()["streams"]
+    return sum(stream["viewers"] for stream in streams if stream["id"] == name)
+
+
+def test_a_streams_page_shows_it(console: Chrome, server: LiveServer) -> None:
+    with posting(server, "page-gate", every_s=0.2):
+        console.get(f"{server.url}/stream/page-gate")
+        image = console.find_element(By.TAG_NAME, "img")
+        wait(console, lambda: console.execute_script("return arguments[0].naturalWidth", image) == 768)
+        console.get("about:blank")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_any_width(console: Chrome, server: LiveServer, width: int, scheme: str, tmp_path: Path) -> None:
+    look(console, width, scheme)
+    with posting(server, "gate-3", every_s=0.2), posting(server, "yard-north", every_s=0.5):
+        choose(console, STREET)
+        answer(console)
+        for name in ("gate-3", "yard-north"):
+            image = console.find_element(By.XPATH, f"//button[.//strong='{name}']//img")
+            wait(console, partial(console.execute_script, LOADED, image))
+        wait(console, lambda: "ms" in part(console, "charts").text)
+        height = int(console.execute_script("return document.documentElement.scrollHeight"))
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        console.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        console.save_screenshot(str(tmp_path / f"console-{width}-{scheme}.png"))
+    wide = console.execute_script("return document.documentElement.scrollWidth")
+    assert wide <= width
+    ground = console.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 384) == (scheme == "dark")
+
+
+def test_everything_has_a_name_and_the_keyboard_reaches_it(console: Chrome) -> None:
+    wait(console, lambda: len(console.find_elements(By.CSS_SELECTOR, "#models tr")) == 3)
+    assert console.execute_script(UNNAMED) == []
+    reached = []
+    for _ in range(30):
+        ActionChains(console).send_keys(Keys.TAB).perform()
+        reached.append(console.switch_to.active_element.get_attribute("id"))
+    assert {"model", "confidence", "most", "file", "camera", "answer", "curl", "copy"} <= set(reached)
+
+
+def test_it_works_behind_credentials(browser: Chrome, tmp_path: Path) -> None:
+    """The page is open; where what it fetches needs a credential, it says so, and asks again when it is told to.
+
+    Where there are passwords the browser asks for one itself; here there are tokens alone.
+    """
+    folder = write_identity_model(tmp_path)
+    settings = settings_for(ADMIN, anonymous_may="nothing")
+    with serving(folder, wait_until_ready=False, **settings) as guarded:
+        guarded.wait_until_ready(AUTHORIZED)
+        browser.get(f"{guarded.url}/")
+        wait(browser, lambda: "Send a credential" in part(browser, "models-note").text)
+        browser.execute_cdp_cmd("Network.enable", {})
+        browser.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": AUTHORIZED})
+        browser.find_element(By.CSS_SELECTOR, "#models-note button").click()
+        wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "#models tr")) == 1)
