@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 from connexion import request
@@ -17,7 +18,8 @@ from handlers.decoding.description import describe, is_raw
 from handlers.decoding.encoded import format_of
 from handlers.decoding.raw import RawLayout
 from models.frame import DecodeTarget, Frame
-from models.results import Results
+from models.results import Results, Selection
+from models.runtime.engine import Model
 from models.runtime.repository import ModelConfig, RawFrameConfig
 
 R = TypeVar("R")
@@ -68,13 +70,29 @@ async def answer(wanted: Wanted, encode: Encode) -> bytes | None:
     record.model = model.name
     config = model.folder.config
     selection = model.folder.select(wanted.confidence, wanted.labels, wanted.max_detections)
-    body = await _read_body(frame_request, record)
+    body = await read_body(frame_request, record)
     posted = PostedFrame(body, context.decoder, _layout(frame_request, body, config.raw_frame))
+    return await infer(frame_request, model, selection, posted.decode, partial(encode, posted, config))
+
+
+async def infer(
+    frame_request: ConnexionRequest,
+    model: Model,
+    selection: Selection,
+    decode: Callable[[DecodeTarget], Frame],
+    encode: Callable[[Results], bytes | None],
+) -> bytes | None:
+    """Return what `encode` makes of the results of one frame, and note in the request's record what they are.
+
+    Both are called on the lane. Raises ModelsError and EdgeError, and ClientDisconnect when the caller hung up.
+    """
+    context: Context = frame_request.state.context
+    record: RequestRecord = frame_request.state.record
 
     def encode_and_keep(results: Results) -> tuple[bytes | None, Results]:
-        return encode(posted, config, results), results
+        return encode(results), results
 
-    outcome = context.engine.infer(model, posted.decode, encode_and_keep, selection, record, record.stream)
+    outcome = context.engine.infer(model, decode, encode_and_keep, selection, record, record.stream)
     document, results = await _outcome(outcome, frame_request)
     record.detections, record.dropped = results.count, results.dropped
     return document
@@ -119,7 +137,7 @@ async def _hang_up(frame_request: ConnexionRequest) -> None:
         pass
 
 
-async def _read_body(frame_request: ConnexionRequest, record: RequestRecord) -> bytes:
+async def read_body(frame_request: ConnexionRequest, record: RequestRecord) -> bytes:
     """Return the whole body; `server/http_protocol.py` and the middleware raise what keeps it from being complete."""
     started_at = time.perf_counter()
     body: bytes = await frame_request.body()

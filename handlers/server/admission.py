@@ -37,7 +37,7 @@ class AdmissionMiddleware:
         context: Context = scope["state"]["context"]
         record: RequestRecord = scope["state"]["record"]
         record.stream = stream_of(scope["query_string"], scope["client"])
-        context.engine.refuse_if_unavailable(scope["path_params"].get("model"), record.stream)
+        context.engine.refuse_if_unavailable(context.model_for(scope), record.stream)
         self._budget.refuse_if_no_room(declared_bytes(scope))
         with self._budget.reservation() as reservation:
 

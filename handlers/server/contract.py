@@ -16,6 +16,8 @@ SECURED = re.compile(r"(?P<before> +x-permission: (?P<permission>\w+)\n) +securi
 """What says in each operation which credentials it asks for; a test sees to it that all are written like this."""
 KEY_NAME = re.compile(r"(?<=      in: header\n      name: )X-API-Key(?=\n)")
 
+FORM = {"$ref": "#/components/requestBodies/Form"}
+
 HTTP_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
@@ -31,6 +33,13 @@ class Contract:
     def operations_with_body(self) -> dict[str, str]:
         """Return the operations that take a body, those that frames are posted to: path → operationId."""
         return {path: operation["operationId"] for path, operation in self._operations if "requestBody" in operation}
+
+    @property
+    def operations_with_form(self) -> frozenset[str]:
+        """Return the operationIds of those to which frames are posted in forms."""
+        return frozenset(
+            operation["operationId"] for _, operation in self._operations if operation.get("requestBody") == FORM
+        )
 
     @property
     def permissions(self) -> dict[str, Permission]:

@@ -14,7 +14,7 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from connexion.security import NO_VALUE, AbstractSecurityHandler
 from starlette.types import Scope
 
-from handlers.context import RequestRecord
+from handlers.context import Context, RequestRecord
 from handlers.errors import ForbiddenError, UnauthorizedError
 from handlers.server.back_off import BackOff
 from handlers.server.credentials import REALM, Credential, Permission, token_hash
@@ -23,6 +23,9 @@ from handlers.server.passwords import Passwords
 
 Scheme: TypeAlias = str
 Check: TypeAlias = Callable[[ConnexionRequest], Any]
+
+LATER = object()
+"""Stands for the credential of a caller whose token may come in the body, which is not yet read."""
 
 NOBODY = Credential(name="nobody", digest_sha256=secrets.token_hex(32))
 """Stands for users that are not known, so that the way is the same as for those that are."""
@@ -77,9 +80,20 @@ class Security:
         allowed = ALGORITHMS if self.digest_md5 else ALGORITHMS[:1]
         return tuple(name for name in allowed if any(each.digest_secret(name) for each in self.credentials))
 
-    def handlers(self, permissions: Mapping[str, Permission]) -> dict[Scheme, Callable[[], AbstractSecurityHandler]]:
-        """Return what connexion calls, one handler a scheme; `permissions`: operationId → what it asks for."""
-        checks = {"digest": self._digest, "basic": self._basic, "bearer": self._bearer, "apiKey": self._api_key}
+    def handlers(
+        self, permissions: Mapping[str, Permission], forms: Collection[str] = ()
+    ) -> dict[Scheme, Callable[[], AbstractSecurityHandler]]:
+        """Return what connexion calls, one handler a scheme.
+
+        `permissions`: operationId → what it asks for. `forms`: the operations to which a token may come in a form.
+        """
+        api_key = partial(self._api_key, forms)
+        checks: dict[Scheme, Check] = {
+            "digest": self._digest,
+            "basic": self._basic,
+            "bearer": self._bearer,
+            "apiKey": api_key,
+        }
         return {scheme: partial(_Handler, partial(self._check, permissions, check)) for scheme, check in checks.items()}
 
     def challenges(self, *, is_stale: bool = False) -> list[str]:
@@ -107,14 +121,22 @@ class Security:
         credential = await check(request)
         if credential is NO_VALUE:
             return NO_VALUE
-        record.credential = credential.name
-        model = scope["path_params"].get("model", self.default_model if permission == "infer" else None)
+        if credential is LATER:
+            record.check_key = lambda token: self._admit(self._whose(token), permission, scope)
+            return {}
+        self._admit(credential, permission, scope)
+        return {"sub": credential.name}
+
+    def _admit(self, credential: Credential, permission: Permission, scope: Scope) -> None:
+        """Take note of whose credential it is; raises ForbiddenError when it may not do what is asked for."""
+        scope["state"]["record"].credential = credential.name
+        context: Context = scope["state"]["context"]
+        model = context.model_for(scope) or (self.default_model if permission == "infer" else None)
         is_for_others = credential.models and model is not None and model not in credential.models
         if permission not in credential.may or is_for_others:
             raise ForbiddenError(
                 "This credential is not allowed to do that; its entry among the credentials says what it may do."
             )
-        return {"sub": credential.name}
 
     async def _digest(self, request: ConnexionRequest) -> Any:
         fields = _authorization(request, "digest")
@@ -163,9 +185,13 @@ class Security:
         token = _authorization(request, "bearer")
         return NO_VALUE if token is None else self._whose(token)
 
-    async def _api_key(self, request: ConnexionRequest) -> Any:
+    async def _api_key(self, forms: Collection[str], request: ConnexionRequest) -> Any:
+        """Return whose token the header has; LATER when no header has a credential, and the form may."""
         tokens = request.headers.getlist(self.api_key_header)
-        return self._whose(_text(tokens[0])) if len(tokens) == 1 else NO_VALUE
+        if len(tokens) == 1:
+            return self._whose(_text(tokens[0]))
+        is_form = request.scope["extensions"][ROUTING_CONTEXT]["operation_id"] in forms
+        return LATER if is_form and not tokens and "authorization" not in request.headers else NO_VALUE
 
     def _whose(self, token: str) -> Credential:
         """Return who has a token. All are compared, whatever is found. Nobody has to wait: tokens cannot be guessed."""
