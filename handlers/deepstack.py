@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from handlers.context import Context, RequestRecord
 from handlers.decoding.encoded import format_of
 from handlers.encoding.predictions import encode_predictions, encode_scene
+from handlers.errors import EdgeError
 from handlers.forms import PictureForm, read_form
 from handlers.frames import PostedFrame, infer, read_body
 from models.errors import ModelNotFoundError
@@ -93,13 +94,28 @@ def _finds_objects(model: Model) -> bool:
     return "entity" in model.folder.config.inference_types
 
 
+async def _read_form(frame_request: ConnexionRequest, record: RequestRecord) -> PictureForm:
+    """Return the form at hand, once its key has been looked at, when one is asked for.
+
+    Whatever else is wrong with the form is told to those alone who came with a credential.
+    """
+    body = await read_body(frame_request, record)
+    try:
+        form = read_form(frame_request.state.form_type, body)
+    except EdgeError:
+        if record.check_key:
+            record.check_key("")
+        raise
+    if record.check_key:
+        record.check_key(form.api_key)
+    return form
+
+
 async def _answer(select: Select, encode: Encode) -> Response:
     frame_request: ConnexionRequest = request._get_current_object()  # noqa: SLF001  # the proxy makes one at every use
     context: Context = frame_request.state.context
     record: RequestRecord = frame_request.state.record
-    form = await read_form(frame_request.state.form_type, await read_body(frame_request, record))
-    if record.check_key:
-        record.check_key(form.api_key)
+    form = await _read_form(frame_request, record)
     model = context.engine.find(context.model_for(frame_request.scope))
     record.model, record.frame_format = model.name, format_of(form.image)
     frame = _MeasuredFrame(PostedFrame(form.image, context.decoder, None))

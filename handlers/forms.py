@@ -1,11 +1,11 @@
-"""Bodies of multipart/form-data → the picture in them, and the fields that stand beside it."""
+"""Bodies of multipart/form-data → the picture in them, and the fields beside it. All of it stays in memory."""
 
 import re
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from starlette.datastructures import FormData, Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from handlers.errors import InvalidParameterError, UndecodableFrameError
 
@@ -13,7 +13,7 @@ MAX_FIELDS, MAX_FIELD_BYTES = 16, 1024
 """Far more than any client sends beside the picture, as the contract has it."""
 
 DEFAULT_MIN_CONFIDENCE = 0.4
-"""CodeProject.AI's, and what Frigate looks at."""
+"""CodeProject.AI's, and the least that Frigate looks at."""
 
 NUMBER = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -27,41 +27,97 @@ class PictureForm:
     api_key: str
 
 
-async def read_form(content_type: str, body: bytes) -> PictureForm:
-    """Return what a form says, all of it in memory; raises InvalidParameterError and UndecodableFrameError."""
-
-    async def whole() -> AsyncGenerator[bytes, None]:
-        yield body
-
-    parser = MultiPartParser(
-        Headers({"Content-Type": content_type}),
-        whole(),
-        max_files=1,
-        max_fields=MAX_FIELDS,
-        max_part_size=MAX_FIELD_BYTES,
-    )
-    parser.spool_max_size = len(body)  # never into a file
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise InvalidParameterError(
-            "The form cannot be read: expected multipart/form-data with one file 'image' and a few short fields."
-        ) from error
-    return PictureForm(await _image(form), _min_confidence(form), _field(form, "api_key"))
-
-
-async def _image(form: FormData) -> bytes:
-    file = form.get("image")
-    if not isinstance(file, UploadFile):
+def read_form(content_type: str, body: bytes) -> PictureForm:
+    """Return what a form says; raises InvalidParameterError and UndecodableFrameError."""
+    parts = _parts(content_type, body)
+    images = [part.content for part in parts if part.is_file]
+    fields = [part for part in parts if not part.is_file]
+    if len(images) > 1 or any(len(part.content) > MAX_FIELD_BYTES for part in fields):
+        raise _unreadable()
+    if not any(part.is_file and part.name == "image" for part in parts):
         raise InvalidParameterError("The form has no file 'image': expected one JPEG, PNG or BMP picture.")
-    image = await file.read()
-    if not image:
+    if not images[0]:
         raise UndecodableFrameError("The file 'image' of the form is empty; expected one JPEG, PNG or BMP picture.")
-    return image
+    return PictureForm(images[0], _min_confidence(fields), _text(fields, "api_key"))
 
 
-def _min_confidence(form: FormData) -> float:
-    written = _field(form, "min_confidence").strip()
+@dataclass(slots=True)
+class _Part:
+    """One part. What names it as a file is that it has a file name, as in HTML."""
+
+    name: str = ""
+    is_file: bool = False
+    content: bytes = b""
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Hears the parser, which gives slices of the body."""
+
+    parts: list[_Part] = field(default_factory=list)
+    header: bytes = b""
+    value: bytes = b""
+    pieces: list[bytes] = field(default_factory=list)
+
+    def begin(self) -> None:
+        if len(self.parts) > MAX_FIELDS:  # each costs some 30 us of the event loop
+            raise _unreadable()
+        self.parts.append(_Part())
+        self.pieces = []
+
+    def header_name(self, body: bytes, start: int, end: int) -> None:
+        self.header += body[start:end]
+
+    def header_value(self, body: bytes, start: int, end: int) -> None:
+        self.value += body[start:end]
+
+    def header_end(self) -> None:
+        if self.header.lower() == b"content-disposition":
+            _, options = parse_options_header(self.value)
+            self.parts[-1].name = options.get(b"name", b"").decode("utf-8", "replace")
+            self.parts[-1].is_file = b"filename" in options
+        self.header = self.value = b""
+
+    def data(self, body: bytes, start: int, end: int) -> None:
+        self.pieces.append(body[start:end])
+
+    def end(self) -> None:
+        self.parts[-1].content = b"".join(self.pieces)
+
+
+def _parts(content_type: str, body: bytes) -> list[_Part]:
+    """Return the parts of a body; raises InvalidParameterError when it is not made of parts, or ends within one."""
+    _, options = parse_options_header(content_type)
+    reader, ended = _Reader(), []
+    try:
+        parser = MultipartParser(
+            options.get(b"boundary", b""),
+            {
+                "on_part_begin": reader.begin,
+                "on_header_field": reader.header_name,
+                "on_header_value": reader.header_value,
+                "on_header_end": reader.header_end,
+                "on_part_data": reader.data,
+                "on_part_end": reader.end,
+                "on_end": lambda: ended.append(True),
+            },
+        )
+        parser.write(body)
+    except FormParserError as error:
+        raise _unreadable() from error
+    if not ended:
+        raise _unreadable()
+    return reader.parts
+
+
+def _unreadable() -> InvalidParameterError:
+    return InvalidParameterError(
+        "The form cannot be read: expected multipart/form-data with one file 'image' and a few short fields."
+    )
+
+
+def _min_confidence(fields: Sequence[_Part]) -> float:
+    written = _text(fields, "min_confidence").strip()
     if not written:
         return DEFAULT_MIN_CONFIDENCE
     if NUMBER.fullmatch(written) and float(written) <= 1:
@@ -71,9 +127,9 @@ def _min_confidence(form: FormData) -> float:
     )
 
 
-def _field(form: FormData, name: str) -> str:
+def _text(fields: Sequence[_Part], name: str) -> str:
     """Return the text of a field, empty when there is none; raises InvalidParameterError when there are several."""
-    values = form.getlist(name)
+    values = [part.content for part in fields if part.name == name]
     if len(values) > 1:
         raise InvalidParameterError(f"The field '{name}' is given more than once.")
-    return values[0] if values and isinstance(values[0], str) else ""
+    return values[0].decode("utf-8", "replace") if values else ""

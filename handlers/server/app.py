@@ -85,6 +85,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     """
     # connexion warns six times a request, and of every unknown parameter.
     logging.getLogger("connexion").setLevel(logging.CRITICAL)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # of every malformed form
     security = create_security(settings)
     if not (security.is_on or is_loopback(settings.host)):
         logger.warning(OPEN, extra={"facts": {"host": settings.host}})

@@ -106,8 +106,8 @@ DIALECT_PREFIX = "/v1/"
 """Paths whose callers expect refusals in the shape of DeepStack."""
 
 DIALECT_DETAILS = {
-    "unauthorized": "Send a token that is known here as api_key in the form, "
-    "or a credential as the header WWW-Authenticate says.",
+    "unauthorized": "Send a credential that is known here: with a picture, a token as api_key in the form will do; "
+    "the header WWW-Authenticate names the other ways.",
     "unsupported-media-type": "Send the picture in a form, as multipart/form-data, in a file called image.",
 }
 """What is told to them instead: the last part of a problem's type → its sentence."""

@@ -190,8 +190,10 @@ class Security:
         tokens = request.headers.getlist(self.api_key_header)
         if len(tokens) == 1:
             return self._whose(_text(tokens[0]))
-        is_form = request.scope["extensions"][ROUTING_CONTEXT]["operation_id"] in forms
-        return LATER if is_form and not tokens and "authorization" not in request.headers else NO_VALUE
+        takes_form = request.scope["extensions"][ROUTING_CONTEXT]["operation_id"] in forms
+        has_form = request.headers.get("content-type", "").lower().startswith("multipart/form-data")
+        may_come = takes_form and has_form and not tokens and "authorization" not in request.headers
+        return LATER if may_come else NO_VALUE
 
     def _whose(self, token: str) -> Credential:
         """Return who has a token. All are compared, whatever is found. Nobody has to wait: tokens cannot be guessed."""

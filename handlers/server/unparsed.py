@@ -9,7 +9,7 @@ FORM_TYPE = "multipart/form-data"
 
 
 class UnparsedForm:
-    """Stands for connexion's validator of forms; both that and what fills in the arguments would parse them, into files.
+    """Stands for connexion's validator of forms; it and what fills in the arguments would parse them, into files.
 
     They do so where they see the header Content-Type, so it is put away, as `form_type` in the request's state.
     """
