@@ -80,10 +80,6 @@ for media_type, strategy in STRATEGIES.items():
     schemathesis.openapi.media_type(media_type, strategy)
 
 
-FORM_TYPE = "multipart/form-data"
-"""Forms are made from their schema; the picture in them is put there before they are sent."""
-
-
 @schemathesis.deserializer("image/jpeg", "image/png")
 def open_picture(context: schemathesis.DeserializationContext, response: schemathesis.Response) -> str:  # noqa: ARG001
     """Take a picture for text, as the schema has it, once it is seen to be one."""
@@ -111,8 +107,6 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
     if case.media_type == "image/x-raw" and isinstance(case.body, bytes):
         case.query = {name: value for name, value in case.query.items() if name != "stride"} | DESCRIPTIONS[case.body]
         case.headers.pop("x-frame-stride", None)
-    if case.media_type == FORM_TYPE and isinstance(case.body, dict) and "image" in case.body:
-        case.body = {**case.body, "image": picture("JPEG", "RGB", (64, 48), len(case.body))}
     if case.query.get("object"):
         case.query["object"] = [any_of(models[model], wanted) for wanted in case.query["object"]]
 
