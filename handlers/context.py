@@ -4,6 +4,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from connexion.middleware.abstract import ROUTING_CONTEXT
+from starlette.types import Scope
+
 from handlers.decoding.decoder import Decoder
 from handlers.streams import Streams
 from models.errors import ShedReason
@@ -12,6 +15,9 @@ from models.runtime.reload import Reloader
 
 WELL_FORMED_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 """Names that callers give: of requests, and of streams."""
+
+FAMILIES_OF_OPERATIONS = {"classify_scene": "classifier", "detect_faces": "blazeface"}
+"""Operations for which it is no matter what the default model is: operationId → the family of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,15 @@ class Context:
     metrics: Callable[[], bytes]
     challenges: Callable[..., list[str]]
 
+    def model_for(self, scope: Scope) -> str | None:
+        """Return the name of the model that a routed request is for; None for the default one.
+
+        Raises ModelNotFoundError when no model is of the operation's family.
+        """
+        named: str | None = scope["path_params"].get("model")
+        family = FAMILIES_OF_OPERATIONS.get(scope["extensions"][ROUTING_CONTEXT]["operation_id"])
+        return self.engine.first_of(family) if family else named
+
 
 @dataclass(slots=True)
 class RequestRecord:
@@ -40,7 +55,8 @@ class RequestRecord:
     decoded. `dropped`: candidates left out because the
     model gave them a value that is no number. `problem` and `detail`: the kind of refusal, and the sentence that was
     sent. `shed`: why the frame was refused for now. `traceback`: the cause of a failure of our own. `credential`: whose
-    it was. `peer`: the address of a caller that had to show one.
+    it was. `peer`: the address of a caller that had to show one. `check_key`: what must see the key of the form, when
+    no header brought a credential and one is asked for.
     """
 
     request_id: str
@@ -61,6 +77,7 @@ class RequestRecord:
     traceback: str | None = None
     credential: str | None = None
     peer: str | None = None
+    check_key: Callable[[str], None] | None = None
 
     def observe(self, stage: str, seconds: float) -> None:
         """Take note that `stage` took `seconds` of wall time."""

@@ -21,7 +21,8 @@ from handlers.encoding import drawing
 from handlers.streams import Streams
 from models.frame import DecodeTarget, Frame
 from models.letterbox import Size
-from models.results import Results
+from models.results import Results, Selection
+from models.runtime.engine import Model
 from models.runtime.repository import ModelConfig, RawFrameConfig
 
 R = TypeVar("R")
@@ -77,11 +78,28 @@ async def answer(wanted: Wanted, encode: Encode) -> bytes | None:
     record.model = model.name
     config = model.folder.config
     selection = model.folder.select(wanted.confidence, wanted.labels, wanted.max_detections)
-    body = await _read_body(frame_request, record)
+    body = await read_body(frame_request, record)
     posted = PostedFrame(body, context.decoder, _layout(frame_request, body, config.raw_frame))
+    return await infer(frame_request, model, selection, posted, partial(encode, posted, config))
+
+
+async def infer(
+    frame_request: ConnexionRequest,
+    model: Model,
+    selection: Selection,
+    posted: PostedFrame,
+    encode: Callable[[Results], bytes | None],
+) -> bytes | None:
+    """Return what `encode` makes of the results of one frame, and note in the request's record what they are.
+
+    It is called on the lane, when the record knows the picture's size. Raises ModelsError and EdgeError, and
+    ClientDisconnect when the caller hung up.
+    """
+    context: Context = frame_request.state.context
+    record: RequestRecord = frame_request.state.record
 
     def encode_and_keep(results: Results) -> tuple[bytes | None, Results]:
-        return encode(posted, config, results), results
+        return encode(results), results
 
     def decode_and_measure(target: DecodeTarget) -> Frame:
         frame = posted.decode(target)
@@ -149,7 +167,7 @@ async def _hang_up(frame_request: ConnexionRequest) -> None:
         pass
 
 
-async def _read_body(frame_request: ConnexionRequest, record: RequestRecord) -> bytes:
+async def read_body(frame_request: ConnexionRequest, record: RequestRecord) -> bytes:
     """Return the whole body; `server/http_protocol.py` and the middleware raise what keeps it from being complete."""
     started_at = time.perf_counter()
     body: bytes = await frame_request.body()

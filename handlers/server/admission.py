@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handlers.context import WELL_FORMED_NAME, Context, RequestRecord
 from handlers.server.body_limit import declared_bytes
-from models.errors import OverloadedError
+from models.errors import ModelNotFoundError, OverloadedError
 
 STREAM = "stream"
 """The query parameter that names a stream."""
@@ -37,7 +37,7 @@ class AdmissionMiddleware:
         context: Context = scope["state"]["context"]
         record: RequestRecord = scope["state"]["record"]
         record.stream = stream_of(scope["query_string"], scope["client"])
-        context.engine.refuse_if_unavailable(scope["path_params"].get("model"), record.stream)
+        self._refuse_if_unavailable(context, scope, record)
         self._budget.refuse_if_no_room(declared_bytes(scope))
         with self._budget.reservation() as reservation:
 
@@ -47,6 +47,14 @@ class AdmissionMiddleware:
                 return message
 
             await self._next_app(scope, receive_reserved, send)
+
+    @staticmethod
+    def _refuse_if_unavailable(context: Context, scope: Scope, record: RequestRecord) -> None:
+        try:
+            context.engine.refuse_if_unavailable(context.model_for(scope), record.stream)
+        except ModelNotFoundError:
+            if record.check_key is None:  # else the key in the form comes first: no stranger learns the models' names
+                raise
 
 
 def stream_of(query: bytes, client: tuple[str, int] | None) -> str:

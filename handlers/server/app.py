@@ -20,7 +20,7 @@ from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 
-from handlers import annotate, catalog, console, inference, live, service
+from handlers import annotate, catalog, console, deepstack, inference, live, service
 from handlers.context import Context
 from handlers.decoding.decoder import Decoder
 from handlers.errors import ConfigurationError
@@ -41,6 +41,7 @@ from handlers.server.security import Security
 from handlers.server.settings import Settings
 from handlers.server.shedding import LoadShedder
 from handlers.server.tls import create_tls, keep_renewed
+from handlers.server.unparsed import FORM_TYPE, UnparsedForm
 from handlers.server.watching import watch
 from handlers.streams import Streams
 from models.errors import ModelConfigError, ModelNotFoundError, ModelsError
@@ -60,6 +61,12 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "score": inference.score,
     "annotate": annotate.annotate,
     "annotate_model": annotate.annotate_model,
+    "detect_objects": deepstack.detect_objects,
+    "detect_custom": deepstack.detect_custom,
+    "detect_faces": deepstack.detect_faces,
+    "classify_scene": deepstack.classify_scene,
+    "list_custom_models": deepstack.list_custom_models,
+    "get_update_state": deepstack.get_update_state,
     "list_models": catalog.list_models,
     "get_model": catalog.get_model,
     "reload_model": catalog.reload_model,
@@ -87,6 +94,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     """
     # connexion warns six times a request, and of every unknown parameter.
     logging.getLogger("connexion").setLevel(logging.CRITICAL)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # of every malformed form
     security = create_security(settings)
     if not (security.is_on or is_loopback(settings.host)):
         logger.warning(OPEN, extra={"facts": {"host": settings.host}})
@@ -115,10 +123,10 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         middlewares=_middlewares(settings, contract, budget, report),
         resolver=Resolver(OPERATIONS.__getitem__),
         pythonic_params=True,
-        security_map=security.handlers(contract.permissions),
+        security_map=security.handlers(contract.permissions, contract.operations_with_form),
         swagger_ui_options=SwaggerUIOptions(serve_spec=False),
         validate_responses=settings.validate_responses,
-        validator_map={"parameter": ContractParameterValidator}
+        validator_map={"parameter": ContractParameterValidator, "body": {FORM_TYPE: UnparsedForm}}
         | ({"response": compiled_validators()} if settings.validate_responses else {}),
     )
     for error, handler in ERROR_HANDLERS.items():

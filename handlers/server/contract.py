@@ -17,6 +17,8 @@ SECURED = re.compile(r"(?P<before> +x-permission: (?P<permission>\w+)\n) +securi
 DEFAULT_KEY_HEADER = "X-API-Key"
 KEY_NAME = re.compile(rf"(?<=      in: header\n      name: ){DEFAULT_KEY_HEADER}(?=\n)")
 
+FORM = {"$ref": "#/components/requestBodies/Form"}
+
 HTTP_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
@@ -32,6 +34,13 @@ class Contract:
     def operations_with_body(self) -> dict[str, str]:
         """Return the operations that take a body, those that frames are posted to: path → operationId."""
         return {path: operation["operationId"] for path, operation in self._operations if "requestBody" in operation}
+
+    @property
+    def operations_with_form(self) -> frozenset[str]:
+        """Return the operationIds of those to which frames are posted in forms."""
+        return frozenset(
+            operation["operationId"] for _, operation in self._operations if operation.get("requestBody") == FORM
+        )
 
     @property
     def permissions(self) -> dict[str, Permission]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -11,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import HANDLED_SIGNALS
 
 from handlers.server.connections import ConnectionLimits, Connections
@@ -33,11 +35,40 @@ class HttpServer(uvicorn.Server):
     The first signal begins that; a second one has its default action, and ends the process at once.
     """
 
-    def __init__(self, config: uvicorn.Config, drain_delay_s: float, shutdown_timeout_s: float) -> None:
-        """Take how long the port stays open once readiness is false, and how long answers may take after that."""
+    def __init__(
+        self, config: uvicorn.Config, drain_delay_s: float, shutdown_timeout_s: float, second_port: int | None = None
+    ) -> None:
+        """Take how long the port stays open once readiness is false, and how long answers may take after that.
+
+        `second_port`: is listened on too, and is no different.
+        """
         super().__init__(config)
+        self._second_port = second_port
         self._drain_delay_s, self._shutdown_timeout_s = drain_delay_s, shutdown_timeout_s
         self._close_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the ports; raises SystemExit when one of them cannot be listened on."""
+        await super().startup(sockets)
+        if self._second_port is None or self.should_exit:
+            return
+        http_protocol: Any = self.config.http_protocol_class
+        protocol = partial(
+            http_protocol,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        try:
+            second = await asyncio.get_running_loop().create_server(
+                protocol, self.config.host, self._second_port, ssl=self.config.ssl, backlog=self.config.backlog
+            )
+        except OSError as error:
+            logging.getLogger("framehook").critical("the second port: %s", error)
+            await self.shutdown()
+            self.started = False
+            sys.exit(STARTUP_FAILURE)
+        self.servers.append(second)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Hear a signal."""
@@ -98,4 +129,4 @@ def create_server(settings: Settings, app: Any) -> HttpServer:
         proxy_headers=False,
         timeout_graceful_shutdown=settings.shutdown_timeout_s + SEND_S,  # type: ignore[arg-type]  # parts will do
     )
-    return HttpServer(config, settings.drain_delay_s, settings.shutdown_timeout_s)
+    return HttpServer(config, settings.drain_delay_s, settings.shutdown_timeout_s, settings.deepstack_port)

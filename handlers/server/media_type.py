@@ -40,7 +40,7 @@ def refuse_content_encoding(headers: MutableHeaders) -> None:
 
 
 def normalise_content_type(headers: MutableHeaders) -> None:
-    """Drop the blanks around semicolons, and the header itself when it is empty.
+    """Write the type in lower case, drop the blanks around semicolons, and the header itself when it is empty.
 
     Raises MalformedContentTypeError when it is not type/subtype, or there are several.
     """
@@ -53,5 +53,5 @@ def normalise_content_type(headers: MutableHeaders) -> None:
         raise MalformedContentTypeError(
             "The header Content-Type is malformed: expected one type/subtype, such as image/jpeg."
         )
-    media_type, parameters = match.groups()
+    media_type, parameters = match[1].lower(), match[2]
     headers["content-type"] = f"{media_type};{parameters}" if parameters else media_type

@@ -1,4 +1,4 @@
-"""The table exception → problem, and the one renderer of application/problem+json."""
+"""The table exception → problem, and the one renderer: application/problem+json, or the shape of DeepStack."""
 
 import json
 import traceback
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from handlers.context import Context, RequestRecord
+from handlers.encoding.predictions import encode_failure
 from handlers.errors import (
     BodyTimeoutError,
     BodyTooLargeError,
@@ -104,6 +105,16 @@ ROUTING_PROBLEMS = {
     ),
 }
 
+DIALECT_PREFIX = "/v1/"
+"""Paths whose callers expect refusals in the shape of DeepStack."""
+
+DIALECT_DETAILS = {
+    "unauthorized": "Send a credential that is known here: with a picture, a token as api_key in the form will do; "
+    "the header WWW-Authenticate names the other ways.",
+    "unsupported-media-type": "Send the picture in a form, as multipart/form-data, in a file called image.",
+}
+"""What is told to them instead: the last part of a problem's type → its sentence."""
+
 INTERNAL_PROBLEM = Problem(
     500, "internal-error", "The server failed", "The server failed on this request; its log has the cause."
 )
@@ -118,6 +129,11 @@ UNFINISHED_HEADERS = {"expect", "transfer-encoding"}
 """Of requests whose body may still be to come, or of unknown length, when the answer is sent."""
 
 
+def is_dialect(path: str) -> bool:
+    """Tell whether a path is one of DeepStack's."""
+    return path.startswith(DIALECT_PREFIX)
+
+
 def find_problem(error: Exception) -> Problem:
     """Return the row for an exception; anything that has none is the server's own fault."""
     if isinstance(error, HTTPException) and type(error) not in PROBLEMS:
@@ -125,32 +141,34 @@ def find_problem(error: Exception) -> Problem:
     return PROBLEMS.get(type(error), INTERNAL_PROBLEM)
 
 
-def note(error: Exception, record: RequestRecord) -> Problem:
+def note(error: Exception, record: RequestRecord, path: str) -> Problem:
     """Return the row for an exception, and put what is known of it into the request's record."""
     problem = find_problem(error)
-    record.problem, record.detail = problem.slug, problem.detail or str(error)
+    told_there = DIALECT_DETAILS.get(problem.slug) if is_dialect(path) else None
+    record.problem, record.detail = problem.slug, told_there or problem.detail or str(error)
     record.shed = error.reason if isinstance(error, UnavailableError) else None
     return problem
 
 
 async def render(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
-    """Answer any exception with its problem document, and leave its cause in the request's record."""
+    """Answer any exception with what is said of it, and leave its cause in the request's record."""
     record: RequestRecord = request.state.record
-    problem = note(error, record)
+    path = request.scope["path"]
+    problem = note(error, record, path)
     if problem.status == INTERNAL_PROBLEM.status:
         record.traceback = "".join(traceback.format_exception(error))
+    media_type, body = document(problem, str(record.detail), is_dialect=is_dialect(path))
     return ConnexionResponse(
-        status_code=problem.status,
-        mimetype=MEDIA_TYPE,
-        headers=_headers(request, error),
-        body=document(problem, str(record.detail)),
+        status_code=problem.status, mimetype=media_type, headers=_headers(request, error), body=body
     )
 
 
 @lru_cache(maxsize=64)
-def document(problem: Problem, detail: str) -> str:
-    """Return the problem document; under overload it is the same one again and again."""
-    return json.dumps(
+def document(problem: Problem, detail: str, *, is_dialect: bool) -> tuple[str, str]:
+    """Return the media type and the text of a refusal; under overload it is the same one again and again."""
+    if is_dialect:
+        return "application/json", encode_failure(problem.status, detail)
+    return MEDIA_TYPE, json.dumps(
         {"type": TYPE_PREFIX + problem.slug, "title": problem.title, "status": problem.status, "detail": detail},
         ensure_ascii=False,
     )

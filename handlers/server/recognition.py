@@ -68,6 +68,10 @@ class Recognition:
             values.append(f'Bearer realm="{REALM}"')
         return values
 
+    def is_brought(self, request: HTTPConnection) -> bool:
+        """Tell whether a request brings a credential in a header, be it a right one or not."""
+        return self._api_key_header in request.headers or "authorization" in request.headers
+
     async def who(self, request: HTTPConnection) -> Credential:
         """Return whose credential a request brings: that in the header for tokens, else that of Authorization.
 
@@ -75,17 +79,17 @@ class Recognition:
         """
         tokens, values = (request.headers.getlist(name) for name in (self._api_key_header, "authorization"))
         if tokens:
-            return self._whose(_only(tokens))
+            return self.whose(_only(tokens))
         scheme, _, fields = _only(values).partition(" ")
         if scheme.lower() == "bearer":
-            return self._whose(fields.strip())
+            return self.whose(fields.strip())
         if scheme.lower() == "digest":
             return self._digest(request, fields.strip())
         if scheme.lower() != "basic":
             _refuse()
         return await self._basic(request, fields.strip())
 
-    def _whose(self, token: str) -> Credential:
+    def whose(self, token: str) -> Credential:
         """Return who has a token. Nobody has to wait for wrong ones, since tokens cannot be guessed.
 
         What is looked up is a hash, so that time tells nothing of the tokens that there are.

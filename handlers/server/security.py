@@ -10,7 +10,7 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from connexion.security import NO_VALUE, AbstractSecurityHandler
 from starlette.types import Scope
 
-from handlers.context import RequestRecord
+from handlers.context import Context, RequestRecord
 from handlers.errors import ForbiddenError
 from handlers.server.credentials import Credential, Permission
 from handlers.server.recognition import Recognition, Scheme, peer_of
@@ -38,28 +38,52 @@ class Security:
         """Tell whether operations that ask for this permission need no credential."""
         return permission != "admin" and (not self.is_on or permission in self.anonymous_may)
 
-    def handlers(self, permissions: Mapping[str, Permission]) -> dict[Scheme, Callable[[], AbstractSecurityHandler]]:
-        """Return what connexion calls, for each scheme; `permissions`: operationId → what it asks for."""
-        make = partial(_Handler, partial(self._decide, permissions))
+    def handlers(
+        self, permissions: Mapping[str, Permission], forms: Collection[str] = ()
+    ) -> dict[Scheme, Callable[[], AbstractSecurityHandler]]:
+        """Return what connexion calls, for each scheme.
+
+        `permissions`: operationId → what it asks for. `forms`: the operations to which a token may come in a form.
+        """
+        make = partial(_Handler, partial(self._decide, permissions, forms))
         return {"digest": make, "basic": make, "bearer": make, "apiKey": make}
 
-    async def _decide(self, permissions: Mapping[str, Permission], request: ConnexionRequest) -> dict[str, str]:
-        """Let a request in; raises UnauthorizedError, TooManyFailuresError and ForbiddenError."""
+    async def _decide(
+        self, permissions: Mapping[str, Permission], forms: Collection[str], request: ConnexionRequest
+    ) -> dict[str, str]:
+        """Let a request in, for now where its token may come in the body, which is not yet read.
+
+        Raises UnauthorizedError, TooManyFailuresError and ForbiddenError.
+        """
         scope: Scope = request.scope
         record: RequestRecord = scope["state"]["record"]
         record.peer = peer_of(request)
-        permission = permissions[scope["extensions"][ROUTING_CONTEXT]["operation_id"]]
+        operation = scope["extensions"][ROUTING_CONTEXT]["operation_id"]
+        permission = permissions[operation]
         if not self.is_on:
             raise ForbiddenError(f"Nobody is allowed to do that here; it takes a credential that may {permission}.")
+        if operation in forms and is_form(request) and not self.recognition.is_brought(request):
+            record.check_key = lambda token: self._admit(self.recognition.whose(token), permission, scope)
+            return {}
         credential = await self.recognition.who(request)
-        record.credential = credential.name
-        model = scope["path_params"].get("model", self.default_model)
+        self._admit(credential, permission, scope)
+        return {"sub": credential.name}
+
+    def _admit(self, credential: Credential, permission: Permission, scope: Scope) -> None:
+        """Take note of whose credential it is; raises ForbiddenError when it may not do what is asked for."""
+        scope["state"]["record"].credential = credential.name
+        context: Context = scope["state"]["context"]
+        model = context.model_for(scope) or self.default_model
         is_for_others = permission != "read" and credential.models is not None and model not in credential.models
         if permission not in credential.may or (is_for_others and permission != "monitor"):
             raise ForbiddenError(
                 "This credential is not allowed to do that; its entry among the credentials says what it may do."
             )
-        return {"sub": credential.name}
+
+
+def is_form(request: ConnexionRequest) -> bool:
+    """Tell whether the body of a request is a form, in which a token may come."""
+    return bool(request.headers.get("content-type", "").lower().startswith("multipart/form-data"))
 
 
 class _Handler(AbstractSecurityHandler):  # type: ignore[misc]  # connexion has no types

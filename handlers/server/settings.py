@@ -71,6 +71,9 @@ class Settings(BaseModel):
 
     host: str = Field("127.0.0.1", pattern=r"^[!-~]+$", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="TCP port to listen on; 0 takes a free one.")
+    deepstack_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        default=None, description="A second TCP port, for clients that expect one of their own, such as 32168."
+    )
     credentials_file: Path | None = Field(
         default=None, description="YAML file of those who may come in: framehook credentials. By default everybody."
     )

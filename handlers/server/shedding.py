@@ -7,10 +7,10 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 
-from handlers.context import RequestRecord
+from handlers.context import FAMILIES_OF_OPERATIONS, RequestRecord
 from handlers.server.admission import stream_of
 from handlers.server.logs import REQUEST_ID_HEADER, Report, caller_id
-from handlers.server.problems import HANG_UP_ERRORS, MEDIA_TYPE, document, note
+from handlers.server.problems import HANG_UP_ERRORS, document, is_dialect, note
 from models.errors import UnavailableError
 from models.runtime.engine import Engine
 
@@ -28,9 +28,13 @@ class LoadShedder:
         max_body_bytes: int,
         report: Report,
     ) -> None:
-        """Take the operations that frames are posted to, path → operationId; only those without parameters count."""
+        """Take the operations that frames are posted to, path → operationId; only those for the default model count."""
         self._engine = engine
-        self._operations = {path.encode(): name for path, name in operations.items() if "{" not in path}
+        self._operations = {
+            path.encode(): name
+            for path, name in operations.items()
+            if "{" not in path and name not in FAMILIES_OF_OPERATIONS
+        }
         self._max_body_bytes = max_body_bytes
         self._report = report
 
@@ -54,7 +58,7 @@ class LoadShedder:
         except UnavailableError as error:
             asked_id = caller_id(headers)
             record = RequestRecord(asked_id or str(uuid.uuid4()), operation, stream=stream)
-            answer = _answer(error, asked_id, record)
+            answer = _answer(error, asked_id, record, path.decode())
             record.duration_ms = round((time.perf_counter() - started_at) * 1000, 3)
             self._report(record, "POST", path.decode())
             return answer
@@ -69,11 +73,12 @@ class LoadShedder:
         )
 
 
-def _answer(error: UnavailableError, asked_id: str | None, record: RequestRecord) -> bytes:
-    problem = note(error, record)
+def _answer(error: UnavailableError, asked_id: str | None, record: RequestRecord, path: str) -> bytes:
+    problem = note(error, record, path)
     record.status = problem.status
-    body = document(problem, str(record.detail)).encode()
-    fields = {"content-type": MEDIA_TYPE, "content-length": len(body), "retry-after": error.retry_after_s}
+    media_type, text = document(problem, str(record.detail), is_dialect=is_dialect(path))
+    body = text.encode()
+    fields = {"content-type": media_type, "content-length": len(body), "retry-after": error.retry_after_s}
     if asked_id:
         fields[REQUEST_ID_HEADER] = asked_id
     return "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode() + b"\r\n" + body

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from handlers.server.back_off import FREE_FAILURES
+from handlers.server.problems import DIALECT_PREFIX
 from tests.support.client import check_answer
 from tests.support.credentials import AUTHORIZED, CAMERA_TOKEN, PROBE_TOKEN, basic, bearer
 from tests.support.graphs import ENDLESS, board, work_for
@@ -27,7 +28,16 @@ RAW = {"Content-Type": "image/x-raw"}
 
 
 def post(server: LiveServer, path: str, content: bytes = FRAME, **options: Any) -> httpx.Response:
+    """Post a frame, in a form where the path takes one."""
+    if path.startswith(DIALECT_PREFIX) and "headers" not in options:
+        return server.client.post(path, files={"image": content}, **options)
     return server.client.post(path, content=content, **options)
+
+
+def post_form(*fields: tuple[str, Any]) -> Callable[[LiveServer, str], httpx.Response]:
+    """Return what posts a form of these fields; texts are fields, bytes are files."""
+    parts = [(name, (None, value) if isinstance(value, str) else value) for name, value in fields]
+    return lambda server, path: server.client.post(path, files=parts)
 
 
 def labelled(content_type: str) -> Callable[[LiveServer, str], httpx.Response]:
@@ -39,6 +49,11 @@ def request(server: LiveServer, path: str) -> httpx.Response:
     if path.endswith("/reload"):
         return server.client.post(path, headers=AUTHORIZED)
     return get(server, path) if path.startswith("/models") else post(server, path)
+
+
+def of_model(server: LiveServer, path: str, model: str, photo: str) -> httpx.Response:
+    """Post a photo to a model, which the path names unless it has one of its own."""
+    return post(server, path.replace(server.model, model), (PHOTOS / photo).read_bytes())
 
 
 def get(server: LiveServer, path: str) -> httpx.Response:
@@ -94,7 +109,7 @@ def body_timeout(server: LiveServer, path: str) -> httpx.Response:
 
 def with_credential(server: LiveServer, path: str, headers: dict[str, str]) -> httpx.Response:
     """Ask for a path by its own method, with this credential alone."""
-    takes_post = path.startswith(("/inference", "/score", "/annotate")) or path.endswith("/reload")
+    takes_post = path.startswith(("/inference", "/score", "/annotate", "/v1/vision")) or path.endswith("/reload")
     return server.client.request("POST" if takes_post else "GET", path, headers=headers)
 
 
@@ -161,6 +176,12 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "nothingFound": lambda server, path: post(server, path, blank()),
     "unknownModel": lambda server, path: request(server, path.replace(server.model, "nope")),
     "unknownPath": lambda server, path: request(server, path + "/nope"),
+    "predictions": lambda server, path: post(server, path, street_as("JPEG"), params={"maxDetections": 2}),
+    "noPredictions": lambda server, path: post(server, path, blank()),
+    "faces": lambda server, path: of_model(server, path, "blazeface-back", "astronaut.jpg"),
+    "scene": lambda server, path: of_model(server, path, "efficientnet-lite0", "coffee.jpg"),
+    "customModels": post,
+    "updateState": get,
     "unchanged": request,
     "wrongMethod": lambda server, path: server.client.delete(path),
     "modelList": get,
@@ -177,6 +198,11 @@ ON_SMALL_SERVICE: dict[str, Builder] = {
     "undecodable": lambda server, path: post(server, path, b"\0" * 100),
     "truncated": lambda server, path: post(server, path, street_as("JPEG")[:5000]),
     "empty": lambda server, path: post(server, path, b""),
+    "emptyPicture": lambda server, path: post(server, path, b""),
+    "noPicture": post_form(("picture", "none")),
+    "badForm": post_form(("image", FRAME), ("image", FRAME)),
+    "badMinConfidence": post_form(("image", FRAME), ("min_confidence", "0,4")),
+    "badMaxDetections": lambda server, path: post(server, path, params={"maxDetections": 0}),
     "badConfidence": lambda server, path: post(server, path, params={"confidence": 1.5}),
     "unknownLabel": lambda server, path: post(server, path, params={"object": "unicorn"}),
     "rawLengthMismatch": lambda server, path: post(
@@ -219,6 +245,7 @@ ON_STARTING_SERVICE: dict[str, Builder] = {
 ON_GUARDED_SERVICE: dict[str, Builder] = {
     "noCredential": lambda server, path: with_credential(server, path, {}),
     "wrongCredential": lambda server, path: with_credential(server, path, basic(path, "wrong password")),
+    "wrongKey": post_form(("image", FRAME), ("api_key", "not a token")),
     "mayNot": may_not,
     "tooManyFailures": too_many_failures,
 }

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from handlers import annotate, catalog, console, errors, inference, live, service
+from handlers import annotate, catalog, console, deepstack, errors, inference, live, service
 from handlers.context import WELL_FORMED_NAME
 from handlers.decoding.description import (
     GSTREAMER_NAMES,
@@ -38,7 +38,7 @@ from tests.support.client import CONTRACT, ROOT
 from tests.support.credentials import AUTHORIZED
 from tests.support.server import LiveServer
 
-OPERATION_MODULES = (inference, annotate, catalog, live, console, service)
+OPERATION_MODULES = (inference, annotate, deepstack, catalog, live, console, service)
 SCHEMAS = CONTRACT["components"]["schemas"]
 SLUGS = {problem.slug for problem in (*PROBLEMS.values(), *ROUTING_PROBLEMS.values(), INTERNAL_PROBLEM)}
 NEVER_RENDERED = {"EdgeError", "ModelsError", "UnavailableError", "ConfigurationError", "ModelConfigError"}

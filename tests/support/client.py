@@ -94,12 +94,13 @@ def resolve(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _declared_response(method: str, path: str, status: int) -> dict[str, Any]:
+    prefix = "DeepStack" if path.startswith("/v1/") else ""
     if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:  # told before routing, on every path
-        return dict(CONTRACT["components"]["responses"]["TooLarge"])
+        return dict(CONTRACT["components"]["responses"][f"{prefix}TooLarge"])
     operations = _operations_at(path)
     if operations is None:
         assert status == httpx.codes.NOT_FOUND, f"{status} for an unknown path"
-        return dict(CONTRACT["components"]["responses"]["NotFound"])
+        return dict(CONTRACT["components"]["responses"][f"{prefix}NotFound"])
     operation = operations.get("get" if method == "head" else method)
     if operation is None:
         assert status == httpx.codes.METHOD_NOT_ALLOWED, f"{status} for an undeclared method"

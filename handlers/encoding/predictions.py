@@ -1,0 +1,54 @@
+"""Results → the JSON of DeepStack and CodeProject.AI. The only module that knows x_min, y_min, x_max, y_max."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from models.letterbox import Size
+from models.results import Detection, Results
+
+DECIMALS = 6
+"""Of confidences."""
+
+STAGES = ("decode", "preprocess", "run", "postprocess")
+"""What is told as the work on a picture."""
+
+
+def encode_predictions(results: Results, size_wh: Size, model: str, stages_ms: Mapping[str, float]) -> bytes:
+    """Return the objects, by falling confidence, in whole pixels of a picture of that size, but the thinnest."""
+    told = [prediction for found in results.detections if (prediction := _prediction(found, size_wh))]
+    return _success({"predictions": told, "count": len(told)}, model, stages_ms)
+
+
+def encode_scene(results: Results, _: Size, model: str, stages_ms: Mapping[str, float]) -> bytes:
+    """Return the best label of the whole picture; an empty one when there is none."""
+    label, confidence = next(((best.label, best.confidence) for best in results.classifications), ("", 0))
+    return _success({"label": label, "confidence": round(confidence, DECIMALS)}, model, stages_ms)
+
+
+def encode_failure(status: int, sentence: str) -> str:
+    """Return what a refusal says."""
+    return json.dumps({"success": False, "error": sentence, "code": status}, ensure_ascii=False)
+
+
+def _success(facts: dict[str, Any], model: str, stages_ms: Mapping[str, float]) -> bytes:
+    document = {
+        "success": True,
+        **facts,
+        "inferenceMs": round(stages_ms["run"]),
+        "processMs": round(sum(stages_ms[stage] for stage in STAGES)),
+        "moduleId": model,
+        "code": HTTPStatus.OK,
+    }
+    return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _prediction(found: Detection, size_wh: Size) -> dict[str, Any] | None:
+    left, top, right, bottom = (
+        round(edge * side) for edge, side in zip(found.box_xyxy, (*size_wh, *size_wh), strict=True)
+    )
+    if left == right or top == bottom:
+        return None
+    corners = {"x_min": left, "y_min": top, "x_max": right, "y_max": bottom}
+    return {"label": found.label, "confidence": round(found.confidence, DECIMALS), **corners}

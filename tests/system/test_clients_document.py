@@ -1,0 +1,61 @@
+"""The commands of docs/clients.md find on the street photo what /inference finds; what it configures is served."""
+
+import re
+import subprocess
+import sys
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from tests.support.client import CONTRACT, ROOT
+from tests.support.pictures import STREET
+from tests.support.server import LiveServer
+
+pytestmark = pytest.mark.system
+
+DOCUMENT = (ROOT / "docs" / "clients.md").read_text()
+COMMANDS = re.findall(r"<!-- tested -->\n```(sh|python)\n(.*?)```", DOCUMENT, re.DOTALL)
+SHELLS = {"sh": ["bash", "-o", "pipefail", "-ec"], "python": [sys.executable, "-c"]}
+
+
+def test_there_are_commands_to_test() -> None:
+    assert len(COMMANDS) == 5
+
+
+@pytest.mark.parametrize(("language", "command"), COMMANDS, ids=["form", "body", "python", "ffmpeg", "gstreamer"])
+def test_a_command_is_answered(
+    server: LiveServer, language: str, command: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "framehook")
+    there = command.replace("http://127.0.0.1:8080", server.url)
+    run = subprocess.run([*SHELLS[language], there], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stderr
+    facts = next(vars(record)["facts"] for record in caplog.records if record.getMessage() == "request")
+    assert facts["status"] == 200
+    expected = server.client.post("/inference?confidence=0.6", content=STREET.read_bytes()).json()["inferences"]
+    assert facts["detections"] >= len(expected) > 0
+    if "gst-launch" not in command:
+        assert run.stdout.count("person") >= 3
+
+
+def test_every_address_is_served() -> None:
+    addresses = re.findall(r"http://[\w.]+:8080(/[\w/.-]+)", DOCUMENT)
+    assert len(addresses) > 8
+    assert set(addresses) <= set(CONTRACT["paths"])
+
+
+def test_frigate_beside_the_service() -> None:
+    """Compose's own check needs an image's name; Frigate's configuration names a path that takes its pictures."""
+    folder = ROOT / "deploy" / "compose"
+    command = ["docker-compose", "-f", str(folder / "compose.yaml"), "-f", str(folder / "frigate.yaml"), "config"]
+    run = subprocess.run(command, env={"FRIGATE_IMAGE": "frigate", "PATH": "/usr/bin:/bin:/usr/local/bin"}, text=True,
+                         capture_output=True, check=True)  # fmt: skip
+    services = yaml.safe_load(run.stdout)["services"]
+    config = yaml.safe_load((folder / "frigate-config.yml").read_text())
+    [detector] = config["detectors"].values()
+    address = urlsplit(detector["api_url"])
+    assert address.hostname in services
+    assert "post" in CONTRACT["paths"][address.path]
+    labels = (ROOT / "models" / "zoo" / "ssdlite-mobilenet-v2" / "labels.txt").read_text().splitlines()
+    assert set(config["objects"]["track"]) <= set(labels)
