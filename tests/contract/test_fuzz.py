@@ -17,7 +17,7 @@ from tests.support.client import CONTRACT, ROOT, resolve
 from tests.support.credentials import ADMIN_TOKEN, AUTHORIZED
 from tests.support.server import LiveServer
 
-MAX_EXAMPLES, MUTANTS = 60, 60
+MAX_EXAMPLES, MUTANTS = {"server": 40, "guarded": 15}, 60
 SCHEMA = schemathesis.openapi.from_path(ROOT / "openapi.yaml")
 
 
@@ -33,7 +33,14 @@ def cases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     contract.write_bytes(server.client.get("/openapi.yaml", headers=AUTHORIZED).content)
     command = [sys.executable, "-m", "schemathesis.cli", "run", str(contract), "--url", server.url, "--checks", "all"]
     command += ["--header", f"Authorization: {AUTHORIZED['Authorization']}"]
-    command += ["--max-examples", str(MAX_EXAMPLES), "--report", "ndjson", "--report-ndjson-path", str(report)]
+    command += [
+        "--max-examples",
+        str(MAX_EXAMPLES[request.param]),
+        "--report",
+        "ndjson",
+        "--report-ndjson-path",
+        str(report),
+    ]
     environment = {"PYTHONPATH": ".", "FRAMEHOOK_TOKEN": ADMIN_TOKEN}
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout[-10_000:]
