@@ -76,9 +76,13 @@ def console(server: LiveServer, browser: Chrome) -> Iterator[Chrome]:
 
 
 def complaints(browser: Chrome) -> list[str]:
-    """Return what the browser says of errors, and of what the page may not do."""
+    """Return what the browser says of errors, and of what the page may not do.
+
+    That a stream is gone is no error: it may go between being listed and being watched.
+    """
     log: list[dict[str, Any]] = browser.get_log("browser")  # type: ignore[no-untyped-call]  # selenium forgot
-    return [entry["message"] for entry in log if entry["level"] in {"SEVERE", "WARNING"}]
+    messages = [entry["message"] for entry in log if entry["level"] in {"SEVERE", "WARNING"}]
+    return [message for message in messages if not ("/mjpeg/" in message and "404" in message)]
 
 
 def look(browser: Chrome, width: int, scheme: str) -> None:
