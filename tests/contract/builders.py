@@ -20,7 +20,7 @@ from tests.support.pictures import PHOTOS, blank, encode, street_as
 from tests.support.server import LiveServer
 
 ARRIVAL_S = 0.2
-"""Time for a frame to reach its lane; a tenth of what the slow ones take there."""
+"""Time for a frame to reach its lane; a fifth of what the slow ones take there."""
 
 FRAME = encode(board(7), "PNG")
 LIVE_STREAM = "yard-1"
@@ -62,7 +62,7 @@ def get(server: LiveServer, path: str) -> httpx.Response:
 
 def overloaded(server: LiveServer, path: str) -> httpx.Response:
     """Fill the one lane and the one place in the queue, then send one frame more."""
-    slow = encode(board(work=work_for(1.5)), "PNG")
+    slow = encode(board(work=work_for(1.0)), "PNG")
     fillers = [threading.Thread(target=_send, args=(server, slow)) for _ in range(2)]
     for filler in fillers:
         filler.start()
@@ -229,7 +229,7 @@ ON_IMPATIENT_SERVICE: dict[str, Builder] = {
     "waitedTooLong": waited_too_long,
     "inferenceTimeout": lambda server, path: post(server, path, encode(board(work=ENDLESS), "PNG")),
 }
-"""Sent to the identity model with one lane, where a frame may wait 0.5 s and run 2 s."""
+"""Sent to the identity model with one lane, where a frame may wait 0.5 s and run 1 s."""
 
 ON_READING_SERVICE: dict[str, Builder] = {
     "text": lambda server, path: post(server, path, encode(page(TIMETABLE[0]), "PNG")),

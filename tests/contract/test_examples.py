@@ -72,7 +72,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
-    with serving(folder, lanes=1, queue_timeout_s=0.5, run_timeout_s=2) as live:
+    with serving(folder, lanes=1, queue_timeout_s=0.5, run_timeout_s=1) as live:
         yield live
 
 
