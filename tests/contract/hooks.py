@@ -130,8 +130,8 @@ def served_models(base_url: str) -> dict[str, list[str]]:
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:  # noqa: ARG001  # the hook's name and arguments are schemathesis's
     """Make valid cases ask for labels, models and streams that exist, and describe raw frames as they are.
 
-    No schema can. Who watches a stream watches it to its first picture. Invalid cases watch none of the streams that were
-    listed, lest they wait for pictures.
+    No schema can. Who watches a stream watches it to its first picture. Invalid cases watch none of the streams that
+    were listed, lest they wait for pictures.
     """
     if not case.meta or not case.meta.generation.mode.is_positive:
         if "stream" in case.path_parameters:
