@@ -24,8 +24,8 @@ MAX_WAITING_BYTES = 64 << 20
 """Of all frames that wait to be drawn; those for which there is no room are not shown."""
 NICENESS = 10
 """Of the thread that draws: lanes and the event loop come first."""
-REST_SHARE = 3.0
-"""How long the thread rests after each picture, as a multiple of what the picture took: a quarter of a core at most."""
+REST_SHARE = 9.0
+"""How long the thread rests after each picture, as a multiple of what the picture took: a tenth of a core at most."""
 NEWEST_SHARE = 0.2
 """What the newest interval counts in the mean interval between frames."""
 
