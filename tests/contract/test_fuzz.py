@@ -17,7 +17,7 @@ from tests.support.client import CONTRACT, ROOT, resolve
 from tests.support.credentials import ADMIN_TOKEN, AUTHORIZED
 from tests.support.server import LiveServer
 
-MAX_EXAMPLES, MUTANTS = {"server": 25, "guarded": 10}, 60
+MAX_EXAMPLES, MUTANTS = {"server": 15, "guarded": 6}, 60
 SCHEMA = schemathesis.openapi.from_path(ROOT / "openapi.yaml")
 
 

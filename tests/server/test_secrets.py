@@ -30,13 +30,21 @@ def framehook(*arguments: str | Path, typed: str = "", **environment: str) -> su
 
 
 @pytest.fixture
-def credentials(tmp_path: Path) -> Path:
-    """A file with a token, made by the command line, and a user."""
+def credentials(tmp_path: Path, made: str) -> Path:
+    """A file with a user, and a token that may do everything."""
     path = tmp_path / "credentials.yaml"
-    made = framehook("credentials", "add", "yard", "--password", "--md5", "--file", path, typed=PASSWORD + "\n")
-    assert (made.returncode, made.stdout) == (0, "")
-    assert framehook("credentials", "add", "gate", "--may", "infer,read,monitor,admin", "--file", path).returncode == 0
+    path.write_text(made)
     return path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the command line writes."""
+    path = tmp_path_factory.mktemp("made") / "credentials.yaml"
+    user = framehook("credentials", "add", "yard", "--password", "--md5", "--file", path, typed=PASSWORD + "\n")
+    assert (user.returncode, user.stdout) == (0, "")
+    assert framehook("credentials", "add", "gate", "--may", "infer,read,monitor,admin", "--file", path).returncode == 0
+    return path.read_text()
 
 
 def test_the_command_line_writes_hashes_for_the_owner_alone(tmp_path: Path) -> None:
