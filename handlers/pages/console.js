@@ -384,6 +384,7 @@ async function poll(noteId, read, everyMs) {
         const again = element("button", { type: "button", textContent: "Try again" });
         $(noteId).append(" ", again);
         await new Promise((resolve) => again.addEventListener("click", resolve));
+        continue;
       }
     }
     await pause(everyMs);
