@@ -4,6 +4,8 @@ from functools import partial
 
 from connexion import request
 from starlette.responses import Response
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from handlers.encoding import drawing
 from handlers.frames import PostedFrame, Wanted, answer
@@ -31,8 +33,13 @@ async def annotate_model(
 
 
 async def _annotate(wanted: Wanted) -> Response:
-    media_type = drawing.preferred(request.headers.get("accept", ""))
+    media_type = preferred(request.headers.get("accept", ""))
     return Response(await answer(wanted, partial(_draw, media_type)), media_type=media_type)
+
+
+def preferred(accept: str) -> str:
+    """Return the media type that a header Accept likes best; JPEG where it does not care, or wants neither."""
+    return parse_accept_header(accept, MIMEAccept).best_match(drawing.FORMATS, default="image/jpeg")
 
 
 def _draw(media_type: str, posted: PostedFrame, _: ModelConfig, results: Results) -> bytes:

@@ -4,7 +4,6 @@ import colorsys
 import io
 import math
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -31,21 +30,6 @@ GOLDEN_RATIO = 0.618034
 """Steps of this round the colour circle keep neighbouring class ids far apart."""
 
 PixelBox: TypeAlias = tuple[float, float, float, float]
-
-
-def preferred(accept: str) -> str:
-    """Return the media type that a header Accept likes best; JPEG where it does not care, or wants neither."""
-    qualities: dict[str, float] = {}
-    for part in accept.split(","):
-        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        quality = next((piece.removeprefix("q=") for piece in parameters if piece.startswith("q=")), "1")
-        with suppress(ValueError):
-            qualities[name] = float(quality)
-    ranges = ("image/*", "*/*")
-    jpeg, png = (
-        next((qualities[name] for name in (media_type, *ranges) if name in qualities), 0.0) for media_type in FORMATS
-    )
-    return "image/png" if png > jpeg else "image/jpeg"
 
 
 def encode(picture: Image.Image, media_type: str, quality: int = JPEG_QUALITY) -> bytes:

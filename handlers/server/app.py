@@ -38,7 +38,7 @@ from handlers.server.recognition import Recognition
 from handlers.server.response_validation import compiled_validators
 from handlers.server.routing import ExactRoutingMiddleware
 from handlers.server.security import Security
-from handlers.server.settings import Settings
+from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from handlers.server.shedding import LoadShedder
 from handlers.server.tls import create_tls, keep_renewed
 from handlers.server.unparsed import FORM_TYPE, UnparsedForm
@@ -151,7 +151,7 @@ def create_security(settings: Settings) -> Security:
     shut_out = next((each for each in credentials if not recognition.knows(each)), None)
     if shut_out:
         raise ConfigurationError(f"The credential {shut_out.name} is for Digest with MD5 alone; digest_md5 is not set.")
-    return Security(recognition, credentials, settings.anonymous_may, settings.default_model)
+    return Security(recognition, settings.anonymous_may, settings.default_model)
 
 
 def is_loopback(host: str) -> bool:
@@ -192,6 +192,7 @@ def create_reloader(settings: Settings, engine: Engine, count: Callable[[Reload]
         settings.run_timeout_s,
         settings.trial_timeout_s,
         settings.trial_max_bytes,
+        {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)},  # no secrets
     )
 
     def report(reload: Reload) -> None:

@@ -85,7 +85,7 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
     failed = False
     name = options.model or settings.default_model
     alone = settings.model_copy(update={"models": (name,), "default_model": name})  # the others need not be loaded
-    with closing(create_engine(alone)) as engine:
+    with _own_engine(alone) as engine:
         selection = engine.find(name).folder.select(options.confidence, options.labels, options.max_detections)
         decoder = Decoder(settings.max_pixels, settings.decoding)
         engine.load()
@@ -96,6 +96,16 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
             failed |= "error" in answer
             print(json.dumps({"file": str(path), **answer}, ensure_ascii=False), flush=True)
     return FAILED if failed else 0
+
+
+def _own_engine(settings: Settings) -> closing[Engine]:
+    """Return an engine that is closed with the block.
+
+    From here on Ctrl-C ends the process at once. As an exception it could come while a lock is being taken, which would
+    stay taken, and the lanes wait for ever.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return closing(create_engine(settings))
 
 
 def _infer_file(  # noqa: PLR0913, PLR0917  # bound once, in infer
@@ -164,7 +174,7 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     if tls:
         print(f"ok: {tls}")
     decoder = Decoder(settings.max_pixels, settings.decoding)
-    with closing(create_engine(settings)) as engine:
+    with _own_engine(settings) as engine:
         started_at = time.perf_counter()
         engine.load()
         ready_s = time.perf_counter() - started_at
@@ -175,9 +185,8 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
             if golden:
                 print("    found in its golden picture what it must")
     if security.is_on:
-        print(
-            f"ok: {len(security.credentials)} credential(s), for the schemes {', '.join(security.recognition.schemes)}"
-        )
+        known = security.recognition
+        print(f"ok: {len(known.credentials)} credential(s), for the schemes {', '.join(known.schemes)}")
     print(f"ok: settings and {len(engine.models)} model(s), ready after {ready_s:.2f} s")
     return 0
 

@@ -141,9 +141,11 @@ def unique(credentials: tuple[Credential, ...]) -> tuple[Credential, ...]:
     for credential in credentials:
         if by_name.setdefault(credential.name, credential) is not credential:
             raise ConfigurationError(f"Two credentials have the name {credential.name}.")
-        other = by_token.setdefault(credential.token_sha256 or credential.name, credential)
-        if other is not credential:
-            raise ConfigurationError(f"The credentials {other.name} and {credential.name} have the same token.")
+        token = credential.token_sha256
+        if token and by_token.setdefault(token, credential) is not credential:
+            raise ConfigurationError(
+                f"The credentials {by_token[token].name} and {credential.name} have the same token."
+            )
     return credentials
 
 

@@ -127,7 +127,7 @@ class Nonces:
         is_young = self._clock() - issued_ns / 1e9 < NONCE_LIFETIME_S
         return is_ours and is_young and (nonce in self._seen or issued_ns > self._stale_before)
 
-    def count(self, nonce: str, nc: int, user: str = "") -> bool:
+    def count(self, nonce: str, nc: int, user: str) -> bool:
         """Take note of a request with a fresh nonce, and tell whether it is a new one."""
         counts = self._seen.setdefault(nonce, _Counts(user))
         if len(self._seen) > MAX_NONCES:

@@ -61,10 +61,10 @@ class HttpServer(uvicorn.Server):
         )
         try:
             second = await asyncio.get_running_loop().create_server(
-                protocol, self.config.host, self._second_port, ssl=self.config.ssl, backlog=self.config.backlog
+                protocol, self.config.host, self._second_port, backlog=self.config.backlog
             )
         except OSError as error:
-            logging.getLogger("framehook").critical("the second port: %s", error)
+            logger.critical("the second port: %s", error)
             await self.shutdown()
             self.started = False
             sys.exit(STARTUP_FAILURE)
@@ -115,7 +115,7 @@ def create_server(settings: Settings, app: Any) -> HttpServer:
         max_connections=settings.max_connections,
         keep_alive_s=KEEP_ALIVE_S,
     )
-    protocol = Handshake if settings.tls_certificate or settings.tls_self_signed else HttpProtocol
+    protocol = Handshake if settings.is_tls else HttpProtocol
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -55,7 +55,7 @@ class Passwords:
         """
         proof = self._proof(name, password)
         if proof not in self._under_way:
-            if self._waiting[peer] >= MAX_WAITING_A_PEER or self._waiting.total() >= MAX_WAITING:
+            if self._waiting[peer] >= MAX_WAITING_A_PEER or len(self._under_way) >= MAX_WAITING:
                 raise TooManyFailuresError(1)
             self._waiting[peer] += 1
             check = asyncio.get_running_loop().run_in_executor(self._thread, self._check, name, password)

@@ -30,6 +30,7 @@ class Recognition:
 
     def __init__(self, credentials: Collection[Credential], api_key_header: str, *, digest_md5: bool) -> None:
         """Take the credentials, the header for tokens, and whether Digest may be MD5."""
+        self.credentials = credentials
         self._api_key_header = api_key_header
         self._by_name = {credential.name: credential for credential in credentials}
         self._by_token = {each.token_sha256: each for each in credentials if each.token_sha256}
@@ -127,13 +128,15 @@ class Recognition:
         if known:
             return known
         suspect = self._back_off.suspect(peer_of(request), name)
-        if not self._passwords.is_under_way(name, password):
+        is_first = not self._passwords.is_under_way(name, password)
+        if is_first:
             self._back_off.refuse_if_too_soon(suspect)
             self._back_off.note_failure(suspect)  # until it is none, so that guesses at the same time count at once
         credential = await self._passwords.check(name, password, peer_of(request))
         if credential is None:
             _refuse()
-        self._back_off.take_back(suspect)
+        if is_first:
+            self._back_off.take_back(suspect)
         return credential
 
 

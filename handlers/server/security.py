@@ -15,6 +15,9 @@ from handlers.errors import ForbiddenError
 from handlers.server.credentials import Credential, Permission
 from handlers.server.recognition import Recognition, Scheme, peer_of
 
+OF_ONE_MODEL = {"infer", "admin"}
+"""Permissions that a credential may have for some models only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Security:
@@ -25,14 +28,13 @@ class Security:
     """
 
     recognition: Recognition
-    credentials: Collection[Credential]
     anonymous_may: Collection[Permission]
     default_model: str
 
     @property
     def is_on(self) -> bool:
         """Tell whether there are any credentials; without, everything is open but what only administrators may."""
-        return bool(self.credentials)
+        return bool(self.recognition.credentials)
 
     def is_open(self, permission: str) -> bool:
         """Tell whether operations that ask for this permission need no credential."""
@@ -74,8 +76,8 @@ class Security:
         scope["state"]["record"].credential = credential.name
         context: Context = scope["state"]["context"]
         model = context.model_for(scope) or self.default_model
-        is_for_others = permission != "read" and credential.models is not None and model not in credential.models
-        if permission not in credential.may or (is_for_others and permission != "monitor"):
+        is_for_others = credential.models is not None and model not in credential.models
+        if permission not in credential.may or (is_for_others and permission in OF_ONE_MODEL):
             raise ForbiddenError(
                 "This credential is not allowed to do that; its entry among the credentials says what it may do."
             )

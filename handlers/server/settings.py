@@ -158,6 +158,11 @@ class Settings(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
+    @property
+    def is_tls(self) -> bool:
+        """Tell whether HTTPS is served."""
+        return self.tls_self_signed or self.tls_certificate is not None
+
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
         if self.tls_certificate and not self.tls_key:
@@ -168,7 +173,7 @@ class Settings(BaseModel):
             raise ValueError(
                 "tls_self_signed makes a certificate, and tls_certificate names one; give only one of them"
             )
-        if self.tls_client_ca and not (self.tls_certificate or self.tls_self_signed):
+        if self.tls_client_ca and not self.is_tls:
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
         return self
 

@@ -6,10 +6,10 @@ anything, and ends with 0, or with 1 when the model cannot be served.
 
 import argparse
 import contextlib
-import os
 import resource
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
@@ -20,7 +20,6 @@ from models.runtime.loading import load_warm
 from models.runtime.repository import read_folder
 
 REJECTED = 1
-SETTINGS_PREFIX = "FRAMEHOOK_"
 NO_MEMORY = "std::bad_alloc"
 """As onnxruntime's message has it when it could get no more."""
 
@@ -30,13 +29,14 @@ class Trial:
     """Has a process of its own load a model and answer a frame; one at a time.
 
     `wide_threads` and `run_timeout_s` as for serving. `limit_s`: how long it may take. `max_bytes`: how much address
-    space it may take.
+    space it may take. `environment`: what the process gets, by default all that this one has.
     """
 
     wide_threads: int
     run_timeout_s: float
     limit_s: float
     max_bytes: int
+    environment: Mapping[str, str] | None = None
     _process: subprocess.Popen[str] | None = None
     _is_over: bool = False
 
@@ -47,7 +47,7 @@ class Trial:
             f"--run-timeout-s={self.run_timeout_s}", f"--max-bytes={self.max_bytes}",
         ]  # fmt: skip
         try:
-            self._process = subprocess.Popen(command, env=_environment(), stdout=PIPE, stderr=DEVNULL, text=True)  # noqa: S603
+            self._process = subprocess.Popen(command, env=self.environment, stdout=PIPE, stderr=DEVNULL, text=True)  # noqa: S603
         except OSError as error:
             raise ModelConfigError(f"{folder}: no trial could be started: {error.strerror}.") from error
         with self._process as process:
@@ -71,11 +71,6 @@ class Trial:
         self._is_over = True
         if self._process:
             self._process.kill()
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment without the service's settings, among which are secrets."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS_PREFIX)}
 
 
 def _death(status: int) -> str:

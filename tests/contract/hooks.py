@@ -22,6 +22,9 @@ from handlers.server.settings import Settings
 from models.frame import PIXEL_FORMAT_NAMES
 from tests.support.live import parts_in
 
+CREDENTIAL = {"Authorization": f"Bearer {os.environ['FRAMEHOOK_TOKEN']}"} if "FRAMEHOOK_TOKEN" in os.environ else {}
+"""What the hooks' own requests bring."""
+
 MODES = {
     "JPEG": ("RGB", "L", "CMYK"),
     "PNG": ("RGB", "RGBA", "L", "LA", "P", "1", "I;16"),
@@ -103,11 +106,10 @@ def open_parts(context: schemathesis.DeserializationContext, response: schemathe
 @functools.cache
 def go_live(base_url: str) -> str:
     """Have a camera post for as long as this process lives; return its stream."""
-    headers = {"Authorization": f"Bearer {os.environ.get('FRAMEHOOK_TOKEN', '')}"}
     frame = picture("JPEG", "RGB", (64, 48), 1)
 
     def post() -> None:
-        with httpx.Client(base_url=base_url, headers=headers, timeout=60) as client, suppress(httpx.TransportError):
+        with httpx.Client(base_url=base_url, headers=CREDENTIAL, timeout=60) as client, suppress(httpx.TransportError):
             while client.post("/inference", params={"stream": FUZZED_STREAM}, content=frame):
                 begun.set()
                 time.sleep(CAMERA_INTERVAL_S)
@@ -121,8 +123,7 @@ def go_live(base_url: str) -> str:
 @functools.cache
 def served_models(base_url: str) -> dict[str, list[str]]:
     """Return the labels of each model of the server under test."""
-    headers = {"Authorization": f"Bearer {os.environ.get('FRAMEHOOK_TOKEN', '')}"}
-    models = httpx.get(f"{base_url}/models", headers=headers).raise_for_status().json()["models"]
+    models = httpx.get(f"{base_url}/models", headers=CREDENTIAL).raise_for_status().json()["models"]
     return {model["name"]: model["labels"] for model in models}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handlers.encoding.drawing import preferred
+from handlers.annotate import preferred
 from tests.support.graphs import board
 from tests.support.matching import flat
 from tests.support.pictures import PHOTOS, blank, encode, street_as

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,10 @@ from tests.support.graphs import board, write_identity_model
 from tests.support.live import parts_in, posting
 from tests.support.pictures import encode, street, street_as
 from tests.support.server import LiveServer, serving
+from tests.support.waiting import PATIENCE_S, wait_for
 from tests.support.wire import connect, read_to_end, statuses
 
 FRAME = encode(board(7), "PNG")
-PATIENCE_S = 20.0
 EXPIRY_S = 2.0
 KEEP_ALIVE_S = 1.0
 MAX_VIEWERS = 3
@@ -55,13 +55,6 @@ def listed(server: LiveServer, name: str) -> dict[str, Any]:
     """Return what is told of one stream; nothing when it is not live."""
     told = server.client.get("/streams").json()["streams"]
     return next((stream for stream in told if stream["id"] == name), {})
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.02)
 
 
 def viewers(server: LiveServer) -> int:

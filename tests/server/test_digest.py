@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from handlers.server import digest
 from handlers.server.digest import Nonces, expected_response, parse_answer, user_hash
+from tests.support.credentials import USER
 
 RFC_7616 = {
     "SHA-256": "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
@@ -110,7 +111,7 @@ def test_no_request_counts_twice_in_whatever_order_they_come() -> None:
     @given(st.lists(st.integers(0, 3000) | st.integers(0, 2**32 - 1)))
     def check(counts: list[int]) -> None:
         nonces = Nonces()
-        accepted = [nc for nc in counts if nonces.count(nonce, nc)]
+        accepted = [nc for nc in counts if nonces.count(nonce, nc, USER)]
         assert len(accepted) == len(set(accepted))
         assert 0 not in accepted
         highest = 0
@@ -120,7 +121,7 @@ def test_no_request_counts_twice_in_whatever_order_they_come() -> None:
                 highest = nc
 
     check()
-    assert [nonces.count(nonce, nc) for nc in (2, 1, 3, 3, 2, 1)] == [True, True, True, False, False, False]
+    assert [nonces.count(nonce, nc, USER) for nc in (2, 1, 3, 3, 2, 1)] == [True, True, True, False, False, False]
 
 
 def test_the_memory_of_nonces_is_bounded_and_forgets_none_to_accept_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +132,6 @@ def test_the_memory_of_nonces_is_bounded_and_forgets_none_to_accept_it_again(mon
     for _ in range(5):
         clock.now_s += 1
         issued.append(nonces.new())
-    assert all(nonces.is_fresh(nonce) and nonces.count(nonce, 1) for nonce in issued[1:])
+    assert all(nonces.is_fresh(nonce) and nonces.count(nonce, 1, USER) for nonce in issued[1:])
     assert [nonces.is_fresh(nonce) for nonce in issued] == [False, False, True, True, True]
-    assert not any(nonces.count(nonce, 1) for nonce in issued[2:])
+    assert not any(nonces.count(nonce, 1, USER) for nonce in issued[2:])

@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,9 @@ from tests.support.graphs import board, write_identity_model
 from tests.support.metrics import samples
 from tests.support.pictures import encode
 from tests.support.server import LiveServer, running, serving
+from tests.support.waiting import wait_for
 
 FRAME = encode(board(7), "PNG")
-PATIENCE_S = 30
-
-
-def within_time(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def label(live: LiveServer) -> str:
@@ -38,11 +28,11 @@ def test_a_dropped_folder_is_served_and_a_removed_one_is_not(tmp_path: Path) -> 
         time.sleep(1)  # the watch begins when all is loaded
         (tmp_path / ".made").mkdir()
         write_identity_model(tmp_path / ".made", "new").rename(tmp_path / "new")
-        assert within_time(lambda: live.client.post("/inference/new", content=FRAME).status_code == 200)
+        wait_for(lambda: live.client.post("/inference/new", content=FRAME).status_code == 200)
         (folder / "labels.txt").write_text("changed\nother\n")
-        assert within_time(lambda: label(live) == "changed")
+        wait_for(lambda: label(live) == "changed")
         shutil.rmtree(tmp_path / "new")
-        assert within_time(lambda: live.client.get("/models/new").status_code == 404)
+        wait_for(lambda: live.client.get("/models/new").status_code == 404)
 
 
 def test_a_reload_on_request_is_told_and_counted(tmp_path: Path) -> None:
@@ -84,8 +74,8 @@ def test_a_broken_model_may_wait_to_be_mended(tmp_path: Path) -> None:
         **RELOADABLE,
     }
     with running(on_broken_model="wait", watch_models=False, wait_until_ready=False, **settings) as live:
-        assert within_time(lambda: live.client.post("/inference", content=FRAME).status_code == 200)
-        assert within_time(lambda: "broken" in live.client.get("/models").json())
+        wait_for(lambda: live.client.post("/inference", content=FRAME).status_code == 200)
+        wait_for(lambda: "broken" in live.client.get("/models").json())
         ready = live.client.get("/health/ready")
         assert ready.status_code == 503
         assert "The model broken cannot be served" in ready.json()["detail"]

@@ -19,11 +19,11 @@ from tests.support.certificates import fingerprint, issue, pem, trusting, write,
 from tests.support.graphs import board, write_identity_model
 from tests.support.pictures import encode
 from tests.support.server import LiveServer, serving
+from tests.support.waiting import wait_for
 from tests.support.wire import connect, connect_encrypted, read_answer, statuses
 
 LOOK_S = 0.05
 RENEWALS = 30
-PATIENCE_S = 10
 FRAME = encode(board(7), "PNG")
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -56,15 +56,6 @@ def shown(live: LiveServer, trusted: ssl.SSLContext | None = None) -> str:
 
 def is_shown(live: LiveServer, certificate: trustme.LeafCert) -> bool:
     return shown(live) == fingerprint(certificate)
-
-
-def within_time(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def _in_place(certificate: trustme.LeafCert, folder: Path) -> None:
@@ -115,7 +106,7 @@ def test_a_renewed_certificate_is_shown_and_open_connections_go_on(
         for certificate in (issue(ca), issue(ca), issue(ca)):
             assert shown(live) != fingerprint(certificate)
             renew(certificate, tmp_path)
-            assert within_time(partial(is_shown, live, certificate))
+            wait_for(partial(is_shown, live, certificate))
             connection.sendall(LIVE)
             assert statuses(read_answer(connection)) == (200,)
         assert fingerprint(connection) == fingerprint(first)
@@ -136,7 +127,7 @@ def test_what_cannot_be_served_is_left_alone_and_told_once(
         for path, content, reason in steps:
             caplog.clear()
             path.write_bytes(content)
-            assert within_time(lambda: "certificate not renewed" in caplog.text)
+            wait_for(lambda: "certificate not renewed" in caplog.text)
             time.sleep(5 * LOOK_S)
             [said] = [facts for record in caplog.records if (facts := getattr(record, "facts", {})).get("reason")]
             assert reason in said["reason"]
@@ -147,7 +138,7 @@ def test_what_cannot_be_served_is_left_alone_and_told_once(
         assert shown(live) == fingerprint(first)
         caplog.clear()
         write(second, tmp_path)
-        assert within_time(partial(is_shown, live, second))
+        wait_for(partial(is_shown, live, second))
         told: list[dict[str, Any]] = [getattr(record, "facts", {}) for record in caplog.records]
         assert fingerprint(second) in [facts.get("fingerprint") for facts in told]
 
@@ -203,7 +194,7 @@ def test_no_request_fails_while_certificates_change(tmp_path: Path, ca: trustme.
                 files["tls_certificate"].write_bytes(part)
                 time.sleep(LOOK_S)
             files["tls_key"].write_bytes(certificate.private_key_pem.bytes())
-            assert within_time(partial(is_shown, live, certificate))
+            wait_for(partial(is_shown, live, certificate))
         for caller in callers:
             caller.end()
     assert [caller.failed for caller in callers] == [[]] * len(callers)
@@ -225,14 +216,14 @@ def test_a_renewed_authority_is_taken_and_the_old_one_no_more(tmp_path: Path, ca
             session = kept.session
             assert not _gets_in(live, with_new)
             write_authority(new, tmp_path)
-            assert within_time(lambda: _gets_in(live, with_new))
+            wait_for(lambda: _gets_in(live, with_new))
             assert not _gets_in(live, with_old)
             assert not _gets_in(live, with_old, session)
             kept.sendall(LIVE)
             assert statuses(read_answer(kept)) == (200,)
         live.client.close()
         write_authority(old, tmp_path)
-        assert within_time(lambda: _gets_in(live, with_old))
+        wait_for(lambda: _gets_in(live, with_old))
 
 
 def _gets_in(live: LiveServer, trusted: ssl.SSLContext, session: ssl.SSLSession | None = None) -> bool:

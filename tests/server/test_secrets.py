@@ -6,6 +6,7 @@ The other tests help: their client looks into every answer, and conftest.py into
 import base64
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -13,9 +14,11 @@ import pytest
 import yaml
 
 from handlers.errors import ConfigurationError
+from handlers.server.app import create_engine, create_reloader
 from handlers.server.credentials import read_credentials, read_credentials_file
 from handlers.server.settings import Settings, read_settings
 from tests.support.credentials import GUARDED, basic, bearer
+from tests.support.graphs import write_identity_model
 from tests.support.pictures import STREET
 from tests.support.process import FRAMEHOOK, serving
 
@@ -182,3 +185,17 @@ def _hashes(path: Path) -> set[str]:
 def _hashes_of(text: str) -> set[str]:
     keys = ("token_sha256", "password_scrypt", "digest_sha256", "digest_md5")
     return {entry[key] for entry in yaml.safe_load(text) for key in keys if key in entry}
+
+
+def test_the_process_that_tries_a_model_gets_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wrote the model may read what that process was given."""
+    telling = tmp_path / "python"
+    telling.write_text("#!/bin/sh\nenv\nexit 1\n")
+    telling.chmod(0o755)
+    folder = write_identity_model(tmp_path)
+    settings = Settings(model_repository=(tmp_path,), default_model=folder.name)
+    monkeypatch.setattr(sys, "executable", str(telling))
+    monkeypatch.setenv("FRAMEHOOK_CREDENTIALS", TOKEN)
+    reload = create_reloader(settings, create_engine(settings), lambda _: None).reload(folder.name)
+    assert "PATH=" in str(reload.reason)
+    assert TOKEN not in str(reload.reason)

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -20,22 +19,10 @@ from tests.support.graphs import write_identity_model
 from tests.support.live import posting
 from tests.support.pictures import PHOTOS, STREET
 from tests.support.server import LiveServer, serving
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.system
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-)
-PATIENCE_S = 30
 DROP = """
 const [file, target] = arguments, transfer = new DataTransfer();
 transfer.items.add(file.files[0]);
@@ -52,18 +39,6 @@ return [...document.querySelectorAll("button, select, input, a[href], img, svg, 
     || one.getAttribute("aria-label") || one.getAttribute("aria-labelledby"))).map((one) => one.outerHTML);
 """
 LOADED = "const img = arguments[0]; return img.complete && img.naturalWidth;"
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Chrome]:
-    options = ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(flag)
-    with Chrome(options, Service("/usr/bin/chromedriver")) as opened:
-        opened.implicitly_wait(PATIENCE_S)
-        yield opened
 
 
 @pytest.fixture

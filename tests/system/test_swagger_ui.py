@@ -1,45 +1,21 @@
 """The page at /ui/ in a real browser: upload a photo, see the answer."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from tests.support.pictures import STREET
 from tests.support.server import LiveServer
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.system
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1280,2400",
-)
-PATIENCE_S = 30
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Chrome]:
-    options = ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(flag)
-    with Chrome(options, Service("/usr/bin/chromedriver")) as opened:
-        opened.implicitly_wait(PATIENCE_S)
-        yield opened
-
 
 def test_a_photo_is_uploaded_and_its_answer_shown(server: LiveServer, browser: Chrome, tmp_path: Path) -> None:
+    browser.set_window_size(1280, 2400)
     browser.get(f"{server.url}/ui/")
     operation = browser.find_element(By.ID, "operations-inference-infer")
     operation.click()
