@@ -51,12 +51,11 @@ class RequestRecord:
     """What is known of one request, for its line in the log and the metrics. Hears the stages of its frame.
 
     `operation`: its operationId; None when the contract has none. `status`: of the answer. `stream`: whose turn the
-    frame waits for. `frame_format`: what the body's bytes are, or `raw`. `size_wh`: of the picture, once it is
-    decoded. `dropped`: candidates left out because the
-    model gave them a value that is no number. `problem` and `detail`: the kind of refusal, and the sentence that was
-    sent. `shed`: why the frame was refused for now. `traceback`: the cause of a failure of our own. `credential`: whose
-    it was. `peer`: the address of a caller that had to show one. `check_key`: what must see the key of the form, when
-    no header brought a credential and one is asked for.
+    frame waits for. `frame_format`: what the body's bytes are, or `raw`. `size_wh`: of the picture, once it is decoded.
+    `dropped`: candidates left out because the model gave them a value that is no number. `problem` and `detail`: the
+    kind of refusal, and the sentence that was sent. `shed`: why the frame was refused for now. `traceback`: the cause
+    of a failure of our own. `credential`: whose it was. `peer`: the address of a caller that had to show one.
+    `check_key`: what must see the key of the form, when no header brought a credential and one is asked for.
     """
 
     request_id: str

@@ -5,6 +5,7 @@ The other tests help: their client looks into every answer, and conftest.py into
 
 import base64
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +16,11 @@ import yaml
 
 from handlers.errors import ConfigurationError
 from handlers.server.app import create_engine, create_reloader
-from handlers.server.credentials import read_credentials, read_credentials_file
+from handlers.server.credentials import Credential, read_credentials, read_credentials_file
 from handlers.server.settings import Settings, read_settings
 from tests.support.credentials import GUARDED, basic, bearer
 from tests.support.graphs import write_identity_model
-from tests.support.pictures import STREET
+from tests.support.pictures import ROOT, STREET
 from tests.support.process import FRAMEHOOK, serving
 
 TOKEN, PASSWORD, WRONG = "S3CR3T-token-0f7b2c", "S3CR3T-password-91ad4e", "S3CR3T-wrong-5d20c8"
@@ -185,6 +186,12 @@ def _hashes(path: Path) -> set[str]:
 def _hashes_of(text: str) -> set[str]:
     keys = ("token_sha256", "password_scrypt", "digest_sha256", "digest_md5")
     return {entry[key] for entry in yaml.safe_load(text) for key in keys if key in entry}
+
+
+def test_the_documents_credentials_can_be_read() -> None:
+    [text] = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "security.md").read_text(), re.DOTALL)
+    [gate] = read_credentials(text, "docs/security.md")
+    assert (gate.may, gate.models) == (Credential(name="x", token_sha256="1" * 64).may, ("ssdlite-mobilenet-v2",))
 
 
 def test_the_process_that_tries_a_model_gets_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
