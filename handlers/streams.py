@@ -120,6 +120,11 @@ class Streams:
         self._waiting_bytes += size_bytes - replaced_bytes
         stream.waiting = draw, size_bytes
 
+    @property
+    def viewers(self) -> int:
+        """Return how many watch, of all streams together."""
+        return len(self._watched)
+
     def live(self) -> list[Stream]:
         """Return the live streams by name."""
         self._forget_expired()
@@ -136,7 +141,7 @@ class Streams:
     def watching(self, name: str) -> Iterator[Stream]:
         """Count as a viewer of a stream until the block ends; raises UnknownStreamError and TooManyViewersError."""
         stream = self.find(name)
-        if len(self._watched) >= self._max_viewers:
+        if self.viewers >= self._max_viewers:
             raise TooManyViewersError
         self._watched.append(stream)
         stream.viewers += 1

@@ -103,12 +103,12 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     decoder = Decoder(settings.max_pixels, settings.decoding)
     budget = BytesBudget(settings.max_bytes_in_flight, engine.lanes.retry_after_s)
     tls = create_tls(settings)
-    metrics = Metrics(engine, budget, tls)
+    streams = Streams(settings.max_viewers)
+    metrics = Metrics(engine, budget, streams, tls)
     report = partial(report_request, count=metrics.count)
     shedder = LoadShedder(engine, contract.operations_with_body, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)
     served = contract.as_yaml, contract.as_json
-    streams = Streams(settings.max_viewers)
     context = Context(engine, reloader, decoder, streams, *served, metrics.as_text, security.recognition.challenges)
     app = AsyncApp(
         __name__,

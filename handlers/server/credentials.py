@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from handlers.errors import ConfigurationError
 from handlers.server.digest import Algorithm, user_hash
 
-Permission: TypeAlias = Literal["infer", "read", "monitor", "admin"]
+Permission: TypeAlias = Literal["infer", "read", "view", "monitor", "admin"]
 """What an operation of the contract asks for as its `x-permission`."""
 
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)

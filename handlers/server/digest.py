@@ -153,8 +153,7 @@ class _Counts:
             self.bits = 1 if ahead >= COUNTS_REMEMBERED else (self.bits << ahead | 1) & ((1 << COUNTS_REMEMBERED) - 1)
             self.highest = nc
             return True
-        bit = 1 << -ahead
-        if nc < 1 or -ahead >= COUNTS_REMEMBERED or self.bits & bit:
+        if nc < 1 or -ahead >= COUNTS_REMEMBERED or self.bits >> -ahead & 1:
             return False
-        self.bits |= bit
+        self.bits |= 1 << -ahead
         return True

@@ -20,6 +20,7 @@ from handlers.server.handshakes import FAILURES
 from handlers.server.logs import LossyHandler
 from handlers.server.problems import HUNG_UP, PROBLEMS
 from handlers.server.tls import Tls
+from handlers.streams import Streams
 from models.errors import SHED_REASONS
 from models.runtime.engine import Engine
 from models.runtime.reload import Reload
@@ -59,7 +60,7 @@ class _LostLines(Collector):
 class Metrics:
     """The figures of one service. Counted on the event loop; the gauges are read when somebody asks."""
 
-    def __init__(self, engine: Engine, budget: BytesBudget, tls: Tls | None) -> None:
+    def __init__(self, engine: Engine, budget: BytesBudget, streams: Streams, tls: Tls | None) -> None:
         """Declare them all, in a registry of their own. `tls`: None for plain HTTP."""
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -106,7 +107,7 @@ class Metrics:
         for failure in FAILURES:
             self._handshake_failures.labels(failure)
         self._stage = cache(self._stage_seconds.labels)
-        self._declare_gauges(engine, budget, tls)
+        self._declare_gauges(engine, budget, streams, tls)
         registry.register(_LostLines())
         registry.register(_ServedModels(engine))
 
@@ -141,7 +142,7 @@ class Metrics:
         self._detections.labels(model).inc(record.detections or 0)
         self._dropped.labels(model).inc(record.dropped or 0)
 
-    def _declare_gauges(self, engine: Engine, budget: BytesBudget, tls: Tls | None) -> None:
+    def _declare_gauges(self, engine: Engine, budget: BytesBudget, streams: Streams, tls: Tls | None) -> None:
         for name, text, read in (
             (
                 "framehook_queue_depth",
@@ -159,6 +160,7 @@ class Metrics:
                 "Frames that can be worked on at once.",
                 lambda: sum(lanes.count for lanes in engine.all_lanes),
             ),
+            ("framehook_viewers", "Who watches live streams.", lambda: streams.viewers),
             (
                 "framehook_ready",
                 "1 when frames are taken: every model is loaded, and the service is not about to end.",

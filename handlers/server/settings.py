@@ -80,8 +80,12 @@ class Settings(BaseModel):
     credentials: SecretStr | None = Field(
         default=None, description="The same as text, beside those of the file; in the environment only."
     )
-    anonymous_may: Annotated[tuple[Literal["infer", "read", "monitor"], ...], BeforeValidator(_permissions)] = Field(
-        "monitor", validate_default=True, description="What needs no credential: infer, read, monitor, or nothing."
+    anonymous_may: Annotated[tuple[Literal["infer", "read", "view", "monitor"], ...], BeforeValidator(_permissions)] = (
+        Field(
+            "monitor",
+            validate_default=True,
+            description="What needs no credential: infer, read, view, monitor, or nothing.",
+        )
     )
     digest_md5: bool = Field(default=False, description="Offer Digest with MD5 too, to clients that know nothing else.")
     api_key_header: str = Field(

@@ -23,6 +23,7 @@ from handlers.server import http_server
 from tests.support import process
 from tests.support.graphs import board, write_identity_model
 from tests.support.live import parts_in, posting
+from tests.support.metrics import samples
 from tests.support.pictures import encode, street, street_as
 from tests.support.server import LiveServer, serving
 from tests.support.waiting import PATIENCE_S, wait_for
@@ -58,7 +59,10 @@ def listed(server: LiveServer, name: str) -> dict[str, Any]:
 
 
 def viewers(server: LiveServer) -> int:
-    return sum(stream["viewers"] for stream in server.client.get("/streams").json()["streams"])
+    """Return how many watch; what is told of each stream must agree."""
+    told = sum(stream["viewers"] for stream in server.client.get("/streams").json()["streams"])
+    counted = int(samples(server)["framehook_viewers",])
+    return counted if counted == told else -1
 
 
 @pytest.mark.parametrize("path", ["/inference", "/inference/identity", "/score", "/annotate"])

@@ -1,5 +1,7 @@
 """Digest by itself: the RFC's own examples, headers of all kinds, and nonces."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,6 +124,18 @@ def test_no_request_counts_twice_in_whatever_order_they_come() -> None:
 
     check()
     assert [nonces.count(nonce, nc, USER) for nc in (2, 1, 3, 3, 2, 1)] == [True, True, True, False, False, False]
+
+
+def test_a_count_far_behind_costs_nothing() -> None:
+    """Counts come from outside: what one of them makes of a nonce must not grow with it."""
+    nonces = Nonces()
+    nonce = nonces.new()
+    assert nonces.count(nonce, 2**32 - 1, USER)
+    tracemalloc.start()
+    assert not nonces.count(nonce, 1, USER)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 10_000
 
 
 def test_the_memory_of_nonces_is_bounded_and_forgets_none_to_accept_it_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from handlers.server.credentials import Credential, Permission, with_password, w
 
 ADMIN_TOKEN, CAMERA_TOKEN, PROBE_TOKEN = "token-of-the-admin", "token-of-a-camera", "token-of-a-probe"
 USER, PASSWORD = "jürgen", "paßwort of the tests"
-EVERYTHING: tuple[Permission, ...] = ("infer", "read", "monitor", "admin")
+EVERYTHING: tuple[Permission, ...] = ("infer", "read", "view", "monitor", "admin")
 
 ADMIN = with_token("admin", ADMIN_TOKEN, may=EVERYTHING)
 PROBE = with_token("probe", PROBE_TOKEN, may=("monitor",))
@@ -35,7 +35,7 @@ SECRETS = (ADMIN_TOKEN, CAMERA_TOKEN, PROBE_TOKEN, PASSWORD)
 """What must never come out of the service, in no test."""
 
 AUTHORIZED = bearer(ADMIN_TOKEN)
-RELOADABLE = settings_for(ADMIN, anonymous_may="infer,read,monitor")
+RELOADABLE = settings_for(ADMIN, anonymous_may="infer,read,view,monitor")
 """Settings with which only reloading needs a credential, `AUTHORIZED`."""
 GUARDED = settings_for(ADMIN, CAMERA, PROBE, USER_WITH_PASSWORD, anonymous_may="nothing")
 """Settings with which everything needs one."""
