@@ -6,12 +6,13 @@ const SETTLE_MS = 150;
 const CAMERA_PAUSE_MS = 100;
 const THUMBNAIL_MS = 4000;
 const SHOWN_LABELS = 8;
+const MAX_HEAD = 256;
 const BUCKET = /^framehook_request_duration_seconds_bucket\{le="([^"]+)",operation="([^"]+)"\} (\S+)$/gm;
 const FRAME_OPERATIONS = /^(infer|infer_model|score|annotate|annotate_model)$/;
 
 const $ = (id) => document.getElementById(id);
 const models = new Map();
-const now = { photo: null, name: "photo.jpg", camera: null, asked: 0 };
+const now = { photo: null, name: "photo.jpg", camera: null, asked: 0, token: "" };
 
 class Refused extends Error {
   constructor(status, detail) {
@@ -22,14 +23,16 @@ class Refused extends Error {
 
 // Ask the service; throws Refused with the problem's detail.
 async function ask(path, options = {}) {
+  const headers = { ...options.headers, ...(now.token && { Authorization: `Bearer ${now.token}` }) };
   let answer;
   try {
-    answer = await fetch(path, { cache: "no-store", ...options });
+    answer = await fetch(path, { cache: "no-store", ...options, headers });
   } catch (error) {
     if (error.name === "AbortError" || error.name === "TimeoutError") throw error;
     throw new Refused(0, "The service cannot be reached.");
   }
   if (answer.ok) return answer;
+  if (answer.status === 401) $("credential").hidden = false;
   const problem = await answer.json().catch(() => ({}));
   throw new Refused(answer.status, problem.detail || `The service answered ${answer.status}.`);
 }
@@ -58,7 +61,8 @@ function quoted(text) {
 function tellCurl() {
   const url = new URL(target(), location.href).href;
   const type = now.photo?.type || "image/jpeg";
-  $("curl").textContent = `curl --data-binary ${quoted("@" + now.name)} -H ${quoted("Content-Type: " + type)} ${quoted(url)}`;
+  const token = now.token && '--oauth2-bearer "$TOKEN" ';
+  $("curl").textContent = `curl ${token}--data-binary ${quoted("@" + now.name)} -H ${quoted("Content-Type: " + type)} ${quoted(url)}`;
 }
 
 function tellProblem(error) {
@@ -111,6 +115,7 @@ function show(found, status, model, tookMs) {
   const labels = labelsOf(model, found);
   const placed = found.filter((each) => each.entity);
   $("boxes").replaceChildren(...placed.map((each) => box(each.entity, read.get(each.inferenceId), labels)).reverse());
+  placeCaptions();
   const tags = found.map((each) => each.text?.value || each.classification?.tag.value || each.entity?.tag.value);
   const named = found.some((each) => each.text) ? tags.filter((_, at) => found[at].text) : tags.filter(Boolean);
   const counts = new Map();
@@ -133,9 +138,24 @@ function box(entity, text, labels) {
   Object.assign(made.style, { left: `${l * 100}%`, top: `${t * 100}%`, width: `${w * 100}%`, height: `${h * 100}%` });
   made.style.borderColor = caption.style.background = colour;
   caption.style.color = ink;
-  made.classList.toggle("under", t < 0.05);
-  made.classList.toggle("left", l + w > 0.75);
   return made;
+}
+
+// Put captions where drawn pictures have them: above, below, inside the top or the bottom of the box, off each other
+// where there is room.
+function placeCaptions() {
+  const { clientWidth, clientHeight } = $("boxes");
+  const taken = [];
+  for (const { firstChild: caption, offsetLeft, offsetTop, offsetHeight, clientLeft } of [...$("boxes").children].reverse()) {
+    const { offsetWidth: width, offsetHeight: height } = caption;
+    const left = Math.max(0, Math.min(offsetLeft, clientWidth - width));
+    const bottom = offsetTop + offsetHeight;
+    const places = [offsetTop - height, bottom, offsetTop, bottom - height].map((top) => Math.max(0, Math.min(top, clientHeight - height)));
+    const isFree = (top) => !taken.some((other) => left < other.right && other.left < left + width && top < other.bottom && other.top < top + height);
+    const top = places.find(isFree) ?? places[0];
+    taken.push({ left, top, right: left + width, bottom: top + height });
+    Object.assign(caption.style, { left: `${left - offsetLeft - clientLeft}px`, top: `${top - offsetTop - clientLeft}px` });
+  }
 }
 
 // The colours that drawn pictures have: steps of the golden ratio round the colour circle.
@@ -258,23 +278,57 @@ async function thumbnail(id, lastFrameAt) {
   card.lastFrameAt = lastFrameAt;
   if (!goesOn || $("watch").open) return;
   try {
-    const answer = await ask(`mjpeg/${encodeURIComponent(id)}?frames=1`, { signal: AbortSignal.timeout(THUMBNAIL_MS) });
-    const bytes = new Uint8Array(await answer.arrayBuffer());
-    const start = bytes.findIndex((byte, at) => byte === 0xff && bytes[at + 1] === 0xd8);
-    if (start < 0) return;
-    const url = URL.createObjectURL(new Blob([bytes.subarray(start)], { type: "image/jpeg" }));
-    card.image.onload = () => URL.revokeObjectURL(url);
-    card.image.src = url;
+    const signal = AbortSignal.timeout(THUMBNAIL_MS);
+    for await (const picture of pictures(id, { signal }, "?frames=1")) await put(card.image, picture);
   } catch (error) {
     if (error.status === 503) card.facts.textContent = error.message;
   }
 }
 
-function watch(id) {
+// The pictures of a stream as they come: parts of one long answer, each of which tells its length.
+async function* pictures(id, options, query = "") {
+  const reader = (await ask(`mjpeg/${encodeURIComponent(id)}${query}`, options)).body.getReader();
+  let bytes = new Uint8Array();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    bytes = new Uint8Array(await new Blob([bytes, value]).arrayBuffer());
+    for (let part; (part = firstPart(bytes)); bytes = bytes.subarray(part.end)) yield part.picture;
+  }
+}
+
+// The first part of a multipart body, if all of it has come.
+function firstPart(bytes) {
+  const head = new TextDecoder("latin1").decode(bytes.subarray(0, MAX_HEAD)).match(/Content-Length: (\d+)\r\n\r\n/);
+  if (!head) return null;
+  const start = head.index + head[0].length;
+  const end = start + Number(head[1]);
+  return end <= bytes.length ? { picture: new Blob([bytes.subarray(start, end)], { type: "image/jpeg" }), end } : null;
+}
+
+// Show a picture; done when it is seen.
+async function put(image, picture) {
+  const url = URL.createObjectURL(picture);
+  await new Promise((resolve) => {
+    image.onload = image.onerror = resolve;
+    image.src = url;
+  });
+  URL.revokeObjectURL(url);
+}
+
+async function watch(id) {
+  const closed = new AbortController();
+  $("watch").addEventListener("close", () => closed.abort(), { once: true });
   $("watch-title").textContent = id;
-  $("watched").src = `mjpeg/${encodeURIComponent(id)}`;
+  $("watch-note").textContent = "";
   $("watched").alt = `The stream ${id}, live, with what was found drawn on it`;
   $("watch").showModal();
+  try {
+    for await (const picture of pictures(id, { signal: closed.signal })) await put($("watched"), picture);
+    $("watch-note").textContent = "The stream has ended.";
+  } catch (error) {
+    if (!closed.signal.aborted) $("watch-note").textContent = error.message;
+  }
 }
 
 // ---- The service ----
@@ -379,11 +433,14 @@ async function poll(noteId, read, everyMs) {
     } catch (error) {
       $(noteId).hidden = false;
       $(noteId).textContent = error.message;
-      if (!error.status && read === readMetrics) tellState("bad", "Not reachable");
+      if (read === readMetrics) tellState("bad", error.status ? "Not allowed to ask" : "Not reachable");
       if (error.status === 401 || error.status === 403) {
         const again = element("button", { type: "button", textContent: "Try again" });
         $(noteId).append(" ", again);
-        await new Promise((resolve) => again.addEventListener("click", resolve));
+        await new Promise((resolve) => {
+          again.addEventListener("click", resolve);
+          $("credential").addEventListener("submit", resolve, { once: true });
+        });
         continue;
       }
     }
@@ -401,6 +458,11 @@ function start() {
   $("model").addEventListener("change", changed);
   for (const id of ["confidence", "most"]) $(id).addEventListener("input", changed);
   $("controls").addEventListener("submit", (event) => event.preventDefault());
+  $("credential").addEventListener("submit", (event) => {
+    event.preventDefault();
+    now.token = $("token").value.trim();
+    post();
+  });
   $("file").addEventListener("change", (event) => take(event.target.files[0], event.target.files[0]?.name));
   document.addEventListener("paste", (event) => {
     const file = [...event.clipboardData.files].find(({ type }) => type.startsWith("image/"));
@@ -423,6 +485,7 @@ function start() {
     setTimeout(() => ($("copy").textContent = "Copy"), POLL_MS);
   });
   $("watch").addEventListener("close", () => $("watched").removeAttribute("src"));
+  new ResizeObserver(placeCaptions).observe($("boxes"));
   chart("frames", "Frames/s");
   chart("latency", "Latency");
   chart("queue", "Queue");

@@ -3,7 +3,7 @@
 import io
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from PIL import Image
@@ -15,12 +15,19 @@ INTERVAL_S = 0.05
 
 
 @contextmanager
-def posting(server: LiveServer, stream: str, body: bytes | None = None, every_s: float = INTERVAL_S) -> Iterator[None]:
+def posting(
+    server: LiveServer,
+    stream: str,
+    body: bytes | None = None,
+    every_s: float = INTERVAL_S,
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[None]:
     """Post frames of a stream, by default the street photo, until the block ends; it is live when the block begins."""
     done, begun = threading.Event(), threading.Event()
 
     def post() -> None:
         with server.new_client() as client:
+            client.headers.update(headers or {})
             while not done.is_set():
                 answer = client.post("/inference", content=body or street_as("JPEG"), params={"stream": stream})
                 assert answer.status_code in {200, 204}

@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from tests.support.credentials import ADMIN, AUTHORIZED, settings_for
+from tests.support.credentials import ADMIN, ADMIN_TOKEN, AUTHORIZED, settings_for
 from tests.support.graphs import write_identity_model
 from tests.support.live import posting
 from tests.support.pictures import PHOTOS, STREET
@@ -38,6 +38,14 @@ return [...document.querySelectorAll("button, select, input, a[href], img, svg, 
   (one) => !(one.labels?.length || one.textContent.trim() || one.getAttribute("alt") !== null
     || one.getAttribute("aria-label") || one.getAttribute("aria-labelledby"))).map((one) => one.outerHTML);
 """
+OVERLAPPING = """
+const grounds = [...document.querySelectorAll(".box span")].map((one) => one.getBoundingClientRect());
+const stage = document.querySelector("#boxes").getBoundingClientRect();
+return grounds.filter((one, at) => one.left < stage.left - 1 || one.right > stage.right + 1 || one.top < stage.top - 1
+  || one.bottom > stage.bottom + 1 || grounds.slice(at + 1).some((other) => one.left < other.right - 1
+    && other.left < one.right - 1 && one.top < other.bottom - 1 && other.top < one.bottom - 1)).length;
+"""
+"""Counts captions that lie on another or reach beyond the picture, by more than a pixel."""
 LOADED = "const img = arguments[0]; return img.complete && img.naturalWidth;"
 
 
@@ -99,6 +107,7 @@ def test_a_photo_is_answered_with_boxes(console: Chrome) -> None:
     choose(console, STREET)
     found = answer(console)
     assert boxes(console) == len(found) == 8
+    assert console.execute_script(OVERLAPPING) == 0
     assert re.match("6 . person, 2 . car", part(console, "summary").text)
     assert len(console.find_elements(By.CSS_SELECTOR, "#models tr")) == 3
 
@@ -213,7 +222,7 @@ def test_everything_has_a_name_and_the_keyboard_reaches_it(console: Chrome) -> N
 
 
 def test_it_works_behind_credentials(browser: Chrome, tmp_path: Path) -> None:
-    """The page is open; where what it fetches needs a credential, it says so, and asks again when it is told to.
+    """The page is open; where what it fetches needs a credential, it says so, and has a place for a token.
 
     Where there are passwords the browser asks for one itself; here there are tokens alone.
     """
@@ -223,7 +232,18 @@ def test_it_works_behind_credentials(browser: Chrome, tmp_path: Path) -> None:
         guarded.wait_until_ready(AUTHORIZED)
         browser.get(f"{guarded.url}/")
         wait(browser, lambda: "Send a credential" in part(browser, "models-note").text)
-        browser.execute_cdp_cmd("Network.enable", {})
-        browser.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": AUTHORIZED})
-        browser.find_element(By.CSS_SELECTOR, "#models-note button").click()
+        part(browser, "token").send_keys("wrong", Keys.ENTER)
+        wait(browser, lambda: "Try again" in part(browser, "models-note").text)
+        part(browser, "token").clear()
+        part(browser, "token").send_keys(ADMIN_TOKEN, Keys.ENTER)
         wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "#models tr")) == 1)
+        choose(browser, STREET)
+        wait(browser, lambda: part(browser, "answer").text)
+        assert not part(browser, "problem").is_displayed()
+        assert '--oauth2-bearer "$TOKEN"' in part(browser, "curl").text
+        guarded.client.headers.update(AUTHORIZED)
+        with posting(guarded, "guarded-gate", every_s=0.2, headers=AUTHORIZED):
+            browser.find_element(By.XPATH, "//button[.//strong='guarded-gate']").send_keys(Keys.ENTER)
+            wait(browser, lambda: browser.execute_script("return document.querySelector('#watched').naturalWidth") > 0)
+            assert watching(guarded, "guarded-gate") >= 1
+            part(browser, "watch").send_keys(Keys.ESCAPE)
