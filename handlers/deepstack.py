@@ -23,7 +23,7 @@ MAX_PREDICTIONS = 20
 """Unless the caller asks for another number: Frigate's table has so many rows, and it writes beyond them."""
 
 Select: TypeAlias = Callable[[Model, PictureForm], Selection]
-Encode: TypeAlias = Callable[[Results, Size, str, Mapping[str, float]], bytes]
+EncodeMeasured: TypeAlias = Callable[[Results, Size, str, Mapping[str, float]], bytes]
 """Takes the results, the picture's size, the model's name, and what each stage took."""
 
 
@@ -48,7 +48,7 @@ async def detect_faces(max_detections: int | None = None) -> Response:
 
 async def classify_scene() -> Response:
     """Tell what the whole picture shows, with the first model that does."""
-    return await _answer(lambda model, _: model.folder.select(0, None, 1), encode_scene)
+    return await _answer_form(lambda model, _: model.folder.select(0, None, 1), encode_scene)
 
 
 async def list_custom_models() -> JSONResponse:
@@ -72,14 +72,14 @@ async def _detect(labels: list[str] | None, max_detections: int | None) -> Respo
             )
         return model.folder.select(form.min_confidence, labels, max_detections or MAX_PREDICTIONS)
 
-    return await _answer(select, encode_predictions)
+    return await _answer_form(select, encode_predictions)
 
 
 def _finds_objects(model: Model) -> bool:
     return "entity" in model.folder.config.inference_types
 
 
-async def _read_form(frame_request: ConnexionRequest, record: RequestRecord) -> PictureForm:
+async def _read_keyed_form(frame_request: ConnexionRequest, record: RequestRecord) -> PictureForm:
     """Return the form at hand, once its key has been looked at, when one is asked for.
 
     Whatever else is wrong with the form is told to those alone who came with a credential.
@@ -96,11 +96,11 @@ async def _read_form(frame_request: ConnexionRequest, record: RequestRecord) -> 
     return form
 
 
-async def _answer(select: Select, encode: Encode) -> Response:
+async def _answer_form(select: Select, encode: EncodeMeasured) -> Response:
     frame_request: ConnexionRequest = request._get_current_object()  # noqa: SLF001  # the proxy makes one at every use
     context: Context = frame_request.state.context
     record: RequestRecord = frame_request.state.record
-    form = await _read_form(frame_request, record)
+    form = await _read_keyed_form(frame_request, record)
     model = context.engine.find(context.model_for(frame_request.scope))
     record.model, record.frame_format = model.name, format_of(form.image)
     posted = PostedFrame(form.image, context.decoder, None)

@@ -11,6 +11,8 @@ from handlers.errors import InvalidParameterError, UndecodableFrameError
 
 MAX_PARTS = 64
 """Far more than any client sends, as the contract has it; each costs some 30 us of the event loop."""
+PADDED = rb"[ \t]"
+"""What may follow a boundary (RFC 2046: gateways pad lines); the parser takes a turn for each of these bytes."""
 
 DEFAULT_MIN_CONFIDENCE = 0.4
 """CodeProject.AI's, and the least that Frigate looks at."""
@@ -60,8 +62,6 @@ class _Reader:
     pieces: list[bytes] = field(default_factory=list)
 
     def begin(self) -> None:
-        if len(self.parts) == MAX_PARTS:
-            raise _unreadable()
         self.parts.append(_Part())
         self.pieces = []
 
@@ -86,12 +86,19 @@ class _Reader:
 
 
 def _parts(content_type: str, body: bytes) -> list[_Part]:
-    """Return the parts of a body; raises InvalidParameterError when it is not made of parts, or ends within one."""
+    """Return the parts of a body; raises InvalidParameterError when it is not made of parts, or ends within one.
+
+    The parser runs over most of a body at once, but not over boundaries and what looks like one: those are few.
+    """
     _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    delimiter = b"--" + boundary
+    if not boundary or body.count(delimiter) > MAX_PARTS + 1 or re.search(re.escape(delimiter) + PADDED, body):
+        raise _unreadable()
     reader, ended = _Reader(), []
     try:
         parser = MultipartParser(
-            options.get(b"boundary", b""),
+            boundary,
             {
                 "on_part_begin": reader.begin,
                 "on_header_field": reader.header_name,

@@ -19,7 +19,7 @@ from handlers.errors import TooManyViewersError, UnknownStreamError
 EXPIRY_S = 60.0
 """After its last frame, a stream is not live any more."""
 MAX_STREAMS = 256
-"""Above, the one whose last frame is the oldest is forgotten."""
+"""Above, of those that nobody watches, the one whose last frame is the oldest is forgotten."""
 MAX_WAITING_BYTES = 64 << 20
 """Of all frames that wait to be drawn; those for which there is no room are not shown."""
 NICENESS = 10
@@ -102,7 +102,7 @@ class Streams:
     def note(self, name: str, model: str, size_wh: tuple[int, int]) -> Stream | None:
         """Take note of a frame of that stream; return the stream if somebody watches it."""
         stream = self._streams.pop(name, None)
-        if stream:
+        if stream and stream.expires_in_s > 0:
             stream.go_on(model, size_wh)
         else:
             self._make_room()

@@ -8,11 +8,16 @@ const THUMBNAIL_MS = 4000;
 const SHOWN_LABELS = 8;
 const MAX_HEAD = 256;
 const BUCKET = /^framehook_request_duration_seconds_bucket\{le="([^"]+)",operation="([^"]+)"\} (\S+)$/gm;
-const FRAME_OPERATIONS = /^(infer|infer_model|score|annotate|annotate_model)$/;
+const ANSWERS = /^framehook_requests_total\{code="20[04]",operation="([^"]+)"\} (\S+)$/gm;
+const FRAME_OPERATIONS = new Set([
+  "infer", "infer_model", "score", "annotate", "annotate_model",
+  "detect_objects", "detect_custom", "detect_faces", "classify_scene",
+]);
+const NO_CREDENTIAL = [401, 403];
 
 const $ = (id) => document.getElementById(id);
 const models = new Map();
-const now = { photo: null, name: "photo.jpg", camera: null, asked: 0, token: "" };
+const now = { photo: null, name: "photo.jpg", camera: null, starts: 0, asked: 0, token: "", unseen: "" };
 
 class Refused extends Error {
   constructor(status, detail) {
@@ -32,7 +37,7 @@ async function ask(path, options = {}) {
     throw new Refused(0, "The service cannot be reached.");
   }
   if (answer.ok) return answer;
-  if (answer.status === 401) $("credential").hidden = false;
+  if (NO_CREDENTIAL.includes(answer.status)) $("credential").hidden = false;
   const problem = await answer.json().catch(() => ({}));
   throw new Refused(answer.status, problem.detail || `The service answered ${answer.status}.`);
 }
@@ -75,10 +80,8 @@ function take(photo, name) {
   stopCamera();
   now.photo = photo;
   now.name = name || "photo.jpg";
-  const url = URL.createObjectURL(photo);
   const picture = $("picture");
-  picture.onload = picture.onerror = () => URL.revokeObjectURL(url);
-  picture.src = url;
+  put(picture, photo);
   picture.alt = `The photo ${now.name}`;
   picture.hidden = false;
   $("stage").classList.remove("empty");
@@ -86,10 +89,10 @@ function take(photo, name) {
   post();
 }
 
-// Post the photo, and show the answer unless a newer one was asked for meanwhile.
+// Post the photo, and show the answer unless a newer one was asked for meanwhile; return why there is none.
 async function post() {
   tellCurl();
-  if (!now.photo) return;
+  if (!now.photo) return null;
   const number = ++now.asked;
   const model = $("model").value;
   const startedAt = performance.now();
@@ -97,16 +100,18 @@ async function post() {
     const type = now.photo.type || "application/octet-stream";
     const answer = await ask(target(), { method: "POST", body: now.photo, headers: { "Content-Type": type } });
     const found = answer.status === 204 ? [] : (await answer.json()).inferences;
-    if (number !== now.asked) return;
+    if (number !== now.asked) return null;
     tellProblem(null);
     show(found, answer.status, model, Math.round(performance.now() - startedAt));
   } catch (error) {
-    if (number !== now.asked) return;
+    if (number !== now.asked) return null;
     $("boxes").replaceChildren();
     $("answer").textContent = "";
     $("summary").textContent = "";
     tellProblem(error);
+    return error;
   }
+  return null;
 }
 
 function show(found, status, model, tookMs) {
@@ -145,17 +150,22 @@ function box(entity, text, labels) {
 // where there is room.
 function placeCaptions() {
   const { clientWidth, clientHeight } = $("boxes");
-  const taken = [];
-  for (const { firstChild: caption, offsetLeft, offsetTop, offsetHeight, clientLeft } of [...$("boxes").children].reverse()) {
-    const { offsetWidth: width, offsetHeight: height } = caption;
+  const boxes = [...$("boxes").children].reverse();
+  for (const { firstChild } of boxes) firstChild.style.maxWidth = `${clientWidth}px`;
+  const places = [];
+  for (const { firstChild, offsetLeft, offsetTop, offsetHeight, clientLeft } of boxes) {
+    const { offsetWidth: width, offsetHeight: height } = firstChild;
     const left = Math.max(0, Math.min(offsetLeft, clientWidth - width));
     const bottom = offsetTop + offsetHeight;
-    const places = [offsetTop - height, bottom, offsetTop, bottom - height].map((top) => Math.max(0, Math.min(top, clientHeight - height)));
-    const isFree = (top) => !taken.some((other) => left < other.right && other.left < left + width && top < other.bottom && other.top < top + height);
-    const top = places.find(isFree) ?? places[0];
-    taken.push({ left, top, right: left + width, bottom: top + height });
-    Object.assign(caption.style, { left: `${left - offsetLeft - clientLeft}px`, top: `${top - offsetTop - clientLeft}px` });
+    const wanted = [offsetTop - height, bottom, offsetTop, bottom - height];
+    const tops = wanted.map((top) => Math.max(0, Math.min(top, clientHeight - height)));
+    const overlaps = (top, { place }) =>
+      left < place.right && place.left < left + width && top < place.bottom && place.top < top + height;
+    const top = tops.find((each) => !places.some((other) => overlaps(each, other))) ?? tops[0];
+    const style = { left: `${left - offsetLeft - clientLeft}px`, top: `${top - offsetTop - clientLeft}px` };
+    places.push({ firstChild, style, place: { left, top, right: left + width, bottom: top + height } });
   }
+  for (const { firstChild, style } of places) Object.assign(firstChild.style, style);
 }
 
 // The colours that drawn pictures have: steps of the golden ratio round the colour circle.
@@ -180,9 +190,14 @@ function tellSliders() {
 
 async function startCamera() {
   if (!navigator.mediaDevices) throw new Error("Browsers give the camera to pages over https or from localhost only.");
+  const number = ++now.starts;
   const stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } }).catch((error) => {
     throw new Error(`The camera cannot be used: ${error.message}.`);
   });
+  if (number !== now.starts) {
+    stream.getTracks().forEach((track) => track.stop());
+    return;
+  }
   now.camera = stream;
   now.photo = null;
   const video = $("video");
@@ -200,12 +215,14 @@ async function startCamera() {
     const frame = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.85));
     if (now.camera !== stream) break;
     [now.photo, now.name] = [frame, "camera.jpg"];
-    await post();
-    await pause(CAMERA_PAUSE_MS);
+    const refused = await post();
+    if (NO_CREDENTIAL.includes(refused?.status)) stopCamera();
+    await pause(refused ? POLL_MS : CAMERA_PAUSE_MS);
   }
 }
 
 function stopCamera() {
+  now.starts++;
   if (!now.camera) return;
   now.camera.getTracks().forEach((track) => track.stop());
   now.camera = null;
@@ -252,7 +269,7 @@ async function listStreams() {
   }
   for (const stream of streams) tellStream(stream);
   for (const { id, lastFrameAt } of streams) await thumbnail(id, lastFrameAt);
-  return streams.length ? "" : "None. Frames posted with ?stream=NAME are shown here.";
+  return streams.length ? now.unseen : "None. Frames posted with ?stream=NAME are shown here.";
 }
 
 function tellStream({ id, model, size, framesPerSecond, viewers }) {
@@ -276,25 +293,35 @@ async function thumbnail(id, lastFrameAt) {
   const card = cards.get(id);
   const goesOn = card.lastFrameAt !== lastFrameAt;
   card.lastFrameAt = lastFrameAt;
-  if (!goesOn || $("watch").open) return;
+  if (!goesOn || $("watch").open || now.unseen) return;
   try {
     const signal = AbortSignal.timeout(THUMBNAIL_MS);
     for await (const picture of pictures(id, { signal }, "?frames=1")) await put(card.image, picture);
   } catch (error) {
     if (error.status === 503) card.facts.textContent = error.message;
+    if (NO_CREDENTIAL.includes(error.status)) now.unseen = `Their pictures: ${error.message}`;
   }
 }
 
 // The pictures of a stream as they come: parts of one long answer, each of which tells its length.
 async function* pictures(id, options, query = "") {
   const reader = (await ask(`mjpeg/${encodeURIComponent(id)}${query}`, options)).body.getReader();
-  let bytes = new Uint8Array();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    bytes = new Uint8Array(await new Blob([bytes, value]).arrayBuffer());
-    for (let part; (part = firstPart(bytes)); bytes = bytes.subarray(part.end)) yield part.picture;
+  try {
+    let bytes = new Uint8Array();
+    for (let chunk; !(chunk = await reader.read()).done; ) {
+      bytes = joined(bytes, chunk.value);
+      for (let part; (part = firstPart(bytes)); bytes = bytes.subarray(part.end)) yield part.picture;
+    }
+  } finally {
+    reader.cancel().catch(() => {});
   }
+}
+
+function joined(one, other) {
+  const both = new Uint8Array(one.length + other.length);
+  both.set(one);
+  both.set(other, one.length);
+  return both;
 }
 
 // The first part of a multipart body, if all of it has come.
@@ -306,25 +333,28 @@ function firstPart(bytes) {
   return end <= bytes.length ? { picture: new Blob([bytes.subarray(start, end)], { type: "image/jpeg" }), end } : null;
 }
 
-// Show a picture; done when it is seen.
+// Show a picture; done when it is seen, or another took its place.
 async function put(image, picture) {
   const url = URL.createObjectURL(picture);
-  await new Promise((resolve) => {
-    image.onload = image.onerror = resolve;
-    image.src = url;
-  });
+  image.src = url;
+  await image.decode().catch(() => {});
   URL.revokeObjectURL(url);
 }
 
 async function watch(id) {
   const closed = new AbortController();
+  const image = $("watched");
   $("watch").addEventListener("close", () => closed.abort(), { once: true });
   $("watch-title").textContent = id;
   $("watch-note").textContent = "";
-  $("watched").alt = `The stream ${id}, live, with what was found drawn on it`;
+  image.removeAttribute("src");
+  image.alt = `The stream ${id}, live, with what was found drawn on it`;
   $("watch").showModal();
   try {
-    for await (const picture of pictures(id, { signal: closed.signal })) await put($("watched"), picture);
+    for await (const picture of pictures(id, { signal: closed.signal })) {
+      if (closed.signal.aborted) return;
+      await put(image, picture);
+    }
     $("watch-note").textContent = "The stream has ended.";
   } catch (error) {
     if (!closed.signal.aborted) $("watch-note").textContent = error.message;
@@ -371,11 +401,12 @@ async function readMetrics() {
   const time = performance.now() / 1000;
   const buckets = new Map();
   for (const [, bound, operation, count] of text.matchAll(BUCKET)) {
-    if (!FRAME_OPERATIONS.test(operation)) continue;
+    if (!FRAME_OPERATIONS.has(operation)) continue;
     const upTo = bound === "+Inf" ? Infinity : Number(bound);
     buckets.set(upTo, (buckets.get(upTo) || 0) + Number(count));
   }
-  const frames = buckets.get(Infinity) || 0;
+  const answers = [...text.matchAll(ANSWERS)].filter(([, operation]) => FRAME_OPERATIONS.has(operation));
+  const frames = answers.reduce((sum, [, , count]) => sum + Number(count), 0);
   const gauge = (name) => Number(text.match(new RegExp(`^${name} (\\S+)$`, "m"))?.[1] || 0);
   if (history.time) {
     const rate = Math.max(0, frames - history.frames) / (time - history.time);
@@ -433,8 +464,9 @@ async function poll(noteId, read, everyMs) {
     } catch (error) {
       $(noteId).hidden = false;
       $(noteId).textContent = error.message;
-      if (read === readMetrics) tellState("bad", error.status ? "Not allowed to ask" : "Not reachable");
-      if (error.status === 401 || error.status === 403) {
+      const refused = NO_CREDENTIAL.includes(error.status);
+      if (read === readMetrics) tellState("bad", refused ? "Not allowed to ask" : "Not reachable");
+      if (refused) {
         const again = element("button", { type: "button", textContent: "Try again" });
         $(noteId).append(" ", again);
         await new Promise((resolve) => {
@@ -460,7 +492,10 @@ function start() {
   $("controls").addEventListener("submit", (event) => event.preventDefault());
   $("credential").addEventListener("submit", (event) => {
     event.preventDefault();
-    now.token = $("token").value.trim();
+    [now.token, now.unseen] = [$("token").value, ""];
+    $("credential").reset();
+    $("credential").hidden = true;
+    $("photo").focus();
     post();
   });
   $("file").addEventListener("change", (event) => take(event.target.files[0], event.target.files[0]?.name));
@@ -484,7 +519,6 @@ function start() {
     $("copy").textContent = "Copied";
     setTimeout(() => ($("copy").textContent = "Copy"), POLL_MS);
   });
-  $("watch").addEventListener("close", () => $("watched").removeAttribute("src"));
   new ResizeObserver(placeCaptions).observe($("boxes"));
   chart("frames", "Frames/s");
   chart("latency", "Latency");

@@ -10,7 +10,7 @@ from typing import Literal, NoReturn, TypeAlias
 
 from starlette.requests import HTTPConnection
 
-from handlers.errors import UnauthorizedError
+from handlers.errors import TooManyFailuresError, UnauthorizedError
 from handlers.server.back_off import BackOff
 from handlers.server.credentials import MAX_NAME_LENGTH, REALM, Credential, token_hash
 from handlers.server.digest import ALGORITHMS, Algorithm, DigestAnswer, Nonces, expected_response, parse_answer
@@ -132,7 +132,11 @@ class Recognition:
         if is_first:
             self._back_off.refuse_if_too_soon(suspect)
             self._back_off.note_failure(suspect)  # until it is none, so that guesses at the same time count at once
-        credential = await self._passwords.check(name, password, peer_of(request))
+        try:
+            credential = await self._passwords.check(name, password, peer_of(request))
+        except TooManyFailuresError:  # of others: nobody has looked at this password
+            self._back_off.take_back(suspect)
+            raise
         if credential is None:
             _refuse()
         if is_first:

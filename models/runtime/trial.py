@@ -29,14 +29,14 @@ class Trial:
     """Has a process of its own load a model and answer a frame; one at a time.
 
     `wide_threads` and `run_timeout_s` as for serving. `limit_s`: how long it may take. `max_bytes`: how much address
-    space it may take. `environment`: what the process gets, by default all that this one has.
+    space it may take. `environment`: what the process gets.
     """
 
     wide_threads: int
     run_timeout_s: float
     limit_s: float
     max_bytes: int
-    environment: Mapping[str, str] | None = None
+    environment: Mapping[str, str]
     _process: subprocess.Popen[str] | None = None
     _is_over: bool = False
 

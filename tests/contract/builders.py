@@ -63,7 +63,7 @@ def get(server: LiveServer, path: str) -> httpx.Response:
 def overloaded(server: LiveServer, path: str) -> httpx.Response:
     """Fill the one lane and the one place in the queue, then send one frame more."""
     slow = encode(board(work=work_for(1.0)), "PNG")
-    fillers = [threading.Thread(target=_send, args=(server, slow)) for _ in range(2)]
+    fillers = [threading.Thread(target=_send, args=(server, body)) for body in (slow, FRAME)]
     for filler in fillers:
         filler.start()
         time.sleep(ARRIVAL_S)

@@ -225,6 +225,19 @@ def test_a_viewer_that_goes_away_is_forgotten_though_no_frame_comes(
         wait_for(lambda: viewers(watched) == 0)
 
 
+def test_a_stream_that_expired_begins_anew() -> None:
+    """Whether or not anybody asked for the list meanwhile."""
+    known = streams.Streams(max_viewers=1)
+    known.note("gate", "identity", (64, 48))
+    known.note("gate", "identity", (64, 48))
+    [stream] = known.live()
+    assert stream.interval_s > 0
+    stream.seen_at -= streams.EXPIRY_S + 1
+    known.note("gate", "identity", (64, 48))
+    [anew] = known.live()
+    assert anew.interval_s == 0
+
+
 def test_a_viewer_is_not_idle(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for a picture longer than idle connections are kept still gets it."""
     monkeypatch.setattr(streams, "EXPIRY_S", 60.0)
@@ -247,11 +260,13 @@ def test_a_viewer_that_does_not_read_is_dropped(watched: LiveServer) -> None:
 
 def test_frames_for_which_there_is_no_room_are_not_shown(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "MAX_WAITING_BYTES", 100_000)
-    with posting(watched, "full", NOISE), httpx.Client(base_url=watched.url) as client:
-        with client.stream("GET", "/mjpeg/full"):
-            wait_for(lambda: viewers(watched) == 1)
-            time.sleep(0.5)
-        post(watched, "full", FRAME)
+    with (
+        posting(watched, "full", NOISE),
+        httpx.Client(base_url=watched.url) as client,
+        client.stream("GET", "/mjpeg/full"),
+    ):
+        wait_for(lambda: viewers(watched) == 1)
+        time.sleep(0.5)
         assert not kept_pictures()
     wait_for(lambda: not viewers(watched))
 

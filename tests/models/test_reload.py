@@ -43,7 +43,7 @@ def reloading(
     """Give an engine with the models below root, and what reloads them."""
     engine = Engine(read_repository(root), "identity", Lanes(2, 100, 60), 5)
     reports: list[Reload] = []
-    reloader = Reloader(engine, (root,), (), trial(1, 5, 60, max_bytes), reports.append)
+    reloader = Reloader(engine, (root,), (), trial(1, 5, 60, max_bytes, os.environ), reports.append)
     engine.load()
     try:
         yield engine, reloader
@@ -252,7 +252,7 @@ def test_a_candidate_whose_trial_goes_wrong_never_takes_over(tmp_path: Path) -> 
 def test_a_trial_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     write_identity_model(tmp_path)
     with pytest.raises(ModelConfigError, match=r"stopped after 0\.01 s"):
-        Trial(1, 5, 0.01, LIMIT_BYTES)(tmp_path / "identity")
+        Trial(1, 5, 0.01, LIMIT_BYTES, os.environ)(tmp_path / "identity")
 
 
 def test_names_are_unique_and_asked_for_ones_are_there(tmp_path: Path) -> None:

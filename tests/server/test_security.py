@@ -60,7 +60,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         ADMIN,
         PROBE,
         USER_WITH_PASSWORD,
-        *(with_password(user, PASSWORD, md5=True) for user in (ASCII_USER, "guessed", "compared", "fifty")),
+        *(with_password(user, PASSWORD, md5=True) for user in (ASCII_USER, "guessed", "compared", "fifty", "patient")),
         *(with_password(f"client-{number}", PASSWORD, md5=True) for number in range(len(PASSWORD_CLIENTS))),
         *(Credential(name=user, digest_sha256=user_hash("SHA-256", user, REALM, PASSWORD)) for user in DIGEST_USERS),
         with_token("reader", "token-of-a-reader", may=("read",)),
@@ -435,6 +435,17 @@ def test_many_callers_with_one_new_password_are_let_in(live: LiveServer) -> None
         assert set(answers) == {200}
     guesses = [live.client.get("/models", headers=basic("fifty", f"guess {n}")).json()["type"] for n in range(6)]
     assert guesses[FREE_FAILURES] == "urn:framehook:too-many-failures", "what they did not fail is not forgiven"
+
+
+def test_a_password_that_nobody_looked_at_is_no_failure(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes again and again while others crowd it is let in as soon as there is time."""
+    headers = basic("patient", PASSWORD)
+    with monkeypatch.context() as crowded:
+        crowded.setattr("handlers.server.passwords.MAX_WAITING", 0)
+        answers = [live.client.get("/models", headers=headers) for _ in range(FREE_FAILURES + 2)]
+    assert {answer.json()["type"] for answer in answers} == {"urn:framehook:too-many-failures"}
+    assert {answer.headers["retry-after"] for answer in answers} == {"1"}
+    assert live.client.get("/models", headers=headers).status_code == 200
 
 
 def test_who_is_in_by_digest_stays_in_while_others_guess(live: LiveServer) -> None:

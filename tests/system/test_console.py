@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -14,15 +15,18 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from handlers.server.credentials import with_token
 from tests.support.credentials import ADMIN, ADMIN_TOKEN, AUTHORIZED, settings_for
 from tests.support.graphs import write_identity_model
 from tests.support.live import posting
+from tests.support.metrics import samples
 from tests.support.pictures import PHOTOS, STREET
 from tests.support.server import LiveServer, serving
 from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.system
 
+READER_TOKEN = "token-of-a-reader"
 DROP = """
 const [file, target] = arguments, transfer = new DataTransfer();
 transfer.items.add(file.files[0]);
@@ -108,6 +112,8 @@ def test_a_photo_is_answered_with_boxes(console: Chrome) -> None:
     found = answer(console)
     assert boxes(console) == len(found) == 8
     assert console.execute_script(OVERLAPPING) == 0
+    look(console, 970, "light")
+    wait(console, lambda: console.execute_script(OVERLAPPING) == 0)
     assert re.match("6 . person, 2 . car", part(console, "summary").text)
     assert len(console.find_elements(By.CSS_SELECTOR, "#models tr")) == 3
 
@@ -227,23 +233,34 @@ def test_it_works_behind_credentials(browser: Chrome, tmp_path: Path) -> None:
     Where there are passwords the browser asks for one itself; here there are tokens alone.
     """
     folder = write_identity_model(tmp_path)
-    settings = settings_for(ADMIN, anonymous_may="nothing")
+    settings = settings_for(ADMIN, with_token("reader", READER_TOKEN), anonymous_may="nothing")
     with serving(folder, wait_until_ready=False, **settings) as guarded:
         guarded.wait_until_ready(AUTHORIZED)
         browser.get(f"{guarded.url}/")
         wait(browser, lambda: "Send a credential" in part(browser, "models-note").text)
-        part(browser, "token").send_keys("wrong", Keys.ENTER)
-        wait(browser, lambda: "Try again" in part(browser, "models-note").text)
-        part(browser, "token").clear()
-        part(browser, "token").send_keys(ADMIN_TOKEN, Keys.ENTER)
-        wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "#models tr")) == 1)
-        choose(browser, STREET)
-        wait(browser, lambda: part(browser, "answer").text)
-        assert not part(browser, "problem").is_displayed()
-        assert '--oauth2-bearer "$TOKEN"' in part(browser, "curl").text
         guarded.client.headers.update(AUTHORIZED)
+        refused = partial(refusals, guarded, "401")
+        before = refused()
+        part(browser, "token").send_keys("wrong", Keys.ENTER)
+        wait(browser, lambda: refused() > before and part(browser, "token").is_displayed())
+        part(browser, "token").send_keys(READER_TOKEN, Keys.ENTER)
+        wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "#models tr")) == 1)
         with posting(guarded, "guarded-gate", every_s=0.2, headers=AUTHORIZED):
+            wait(browser, lambda: "Their pictures" in part(browser, "streams-note").text)
+            asked = refusals(guarded, "403", "watch_stream")
+            time.sleep(3)
+            assert refusals(guarded, "403", "watch_stream") == asked == 1, "it does not ask for ever"
+            part(browser, "token").send_keys(ADMIN_TOKEN, Keys.ENTER)
+            choose(browser, STREET)
+            wait(browser, lambda: part(browser, "answer").text)
+            assert not part(browser, "problem").is_displayed()
+            assert '--oauth2-bearer "$TOKEN"' in part(browser, "curl").text
             browser.find_element(By.XPATH, "//button[.//strong='guarded-gate']").send_keys(Keys.ENTER)
             wait(browser, lambda: browser.execute_script("return document.querySelector('#watched').naturalWidth") > 0)
             assert watching(guarded, "guarded-gate") >= 1
             part(browser, "watch").send_keys(Keys.ESCAPE)
+            wait(browser, lambda: not watching(guarded, "guarded-gate"))
+
+
+def refusals(server: LiveServer, code: str, operation: str = "list_models") -> float:
+    return samples(server).get(("framehook_requests_total", code, operation), 0)
