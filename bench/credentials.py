@@ -24,9 +24,9 @@ from starlette.requests import HTTPConnection
 
 from bench import report
 from handlers.errors import EdgeError, TooManyFailuresError
-from handlers.server.credentials import REALM, Credential, with_password, with_token
-from handlers.server.digest import DigestAnswer, expected_response, user_hash
-from handlers.server.recognition import Recognition
+from handlers.server.access.credentials import REALM, Credential, with_password, with_token
+from handlers.server.access.digest import DigestAnswer, expected_response, user_hash
+from handlers.server.access.recognition import Recognition
 
 USERS = 20
 PASSWORD, TOKEN = "a password of the bench", "a-token-of-the-bench"  # of nobody

@@ -39,7 +39,7 @@ from bench.outcomes import Run, Verdict
 from bench.overload import capacity
 from bench.processes import ProcessTree, end, start
 from bench.servers import HOST, OK, Service, framehook
-from handlers.server.credentials import token_hash
+from handlers.server.access.credentials import token_hash
 from tests.support.graphs import write_identity_model
 from tests.support.wire import free_port
 

@@ -24,20 +24,20 @@ from handlers import annotate, catalog, console, deepstack, inference, live, ser
 from handlers.context import Context
 from handlers.decoding.decoder import Decoder
 from handlers.errors import ConfigurationError
+from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file, unique
+from handlers.server.access.recognition import Recognition
+from handlers.server.access.security import Security
 from handlers.server.admission import AdmissionMiddleware, BytesBudget
 from handlers.server.body_limit import BodyLimitMiddleware
 from handlers.server.contract import Contract, read_contract
-from handlers.server.credentials import Credential, read_credentials, read_credentials_file, unique
 from handlers.server.logs import Report, RequestLogMiddleware, report_request
 from handlers.server.media_type import MediaTypeMiddleware
 from handlers.server.memory import give_back_memory
 from handlers.server.metrics import Metrics
 from handlers.server.parameters import ContractParameterValidator
 from handlers.server.problems import ERROR_HANDLERS
-from handlers.server.recognition import Recognition
 from handlers.server.response_validation import compiled_validators
 from handlers.server.routing import ExactRoutingMiddleware
-from handlers.server.security import Security
 from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from handlers.server.shedding import LoadShedder
 from handlers.server.tls import create_tls, keep_renewed

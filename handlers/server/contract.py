@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from handlers.server.credentials import Permission
-from handlers.server.security import Security
+from handlers.server.access.credentials import Permission
+from handlers.server.access.security import Security
 
 SECURED = re.compile(r"(?P<before> +x-permission: (?P<permission>\w+)\n) +security: .*\n")
 """What says in each operation which credentials it asks for; a test sees to it that all are written like this."""

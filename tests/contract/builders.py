@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from handlers.server.back_off import FREE_FAILURES
+from handlers.server.access.back_off import FREE_FAILURES
 from handlers.server.problems import DIALECT_PREFIX
 from tests.support.client import check_answer
 from tests.support.credentials import AUTHORIZED, CAMERA_TOKEN, PROBE_TOKEN, basic, bearer

@@ -24,9 +24,9 @@ from handlers.decoding.encoded import ALIASES, CODECS
 from handlers.decoding.limits import MAX_SIDE_PX
 from handlers.decoding.raw import LAYOUTS
 from handlers.pages import CONSOLE_JS
+from handlers.server.access.credentials import PERMISSIONS
 from handlers.server.app import OPERATIONS
 from handlers.server.contract import KEY_NAME, SECURED
-from handlers.server.credentials import PERMISSIONS
 from handlers.server.problems import HANG_UP_ERRORS, INTERNAL_PROBLEM, PROBLEMS, ROUTING_PROBLEMS, TYPE_PREFIX
 from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from models import errors as models_errors

@@ -3,7 +3,7 @@
 import pytest
 
 from handlers.errors import TooManyFailuresError
-from handlers.server.back_off import FREE_FAILURES, BackOff
+from handlers.server.access.back_off import FREE_FAILURES, BackOff
 
 
 def test_the_wait_grows_to_its_bound_and_no_further() -> None:
@@ -25,7 +25,7 @@ def test_the_memory_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     assert len({back_off.suspect("192.0.2.1", str(n)) for n in range(10_000)}) == 256
     assert back_off.suspect("2001:db8::1", "a") == back_off.suspect("2001:db8::ffff:1%eth0", "a")
     assert back_off.suspect("2001:db8::1", "a") != back_off.suspect("2001:db8:0:1::1", "a")
-    monkeypatch.setattr("handlers.server.back_off.MAX_SUSPECTS", 2)
+    monkeypatch.setattr("handlers.server.access.back_off.MAX_SUSPECTS", 2)
     for peer in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3") * FREE_FAILURES:
         back_off.note_failure(back_off.suspect(peer, "a"))
     back_off.refuse_if_too_soon(back_off.suspect("192.0.2.1", "a"))

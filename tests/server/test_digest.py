@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.server import digest
-from handlers.server.digest import Nonces, expected_response, parse_answer, user_hash
+from handlers.server.access import digest
+from handlers.server.access.digest import Nonces, expected_response, parse_answer, user_hash
 from tests.support.credentials import USER
 
 RFC_7616 = {

@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.errors import ConfigurationError
+from handlers.server.access.back_off import FREE_FAILURES
+from handlers.server.access.credentials import REALM, Credential, with_password, with_token
+from handlers.server.access.digest import user_hash
 from handlers.server.app import OPEN, create_app, create_security
-from handlers.server.back_off import FREE_FAILURES
 from handlers.server.contract import read_contract
-from handlers.server.credentials import REALM, Credential, with_password, with_token
-from handlers.server.digest import user_hash
 from handlers.server.settings import Settings, read_settings
 from tests.support.certificates import issue, trusting, write, write_authority
 from tests.support.client import CONTRACT
@@ -376,7 +376,7 @@ def test_the_served_contract_says_what_is_asked_for(live: LiveServer, server: Li
 
 def test_a_frame_costs_a_password_check_only_once(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     assert live.client.get("/models", headers=basic(ASCII_USER, PASSWORD)).status_code == 200
-    monkeypatch.setattr("handlers.server.passwords.is_password", None)
+    monkeypatch.setattr("handlers.server.access.passwords.is_password", None)
     assert live.client.get("/models", headers=basic(ASCII_USER, PASSWORD)).status_code == 200
 
 
@@ -389,8 +389,8 @@ def test_known_and_unknown_users_go_the_same_way(live: LiveServer, monkeypatch: 
         kept.append(given)
         return False
 
-    monkeypatch.setattr("handlers.server.passwords.is_password", partial(never, hashes))
-    monkeypatch.setattr("handlers.server.recognition.hmac.compare_digest", partial(never, comparisons))
+    monkeypatch.setattr("handlers.server.access.passwords.is_password", partial(never, hashes))
+    monkeypatch.setattr("handlers.server.access.recognition.hmac.compare_digest", partial(never, comparisons))
     for user in ("compared", "unknown"):
         assert live.client.get("/models", headers=basic(user, "another wrong one")).status_code == 401
         assert httpx.get(live.url + "/models", auth=httpx.DigestAuth(user, "wrong")).status_code == 401
@@ -441,7 +441,7 @@ def test_a_password_that_nobody_looked_at_is_no_failure(live: LiveServer, monkey
     """Whoever comes again and again while others crowd it is let in as soon as there is time."""
     headers = basic("patient", PASSWORD)
     with monkeypatch.context() as crowded:
-        crowded.setattr("handlers.server.passwords.MAX_WAITING", 0)
+        crowded.setattr("handlers.server.access.passwords.MAX_WAITING", 0)
         answers = [live.client.get("/models", headers=headers) for _ in range(FREE_FAILURES + 2)]
     assert {answer.json()["type"] for answer in answers} == {"urn:framehook:too-many-failures"}
     assert {answer.headers["retry-after"] for answer in answers} == {"1"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from handlers.server.credentials import Credential, Permission, with_password, with_token
+from handlers.server.access.credentials import Credential, Permission, with_password, with_token
 
 ADMIN_TOKEN, CAMERA_TOKEN, PROBE_TOKEN = "token-of-the-admin", "token-of-a-camera", "token-of-a-probe"
 USER, PASSWORD = "jürgen", "paßwort of the tests"

@@ -15,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from handlers.server.credentials import with_token
+from handlers.server.access.credentials import with_token
 from tests.support.credentials import ADMIN, ADMIN_TOKEN, AUTHORIZED, settings_for
 from tests.support.graphs import write_identity_model
 from tests.support.live import posting

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from handlers.errors import TooManyFailuresError
-from handlers.server.credentials import UNMATCHED_HASH, Credential, is_password
+from handlers.server.access.credentials import UNMATCHED_HASH, Credential, is_password
 
 MAX_REMEMBERED = 1024
 MAX_WAITING, MAX_WAITING_A_PEER = 32, 16

@@ -11,10 +11,10 @@ from typing import Literal, NoReturn, TypeAlias
 from starlette.requests import HTTPConnection
 
 from handlers.errors import TooManyFailuresError, UnauthorizedError
-from handlers.server.back_off import BackOff
-from handlers.server.credentials import MAX_NAME_LENGTH, REALM, Credential, token_hash
-from handlers.server.digest import ALGORITHMS, Algorithm, DigestAnswer, Nonces, expected_response, parse_answer
-from handlers.server.passwords import Passwords
+from handlers.server.access.back_off import BackOff
+from handlers.server.access.credentials import MAX_NAME_LENGTH, REALM, Credential, token_hash
+from handlers.server.access.digest import ALGORITHMS, Algorithm, DigestAnswer, Nonces, expected_response, parse_answer
+from handlers.server.access.passwords import Passwords
 
 Scheme: TypeAlias = Literal["digest", "basic", "bearer", "apiKey"]
 

@@ -12,8 +12,8 @@ from starlette.types import Scope
 
 from handlers.context import Context, RequestRecord
 from handlers.errors import ForbiddenError
-from handlers.server.credentials import Credential, Permission
-from handlers.server.recognition import Recognition, Scheme, peer_of
+from handlers.server.access.credentials import Credential, Permission
+from handlers.server.access.recognition import Recognition, Scheme, peer_of
 
 OF_ONE_MODEL = {"infer", "admin"}
 """Permissions that a credential may have for some models only."""

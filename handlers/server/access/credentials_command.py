@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from handlers.errors import ConfigurationError
-from handlers.server.credentials import (
+from handlers.server.access.credentials import (
     PERMISSIONS,
     Credential,
     new_token,

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from handlers.errors import ConfigurationError
-from handlers.server.digest import Algorithm, user_hash
+from handlers.server.access.digest import Algorithm, user_hash
 
 Permission: TypeAlias = Literal["infer", "read", "view", "monitor", "admin"]
 """What an operation of the contract asks for as its `x-permission`."""

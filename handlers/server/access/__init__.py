@@ -1,0 +1,1 @@
+"""Who may come in: credentials, how they come, and what they may do."""
