@@ -11,13 +11,18 @@ from handlers.errors import InvalidParameterError, UndecodableFrameError
 
 MAX_PARTS = 64
 """Far more than any client sends, as the contract has it; each costs some 30 us of the event loop."""
-PADDED = rb"[ \t]"
+MAX_BOUNDARY_BYTES = 70
+"""RFC 2046, section 5.1.1."""
+MAX_HEADER_BYTES, MAX_HEADER_COUNT = 1024, 4
+"""Of one part: its name and its file's name, which clients may write twice, and the type."""
+MAX_TEXT_BYTES = 1024
+PADDING = {b" ", b"\t"}
 """What may follow a boundary (RFC 2046: gateways pad lines); the parser takes a turn for each of these bytes."""
 
 DEFAULT_MIN_CONFIDENCE = 0.4
 """CodeProject.AI's, and the least that Frigate looks at."""
 
-NUMBER = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+NUMBER = re.compile(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ def read_form(content_type: str, body: bytes) -> PictureForm:
 class _Part:
     """One part. What names it as a file is that it has a file name, as in HTML."""
 
-    name: str = ""
+    name: str | None = None
     is_file: bool = False
     content: bytes = b""
 
@@ -72,7 +77,7 @@ class _Reader:
         self.value += body[start:end]
 
     def header_end(self) -> None:
-        if self.header.lower() == b"content-disposition":
+        if self.header.lower() == b"content-disposition" and self.parts[-1].name is None:
             _, options = parse_options_header(self.value)
             self.parts[-1].name = options.get(b"name", b"").decode("utf-8", "replace")
             self.parts[-1].is_file = b"filename" in options
@@ -86,15 +91,10 @@ class _Reader:
 
 
 def _parts(content_type: str, body: bytes) -> list[_Part]:
-    """Return the parts of a body; raises InvalidParameterError when it is not made of parts, or ends within one.
-
-    The parser runs over most of a body at once, but not over boundaries and what looks like one: those are few.
-    """
+    """Return the parts of a body; raises InvalidParameterError when it is not made of parts, or ends within one."""
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
-    delimiter = b"--" + boundary
-    if not boundary or body.count(delimiter) > MAX_PARTS + 1 or re.search(re.escape(delimiter) + PADDED, body):
-        raise _unreadable()
+    _refuse_dear(body, boundary)
     reader, ended = _Reader(), []
     try:
         parser = MultipartParser(
@@ -108,6 +108,8 @@ def _parts(content_type: str, body: bytes) -> list[_Part]:
                 "on_part_end": reader.end,
                 "on_end": lambda: ended.append(True),
             },
+            max_header_count=MAX_HEADER_COUNT,
+            max_header_size=MAX_HEADER_BYTES,
         )
         parser.write(body)
     except FormParserError as error:
@@ -115,6 +117,23 @@ def _parts(content_type: str, body: bytes) -> list[_Part]:
     if not ended:
         raise _unreadable()
     return reader.parts
+
+
+def _refuse_dear(body: bytes, boundary: bytes) -> None:
+    """Raise InvalidParameterError for what would hold the event loop.
+
+    The parser runs over most of a body at once, but not over boundaries and what looks like one: those must be few.
+    """
+    if not 1 <= len(boundary) <= MAX_BOUNDARY_BYTES:
+        raise _unreadable()
+    delimiter = b"\r\n--" + boundary
+    at, count = -2, 0  # the first one has no line before it
+    while at != -1:
+        after = at + len(delimiter)
+        count += 1
+        if count > MAX_PARTS + 1 or body[after : after + 1] in PADDING:
+            raise _unreadable()
+        at = body.find(delimiter, after)
 
 
 def _unreadable() -> InvalidParameterError:
@@ -135,8 +154,13 @@ def _min_confidence(fields: Sequence[_Part]) -> float:
 
 
 def _text(fields: Sequence[_Part], name: str) -> str:
-    """Return the text of a field, empty when there is none; raises InvalidParameterError when there are several."""
+    """Return the text of a field, empty when there is none.
+
+    Raises InvalidParameterError when there are several, or it is too long.
+    """
     values = [part.content for part in fields if part.name == name]
     if len(values) > 1:
         raise InvalidParameterError(f"The field '{name}' is given more than once.")
+    if values and len(values[0]) > MAX_TEXT_BYTES:
+        raise InvalidParameterError(f"The field '{name}' is too long: expected no more than {MAX_TEXT_BYTES} bytes.")
     return values[0].decode("utf-8", "replace") if values else ""

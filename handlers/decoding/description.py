@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 MEDIA_TYPE = "image/x-raw"
 WHOLE_NUMBER = re.compile(r"\+?[0-9]{1,18}")
-PARAMETER = re.compile(r';\s*([^\s;="]+)\s*=\s*((?:\(\w+\)\s*)?(?:"[^"]*"|[^\s;"]*))\s*(?=;|$)')
+PARAMETER = re.compile(r';\s*+([^\s;="]++)\s*+=\s*+((?:\(\w++\)\s*+)?(?:"[^"]*+"|[^\s;"]*+))\s*+(?=;|$)')
 STRIDES = re.compile(r"[0-9]{1,9}(,[0-9]{1,9}){0,2}")
 CAPS_TYPE = re.compile(r"^\(\w+\)\s*")
 """The type that GStreamer writes in front of a value: width=(int)640."""

@@ -10,6 +10,8 @@ import httptools
 HOST = re.compile(rb"([A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
 """RFC 9110, section 7.2: a name or an address, and a port; it may be empty."""
 HTTP_1_0 = "1.0"
+MAX_QUERY_FIELDS = 500
+"""connexion takes time by the square of their number: milliseconds for so many, seconds for what a head can hold."""
 RETRY_AFTER_S = 2
 """Until connections of others may have become idle."""
 
@@ -27,12 +29,14 @@ MALFORMED = (HTTPStatus.BAD_REQUEST, "The request is no valid HTTP/1.1.")
 TOO_LARGE = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of the request is too large.")
 
 
-def check_head(headers: Sequence[tuple[bytes, bytes]], http_version: str) -> None:
+def check_head(target: bytes, headers: Sequence[tuple[bytes, bytes]], http_version: str) -> None:
     """Raise RefusedError unless the head says whom the request is for, and how long its body is, without doubt.
 
-    `headers`: by lower-case name. One Host (RFC 9112, section 3.2), none but for HTTP/1.0; no transfer coding but
-    `chunked`, which HTTP/1.0 has not (section 6.1).
+    `target`: its query may have 500 fields. `headers`: by lower-case name. One Host (RFC 9112, section 3.2), none but
+    for HTTP/1.0; no transfer coding but `chunked`, which HTTP/1.0 has not (section 6.1).
     """
+    if target.count(b"&") >= MAX_QUERY_FIELDS:
+        raise RefusedError(HTTPStatus.REQUEST_URI_TOO_LONG, f"The query has more than {MAX_QUERY_FIELDS} fields.")
     hosts = [value for name, value in headers if name == b"host"]
     least = 0 if http_version == HTTP_1_0 else 1
     if not least <= len(hosts) <= 1 or not all(map(HOST.fullmatch, hosts)):

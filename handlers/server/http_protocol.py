@@ -184,7 +184,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer, and to watch the body."""
-        check_head(self.headers, self.parser.get_http_version())
+        check_head(self.url, self.headers, self.parser.get_http_version())
         if len(self.pipeline) >= MAX_PIPELINED:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "Too many requests wait for their answers on one connection.")
         refusal = self._refusal()

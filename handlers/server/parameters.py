@@ -11,12 +11,14 @@ from connexion.validators.parameter import ParameterValidator
 from handlers.errors import InvalidParameterError
 
 NUMBERS = {
-    "integer": re.compile(r"[+-]?[0-9]+"),
-    "number": re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"),
+    "integer": re.compile(r"[+-]?[0-9]{1,100}"),
+    "number": re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"),
 }
 """How numbers are written. Python would also read nan, inf, 1_000, blanks around, and the digits of other scripts."""
 
-NOUNS = {"number": "a number", "integer": "a whole number", "array": "one or more labels, separated by commas"}
+NOUNS = {"number": "a number", "integer": "a whole number"}
+MAX_CACHED_BYTES = 1024
+"""Of a query: longer ones are not what cameras repeat, and would take too much memory."""
 
 
 class ContractParameterValidator(ParameterValidator):  # type: ignore[misc]  # connexion is untyped
@@ -24,7 +26,9 @@ class ContractParameterValidator(ParameterValidator):  # type: ignore[misc]  # c
 
     def validate_query_parameter(self, param: dict[str, Any], request: ConnexionRequest) -> None:
         """Raise InvalidParameterError when a query parameter is not as the contract says."""
-        written = _parse(request.scope["query_string"]).get(param["name"], [])
+        query = request.scope["query_string"]
+        parse = _cached if len(query) <= MAX_CACHED_BYTES else _parse
+        written = parse(query).get(param["name"], [])
         fault = _fault(written, param["schema"])
         if not fault and param["schema"]["type"] == "array" and super().validate_query_parameter(param, request):
             fault = "has an empty entry"
@@ -35,15 +39,20 @@ class ContractParameterValidator(ParameterValidator):  # type: ignore[misc]  # c
         _refuse("header", param, _fault(request.headers.getlist(param["name"]), param["schema"]))
 
 
-@lru_cache(maxsize=1024)
 def _parse(query_string: bytes) -> dict[str, list[str]]:
-    """Return the values of each parameter; asked for every parameter of a request, and cameras repeat themselves."""
+    """Return the values of each parameter."""
     return parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
 
 
+_cached = lru_cache(maxsize=1024)(_parse)
+"""The same, which is asked for every parameter of a request; and cameras repeat themselves."""
+
+
 def _fault(written: list[str], schema: dict[str, Any]) -> str | None:
-    """Return what is wrong with the values of one parameter, or None; of lists nothing is known here."""
-    if not written or schema["type"] == "array" or schema.keys() <= {"type", "description"}:
+    """Return what is wrong with the values of one parameter, or None; of lists only their length is known here."""
+    if schema["type"] == "array":
+        return "has too many entries" if sum(1 + one.count(",") for one in written) > schema["maxItems"] else None
+    if not written or schema.keys() <= {"type", "description"}:
         return None
     if len(written) > 1:
         return "is given more than once"
@@ -68,6 +77,8 @@ def _expectation(param: dict[str, Any]) -> str:
     schema = param["schema"]
     if "maximum" in schema:
         return f"{NOUNS[schema['type']]} from {schema['minimum']} to {schema['maximum']}"
+    if "maxItems" in schema:
+        return f"{schema['minItems']} to {schema['maxItems']} labels, separated by commas"
     if "enum" in schema:
         return f"one of {', '.join(schema['enum'])}"
     return _as_clause(schema["description"]) if "pattern" in schema else NOUNS[schema["type"]]

@@ -91,6 +91,12 @@ MALFORMED = [
     RawRequest("150 headers", LIVE + b"".join(b"X-%d: y\r\n" % n for n in range(150)) + CLOSE + b"\r\n", (431,)),
     RawRequest("header of 70 KB", LIVE + b"X: " + b"y" * 70_000 + b"\r\n\r\n", (431,), (400,)),
     RawRequest("header without an end", LIVE + b"X: " + b"y" * 300_000, (431,), (400,)),
+    RawRequest(
+        "500 query fields", NEXT.replace(b"/live", b"/live?" + b"&".join(b"%x" % n for n in range(500))), (200,)
+    ),
+    RawRequest(
+        "501 query fields", NEXT.replace(b"/live", b"/live?" + b"&".join(b"%x" % n for n in range(501))), (414,)
+    ),
     RawRequest("target of 70 KB", b"GET /" + b"y" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", (431,), (414,)),
 ]
 RAW_REQUESTS = [*GOOD, *SMUGGLING, *MALFORMED]

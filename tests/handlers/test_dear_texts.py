@@ -1,0 +1,45 @@
+"""What callers write is read in time that grows with its length, never with the square of it."""
+
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+
+from handlers import forms
+from handlers.decoding import description
+from handlers.server import parameters
+
+LONG = 60_000
+"""What a head can hold. By the square it took from 15 s to a minute; in proportion, milliseconds."""
+TEXTS: dict[str, tuple[Callable[[str], object], str]] = {
+    "a number of a query": (parameters.NUMBERS["number"].fullmatch, "0" * LONG + "x"),
+    "a fraction of a query": (parameters.NUMBERS["number"].fullmatch, "0." + "0" * LONG + "x"),
+    "a whole number of a query": (parameters.NUMBERS["integer"].fullmatch, "0" * LONG + "x"),
+    "a number of a form": (forms.NUMBER.fullmatch, "0" * LONG + "x"),
+    "blanks in a media type": (description.PARAMETER.findall, "image/x-raw;a=" + " " * LONG + '"'),
+    "blanks before a name": (description.PARAMETER.findall, "image/x-raw;" + " " * LONG),
+    "a name of a media type": (description.PARAMETER.findall, "image/x-raw;" + "a" * LONG),
+    "a value of a media type": (description.PARAMETER.findall, "image/x-raw;a=" + "b" * LONG + '"'),
+    "quotes in a media type": (description.PARAMETER.findall, 'image/x-raw;a="' * (LONG // 14)),
+}
+
+
+@pytest.mark.parametrize(("read", "text"), TEXTS.values(), ids=TEXTS)
+def test_no_text_is_dear(read: Callable[[str], object], text: str) -> None:
+    started_at_s = time.process_time()
+    read(text)
+    assert time.process_time() - started_at_s < 1
+
+
+def test_media_types_are_read_as_before() -> None:
+    """The pattern gives nothing back once it was taken; with backtracking it finds the same."""
+    backtracking = re.compile(re.sub(r"([*+])\+", r"\1", description.PARAMETER.pattern))
+    for text in (
+        "image/x-raw; width=(int)640 ;height=480",
+        'video/x-raw;format="RGB" ; width = 1',
+        "a;b=;c= ;=d;e",
+        ';a="b;c";d="e',
+        "; a = (x) (y) ;b=(z)",
+    ):
+        assert description.PARAMETER.findall(text) == backtracking.findall(text)
