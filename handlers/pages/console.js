@@ -92,7 +92,7 @@ function take(photo, name) {
 // Post the photo, and show the answer unless a newer one was asked for meanwhile; return why there is none.
 async function post() {
   tellCurl();
-  if (!now.photo) return null;
+  if (!now.photo) return;
   const number = ++now.asked;
   const model = $("model").value;
   const startedAt = performance.now();
@@ -100,18 +100,17 @@ async function post() {
     const type = now.photo.type || "application/octet-stream";
     const answer = await ask(target(), { method: "POST", body: now.photo, headers: { "Content-Type": type } });
     const found = answer.status === 204 ? [] : (await answer.json()).inferences;
-    if (number !== now.asked) return null;
+    if (number !== now.asked) return;
     tellProblem(null);
     show(found, answer.status, model, Math.round(performance.now() - startedAt));
   } catch (error) {
-    if (number !== now.asked) return null;
+    if (number !== now.asked) return;
     $("boxes").replaceChildren();
     $("answer").textContent = "";
     $("summary").textContent = "";
     tellProblem(error);
     return error;
   }
-  return null;
 }
 
 function show(found, status, model, tookMs) {
@@ -194,10 +193,7 @@ async function startCamera() {
   const stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } }).catch((error) => {
     throw new Error(`The camera cannot be used: ${error.message}.`);
   });
-  if (number !== now.starts) {
-    stream.getTracks().forEach((track) => track.stop());
-    return;
-  }
+  if (number !== now.starts) return end(stream);
   now.camera = stream;
   now.photo = null;
   const video = $("video");
@@ -221,10 +217,14 @@ async function startCamera() {
   }
 }
 
+function end(stream) {
+  stream.getTracks().forEach((track) => track.stop());
+}
+
 function stopCamera() {
   now.starts++;
   if (!now.camera) return;
-  now.camera.getTracks().forEach((track) => track.stop());
+  end(now.camera);
   now.camera = null;
   now.asked++;
   $("video").hidden = true;

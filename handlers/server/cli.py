@@ -23,7 +23,10 @@ SECRETS = {"credentials"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, 1 when it failed, 2 when called wrongly, 130 on Ctrl-C."""
+    """Run one command and return its exit status: 0, 1 when it failed, 2 when called wrongly, 130 on Ctrl-C.
+
+    `infer` and `check` are ended by Ctrl-C itself, and have no status but the signal.
+    """
     options = _parser().parse_args(arguments)
     given = {name: value for name, value in vars(options).items() if name in (*Settings.model_fields, CONFIG_NAME)}
     try:

@@ -33,7 +33,6 @@ from models.runtime.engine import Engine, Model
 from models.runtime.golden import found_in, refuse_other_results
 from models.runtime.loading import flat_frame
 
-FAILED = 1
 CHECK_RUNS = 11
 SHOWN_RESULTS = 5
 
@@ -75,7 +74,7 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
             answer = infer_one(path)
             failed |= "error" in answer
             print(json.dumps({"file": str(path), **answer}, ensure_ascii=False), flush=True)
-    return FAILED if failed else 0
+    return int(failed)
 
 
 def _own_engine(settings: Settings) -> closing[Engine]:

@@ -4,7 +4,6 @@ import os
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +17,7 @@ from handlers.server.app import create_app
 from handlers.server.http_server import create_server
 from handlers.server.settings import Settings
 from tests.support.client import ContractClient
-
-START_DEADLINE_S = 30
+from tests.support.waiting import PATIENCE_S, wait_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class LiveServer:
         return f"{'https' if self.trusted else 'http'}://{self.host}:{self.port}"
 
     def wait_until_ready(self, headers: dict[str, str] | None = None) -> None:
-        _wait_for(lambda: self.client.get("/health/ready", headers=headers).status_code == httpx.codes.OK)
+        wait_for(lambda: self.client.get("/health/ready", headers=headers).status_code == httpx.codes.OK)
 
     def new_client(self) -> ContractClient:
         """Return another client, with connections of its own."""
@@ -63,7 +61,7 @@ def running(
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        _wait_for(lambda: server.started)
+        wait_for(lambda: server.started)
         host, port = server.servers[0].sockets[0].getsockname()[:2]
         with ContractClient(f"{'https' if trusted else 'http'}://{host}:{port}", trusted) as client:
             limit = partial(_limit_send_buffers, server.servers[0].sockets[0].fileno())
@@ -73,7 +71,7 @@ def running(
             yield live
     finally:
         server.should_exit = True
-        thread.join(START_DEADLINE_S)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
 
 
@@ -87,10 +85,3 @@ def serving(folder: Path, **settings: Any) -> Iterator[LiveServer]:
 def _limit_send_buffers(listener: int, size_bytes: int) -> None:
     with socket.socket(fileno=os.dup(listener)) as same:
         same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size_bytes)
-
-
-def _wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + START_DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "the server did not start in time"
-        time.sleep(0.01)
