@@ -15,11 +15,11 @@ from statistics import fmean
 from bench.frames import read_frames
 from bench.workloads import TARGET, WORKLOADS, Workload
 from handlers.decoding.decoder import Decoder, RouteName
+from models.backends.onnx import Session
 from models.frame import Frame
+from models.repository.folder import BUILT_IN_ZOO, read_folder
 from models.results import AS_CONFIGURED, Detection
 from models.runtime.loading import family_of
-from models.runtime.repository import BUILT_IN_ZOO, read_folder
-from models.runtime.session import Session
 
 SURE = 0.6
 SAME_OBJECT = 0.5

@@ -20,9 +20,9 @@ from bench.processes import Clocks, memory_mib
 from bench.servers import ZOO_MODEL
 from handlers.decoding.decoder import Decoder, RouteName
 from handlers.encoding import metadata
+from models.repository.folder import read_folder
 from models.results import AS_CONFIGURED
 from models.runtime.loading import load_model
-from models.runtime.repository import read_folder
 
 MAX_PIXELS = 36_000_000
 WARM_UP_FRAMES = 10

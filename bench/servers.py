@@ -16,7 +16,7 @@ from bench.frames import ROOT
 from bench.generator import Target
 from bench.outcomes import Verdict
 from bench.processes import ProcessTree, running
-from models.runtime.repository import BUILT_IN_ZOO
+from models.repository.folder import BUILT_IN_ZOO
 from tests.support.wire import free_port
 
 HOST = "127.0.0.1"

@@ -9,8 +9,8 @@ from werkzeug.http import parse_accept_header
 
 from handlers.encoding import drawing
 from handlers.frames import PostedFrame, Wanted, answer
+from models.repository.folder import ModelConfig
 from models.results import Results
-from models.runtime.repository import ModelConfig
 
 
 async def annotate(

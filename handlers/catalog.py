@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from handlers.context import Context
 from models.errors import ModelRejectedError
-from models.runtime.repository import ModelFolder
+from models.repository.folder import ModelFolder
 
 
 async def list_models() -> JSONResponse:

@@ -4,8 +4,8 @@ from starlette.responses import Response
 
 from handlers.encoding import metadata
 from handlers.frames import PostedFrame, Wanted, answer
+from models.repository.folder import ModelConfig
 from models.results import Results
-from models.runtime.repository import ModelConfig
 
 
 async def infer(

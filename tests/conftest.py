@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from handlers.server.logs import JsonFormatter
+from handlers.server.middleware.logs import JsonFormatter
 from tests.support.credentials import AUTHORIZED, GUARDED, RELOADABLE, SECRETS
 from tests.support.graphs import write_identity_model
 from tests.support.server import LiveServer, running, serving

@@ -20,36 +20,37 @@ from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 
-from handlers import annotate, catalog, console, deepstack, inference, live, service
+from handlers import annotate, catalog, console, inference, live, service
 from handlers.context import Context
 from handlers.decoding.decoder import Decoder
+from handlers.deepstack import operations as deepstack
+from handlers.deepstack.unparsed import FORM_TYPE, UnparsedForm
 from handlers.errors import ConfigurationError
 from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file, unique
 from handlers.server.access.recognition import Recognition
 from handlers.server.access.security import Security
-from handlers.server.admission import AdmissionMiddleware, BytesBudget
-from handlers.server.body_limit import BodyLimitMiddleware
 from handlers.server.contract import Contract, read_contract
-from handlers.server.logs import Report, RequestLogMiddleware, report_request
-from handlers.server.media_type import MediaTypeMiddleware
 from handlers.server.memory import give_back_memory
 from handlers.server.metrics import Metrics
-from handlers.server.parameters import ContractParameterValidator
-from handlers.server.problems import ERROR_HANDLERS
-from handlers.server.response_validation import compiled_validators
-from handlers.server.routing import ExactRoutingMiddleware
+from handlers.server.middleware.admission import AdmissionMiddleware, BytesBudget
+from handlers.server.middleware.body_limit import BodyLimitMiddleware
+from handlers.server.middleware.logs import Report, RequestLogMiddleware, report_request
+from handlers.server.middleware.media_type import MediaTypeMiddleware
+from handlers.server.middleware.parameters import ContractParameterValidator
+from handlers.server.middleware.problems import ERROR_HANDLERS
+from handlers.server.middleware.response_validation import compiled_validators
+from handlers.server.middleware.routing import ExactRoutingMiddleware
 from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
-from handlers.server.shedding import LoadShedder
-from handlers.server.tls import create_tls, keep_renewed
-from handlers.server.unparsed import FORM_TYPE, UnparsedForm
 from handlers.server.watching import watch
+from handlers.server.wire.shedding import LoadShedder
+from handlers.server.wire.tls import create_tls, keep_renewed
 from handlers.streams import Streams
 from models.errors import ModelConfigError, ModelNotFoundError, ModelsError
+from models.repository.folder import find_models, read_folder
 from models.runtime.engine import Engine
-from models.runtime.lanes import Lanes
 from models.runtime.reload import Reload, Reloader
-from models.runtime.repository import find_models, read_folder
 from models.runtime.trial import Trial
+from models.scheduling.lanes import Lanes
 
 logger = logging.getLogger("framehook")
 

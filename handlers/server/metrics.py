@@ -15,11 +15,11 @@ from prometheus_client.registry import Collector
 
 from handlers.context import RequestRecord
 from handlers.errors import RawFrameError, TooManyPixelsError, UndecodableFrameError
-from handlers.server.admission import BytesBudget
-from handlers.server.handshakes import FAILURES
-from handlers.server.logs import LossyHandler
-from handlers.server.problems import HUNG_UP, PROBLEMS
-from handlers.server.tls import Tls
+from handlers.server.middleware.admission import BytesBudget
+from handlers.server.middleware.logs import LossyHandler
+from handlers.server.middleware.problems import HUNG_UP, PROBLEMS
+from handlers.server.wire.handshakes import FAILURES
+from handlers.server.wire.tls import Tls
 from handlers.streams import Streams
 from models.errors import SHED_REASONS
 from models.runtime.engine import Engine

@@ -20,11 +20,11 @@ from pydantic import (
 
 from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
-from handlers.server.connections import default_max_connections
-from handlers.server.self_signed import default_folder
+from handlers.server.wire.connections import default_max_connections
+from handlers.server.wire.self_signed import default_folder
 from models.errors import ModelConfigError
-from models.runtime.cores import usable_cores
-from models.runtime.repository import BUILT_IN_ZOO, CONFIG_FILE_NAME, find_models
+from models.repository.folder import BUILT_IN_ZOO, CONFIG_FILE_NAME, find_models
+from models.scheduling.cores import usable_cores
 
 ENVIRONMENT_PREFIX = "FRAMEHOOK_"
 CONFIG_NAME = "config"

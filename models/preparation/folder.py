@@ -14,8 +14,8 @@ from models.preparation.graph import UnfamiliarGraphError
 from models.preparation.identity import largest_difference
 from models.preparation.rounding import without_rounding
 from models.preparation.steps import FED_AS_QUANTISED, prepare
+from models.repository.folder import ModelFolder, read_folder
 from models.runtime.loading import LoadedModel, load_model
-from models.runtime.repository import ModelFolder, read_folder
 
 SAME = 1e-5
 """Most that answers may differ where only the order of float operations could change: as confidences and shares of the

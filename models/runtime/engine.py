@@ -10,11 +10,11 @@ from typing import TypeVar
 
 from models.errors import DrainingError, ModelConfigError, ModelNotFoundError, NotReadyError
 from models.frame import DecodeTarget, Frame
+from models.repository.folder import ModelFolder, read_folder
 from models.results import AS_CONFIGURED, Results, Selection
-from models.runtime.deadlines import Deadlines
-from models.runtime.lanes import Lanes
 from models.runtime.loading import NO_OBSERVER, LoadedModel, StageObserver, load_warm
-from models.runtime.repository import ModelFolder, read_folder
+from models.scheduling.deadlines import Deadlines
+from models.scheduling.lanes import Lanes
 
 R = TypeVar("R")
 

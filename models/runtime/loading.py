@@ -8,14 +8,14 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from models.backends.batching import Batcher
+from models.backends.onnx import Runnable, Session
 from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError
 from models.families import FAMILIES, Family, Signature, Spec
 from models.frame import DecodeTarget, Frame
+from models.repository.folder import ModelFolder
 from models.results import AS_CONFIGURED, Results, Selection
-from models.runtime.batching import Batcher
-from models.runtime.deadlines import Deadlines
-from models.runtime.repository import ModelFolder
-from models.runtime.session import Runnable, Session
+from models.scheduling.deadlines import Deadlines
 
 R = TypeVar("R")
 
@@ -116,7 +116,7 @@ def _load_weights(folder: ModelFolder, threads: int) -> Runnable:
     if execution.providers != ("cpu",):
         raise ModelConfigError(f"{folder.model_path}: execution.providers: this family runs on the CPU only.")
     try:
-        from models.runtime.reader import Reader  # noqa: PLC0415  # an extra
+        from models.backends.rapidocr import Reader  # noqa: PLC0415  # an extra
     except ImportError as error:
         raise ModelConfigError(
             f"{folder.model_path}: family {folder.config.family.name} needs: pip install 'framehook[ocr]'."

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from models.errors import ModelConfigError
-from models.runtime.checksums import files_of
+from models.repository.checksums import files_of
+from models.repository.folder import ModelFolder, find_models, read_folder
 from models.runtime.engine import Engine
-from models.runtime.repository import ModelFolder, find_models, read_folder
 from models.runtime.trial import Trial
 
 Change: TypeAlias = Literal["loaded", "replaced", "unchanged", "unloaded", "rejected"]

@@ -15,9 +15,9 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE
 
 from models.errors import ModelConfigError
-from models.runtime.deadlines import Deadlines
+from models.repository.folder import read_folder
 from models.runtime.loading import load_warm
-from models.runtime.repository import read_folder
+from models.scheduling.deadlines import Deadlines
 
 REJECTED = 1
 NO_MEMORY = "std::bad_alloc"

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from handlers.server.access.back_off import FREE_FAILURES
-from handlers.server.problems import DIALECT_PREFIX
+from handlers.server.middleware.problems import DIALECT_PREFIX
 from tests.support.client import check_answer
 from tests.support.credentials import AUTHORIZED, CAMERA_TOKEN, PROBE_TOKEN, basic, bearer
 from tests.support.graphs import ENDLESS, board, work_for

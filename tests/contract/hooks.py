@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from handlers.decoding.raw import padded, tight
-from handlers.server.http_head import MAX_QUERY_FIELDS
 from handlers.server.settings import Settings
+from handlers.server.wire.http_head import MAX_QUERY_FIELDS
 from models.frame import PIXEL_FORMAT_NAMES
 from tests.support.live import parts_in
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from handlers import annotate, catalog, console, deepstack, errors, inference, live, service
+from handlers import annotate, catalog, console, errors, inference, live, service
 from handlers.context import WELL_FORMED_NAME
 from handlers.decoding.description import (
     GSTREAMER_NAMES,
@@ -23,17 +23,24 @@ from handlers.decoding.description import (
 from handlers.decoding.encoded import ALIASES, CODECS
 from handlers.decoding.limits import MAX_SIDE_PX
 from handlers.decoding.raw import LAYOUTS
+from handlers.deepstack import operations as deepstack
 from handlers.pages import CONSOLE_JS
 from handlers.server.access.credentials import PERMISSIONS
 from handlers.server.app import OPERATIONS
 from handlers.server.contract import KEY_NAME, SECURED
-from handlers.server.problems import HANG_UP_ERRORS, INTERNAL_PROBLEM, PROBLEMS, ROUTING_PROBLEMS, TYPE_PREFIX
+from handlers.server.middleware.problems import (
+    HANG_UP_ERRORS,
+    INTERNAL_PROBLEM,
+    PROBLEMS,
+    ROUTING_PROBLEMS,
+    TYPE_PREFIX,
+)
 from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from models import errors as models_errors
 from models.families import FAMILIES, FAMILY_CONFIGS
 from models.frame import PIXEL_FORMAT_NAMES
+from models.repository.folder import RawFrameConfig
 from models.results import MAX_DETECTIONS
-from models.runtime.repository import RawFrameConfig
 from tests.contract.hooks import STRATEGIES
 from tests.support.client import CONTRACT, ROOT
 from tests.support.credentials import AUTHORIZED

@@ -14,7 +14,7 @@ import pytest
 from tests.support.client import ROOT
 from tests.support.pictures import STREET
 
-INFER = "import sys; from handlers.server.cli import main; sys.exit(main(['infer', sys.argv[1]]))"
+INFER = "import sys; from handlers.server.commands.cli import main; sys.exit(main(['infer', sys.argv[1]]))"
 TELL_PLACE = "import handlers; print(handlers.__file__)"
 TELL_CONTRACT = "from handlers.server.contract import read_contract; print(read_contract().as_yaml.decode(), end='')"
 
@@ -58,7 +58,7 @@ def test_a_photo_is_answered_from_any_folder(site: Path, tmp_path: Path) -> None
 def test_the_licences_and_the_command_travel_along(site: Path) -> None:
     [folder] = site.glob("framehook-*.dist-info")
     assert {path.name for path in (folder / "licenses").iterdir()} == {"LICENSE", "NOTICE"}
-    assert "framehook = handlers.server.cli:main" in (folder / "entry_points.txt").read_text()
+    assert "framehook = handlers.server.commands.cli:main" in (folder / "entry_points.txt").read_text()
     metadata = message_from_bytes((folder / "METADATA").read_bytes())
     assert metadata["License-Expression"] == "Apache-2.0"
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from handlers import forms
 from handlers.decoding import description
-from handlers.server import parameters
+from handlers.deepstack import forms
+from handlers.server.middleware import parameters
 
 LONG = 60_000
 """What a head can hold. By the square it took from 15 s to a minute; in proportion, milliseconds."""

@@ -19,7 +19,7 @@ from PIL import Image
 
 from handlers import streams
 from handlers.frames import PostedFrame
-from handlers.server import http_server
+from handlers.server.wire import http_server
 from tests.support import process
 from tests.support.graphs import board, write_identity_model
 from tests.support.live import parts_in, posting

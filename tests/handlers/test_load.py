@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.runtime.lanes import Lanes
+from models.scheduling.lanes import Lanes
 from tests.support.client import ContractClient
 from tests.support.graphs import ENDLESS, board, number_in, work_for, write_identity_model
 from tests.support.metrics import runs, samples

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from models.runtime.session import Session
+from models.backends.onnx import Session
 from tools.converters.graph import Convolution, GraphBuilder
 from tools.converters.quantisation import quantise
 

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 
 from handlers.server.app import create_app
-from handlers.server.http_server import create_server
 from handlers.server.settings import Settings
+from handlers.server.wire.http_server import create_server
 from tests.support.client import ContractClient
 from tests.support.waiting import PATIENCE_S, wait_for
 

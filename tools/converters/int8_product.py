@@ -1,4 +1,4 @@
-"""Makes models/runtime/int8_product.onnx, which tells whether a processor adds int8 products without saturating.
+"""Makes models/backends/int8_product.onnx, which tells whether a processor adds int8 products without saturating.
 
     .venv/bin/python -m tools.converters.int8_product [FILE]
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-from models.runtime.session import INT8_PRODUCT
+from models.backends.onnx import INT8_PRODUCT
 
 OPSET, IR_VERSION = 21, 10
 

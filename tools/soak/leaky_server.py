@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection
 
 from handlers.encoding import metadata
-from handlers.server.cli import main
+from handlers.server.commands.cli import main
 from models.results import Results
 
 LEAK_BYTES = 16 * 1024

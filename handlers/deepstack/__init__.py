@@ -1,0 +1,1 @@
+"""The dialect of DeepStack and CodeProject.AI: its operations, forms, answers and refusals."""

@@ -1,0 +1,1 @@
+"""The command line: `framehook serve`, `infer`, `check` and others."""

@@ -1,0 +1,1 @@
+"""ASGI middleware: what happens to a request before and after its operation."""

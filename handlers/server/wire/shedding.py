@@ -1,0 +1,84 @@
+"""Load shedding: frames that admission would refuse are refused before anything else is done for them.
+
+Under overload nine of ten requests end so, and what each costs is taken from the frames that are served. ADR 8.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+
+from handlers.context import FAMILIES_OF_OPERATIONS, RequestRecord
+from handlers.server.middleware.admission import stream_of
+from handlers.server.middleware.logs import REQUEST_ID_HEADER, Report, caller_id
+from handlers.server.middleware.problems import HANG_UP_ERRORS, document, is_dialect, note
+from models.errors import UnavailableError
+from models.runtime.engine import Engine
+
+NEVER_SHED = {b"transfer-encoding", b"expect", b"upgrade"}
+"""Requests with these headers need more care than an answer: their connection may have to be closed."""
+
+
+class LoadShedder:
+    """Answers only where nothing but 503 can be the answer; whoever is not certain goes the whole way."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        operations: Mapping[str, str],
+        max_body_bytes: int,
+        report: Report,
+    ) -> None:
+        """Take the operations that frames are posted to, path → operationId; only those for the default model count."""
+        self._engine = engine
+        self._operations = {
+            path.encode(): name
+            for path, name in operations.items()
+            if "{" not in path and name not in FAMILIES_OF_OPERATIONS
+        }
+        self._max_body_bytes = max_body_bytes
+        self._report = report
+
+    def refusal(
+        self, target: bytes, headers: Sequence[tuple[bytes, bytes]], client: tuple[str, int] | None
+    ) -> bytes | None:
+        """Return the fields and the body of a 503; None to let a request in.
+
+        `target`: of a POST, as sent. `headers`: by lower-case name.
+        """
+        path, _, query = target.partition(b"?")
+        operation = self._operations.get(path)
+        if operation is None or not self._has_plain_body(headers):
+            return None
+        started_at = time.perf_counter()
+        stream = stream_of(query, client)
+        try:
+            self._engine.refuse_if_unavailable(None, stream)
+        except HANG_UP_ERRORS:
+            return None
+        except UnavailableError as error:
+            asked_id = caller_id(headers)
+            record = RequestRecord(asked_id or str(uuid.uuid4()), operation, stream=stream)
+            answer = _answer(error, asked_id, record, path.decode())
+            record.duration_ms = round((time.perf_counter() - started_at) * 1000, 3)
+            self._report(record, "POST", path.decode())
+            return answer
+        return None
+
+    def _has_plain_body(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        lengths = [value for name, value in headers if name == b"content-length"]
+        return (
+            len(lengths) == 1
+            and int(lengths[0]) <= self._max_body_bytes
+            and not any(name in NEVER_SHED for name, _ in headers)
+        )
+
+
+def _answer(error: UnavailableError, asked_id: str | None, record: RequestRecord, path: str) -> bytes:
+    problem = note(error, record, path)
+    record.status = problem.status
+    media_type, text = document(problem, str(record.detail), is_dialect=is_dialect(path))
+    body = text.encode()
+    fields = {"content-type": media_type, "content-length": len(body), "retry-after": error.retry_after_s}
+    if asked_id:
+        fields[REQUEST_ID_HEADER] = asked_id
+    return "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode() + b"\r\n" + body

@@ -1,0 +1,201 @@
+"""One model file, ready to run: the only module that knows onnxruntime."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read on import; else it tells its makers of each model it loads
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as ort
+
+from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError
+from models.families import Feeds, Outputs, Signature, Tensor
+from models.repository.folder import ProviderName
+from models.scheduling.deadlines import Deadlines
+
+RUNTIME_ERRORS = (
+    ort.EPFail, ort.EngineError, ort.Fail, ort.InvalidArgument, ort.InvalidGraph, ort.InvalidProtobuf,
+    ort.ModelLoaded, ort.ModelRequiresCompilation, ort.NoModel, ort.NoSuchFile, ort.NotFound, ort.NotImplemented,
+    ort.RuntimeException, RuntimeError, ValueError,
+)  # fmt: skip
+"""What onnxruntime raises; its own classes share no base but Exception."""
+
+EXACT_INT8 = "session.x64quantprecision"
+"""Without this, x86 processors that lack VNNI add int8 products in saturating 16 bits: the default model then finds
+nothing at all on the street photo. With it, processors that have VNNI take more than twice as long. See ADR 3."""
+INT8_PRODUCT = Path(__file__).parent / "int8_product.onnx"
+"""The product of two matrices, unsigned by signed: tools/converters/int8_product.py."""
+PROBE_SIDE = 64
+"""Of the matrices: wide enough for the widest instructions."""
+
+PROVIDERS: dict[ProviderName, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
+"""As model.yaml names them → as onnxruntime does."""
+WITH_DEVICES: frozenset[ProviderName] = frozenset({"cuda", "tensorrt", "directml"})
+"""Those of which a machine may have several, by number."""
+
+NUMPY_NAMES = {"float": "float32", "double": "float64"}
+"""Where onnxruntime names an element type otherwise than numpy."""
+
+
+class Runnable(Protocol):
+    """Weights that are loaded: one graph, or several that a library runs in turn. Thread-safe."""
+
+    @property
+    def signature(self) -> Signature:
+        """Return the names and types of the inputs and outputs."""
+        ...
+
+    def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
+        """Run it for one frame; raises InferenceError and InferenceTimeoutError."""
+        ...
+
+
+class Session:
+    """A loaded ONNX graph. Thread-safe: all lanes run the same session, each run on its caller's thread."""
+
+    def __init__(
+        self, path: Path, threads: int = 1, providers: Sequence[ProviderName] = ("cpu",), device: int = 0
+    ) -> None:
+        """Load the file; raises ModelConfigError when onnxruntime cannot, or offers none of such providers.
+
+        `providers`: what runs the graph, the first one that knows a node; the CPU takes what is left. `device`: which
+        of several accelerators.
+        By default one thread per run: the lanes are the parallelism. More threads spin between two nodes, but stop when
+        the run ends, since they would take the processor from the lanes (measured: nearly twice the CPU time a frame).
+        """
+        with _loading(path):
+            options = _options(threads)
+            if saturates_int8():
+                options.add_session_config_entry(EXACT_INT8, "1")
+            self._session = onnxruntime.InferenceSession(path, options, providers=_chosen(providers, device))
+        _refuse_to_do_without(self._session, providers)
+        self._output_names = [output.name for output in self._session.get_outputs()]
+
+    @property
+    def signature(self) -> Signature:
+        """Return the names and types of the inputs and outputs."""
+        return Signature(
+            inputs={node.name: _tensor(node) for node in self._session.get_inputs()},
+            outputs={node.name: _tensor(node) for node in self._session.get_outputs()},
+        )
+
+    def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
+        """Run the graph once on the calling thread, stopped by the watchdog if it takes too long.
+
+        onnxruntime stops between two nodes, and between two rounds of a loop. Raises InferenceError when the graph
+        fails, and InferenceTimeoutError when it was stopped.
+        """
+        with watched(watchdog) as options:
+            outputs = self._session.run(self._output_names, feeds, options)
+        return dict(zip(self._output_names, outputs, strict=True))
+
+
+class PipelineSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # onnxruntime has no types
+    """One of several graphs that a library runs in turn for one frame; every run is `watched`. Thread-safe."""
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        """Load the file; raises ModelConfigError when onnxruntime cannot. `threads`: see Session."""
+        with _loading(path):
+            options = _options(threads)
+            options.enable_cpu_mem_arena = False  # it would keep the memory of the largest frame ever seen
+            super().__init__(path, options, providers=["CPUExecutionProvider"])
+
+    def run(self, output_names: Any, input_feed: Any, run_options: Any = None) -> Any:
+        """Run the graph under the watchdog of the calling thread."""
+        return super().run(output_names, input_feed, run_options or _run_options.get())
+
+
+_run_options: ContextVar[onnxruntime.RunOptions | None] = ContextVar("run_options", default=None)
+"""Of what is being run on this thread: a library that stands between hands none on."""
+
+
+@contextmanager
+def watched(watchdog: Deadlines | None, *library_errors: type[Exception]) -> Iterator[onnxruntime.RunOptions]:
+    """Have the watchdog stop the runs in the block when they take too long, all of them together.
+
+    Raises InferenceTimeoutError when they were stopped, and InferenceError when onnxruntime fails, or a library that
+    stands between, with errors of its own.
+    """
+    options = onnxruntime.RunOptions()
+    limit = watchdog.limiting(partial(setattr, options, "terminate", True)) if watchdog else nullcontext()
+    token = _run_options.set(options)
+    try:
+        with limit:
+            yield options
+    except (*RUNTIME_ERRORS, *library_errors) as error:
+        if watchdog and options.terminate:
+            raise InferenceTimeoutError(watchdog.limit_s) from error
+        raise InferenceError("The model failed on this frame.") from error
+    finally:
+        _run_options.reset(token)
+
+
+@contextmanager
+def _loading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except RUNTIME_ERRORS as error:
+        raise ModelConfigError(
+            f"{path} is not a model that onnxruntime {onnxruntime.__version__} can load: {error}"
+        ) from error
+
+
+@cache
+def saturates_int8() -> bool:
+    """Try whether onnxruntime, unless told to be exact, gets sums of int8 products wrong on this processor."""
+    session = onnxruntime.InferenceSession(INT8_PRODUCT, _options(threads=1), providers=["CPUExecutionProvider"])
+    largest = np.full((PROBE_SIDE, PROBE_SIDE), 255, np.uint8), np.full((PROBE_SIDE, PROBE_SIDE), 127, np.int8)
+    [product] = session.run(None, dict(zip("ab", largest, strict=True)))
+    return bool((product != 255 * 127 * PROBE_SIDE).any())
+
+
+def _chosen(providers: Sequence[ProviderName], device: int) -> list[tuple[str, dict[str, str]]]:
+    """Return the providers as onnxruntime takes them; raises ModelConfigError when it offers one of them not."""
+    offered = onnxruntime.get_available_providers()
+    for name in providers:
+        if PROVIDERS[name] not in offered:
+            known = [name for name, theirs in PROVIDERS.items() if theirs in offered]
+            raise ModelConfigError(
+                f"execution.providers: this onnxruntime {onnxruntime.__version__} does not offer {name}, only "
+                f"{', '.join(known)}; install its build for {name}."
+            )
+    return [(PROVIDERS[name], {"device_id": str(device)} if name in WITH_DEVICES else {}) for name in providers]
+
+
+def _refuse_to_do_without(session: onnxruntime.InferenceSession, providers: Sequence[ProviderName]) -> None:
+    """Raise ModelConfigError when onnxruntime has left a provider away because its libraries or devices are missing."""
+    used = session.get_providers()
+    missing = [name for name in providers if PROVIDERS[name] not in used]
+    if missing:
+        raise ModelConfigError(
+            f"execution.providers: {', '.join(missing)} could not be started; are its libraries and devices there?"
+        )
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    spinning = "1" if threads > 1 else "0"
+    options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
+    options.add_session_config_entry("session.force_spinning_stop", spinning)
+    return options
+
+
+def _tensor(node: onnxruntime.NodeArg) -> Tensor:
+    dtype = node.type.removeprefix("tensor(").removesuffix(")")
+    return Tensor(NUMPY_NAMES.get(dtype, dtype), tuple(node.shape))

@@ -1,0 +1,1 @@
+"""Who waits, for how long, and where jobs run. Knows neither models nor codecs."""

@@ -1,0 +1,227 @@
+"""The lanes: worker threads that each do all the CPU work of one frame in one go, behind a bounded, fair queue."""
+
+import math
+import random
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, TypeVar
+
+from models.errors import OverloadedError
+from models.scheduling.deadlines import Deadlines
+from models.scheduling.fair_queue import FairQueue
+
+R = TypeVar("R")
+
+SMOOTHING = 0.1
+"""Weight of the newest job in the running mean of how long jobs take."""
+MAX_DRAINED_S = 60
+"""However long the queue: the longest that a caller is told to wait is twice that."""
+
+
+class Job(Future[R]):
+    """What waits for a lane: the work of one frame, of one stream. It is its own outcome.
+
+    Whoever waits for a future makes a circle of references with it, which only the garbage collector finds, much later.
+    So a job lets go of what is large, the bytes and the pixels of the frame, as soon as it is over.
+    """
+
+    def __init__(self, work: Callable[[], R], stream: str) -> None:
+        """Take the work and the stream it is of."""
+        super().__init__()
+        self.stream = stream
+        self._work: Callable[[], R] | None = work
+
+    def run(self) -> Callable[[], None]:
+        """Do the work, unless nobody wants it any more; return what tells the outcome."""
+        if self._work is None or not self.set_running_or_notify_cancel():
+            return lambda: None
+        try:
+            return partial(self.set_result, self._work())
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it is for whoever waits for the outcome
+            _forget_locals(error)
+            return partial(self.set_exception, error)
+        finally:
+            self.let_go()
+
+    def refuse(self, error: Exception) -> None:
+        """Give the work up."""
+        self.let_go()
+        if self.set_running_or_notify_cancel():
+            self.set_exception(error)
+
+    def let_go(self) -> None:
+        """Hold the work no more."""
+        self._work = None
+
+
+class Lanes:
+    """At most `count` jobs run at once and `queue_size` wait, none longer than `max_wait_s`.
+
+    One more is refused at once, never delayed, unless its stream is owed a place: then the job whose turn is last is
+    given up instead.
+    """
+
+    def __init__(self, count: int, queue_size: int, max_wait_s: float) -> None:
+        """Start no thread yet: the lanes start with the first job."""
+        self.count = count
+        self._capacity = count + queue_size
+        self._queue: FairQueue[Job[Any]] = FairQueue()
+        self._running = 0
+        self._mean_job_s = 0.0
+        self._changed = threading.Condition()  # its lock is re-entrant
+        self._deadlines = Deadlines(max_wait_s)
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+
+    def like(self, count: int, queue_size: int | None) -> "Lanes":
+        """Return other lanes under the same limit of time; by default with as many places in the queue for each."""
+        places = (self._capacity - self.count) * count // self.count if queue_size is None else queue_size
+        return Lanes(count, places, self._deadlines.limit_s)
+
+    @property
+    def waiting(self) -> int:
+        """Return how many jobs wait."""
+        return len(self._queue)
+
+    @property
+    def running(self) -> int:
+        """Return how many jobs run."""
+        return self._running
+
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether at most one job is here."""
+        return self._running + len(self._queue) <= 1
+
+    def retry_after_s(self) -> int:
+        """Return the whole seconds after which a refused job may come back, at least 1.
+
+        At the earliest when those that are here now are done, and spread over as long again, so that callers who were
+        refused together do not come back together.
+        """
+        drained_s = (self._running + len(self._queue)) * self._mean_job_s / self.count
+        earliest_s = max(1, math.ceil(min(drained_s, MAX_DRAINED_S)))
+        return random.randint(earliest_s, 2 * earliest_s)  # noqa: S311  # not a secret
+
+    def refuse_if_full(self, stream: str = "") -> None:
+        """Raise OverloadedError when a job of that stream, submitted now, would be refused."""
+        with self._changed:
+            if self._is_full() and not self._queue.is_owed_a_place(stream):
+                raise self._full_error()
+
+    def submit(self, work: Callable[[], R], stream: str = "") -> Future[R]:
+        """Queue `work` and return its future; cancelling the future while it waits gives its place back.
+
+        Raises OverloadedError when there is no place. The future raises it too, when the job waited too long or had to
+        make room for one of another stream.
+        """
+        job = Job(work, stream)
+        displaced = None
+        with self._changed:
+            if self._closed:  # its model was replaced this moment
+                raise self._full_error()
+            self._start()
+            self.refuse_if_full(stream)
+            if self._is_full():
+                displaced = self._queue.drop()
+            self._queue.put(stream, job)
+            self._deadlines.begin(job, partial(self._expire, job))
+            self._changed.notify()
+        if displaced:
+            self._deadlines.end(displaced)
+            displaced.refuse(self._full_error())
+        job.add_done_callback(self._withdraw_if_cancelled)
+        return job
+
+    def refuse_waiting(self, error: Exception) -> None:
+        """Give up every job that waits; the futures raise `error`."""
+        with self._changed:
+            dropped = [self._queue.get() for _ in range(len(self._queue))]
+        for job in dropped:
+            self._deadlines.end(job)
+            job.refuse(error)
+
+    def close(self) -> None:
+        """Let the running jobs finish; none may wait, and nothing be submitted any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        self._deadlines.close()
+
+    def _is_full(self) -> bool:
+        return self._running + len(self._queue) >= self._capacity
+
+    def _full_error(self) -> OverloadedError:
+        return OverloadedError(
+            "The server is working on as many frames as it can; send the next one a little later.",
+            "queue_full",
+            self.retry_after_s(),
+        )
+
+    def _start(self) -> None:
+        if not self._threads:
+            self._threads = [
+                threading.Thread(target=self._work, name=f"lane-{n}", daemon=True) for n in range(self.count)
+            ]
+            for thread in self._threads:
+                thread.start()
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            started_at = time.perf_counter()
+            tell = job.run()
+            self._finish(time.perf_counter() - started_at)
+            tell()  # only now, so that whoever hears it finds the lane free
+
+    def _next(self) -> Job[Any] | None:
+        """Wait for a job and return it; None when closed."""
+        with self._changed:
+            while not self._queue:
+                if self._closed:
+                    return None
+                self._changed.wait()
+            job = self._queue.get()
+            self._running += 1
+        self._deadlines.end(job)
+        return job
+
+    def _finish(self, took_s: float) -> None:
+        with self._changed:
+            self._running -= 1
+            self._mean_job_s += (took_s - self._mean_job_s) * (SMOOTHING if self._mean_job_s else 1)
+
+    def _withdraw_if_cancelled(self, job: Future[Any]) -> None:
+        if isinstance(job, Job) and job.cancelled():
+            job.let_go()
+            self._withdraw(job)
+
+    def _withdraw(self, job: Job[Any]) -> bool:
+        """Take a job out of the queue; False when it is not waiting any more."""
+        with self._changed:
+            withdrawn = self._queue.remove(job.stream, job)
+        self._deadlines.end(job)
+        return withdrawn
+
+    def _expire(self, job: Job[Any]) -> None:
+        if self._withdraw(job):
+            job.refuse(
+                OverloadedError(
+                    f"The frame waited {self._deadlines.limit_s:g} s for its turn, as long as it may; "
+                    "send the next one a little later.",
+                    "queue_timeout",
+                    self.retry_after_s(),
+                )
+            )
+
+
+def _forget_locals(error: BaseException | None) -> None:
+    """Empty the frames in which the error and its causes came to pass; where that was can still be told."""
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

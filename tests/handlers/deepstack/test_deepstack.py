@@ -1,0 +1,328 @@
+"""Clients of DeepStack and CodeProject.AI, each with the bytes that it sends, and what it does with the answer."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+import requests
+from PIL import Image
+
+from handlers.deepstack import forms
+from handlers.deepstack.forms import MAX_PARTS, read_form
+from handlers.errors import InvalidParameterError
+from tests.support.client import check_answer
+from tests.support.credentials import (
+    ADMIN,
+    ADMIN_TOKEN,
+    AUTHORIZED,
+    CAMERA,
+    CAMERA_TOKEN,
+    PROBE,
+    PROBE_TOKEN,
+    bearer,
+    settings_for,
+)
+from tests.support.graphs import board, write_identity_model
+from tests.support.pictures import PHOTOS, blank, encode, street, street_as
+from tests.support.server import LiveServer, serving
+from tests.support.wire import free_port
+
+STREET = street_as("JPEG")
+DETECTION, CUSTOM_LIST = "/v1/vision/detection", "/v1/vision/custom/list"
+MULTIPART = "multipart/form-data; boundary=b0undary"
+
+
+def part(name: str, content: bytes, more: str = "") -> bytes:
+    """Return one part as it is written; `more`: what follows the name, headers included."""
+    return f'--b0undary\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + content + b"\r\n"
+
+
+def form(*parts: bytes) -> bytes:
+    return b"".join(parts) + b"--b0undary--\r\n"
+
+
+IMAGE = part("image", STREET, '; filename="image.jpg"')
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """How a client writes its request; facts from its published source or its documents."""
+
+    content_type: str
+    body: bytes
+
+
+CLIENTS = {
+    "Frigate": Client(
+        "multipart/form-data; boundary=b0undary",
+        form(part("api_key", b""), part("image", STREET, '; filename="image"')),
+    ),
+    "Home Assistant and Viseron": Client(
+        "multipart/form-data; boundary=b0undary",
+        form(part("api_key", b""), part("min_confidence", b"0.45"), part("image", STREET, '; filename="image"')),
+    ),
+    "Blue Iris": Client(
+        "multipart/form-data; boundary=b0undary",
+        form(part("min_confidence", b"0.40"), part("image", STREET, '; filename="image.jpg"')),
+    ),
+    "AITool": Client(
+        'multipart/form-data; boundary="b0undary"',
+        form(
+            b"--b0undary\r\nContent-Disposition: form-data; name=image; filename=yard.jpg; "
+            b"filename*=utf-8''yard.jpg\r\n\r\n" + STREET + b"\r\n",
+            b"--b0undary\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            b"Content-Disposition: form-data; name=min_confidence\r\n\r\n0.4\r\n",
+        ),
+    ),
+    "curl": Client(
+        "multipart/form-data; boundary=b0undary",
+        form(part("image", STREET, '; filename="street.jpg"\r\nContent-Type: image/jpeg')),
+    ),
+    "a mislabelled part": Client(
+        "Multipart/Form-Data ; boundary=b0undary",
+        form(part("image", STREET, '; filename="a.webp"\r\nContent-Type: image/webp')),
+    ),
+}
+
+
+def send(server: LiveServer, path: str, client: Client, **headers: str) -> httpx.Response:
+    return server.client.post(path, content=client.body, headers={"Content-Type": client.content_type, **headers})
+
+
+@pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
+def test_a_client_is_answered(server: LiveServer, client: Client) -> None:
+    """All see what /inference tells, in whole pixels of their picture, by falling confidence."""
+    wanted = {"confidence": 0.45 if b"0.45" in client.body else 0.4, "maxDetections": 20}
+    expected = server.client.post("/inference", content=STREET, params=wanted).json()["inferences"]
+    answer = send(server, DETECTION, client).json()
+    width, height = street().size
+    assert answer["success"] is True
+    assert "error" not in answer
+    assert answer["count"] == len(answer["predictions"]) == len(expected) > 5
+    for prediction, inference in zip(answer["predictions"], expected, strict=True):
+        entity = inference["entity"]
+        box = entity["box"]
+        assert (prediction["label"], prediction["confidence"]) == (entity["tag"]["value"], entity["tag"]["confidence"])
+        assert prediction["x_min"] == round(box["l"] * width)
+        assert prediction["y_min"] == round(box["t"] * height)
+        assert prediction["x_max"] == pytest.approx((box["l"] + box["w"]) * width, abs=0.51)
+        assert prediction["y_max"] == pytest.approx((box["t"] + box["h"]) * height, abs=0.51)
+        assert all(isinstance(prediction[edge], int) for edge in ("x_min", "y_min", "x_max", "y_max"))
+
+
+def test_frigates_requests_are_as_the_library_writes_them(server: LiveServer) -> None:
+    """Its plugin posts with requests: data and files, the file as bare bytes."""
+    jpeg = encode(street().resize((320, 320)), "JPEG")
+    answer = requests.post(server.url + DETECTION, data={"api_key": ""}, files={"image": jpeg}, timeout=10)
+    check_answer("POST", DETECTION, httpx.Response(answer.status_code, headers=answer.headers, content=answer.content))
+    predictions = answer.json()["predictions"]
+    assert predictions
+    assert all(prediction["confidence"] >= 0.4 for prediction in predictions)
+    assert all(0 <= prediction["x_min"] < prediction["x_max"] <= 320 for prediction in predictions)
+
+
+def test_blue_iris_learns_the_models_first(server: LiveServer) -> None:
+    """Each model it learns of takes its pictures; the one that finds no objects is not among them."""
+    models = server.client.post(CUSTOM_LIST).json()["models"]
+    assert models == ["blazeface-back", "ssdlite-mobilenet-v2"]
+    for model in models:
+        assert send(server, f"/v1/vision/custom/{model}", CLIENTS["Blue Iris"]).json()["success"] is True
+    for model in ("efficientnet-lite0", "nope"):
+        answer = send(server, f"/v1/vision/custom/{model}", CLIENTS["Blue Iris"])
+        assert (answer.status_code, answer.json()["success"]) == (404, False)
+
+
+@pytest.mark.parametrize("sent", ["0.4", "0.87", "", " 0.5 ", "1", "0", ".5", "5e-1"])
+def test_min_confidence_decides(server: LiveServer, sent: str) -> None:
+    answer = server.client.post(
+        DETECTION, data={"min_confidence": sent}, files={"image": STREET}, params={"maxDetections": 1000}
+    )
+    least = float(sent or 0.4)
+    expected = server.client.post("/inference", content=STREET, params={"confidence": least, "maxDetections": 1000})
+    told = expected.json()["inferences"] if expected.status_code == 200 else []
+    assert answer.json()["count"] == pytest.approx(len(told), abs=2)  # those under a pixel are left out
+    assert all(prediction["confidence"] >= least for prediction in answer.json()["predictions"])
+
+
+def test_no_more_than_frigate_can_take(server: LiveServer) -> None:
+    """A 21st prediction would end its plugin; who can take more asks for them."""
+    counts = [
+        server.client.post(DETECTION, data={"min_confidence": "0.01"}, files={"image": STREET}, params=params).json()[
+            "count"
+        ]
+        for params in ({}, {"maxDetections": 21})
+    ]
+    assert counts == [20, 21]
+
+
+def test_labels_are_chosen_in_the_address(server: LiveServer) -> None:
+    """A label that Frigate does not know would hide all that come after it."""
+    answer = server.client.post(DETECTION, files={"image": STREET}, params={"object": "car"})
+    assert {prediction["label"] for prediction in answer.json()["predictions"]} == {"car"}
+    assert server.client.post(DETECTION, files={"image": STREET}, params={"object": "unicorn"}).status_code == 400
+
+
+def test_nothing_found_is_an_empty_list(server: LiveServer) -> None:
+    answer = server.client.post(DETECTION, files={"image": blank((320, 320))})
+    assert (answer.status_code, answer.json()["predictions"], answer.json()["count"]) == (200, [], 0)
+
+
+def test_faces_and_scenes_have_models_of_their_own(server: LiveServer) -> None:
+    faces = server.client.post("/v1/vision/face", files={"image": (PHOTOS / "astronaut.jpg").read_bytes()}).json()
+    assert [prediction["label"] for prediction in faces["predictions"]] == ["face"]
+    scene = server.client.post(
+        "/v1/vision/scene", files={"image": blank((64, 64))}, data={"min_confidence": "1"}
+    ).json()
+    assert scene["label"]
+    assert 0 < scene["confidence"] < 1
+
+
+REFUSED: dict[str, tuple[int, str, bytes]] = {
+    "no image": (400, MULTIPART, form(part("picture", STREET, '; filename="a"'))),
+    "an image that is no file": (400, MULTIPART, form(part("image", b"text"))),
+    "no parts": (400, MULTIPART, form()),
+    "two images": (400, MULTIPART, form(IMAGE, IMAGE)),
+    "an empty image": (400, MULTIPART, form(part("image", b"", '; filename="a"'))),
+    "cut short": (400, MULTIPART, form(IMAGE)[:-30]),
+    "no boundary": (400, "multipart/form-data", form(IMAGE)),
+    "another boundary": (400, "multipart/form-data; boundary=x", form(IMAGE)),
+    "no body": (400, MULTIPART, b""),
+    "not multipart": (415, "image/jpeg", STREET),
+    "a form without files": (415, "application/x-www-form-urlencoded", b"image=x"),
+    "WebP": (400, MULTIPART, form(part("image", encode(street(), "WEBP"), '; filename="a.webp"'))),
+    "a word for a number": (400, MULTIPART, form(IMAGE, part("min_confidence", b"abc"))),
+    "more than all": (400, MULTIPART, form(IMAGE, part("min_confidence", b"1.5"))),
+    "percent": (400, MULTIPART, form(IMAGE, part("min_confidence", b"45"))),
+    "a comma": (400, MULTIPART, form(IMAGE, part("min_confidence", b"0,4"))),
+    "no number": (400, MULTIPART, form(IMAGE, part("min_confidence", b"nan"))),
+    "two numbers": (400, MULTIPART, form(IMAGE, part("min_confidence", b"0.4"), part("min_confidence", b"0.5"))),
+    "a long number": (400, MULTIPART, form(IMAGE, part("min_confidence", b"0" * 2000))),
+    "a long key": (400, MULTIPART, form(IMAGE, part("api_key", b"k" * 2000))),
+    "a long header": (400, MULTIPART, form(IMAGE, part("a", b"b", "; x=" + "y" * 2000))),
+    "many headers": (400, MULTIPART, form(IMAGE, part("a", b"b", "\r\nX: y" * 5))),
+    "a long boundary": (400, MULTIPART + "x" * 70, form(IMAGE).replace(b"b0undary", b"b0undary" + b"x" * 70)),
+    "too many fields": (400, MULTIPART, form(IMAGE, *(part(f"f{n}", b"") for n in range(MAX_PARTS)))),
+}
+
+
+@pytest.mark.parametrize(("status", "content_type", "body"), REFUSED.values(), ids=REFUSED)
+def test_a_refusal_is_in_the_callers_language(server: LiveServer, status: int, content_type: str, body: bytes) -> None:
+    answer = send(server, DETECTION, Client(content_type, body))
+    assert answer.status_code == answer.json()["code"] == status
+    assert answer.json()["success"] is False
+    assert answer.json()["error"]
+
+
+def test_as_many_fields_as_promised_are_taken(server: LiveServer) -> None:
+    body = form(*(part(f"f{n}", b"x" * 5000) for n in range(MAX_PARTS - 1)), IMAGE)
+    assert send(server, DETECTION, Client(MULTIPART, body)).status_code == 200
+
+
+DEAR = {
+    "parts": form(*[part("a", b"b")] * (MAX_PARTS + 1)),
+    "what looks like a boundary": form(part("a", b"\r\n--b0undar" * 3 + b"\r\n--b0undaryx" * (MAX_PARTS + 1))),
+    "padding": form(part("a", b"b"))[:-4] + b" \t" * 1000,
+    "padding between": form(part("a", b"b\r\n--b0undary\t\t"), IMAGE),
+}
+
+
+@pytest.mark.parametrize("body", DEAR.values(), ids=DEAR)
+def test_what_is_dear_to_read_is_not_read(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parser would hold the event loop, for seconds when there is much of it."""
+    monkeypatch.setattr(forms, "MultipartParser", pytest.fail)
+    with pytest.raises(InvalidParameterError):
+        read_form(MULTIPART, body)
+
+
+def test_a_form_needs_a_boundary() -> None:
+    with pytest.raises(InvalidParameterError):
+        read_form("multipart/form-data; boundary=", form(IMAGE).replace(b"--b0undary", b"--"))
+
+
+@pytest.mark.parametrize("size", [1 << 20, 6 << 20])
+def test_large_pictures_come_through_whole(server: LiveServer, size: int) -> None:
+    """Also those that a usual form parser would put into a file."""
+    side = int((size / 3) ** 0.5)
+    picture = encode(Image.new("RGB", (side, side), (90, 120, 90)), "BMP")
+    assert server.client.post(DETECTION, files={"image": picture}).json()["success"] is True
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A service that asks for credentials, and lets the camera use one of its two models."""
+    folder = write_identity_model(tmp_path_factory.mktemp("repository"))
+    write_identity_model(folder.parent, "other")
+    camera = CAMERA.model_copy(update={"models": ("identity",)})
+    with serving(folder, **settings_for(ADMIN, PROBE, camera)) as live:
+        yield live
+
+
+def keyed(key: str | None) -> Client:
+    image = part("image", encode(board(7), "PNG"), '; filename="a"')
+    return Client(MULTIPART, form(image) if key is None else form(image, part("api_key", key.encode())))
+
+
+KEYS: dict[str, tuple[str | None, str, int]] = {
+    "right": (CAMERA_TOKEN, DETECTION, 200),
+    "none": (None, DETECTION, 401),
+    "empty, as Frigate's": ("", DETECTION, 401),
+    "wrong": ("guess", DETECTION, 401),
+    "of one who may not infer": (PROBE_TOKEN, DETECTION, 403),
+    "for its model": (CAMERA_TOKEN, "/v1/vision/custom/identity", 200),
+    "for another model": (CAMERA_TOKEN, "/v1/vision/custom/other", 403),
+    "for no model": (ADMIN_TOKEN, "/v1/vision/custom/nope", 404),
+    "none, for no model": (None, "/v1/vision/custom/nope", 401),
+    "wrong, for no scenes": ("guess", "/v1/vision/scene", 401),
+    "right, for no scenes": (ADMIN_TOKEN, "/v1/vision/scene", 404),
+}
+
+
+@pytest.mark.parametrize(("key", "path", "status"), KEYS.values(), ids=KEYS)
+def test_the_key_of_a_form_is_a_token(strict: LiveServer, key: str | None, path: str, status: int) -> None:
+    answer = send(strict, path, keyed(key))
+    assert answer.status_code == status
+    assert answer.json()["success"] is (status == 200)
+    if status == 401:
+        assert answer.headers["www-authenticate"] == 'Bearer realm="framehook"'
+
+
+@pytest.mark.parametrize(
+    "headers", [bearer("guess"), {"X-API-Key": "guess"}, {"Authorization": "Basic rubbish"}, {"Authorization": "Foo"}]
+)
+def test_a_wrong_header_is_not_made_good_by_the_form(strict: LiveServer, headers: dict[str, str]) -> None:
+    assert send(strict, DETECTION, keyed(CAMERA_TOKEN), **headers).status_code == 401
+
+
+def test_a_right_header_is_enough(strict: LiveServer) -> None:
+    for headers in (AUTHORIZED, {"X-API-Key": CAMERA_TOKEN}):
+        assert send(strict, DETECTION, keyed("guess"), **headers).status_code == 200
+
+
+@pytest.mark.parametrize("client", [Client(MULTIPART, b"rubbish"), Client("image/png", b""), Client(MULTIPART, b"")])
+def test_strangers_learn_nothing_of_their_form(strict: LiveServer, client: Client) -> None:
+    assert send(strict, DETECTION, client).status_code == 401
+
+
+def test_strangers_are_refused_elsewhere_whatever_their_form_says(strict: LiveServer) -> None:
+    """A key in a form opens the operations that take forms, and no other."""
+    for path in ("/inference", CUSTOM_LIST, "/models/identity/reload"):
+        assert send(strict, path, keyed(ADMIN_TOKEN)).status_code == 401
+
+
+def test_the_log_tells_whose_key_it_was(strict: LiveServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    send(strict, DETECTION, keyed(CAMERA_TOKEN))
+    facts = [record.facts for record in caplog.records if hasattr(record, "facts")][-1]
+    assert (facts["credential"], facts["operation"], facts["format"]) == ("camera", "detect_objects", "png")
+
+
+def test_both_ports_serve_the_same(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder, second = write_identity_model(tmp_path_factory.mktemp("repository")), free_port()
+    with serving(folder, deepstack_port=second) as live:
+        for port in (live.port, second):
+            answer = httpx.get(f"http://{live.host}:{port}/v1/status/updateavailable", timeout=10)
+            assert json.loads(answer.content)["updateAvailable"] is False
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{second}/health/live", timeout=10)

@@ -1,0 +1,102 @@
+"""A request that offers an upgrade is served as if it did not."""
+
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from handlers.server.wire.shedding import LoadShedder
+from tests.support.graphs import board, work_for
+from tests.support.pictures import encode
+from tests.support.server import LiveServer
+from tests.support.wire import connect, read_to_end, statuses
+
+FRAME = encode(board(9), "PNG")
+CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(FRAME), FRAME)
+OFFERS = (
+    "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+)
+
+
+def exchange(server: LiveServer, pieces: Sequence[bytes]) -> bytes:
+    """Send the pieces one after the other, and read until the server closes."""
+    with connect(server.port) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.05)
+        return read_to_end(connection)
+
+
+@pytest.mark.parametrize("offer", OFFERS, ids=["h2c", "websocket"])
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        pytest.param(f"Content-Length: {len(FRAME)}", FRAME, id="length"),
+        pytest.param("Transfer-Encoding: chunked", CHUNKED, id="chunked"),
+    ],
+)
+@pytest.mark.parametrize("cut", [0, 1, 50])
+def test_the_frame_behind_an_offer_is_served(
+    identity: LiveServer, offer: str, framing: str, body: bytes, cut: int
+) -> None:
+    head = f"POST /inference HTTP/1.1\r\nHost: x\r\n{offer}{framing}\r\n\r\n".encode()
+    for pieces in ([head + body], [head, body], [head + body[:cut], body[cut:]]):
+        answer = exchange(identity, pieces)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in answer.lower()
+        assert b'"block"' in answer
+
+
+def test_what_follows_the_frame_behind_an_offer_is_no_hang_up(identity: LiveServer) -> None:
+    slow = encode(board(9, work=work_for(0.3)), "PNG")
+    head = f"POST /inference HTTP/1.1\r\nHost: x\r\n{OFFERS[0]}Content-Length: {len(slow)}\r\n\r\n".encode()
+    behind = f"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: {len(FRAME)}\r\n\r\n".encode() + FRAME
+    answer = exchange(identity, [head + slow, behind])
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"rubbish\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: \0",
+        b"GET http://x:99999/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /inference HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
+    ],
+)
+def test_rubbish_behind_a_frame_spoils_no_answer(identity: LiveServer, rubbish: bytes) -> None:
+    slow = encode(board(9, work=work_for(0.3)), "PNG")
+    head = f"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: {len(slow)}\r\n\r\n".encode()
+    for pieces in ([head + slow + rubbish], [head + slow, rubbish]):
+        answer = exchange(identity, pieces)
+        assert statuses(answer) == (200,)
+        assert b"connection: close" in answer
+    live = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert statuses(exchange(identity, [head + slow + live + rubbish])) == (200, 200)
+
+
+@pytest.mark.parametrize("offer", OFFERS, ids=["h2c", "websocket"])
+def test_an_offer_without_a_body_is_served(identity: LiveServer, offer: str) -> None:
+    answer = exchange(identity, [f"GET /health/live HTTP/1.1\r\nHost: x\r\n{offer}\r\n".encode()])
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b'{"status":"live"}')
+
+
+@pytest.mark.parametrize(
+    "request_bytes", [b"rubbish\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"]
+)
+def test_malformed_http_is_answered_by_the_parser(identity: LiveServer, request_bytes: bytes) -> None:
+    answer = exchange(identity, [request_bytes])
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"text/plain" in answer
+
+
+def test_a_failure_of_our_own_is_no_fault_of_the_client(
+    identity: LiveServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(LoadShedder, "refusal", lambda *_: 1 / 0)
+    head = f"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: {len(FRAME)}\r\n\r\n".encode()
+    assert exchange(identity, [head]) == b""
+    assert any(record.levelname == "ERROR" and record.exc_info for record in caplog.records)

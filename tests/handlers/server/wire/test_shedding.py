@@ -1,0 +1,149 @@
+"""Frames that are refused at the socket get what admission itself would send."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from handlers.context import RequestRecord
+from handlers.server.contract import read_contract
+from handlers.server.wire.shedding import LoadShedder
+from models.repository.folder import read_folder
+from models.runtime.engine import Engine
+from models.scheduling.lanes import Lanes
+from tests.support.client import ContractClient
+from tests.support.graphs import board, number_in, work_for, write_identity_model
+from tests.support.metrics import samples
+from tests.support.pictures import encode
+from tests.support.server import LiveServer, serving
+from tests.support.wire import connect, statuses
+
+FRAME = encode(board(7), "PNG")
+ARRIVAL_S = 0.2
+
+
+@pytest.fixture(scope="module")
+def one_lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A service with one lane and no queue."""
+    with serving(write_identity_model(tmp_path_factory.mktemp("repository")), lanes=1, queue_size=0) as live:
+        yield live
+
+
+@contextmanager
+def busy(server: LiveServer) -> Iterator[None]:
+    """Keep the lane busy while the block runs; fails when it was done first."""
+    slow = encode(board(1, work=work_for(1.5)), "PNG")
+    with connect(server.port) as connection:
+        connection.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(slow) + slow)
+        time.sleep(ARRIVAL_S)
+        yield
+        connection.settimeout(0.01)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        connection.settimeout(10)
+        assert statuses(connection.recv(65536)) == (200,)
+
+
+def test_all_ways_in_refuse_alike(one_lane: LiveServer, caplog: pytest.LogCaptureFixture) -> None:
+    """The paths without parameters are answered at the socket, the one of a model and chunks by admission."""
+    caplog.set_level("INFO")
+    before = samples(one_lane).get(("framehook_requests_total", "503", "infer"), 0)
+    header = {"x-ms-client-request-id": "camera-7"}
+    with busy(one_lane):
+        answers = [
+            one_lane.client.post("/inference", content=FRAME, headers=header, params={"stream": "cam7"}),
+            one_lane.client.post("/inference", content=iter([FRAME]), headers=header, params={"stream": "cam7"}),
+            one_lane.client.post("/inference/identity", content=FRAME, headers=header, params={"stream": "cam7"}),
+        ]
+    assert {answer.status_code for answer in answers} == {503}
+    assert len({answer.content for answer in answers}) == 1
+    assert {answer.headers["x-ms-client-request-id"] for answer in answers} == {"camera-7"}
+    assert all(set(answers[0].headers) == set(answer.headers) - {"connection"} for answer in answers)
+    lines = [facts for record in caplog.records if (facts := getattr(record, "facts", {})).get("status") == 503]
+    assert len(lines) == 3
+    shed, chunked, _ = ({name: fact for name, fact in line.items() if name != "durationMs"} for line in lines)
+    assert shed == chunked
+    assert samples(one_lane)["framehook_requests_total", "503", "infer"] == before + 2
+
+
+def test_what_would_be_refused_for_another_reason_still_is(one_lane: LiveServer) -> None:
+    with busy(one_lane):
+        assert one_lane.client.post("/inference/nope", content=FRAME).status_code == 404
+        assert one_lane.client.post("/nope", content=FRAME).status_code == 404
+        assert one_lane.client.put("/inference", content=FRAME).status_code == 405
+        with connect(one_lane.port) as connection:
+            connection.sendall(b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
+            assert statuses(connection.recv(65536)) == (413,)
+        with connect(one_lane.port) as connection:
+            connection.sendall(b"POST /inference HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert statuses(connection.recv(65536)) == (503,)
+
+
+def test_the_connection_serves_on(one_lane: LiveServer) -> None:
+    """The body of a refused frame, whole or in pieces, is not taken for the next request."""
+    head = b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(FRAME)
+    live = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connect(one_lane.port) as connection:
+        with busy(one_lane):
+            for pieces in ([head + FRAME], [head, FRAME], [head + FRAME[:20], FRAME[20:]], [head + FRAME + live]):
+                for piece in pieces:
+                    connection.sendall(piece)
+                    time.sleep(0.05)
+            received = connection.recv(65536)
+        assert statuses(received) == (503, 503, 503, 503, 200)
+    with ContractClient(one_lane.url) as client:
+        while (answer := client.post("/inference", content=FRAME)).status_code == 503:
+            time.sleep(0.02)
+    assert number_in(answer.json()["inferences"][0]["entity"]["box"]) == 7
+
+
+LENGTH, HOST_FIELD = (b"content-length", b"9"), (b"host", b"x")
+GOOD = [HOST_FIELD, LENGTH]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine that has a lane, and no place in its queue."""
+    folder = write_identity_model(tmp_path_factory.mktemp("repository"))
+    made = Engine([read_folder(folder)], folder.name, Lanes(1, 0, 60), 60)
+    made.load()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "sheds"),
+    [
+        (b"/inference", GOOD, True),
+        (b"/score?stream=a&confidence=0.5", GOOD, True),
+        (b"/inference?\xff=%ff", GOOD, True),
+        (b"/inference", [*GOOD, (b"connection", b"keep-alive")], True),
+        (b"/inference/identity", GOOD, False),
+        (b"http://x/inference", GOOD, False),
+        (b"/inference/", GOOD, False),
+        (b"/models", GOOD, False),
+        (b"/inference", [HOST_FIELD], False),
+        (b"/inference", [HOST_FIELD, (b"content-length", b"101")], False),
+        (b"/inference", [*GOOD, (b"expect", b"100-continue")], False),
+        (b"/inference", [HOST_FIELD, (b"transfer-encoding", b"chunked")], False),
+        (b"/inference", [*GOOD, (b"upgrade", b"h2c")], False),
+    ],
+)
+def test_only_certain_cases_are_shed(
+    engine: Engine, target: bytes, headers: list[tuple[bytes, bytes]], *, sheds: bool
+) -> None:
+    counted: list[RequestRecord] = []
+    shedder = LoadShedder(engine, read_contract().operations_with_body, 100, lambda record, *_: counted.append(record))
+    assert shedder.refusal(target, headers, ("127.0.0.1", 1)) is None
+    done = threading.Event()
+    engine.lanes.submit(done.wait)
+    while not engine.lanes.running:
+        time.sleep(0.01)
+    refusal = shedder.refusal(target, headers, ("127.0.0.1", 1))
+    done.set()
+    while engine.lanes.running:
+        time.sleep(0.01)
+    assert bool(refusal) is sheds
+    assert [(record.status, record.shed) for record in counted] == [(503, "queue_full")] * sheds

@@ -1,0 +1,208 @@
+"""Clients that are slow or silent: each loses its connection in time, and nobody else notices."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from handlers.server.wire import http_server
+from tests.support.graphs import board, write_identity_model
+from tests.support.metrics import samples
+from tests.support.pictures import encode
+from tests.support.server import LiveServer, serving
+from tests.support.wire import connect, read_to_end, statuses
+
+TIMEOUT_S = 1.0
+KEEP_ALIVE_S = 3.0
+LATE_S = 3.0
+FRAME = encode(board(7), "PNG")
+POST = b"POST /inference HTTP/1.1\r\nHost: x\r\n"
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A service with little patience."""
+    folder = write_identity_model(tmp_path_factory.mktemp("repository"))
+    limits = {"receive_timeout_s": TIMEOUT_S, "min_body_bytes_per_s": 10_000}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(http_server, "KEEP_ALIVE_S", KEEP_ALIVE_S)
+        with serving(folder, lanes=1, **limits) as live:
+            yield live
+
+
+@pytest.fixture(autouse=True)
+def _others_are_served(strict: LiveServer) -> Iterator[None]:
+    """Post good frames all the while, over one connection: every one is answered, and soon."""
+    done = threading.Event()
+    taken_s: list[float] = []
+
+    def post() -> None:
+        with strict.new_client() as client:
+            while not (done.is_set() and taken_s):
+                started_at = time.monotonic()
+                assert client.post("/inference", content=FRAME).status_code == 200
+                taken_s.append(time.monotonic() - started_at)
+                time.sleep(0.05)
+
+    poster = threading.Thread(target=post)
+    poster.start()
+    yield
+    done.set()
+    poster.join()
+    assert max(taken_s) < LATE_S
+
+
+def trickle(connection: socket.socket, piece: bytes, every_s: float) -> Callable[[], None]:
+    """Send a piece again and again until the connection is closed; return what waits for that."""
+
+    def send() -> None:
+        try:
+            while True:
+                connection.sendall(piece)
+                time.sleep(every_s)
+        except OSError:
+            pass
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    return thread.join
+
+
+def write_on(connection: socket.socket, seconds: float) -> None:
+    """Send a byte now and then; raises ConnectionError when the connection is closed meanwhile."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        connection.sendall(b"x")
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("sent", "piece", "answer"),
+    [
+        pytest.param(b"", b"", (), id="silent"),
+        pytest.param(LIVE, b"X: y\r\n", (408,), id="slow head"),
+        pytest.param(b"GET /", b"x", (408,), id="slow target"),
+        pytest.param(POST + b"Content-Length: 90000\r\n\r\n", b"x", (408,), id="slow body"),
+        pytest.param(POST + b"Content-Length: 90000\r\n\r\n", b"", (408,), id="silent body"),
+        pytest.param(POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", (408,), id="slow chunks"),
+        pytest.param(POST + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n", b"", (100, 408), id="after 100"),
+        pytest.param(LIVE + b"Content-Length: 90000\r\n\r\n", b"x", (200,), id="body that nobody reads"),
+        pytest.param(LIVE + b"\r\nGET /", b"x", (200, 408), id="slow second head"),
+        pytest.param(
+            POST + b"Content-Type: text/plain\r\nContent-Length: 90000\r\n\r\n", b"x", (415,), id="after a refusal"
+        ),
+    ],
+)
+def test_what_does_not_arrive_in_time_ends(strict: LiveServer, sent: bytes, piece: bytes, answer: tuple[int]) -> None:
+    started_at = time.monotonic()
+    with connect(strict.port, sent) as connection:
+        wait = trickle(connection, piece, every_s=0.1) if piece else (lambda: None)
+        received = read_to_end(connection)
+        taken_s = time.monotonic() - started_at
+        connection.close()
+        wait()
+    assert statuses(received) == answer
+    assert TIMEOUT_S * 0.9 < taken_s < TIMEOUT_S + LATE_S
+
+
+def test_a_steady_body_may_take_longer(strict: LiveServer) -> None:
+    padded = FRAME + bytes(20_000)
+    with connect(strict.port, POST + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(padded)) as connection:
+        for start in range(0, len(padded), 2000):
+            connection.sendall(padded[start : start + 2000])
+            time.sleep(0.15)
+        assert statuses(read_to_end(connection)) == (200,)
+
+
+def test_an_idle_connection_is_kept_for_a_while(strict: LiveServer) -> None:
+    with connect(strict.port, LIVE + b"\r\n") as connection:
+        assert statuses(connection.recv(65536)) == (200,)
+        time.sleep(TIMEOUT_S * 2)
+        connection.sendall(LIVE + b"\r\n")
+        assert statuses(connection.recv(65536)) == (200,)
+        started_at = time.monotonic()
+        assert read_to_end(connection) == b""
+        assert KEEP_ALIVE_S * 0.9 < time.monotonic() - started_at < KEEP_ALIVE_S + LATE_S
+
+
+@pytest.mark.parametrize("then", [b"\r\n", b"x" * 9], ids=["an empty line", "the body of what was refused"])
+def test_what_follows_an_answer_does_not_keep_the_connection(strict: LiveServer, then: bytes) -> None:
+    sent = LIVE + b"\r\n" if then == b"\r\n" else POST + b"Content-Type: text/plain\r\nContent-Length: 9\r\n\r\n"
+    with connect(strict.port, sent) as connection:
+        assert statuses(connection.recv(65536)) in {(200,), (415,)}
+        connection.sendall(then)
+        started_at = time.monotonic()
+        assert statuses(read_to_end(connection)) in {(), (408,)}
+        assert time.monotonic() - started_at < KEEP_ALIVE_S + LATE_S
+
+
+def test_who_reads_steadily_may_take_longer(strict: LiveServer) -> None:
+    with connect(strict.port) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        connection.sendall(b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        started_at, received = time.monotonic(), 0
+        while data := connection.recv(40_000):
+            received += len(data)
+            time.sleep(0.05)
+    assert time.monotonic() - started_at > TIMEOUT_S
+    assert received > 1_000_000
+
+
+def test_who_does_not_read_loses_its_connection(strict: LiveServer) -> None:
+    """Eleven megabytes are asked for and never read: more than the buffers between can hold."""
+    with connect(strict.port) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
+        started_at = time.monotonic()
+        with pytest.raises(ConnectionError):
+            write_on(connection, TIMEOUT_S + 2 * LATE_S)
+    assert time.monotonic() - started_at > TIMEOUT_S
+
+
+@pytest.mark.parametrize(
+    "endless", [b"0\r\nX: " + b"y" * 300_000, b"5;" + b"y" * 300_000, b"0\r\n" + b"X: y\r\n" * 50_000]
+)
+@pytest.mark.parametrize("offer", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"], ids=["plain", "behind an offer"])
+def test_what_is_no_part_of_the_body_is_bounded(strict: LiveServer, endless: bytes, offer: bytes) -> None:
+    with connect(strict.port, POST + offer + b"Transfer-Encoding: chunked\r\n\r\n") as connection:
+        with suppress(ConnectionError):
+            for start in range(0, len(endless), 20_000):
+                connection.sendall(endless[start : start + 20_000])
+                time.sleep(0.01)
+        assert statuses(read_to_end(connection)) == (400,)
+
+
+@pytest.mark.parametrize(
+    "request_", [LIVE + b"\r\n", POST + b"Content-Length: %d\r\n\r\n" % len(FRAME) + FRAME], ids=["probes", "frames"]
+)
+def test_pipelines_are_bounded(strict: LiveServer, request_: bytes) -> None:
+    with connect(strict.port, request_ * 500) as connection:
+        answers = statuses(read_to_end(connection))
+    assert set(answers) <= {200, 503}
+    assert len(answers) < 100
+
+
+def test_slow_clients_hold_no_place(strict: LiveServer) -> None:
+    with ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(connect(strict.port, POST + b"Content-Length: 90000\r\n\r\nx"))
+        time.sleep(0.2)
+        now = samples(strict)
+    assert now["framehook_queue_depth",] + now["framehook_frames_in_flight",] <= 1, "one may be the good client's"
+
+
+def test_a_refusal_without_a_request_is_logged_and_counted(
+    strict: LiveServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    before = samples(strict).get(("framehook_requests_total", "431", "none"), 0)
+    with connect(strict.port, LIVE + b"X: " + b"y" * 70_000 + b"\r\n\r\n") as connection:
+        assert statuses(read_to_end(connection)) == (431,)
+    assert samples(strict)["framehook_requests_total", "431", "none"] == before + 1
+    [logged] = [facts for record in caplog.records if (facts := getattr(record, "facts", {})).get("status") == 431]
+    assert logged["path"] is None
+    assert logged["detail"] == "The head of the request is too large."

@@ -1,0 +1,39 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from models.backends.onnx import EXACT_INT8, INT8_PRODUCT, saturates_int8
+from tools.converters.int8_product import build
+
+LARGEST = {"a": np.full((16, 32), 255, np.uint8), "b": np.full((32, 16), 127, np.int8)}
+
+
+def is_right(*, exact: bool) -> bool:
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry(EXACT_INT8, "1" if exact else "0")
+    session = onnxruntime.InferenceSession(INT8_PRODUCT, options, providers=["CPUExecutionProvider"])
+    [product] = session.run(None, LARGEST)
+    return bool((product == 255 * 127 * 32).all())
+
+
+def test_the_slower_product_is_taken_where_it_is_needed_and_only_there() -> None:
+    """tests/system/test_other_processors.py has other processors than this one."""
+    assert is_right(exact=saturates_int8())
+    assert is_right(exact=False) != saturates_int8()
+
+
+def test_the_probe_is_made_by_its_tool() -> None:
+    assert build().SerializeToString() == INT8_PRODUCT.read_bytes()
+
+
+def test_nobody_is_told_of_the_models_loaded(tmp_path: Path) -> None:
+    """By itself onnxruntime keeps a number for the machine and what it has to tell below the home, until it is sent."""
+    silent_by_itself = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in silent_by_itself}
+    load = f"from pathlib import Path; from models.backends.onnx import Session; Session(Path({str(INT8_PRODUCT)!r}))"
+    subprocess.run([sys.executable, "-c", load], env={**environment, "HOME": str(tmp_path)}, check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []

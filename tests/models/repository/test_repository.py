@@ -1,0 +1,176 @@
+"""Model folders: bad ones are refused, and told why."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import ModelConfigError, ModelNotFoundError, UnknownLabelError
+from models.repository.folder import BUILT_IN_ZOO, read_folder, read_labels, read_repository
+from models.results import Selection
+from models.runtime.engine import Engine
+from models.runtime.loading import load_model
+from models.scheduling.lanes import Lanes
+from tests.support.client import ROOT
+from tests.support.graphs import LABELS, write_config, write_identity_model, write_planted_model
+
+GOOD = "file: model.onnx\nlabels: labels.txt\nlicence: x\nsource: y\nfamily: {name: ssd}\ninput: {size_wh: [64, 64]}\n"
+MOST_OF_A_PICTURE = 40_000
+"""Bytes, since it is part of every wheel."""
+
+
+def folder_with(tmp_path: Path, config: str, labels: str = "a\nb") -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.yaml").write_text(config)
+    (folder / "labels.txt").write_text(labels)
+    return folder
+
+
+def golden(picture: str, label: str) -> str:
+    return f"golden: {{picture: {picture}, expect: [{{label: {label}, confidence: 0.5}}]}}\n"
+
+
+def test_the_built_in_zoo_is_complete() -> None:
+    folders = read_repository(BUILT_IN_ZOO)
+    assert {folder.name: len(folder.labels) for folder in folders} == {
+        "blazeface-back": 1,
+        "efficientnet-lite0": 1000,
+        "ssdlite-mobilenet-v2": 80,
+    }
+    for folder in folders:
+        checksum = hashlib.sha256(folder.model_path.read_bytes()).hexdigest()
+        assert checksum in (folder.path / "README.md").read_text()
+        assert checksum in (ROOT / "NOTICE").read_text()
+        assert folder.config.golden
+        picture = (folder.path / folder.config.golden.picture).read_bytes()
+        assert hashlib.sha256(picture).hexdigest() in (ROOT / "NOTICE").read_text()
+        assert len(picture) < MOST_OF_A_PICTURE
+
+
+def test_a_good_folder_is_read(tmp_path: Path) -> None:
+    folder = read_folder(folder_with(tmp_path, GOOD))
+    assert (folder.name, folder.labels, folder.model_path.name) == ("model", ("a", "b"), "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        pytest.param("a: [", "is not YAML", id="no YAML"),
+        pytest.param("", "the whole file: Input should be", id="empty"),
+        pytest.param(GOOD + "lables: x\n", "lables: Extra inputs", id="a misspelt key"),
+        pytest.param(GOOD.replace("ssd", "yolo"), "family: expected a section .* ssd, yolov3", id="an unknown family"),
+        pytest.param(GOOD.replace("name: ssd", ""), "family: expected a section .* ssd, yolov3", id="no family's name"),
+        pytest.param(GOOD.replace("{name: ssd}", "ssd"), "family: expected a section with", id="a name, no section"),
+        pytest.param(GOOD.replace("ssd", "yolox, x: 1"), r"family\.yolox\.x: Extra inputs", id="no key of the family"),
+        pytest.param(GOOD.replace("64, 64", "64"), "input.size_wh", id="half a size"),
+        pytest.param(GOOD.replace("[64, 64]", "64"), "size_wh: Input should be a list", id="no list"),
+        pytest.param(GOOD.replace("model.onnx", "../x.onnx"), "file: String should match pattern", id="a path out"),
+        pytest.param(GOOD.replace("model.onnx", ".."), "file: String should match pattern", id="the folder above"),
+        pytest.param(GOOD.replace("labels.txt", "none.txt"), "none.txt is not a file", id="no labels file"),
+        pytest.param(GOOD + golden("../x.jpg", "a"), "golden.picture: String should match", id="a picture elsewhere"),
+        pytest.param(GOOD + golden("x.jpg", "a"), "x.jpg is not a file", id="no golden picture"),
+        pytest.param(
+            GOOD + golden("labels.txt", "c"), "golden.expect: c is no label in labels.txt", id="no such label"
+        ),
+        pytest.param(
+            GOOD + "golden: {picture: x.jpg, expect: []}\n", "golden.expect: a list should have", id="nothing expected"
+        ),
+        pytest.param(GOOD + "d: 2020-13-45\n", "is not YAML", id="an impossible date"),
+        pytest.param("[" * 5000, "is not YAML", id="endless nesting"),
+    ],
+)
+def test_a_bad_config_is_refused_by_file_and_key(tmp_path: Path, config: str, message: str) -> None:
+    with pytest.raises(ModelConfigError, match=message):
+        read_folder(folder_with(tmp_path, config))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param("", id="none"),
+        pytest.param("a\n\nb", id="an empty line"),
+        pytest.param("a\na", id="twice the same"),
+        pytest.param("a\ntench, Tinca tinca", id="a comma"),
+        pytest.param("a\n" + "x" * 10_240, id="10 KB"),
+        pytest.param("a\nb\tc", id="a control character"),
+    ],
+)
+def test_bad_labels_are_refused(tmp_path: Path, labels: str) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text(labels)
+    with pytest.raises(ModelConfigError, match=r"labels\.txt"):
+        read_labels(path)
+
+
+def test_labels_in_another_encoding_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes("Zaunkönig".encode("latin-1"))
+    with pytest.raises(ModelConfigError, match="cannot be read as UTF-8"):
+        read_labels(path)
+
+
+def test_labels_may_come_from_windows(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes("\ufeffcar\r\nperson\r\n".encode())
+    assert read_labels(path) == ("car", "person")
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, GOOD)
+    (folder / "labels.txt").unlink()
+    os.mkfifo(folder / "labels.txt")
+    with pytest.raises(ModelConfigError, match=r"labels\.txt is not a file"):
+        read_folder(folder)
+
+
+@pytest.mark.parametrize("name", [".hidden", "a b", "é", "a%2Fb"])
+def test_a_model_is_named_as_a_path_can_be(tmp_path: Path, name: str) -> None:
+    folder_with(tmp_path, GOOD).rename(tmp_path / name)
+    with pytest.raises(ModelConfigError, match="expected a folder named with"):
+        read_folder(tmp_path / name)
+
+
+def test_an_empty_repository_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelConfigError, match="No model in"):
+        read_repository(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"\x08\x07", (b"\x08\x0a" + b"\0" * 99)])
+def test_a_bad_weights_file_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    folder = folder_with(tmp_path, GOOD)
+    (folder / "model.onnx").write_bytes(content)
+    with pytest.raises(ModelConfigError, match=re.escape(str(folder / "model.onnx"))) as refused:
+        load_model(read_folder(folder))
+    assert "\n" not in str(refused.value)
+
+
+def test_missing_weights_are_refused_by_name(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, GOOD)
+    with pytest.raises(ModelConfigError, match=re.escape(str(folder / "model.onnx"))):
+        load_model(read_folder(folder))
+
+
+def test_fewer_labels_than_classes_are_refused(tmp_path: Path) -> None:
+    folder = write_planted_model(tmp_path, np.zeros((1, 4), np.float32), np.zeros((1, 2), np.float32))
+    write_config(folder, LABELS[:1])
+    with pytest.raises(ModelConfigError, match=r"model\.onnx, family ssd with 1 label\(s\): expected output scores"):
+        load_model(read_folder(folder))
+
+
+def test_an_unknown_default_model_is_refused_with_the_names_served(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    with pytest.raises(ModelNotFoundError, match="the models are: identity"):
+        Engine(read_repository(tmp_path), "nope", Lanes(1, 1, 60), 60)
+
+
+def test_labels_become_class_ids_and_unknown_ones_are_named_not_echoed(tmp_path: Path) -> None:
+    folder = read_folder(write_identity_model(tmp_path))
+    assert folder.select(labels=["other", "block", "other"]).class_ids == frozenset({0, 1})
+    assert folder.select(0.3, [], 7) == Selection(0.3, None, 7)
+    with pytest.raises(UnknownLabelError, match="its labels are: block, other") as refused:
+        folder.select(labels=["block", "unicorn"])
+    assert "unicorn" not in str(refused.value)

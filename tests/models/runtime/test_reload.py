@@ -1,0 +1,284 @@
+"""The life of a model: replaced as a whole or not at all, tried where it can do no harm."""
+
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from models.errors import ModelConfigError, ModelNotFoundError, NotReadyError, OverloadedError
+from models.frame import DecodeTarget, Frame
+from models.repository.checksums import MANIFEST_NAME
+from models.repository.folder import find_models, read_folder, read_repository
+from models.results import Results
+from models.runtime.engine import Engine
+from models.runtime.reload import Reload, Reloader
+from models.runtime.trial import Trial
+from models.scheduling.lanes import Lanes
+from tests.support.graphs import board, write_endless_model, write_identity_model
+
+FLIPS = 30
+LIMIT_BYTES = 2 << 30
+
+
+class NoTrial(Trial):
+    """For flips that count: each real trial takes a second."""
+
+    def __call__(self, folder: Path) -> None:
+        """Find nothing wrong."""
+
+
+@contextmanager
+def reloading(
+    root: Path, trial: type[Trial] = Trial, max_bytes: int = LIMIT_BYTES
+) -> Iterator[tuple[Engine, Reloader]]:
+    """Give an engine with the models below root, and what reloads them."""
+    engine = Engine(read_repository(root), "identity", Lanes(2, 100, 60), 5)
+    reports: list[Reload] = []
+    reloader = Reloader(engine, (root,), (), trial(1, 5, 60, max_bytes, os.environ), reports.append)
+    engine.load()
+    try:
+        yield engine, reloader
+    finally:
+        engine.close()
+
+
+def labels_found(engine: Engine) -> set[str]:
+    """Return the labels of one frame's results."""
+    return {detection.label for detection in engine.infer(engine.find(None), frame, whole).result(30).detections}
+
+
+def frame(_: DecodeTarget) -> Frame:
+    picture = np.asarray(board(7))
+    return Frame(picture, "rgb", (picture.shape[1], picture.shape[0]))
+
+
+def whole(results: Results) -> Results:
+    return results
+
+
+def test_a_changed_folder_takes_over(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    with reloading(tmp_path) as (engine, reloader):
+        assert reloader.reload("identity").change == "unchanged"
+        before = engine.find(None)
+        (tmp_path / "identity" / "labels.txt").write_text("changed\nother\n")
+        outcome = reloader.reload("identity")
+        assert (outcome.change, outcome.version) == ("replaced", engine.version_of("identity"))
+        assert engine.find(None).folder == read_folder(tmp_path / "identity")
+        assert labels_found(engine) == {"changed"}
+        old = engine.infer(before, frame, whole).result(30).detections
+        assert {detection.label for detection in old} == {"block"}, "a frame keeps the version it was given"
+
+
+def test_models_come_and_go(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    with reloading(tmp_path) as (engine, reloader):
+        with pytest.raises(ModelNotFoundError):
+            reloader.reload("other")
+        write_identity_model(tmp_path, "other")
+        assert [outcome.change for outcome in reloader.refresh()] == ["unchanged", "loaded"]
+        assert engine.find("other").loaded
+        shutil.rmtree(tmp_path / "other")
+        assert reloader.reload("other").change == "unloaded"
+        with pytest.raises(ModelNotFoundError):
+            engine.find("other")
+        shutil.rmtree(tmp_path / "identity")
+        assert reloader.reload("identity").change == "rejected"
+        assert labels_found(engine) == {"block"}
+
+
+def write_sums(folder: Path) -> None:
+    files = [path for path in sorted(folder.iterdir()) if path.name != MANIFEST_NAME]
+    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in files]
+    (folder / MANIFEST_NAME).write_text("\n".join(sums) + "\n")
+
+
+def chained_functions(path: Path, count: int = 3000) -> None:
+    """Write a valid graph whose local functions call each other deeper than onnxruntime follows; older ones died."""
+    functions = []
+    for number in range(count):
+        inner = helper.make_node("Identity", ["a"], ["b"])
+        if number:
+            inner = helper.make_node(f"F{number - 1}", ["a"], ["b"], domain="deep")
+        opsets = [helper.make_opsetid("", 17), helper.make_opsetid("deep", 1)]
+        functions.append(helper.make_function("deep", f"F{number}", ["a"], ["b"], [inner], opsets))
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    graph = helper.make_graph(
+        [helper.make_node(f"F{count - 1}", ["x"], ["y"], domain="deep")], "deep", ends[:1], ends[1:]
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("deep", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, functions=functions, ir_version=8), path)
+
+
+def huge(path: Path) -> None:
+    """Write a graph that makes 16 TiB of zeros."""
+    shape = helper.make_tensor("shape", TensorProto.INT64, [1], [2**42])
+    nodes = [
+        helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+        helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["images", "sum"], ["y"]),
+    ]
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["N", 3, 64, 64])
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3, 64, 64])
+    graph = helper.make_graph(nodes, "huge", [images], [output], [shape])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+def unwritten_config(folder: Path) -> None:
+    (folder / "model.yaml").write_text("file: model.onnx\nlabels: lab")
+
+
+def truncated(folder: Path) -> None:
+    weights = (folder / "model.onnx").read_bytes()
+    (folder / "model.onnx").write_bytes(weights[: len(weights) // 2])
+
+
+def out_of_step(folder: Path) -> None:
+    write_sums(folder)
+    (folder / "labels.txt").write_text("new\nlabels\n")
+
+
+def endless(folder: Path) -> None:
+    made = write_endless_model(folder.parent.parent / "made")
+    shutil.copy(made / "model.onnx", folder / "model.onnx")
+    shutil.copy(made / "model.yaml", folder / "model.yaml")
+    shutil.copy(made / "labels.txt", folder / "labels.txt")
+
+
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no weights": (lambda folder: (folder / "model.onnx").unlink(), "NO_SUCHFILE|doesn't exist|not a model"),
+    "empty weights": (lambda folder: (folder / "model.onnx").write_bytes(b""), "not a model that onnxruntime"),
+    "half the weights": (truncated, "not a model that onnxruntime"),
+    "a web page": (
+        lambda folder: (folder / "model.onnx").write_text("<html>404</html>"),
+        "not a model that onnxruntime",
+    ),
+    "half a model.yaml": (unwritten_config, "Field required|is not a file"),
+    "too few labels": (lambda folder: (folder / "labels.txt").write_text("one\n"), "expected output scores"),
+    "labels out of step": (out_of_step, "SHA256SUMS says"),
+    "functions too deep": (lambda folder: chained_functions(folder / "model.onnx"), "the trial died|call depth"),
+    "takes all memory": (lambda folder: huge(folder / "model.onnx"), "expected|failed on a warm-up frame|takes more"),
+    "never ends": (endless, "took longer over a warm-up frame|stopped after"),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD))
+def test_a_bad_candidate_never_takes_over(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "models"
+    root.mkdir()
+    folder = write_identity_model(root)
+    (tmp_path / "made").mkdir()
+    spoil, message = BAD[name]
+    with reloading(root) as (engine, reloader):
+        version = engine.version_of("identity")
+        spoil(folder)
+        outcome = reloader.reload("identity")
+        assert (outcome.change, outcome.version) == ("rejected", version)
+        assert outcome.reason
+        with pytest.raises(ModelConfigError, match=message):
+            raise ModelConfigError(outcome.reason)
+        assert "framehook-" not in outcome.reason, "the copy is not what its operator knows"
+        assert labels_found(engine) == {"block"}
+        assert engine.is_ready
+
+
+def test_versions_are_flipped_and_never_mixed(tmp_path: Path) -> None:
+    """Two versions, whose labels and boxes differ, take turns under load; every answer is of one of them alone."""
+    root = tmp_path / "models"
+    root.mkdir()
+    versions = [write_identity_model(tmp_path, name, (name, "other")) for name in ("one", "two")]
+    (root / ".releases").mkdir()
+    for version in versions:
+        version.rename(root / ".releases" / version.name)
+    (root / "identity").symlink_to(".releases/one")
+    seen: set[str] = set()
+    over = threading.Event()
+    with reloading(root, NoTrial) as (engine, reloader):
+
+        def ask() -> None:
+            while not over.is_set():
+                model = engine.find(None)
+                try:
+                    found = engine.infer(model, frame, whole).result(30).detections
+                except (OverloadedError, NotReadyError) as error:
+                    raise AssertionError("a frame was lost") from error
+                assert {detection.label for detection in found} == {model.folder.labels[0]}
+                seen.add(model.folder.labels[0])
+
+        askers = [threading.Thread(target=ask) for _ in range(3)]
+        for asker in askers:
+            asker.start()
+        for number in range(FLIPS):
+            link = root / ".next"
+            link.symlink_to(f".releases/{('two', 'one')[number % 2]}")
+            os.replace(link, root / "identity")  # noqa: PTH105  # the very call that flips a link
+            assert reloader.reload("identity").change == "replaced"
+        over.set()
+        for asker in askers:
+            asker.join(30)
+    assert seen == {"one", "two"}
+
+
+@pytest.mark.parametrize("name", ["model.yaml", "labels.txt", "model.onnx"])
+def test_nothing_leads_out_of_the_repository(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "models"
+    root.mkdir()
+    folder = write_identity_model(root)
+    (folder / name).rename(tmp_path / name)
+    (folder / name).symlink_to(tmp_path / name)
+    with pytest.raises(ModelConfigError, match="leads out of the model repository"):
+        read_folder(folder)
+
+
+def test_a_candidate_whose_trial_goes_wrong_never_takes_over(tmp_path: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    with reloading(tmp_path, max_bytes=64 << 20) as (engine, reloader):  # too little for any process of ours
+        (folder / "labels.txt").write_text("changed\nother\n")
+        outcome = reloader.reload("identity")
+        assert outcome.change == "rejected"
+        assert "takes more than" in str(outcome.reason)
+        assert labels_found(engine) == {"block"}
+
+
+def test_a_trial_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    with pytest.raises(ModelConfigError, match=r"stopped after 0\.01 s"):
+        Trial(1, 5, 0.01, LIMIT_BYTES, os.environ)(tmp_path / "identity")
+
+
+def test_names_are_unique_and_asked_for_ones_are_there(tmp_path: Path) -> None:
+    roots = (tmp_path / "a", tmp_path / "b")
+    for root in roots:
+        root.mkdir()
+        write_identity_model(root)
+    with pytest.raises(ModelConfigError, match="rename one of the two"):
+        find_models(roots)
+    with pytest.raises(ModelConfigError, match="No model named nope; there are: identity"):
+        find_models(roots[:1], ("nope",))
+    write_identity_model(roots[0], "other")
+    assert list(find_models(roots[:1])) == ["identity", "other"]
+    assert list(find_models(roots[:1], ("other",))) == ["other"]
+
+
+def test_lanes_of_its_own(tmp_path: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    config = folder / "model.yaml"
+    config.write_text(config.read_text() + "execution: {lanes: 2}\n")
+    with reloading(tmp_path, NoTrial) as (engine, reloader):
+        own = engine.find(None).lanes
+        assert own is not engine.lanes
+        assert labels_found(engine) == {"block"}
+        config.write_text(config.read_text().replace("lanes: 2", "lanes: 3"))
+        reloader.reload("identity")
+        assert engine.find(None).lanes.count == 3
+        with pytest.raises(OverloadedError):
+            own.submit(partial(int, "1"))

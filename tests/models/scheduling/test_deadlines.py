@@ -1,0 +1,74 @@
+"""Deadlines: called back when due, in order, and never after the end."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from models.scheduling.deadlines import Deadlines
+
+LIMIT_S = 0.2
+
+
+@pytest.fixture
+def deadlines() -> Iterator[Deadlines]:
+    made = Deadlines(LIMIT_S)
+    yield made
+    made.close()
+
+
+def test_what_is_not_over_in_time_is_called_back(deadlines: Deadlines) -> None:
+    due = threading.Event()
+    began_at = time.monotonic()
+    deadlines.begin("key", due.set)
+    assert due.wait(10)
+    assert time.monotonic() - began_at >= LIMIT_S
+
+
+def test_what_is_over_in_time_is_not(deadlines: Deadlines) -> None:
+    calls: list[str] = []
+    last = threading.Event()
+    with deadlines.limiting(lambda: calls.append("too late")):
+        pass
+    deadlines.begin("key", last.set)
+    assert last.wait(10)
+    assert not calls
+
+
+def test_a_failing_block_is_over_too(deadlines: Deadlines) -> None:
+    calls: list[str] = []
+    last = threading.Event()
+    with pytest.raises(ZeroDivisionError), deadlines.limiting(lambda: calls.append("too late")):
+        _ = 1 / 0
+    deadlines.begin("key", last.set)
+    assert last.wait(10)
+    assert not calls
+
+
+def test_many_are_called_back_in_the_order_they_began(deadlines: Deadlines) -> None:
+    calls: list[int] = []
+    last = threading.Event()
+    for number in range(100):
+        deadlines.begin(number, lambda number=number: calls.append(number))  # type: ignore[misc]
+    for number in range(0, 100, 2):
+        deadlines.end(number)
+    deadlines.begin("last", last.set)
+    assert last.wait(10)
+    assert calls == list(range(1, 100, 2))
+
+
+def test_one_that_begins_while_all_sleep_is_not_forgotten(deadlines: Deadlines) -> None:
+    for _ in range(2):
+        due = threading.Event()
+        deadlines.begin("key", due.set)
+        assert due.wait(10)
+
+
+def test_after_closing_nobody_is_called() -> None:
+    deadlines, calls = Deadlines(0.05), []
+    deadlines.begin("key", lambda: calls.append("too late"))
+    deadlines.close()
+    time.sleep(0.2)
+    assert not calls
+    Deadlines(1).close()  # without ever having begun

@@ -1,0 +1,208 @@
+"""The lanes: bounded, fair, in time, and every place given back."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
+
+import pytest
+
+from models.errors import DrainingError, OverloadedError
+from models.scheduling.lanes import MAX_DRAINED_S, Lanes
+
+
+@contextmanager
+def lanes_of(count: int = 1, queue_size: int = 1, max_wait_s: float = 60) -> Iterator[tuple[Lanes, threading.Event]]:
+    """Give lanes, and a gate that jobs may wait for; it is opened at the end whatever comes of the test."""
+    lanes, gate = Lanes(count, queue_size, max_wait_s), threading.Event()
+    try:
+        yield lanes, gate
+    finally:
+        gate.set()
+        lanes.close()
+
+
+def test_lanes_with_one_job_are_quiet() -> None:
+    with lanes_of() as (lanes, gate):
+        assert lanes.is_quiet
+        occupy(lanes, gate)
+        assert lanes.is_quiet
+
+
+def occupy(lanes: Lanes, gate: threading.Event) -> Future[bool]:
+    """Have the one lane wait for the gate; returns when it does."""
+    started = threading.Event()
+
+    def wait() -> bool:
+        started.set()
+        return gate.wait()
+
+    running = lanes.submit(wait)
+    assert started.wait(10)
+    return running
+
+
+def test_one_runs_one_waits_and_the_third_is_refused() -> None:
+    with lanes_of() as (lanes, gate):
+        running, waiting = occupy(lanes, gate), lanes.submit(lambda: "waited")
+        assert (lanes.running, lanes.waiting, lanes.is_quiet) == (1, 1, False)
+        with pytest.raises(OverloadedError) as refusal:
+            lanes.refuse_if_full()
+        assert refusal.value.reason == "queue_full"
+        with pytest.raises(OverloadedError):
+            lanes.submit(gate.wait)
+        gate.set()
+        assert running.result()
+        assert waiting.result() == "waited"
+
+
+def test_a_place_comes_back_after_success_failure_and_cancellation() -> None:
+    with lanes_of() as (lanes, gate):
+        assert lanes.submit(lambda: 1).result() == 1
+        with pytest.raises(ZeroDivisionError):
+            lanes.submit(lambda: 1 / 0).result()
+        running, waiting = occupy(lanes, gate), lanes.submit(gate.wait)
+        assert waiting.cancel()
+        assert lanes.waiting == 0
+        lanes.refuse_if_full()
+        gate.set()
+        running.result()
+        assert lanes.submit(lambda: 2).result() == 2
+
+
+def test_a_job_that_waits_too_long_is_refused_at_once_and_never_run() -> None:
+    ran = []
+    with lanes_of(max_wait_s=0.1) as (lanes, gate):
+        running = occupy(lanes, gate)
+        late = lanes.submit(lambda: ran.append("late"))
+        with pytest.raises(OverloadedError) as refusal:
+            late.result(10)
+        assert refusal.value.reason == "queue_timeout"
+        assert not running.done()
+        assert lanes.waiting == 0
+        gate.set()
+    assert not ran
+
+
+def test_a_job_that_runs_is_not_bound_by_the_wait() -> None:
+    with lanes_of(max_wait_s=0.05) as (lanes, gate):
+        running = occupy(lanes, gate)
+        time.sleep(0.2)
+        gate.set()
+        assert running.result(10)
+
+
+def test_another_stream_gets_the_place_of_the_greedy_ones_newest() -> None:
+    with lanes_of(queue_size=3) as (lanes, gate):
+        occupy(lanes, gate)
+        greedy = [lanes.submit(lambda: "greedy", "greedy") for _ in range(3)]
+        with pytest.raises(OverloadedError):
+            lanes.submit(lambda: "greedy", "greedy")
+        lanes.refuse_if_full("modest")
+        modest = lanes.submit(lambda: "modest", "modest")
+        with pytest.raises(OverloadedError):
+            greedy[2].result(10)
+        assert lanes.waiting == 3
+        with pytest.raises(OverloadedError):
+            lanes.submit(lambda: "modest", "modest")  # it has its share now
+        gate.set()
+        assert [future.result(10) for future in (*greedy[:2], modest)] == ["greedy", "greedy", "modest"]
+
+
+def test_streams_take_turns() -> None:
+    order: list[str] = []
+    with lanes_of(queue_size=20) as (lanes, gate):
+        occupy(lanes, gate)
+        jobs = [lanes.submit(lambda stream=stream: order.append(stream), stream) for stream in "aaaaaabbc"]  # type: ignore[misc]
+        gate.set()
+        for job in jobs:
+            job.result(10)
+    assert "".join(order) == "abcabaaaa"
+
+
+def test_all_lanes_run_at_once() -> None:
+    barrier = threading.Barrier(3)
+    with lanes_of(count=3, queue_size=0) as (lanes, _):
+        meet: Callable[[], int] = lambda: barrier.wait(10)  # noqa: E731
+        assert sorted(job.result(10) for job in [lanes.submit(meet) for _ in range(3)]) == [0, 1, 2]
+
+
+def test_closing_finishes_what_runs_and_drops_what_waits() -> None:
+    lanes, gate = Lanes(1, 1, 60), threading.Event()
+    running, waiting = occupy(lanes, gate), lanes.submit(lambda: None)
+    threading.Timer(0.1, gate.set).start()
+    lanes.refuse_waiting(DrainingError())
+    lanes.close()
+    assert running.result(0)
+    assert isinstance(waiting.exception(0), DrainingError)
+
+
+def test_retry_after_grows_with_what_is_here_and_differs_from_caller_to_caller() -> None:
+    with lanes_of(queue_size=40) as (lanes, gate):
+        assert {lanes.retry_after_s() for _ in range(100)} == {1, 2}
+        lanes.submit(
+            lambda: time.sleep(0.3)
+        ).result()  # now it is known how long a job takes: on a busy machine, longer
+        occupy(lanes, gate)
+        for _ in range(19):
+            lanes.submit(lambda: None)
+        waits_s = Counter(lanes.retry_after_s() for _ in range(1000))
+        assert min(waits_s) in range(6, 12)  # twenty jobs
+        assert max(waits_s) == 2 * min(waits_s)
+        assert max(waits_s.values()) < 300
+
+
+def test_retry_after_is_bounded() -> None:
+    with lanes_of(queue_size=40) as (lanes, gate):
+        lanes._mean_job_s = 1e6  # noqa: SLF001  # a model that takes days
+        occupy(lanes, gate)
+        assert all(MAX_DRAINED_S <= lanes.retry_after_s() <= 2 * MAX_DRAINED_S for _ in range(100))
+
+
+def test_nothing_is_lost_or_doubled_under_load() -> None:
+    """Many threads submit, cancel and let expire; every future ends, and every place comes back."""
+    runs: Counter[int] = Counter()
+    with lanes_of(count=3, queue_size=10, max_wait_s=0.05) as (lanes, _):
+        futures: dict[int, Future[None]] = {}
+
+        def submit(first: int) -> None:
+            for number in range(first, first + 300):
+                try:
+                    futures[number] = lanes.submit(lambda n=number: runs.update([n]), f"stream {number % 7}")  # type: ignore[misc]
+                except OverloadedError:
+                    time.sleep(0.001)
+                else:
+                    if number % 5 == 0:
+                        futures[number].cancel()
+
+        threads = [threading.Thread(target=submit, args=(1000 * n,)) for n in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        done = [number for number, future in futures.items() if _ended_well(future)]
+        assert sorted(runs) == sorted(done)
+        assert set(runs.values()) == {1}
+        assert (lanes.waiting, lanes.running) == (0, 0)
+
+
+def test_whether_there_is_room_is_not_asked_of_a_half_changed_queue() -> None:
+    """The event loop asks while lanes take jobs out; so it waits as long as somebody changes the queue."""
+    with lanes_of() as (lanes, _):
+        asking = threading.Thread(target=lanes.refuse_if_full)
+        with lanes._changed:  # noqa: SLF001  # what a lane holds while it takes a job
+            asking.start()
+            asking.join(0.1)
+            assert asking.is_alive()
+        asking.join(10)
+        assert not asking.is_alive()
+
+
+def _ended_well(future: Future[None]) -> bool:
+    try:
+        future.result(10)
+    except (OverloadedError, CancelledError):
+        return False
+    return True
