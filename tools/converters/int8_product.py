@@ -1,31 +1,31 @@
-"""Makes models/backends/int8_product.onnx, which tells whether a processor adds int8 products without saturating.
+"""Makes models/backends/int8_product.onnx, which shows whether a processor adds int8 products without saturating.
 
     .venv/bin/python -m tools.converters.int8_product [FILE]
 
-One product of matrices, unsigned by signed: the arithmetic of quantised convolutions.
+One product of matrices, unsigned activations by signed weights: the arithmetic of quantised convolutions. The weights
+are a constant of the graph, as those of a model are: onnxruntime is exact, when asked, for constant weights only.
 """
 
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
-from models.backends.onnx import INT8_PRODUCT
+from models.backends.onnx import INT8_PRODUCT, PROBE_SIDE
 
 OPSET, IR_VERSION = 21, 10
 
 
 def build() -> onnx.ModelProto:
-    """Return the model: uint8 `a` [M, K], int8 `b` [K, N] → int32 `product` [M, N]."""
+    """Return the model: uint8 `a` [M, PROBE_SIDE] → int32 `product` [M, PROBE_SIDE]; every weight is 127."""
     graph = helper.make_graph(
         [helper.make_node("MatMulInteger", ["a", "b"], ["product"])],
         "int8_product",
-        [
-            helper.make_tensor_value_info("a", TensorProto.UINT8, ["M", "K"]),
-            helper.make_tensor_value_info("b", TensorProto.INT8, ["K", "N"]),
-        ],
-        [helper.make_tensor_value_info("product", TensorProto.INT32, ["M", "N"])],
+        [helper.make_tensor_value_info("a", TensorProto.UINT8, ["M", PROBE_SIDE])],
+        [helper.make_tensor_value_info("product", TensorProto.INT32, ["M", PROBE_SIDE])],
+        [numpy_helper.from_array(np.full((PROBE_SIDE, PROBE_SIDE), 127, np.int8), "b")],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 

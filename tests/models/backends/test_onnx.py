@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from models.backends.onnx import EXACT_INT8, INT8_PRODUCT, saturates_int8
+from models.backends.onnx import EXACT_INT8, INT8_PRODUCT, PROBE_SIDE, saturates_int8
 from tools.converters.int8_product import build
 
-LARGEST = {"a": np.full((16, 32), 255, np.uint8), "b": np.full((32, 16), 127, np.int8)}
+LARGEST = {"a": np.full((16, PROBE_SIDE), 255, np.uint8)}
 
 
 def is_right(*, exact: bool) -> bool:
@@ -17,7 +17,7 @@ def is_right(*, exact: bool) -> bool:
     options.add_session_config_entry(EXACT_INT8, "1" if exact else "0")
     session = onnxruntime.InferenceSession(INT8_PRODUCT, options, providers=["CPUExecutionProvider"])
     [product] = session.run(None, LARGEST)
-    return bool((product == 255 * 127 * 32).all())
+    return bool((product == 255 * 127 * PROBE_SIDE).all())
 
 
 def test_the_slower_product_is_taken_where_it_is_needed_and_only_there() -> None:
