@@ -32,6 +32,20 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
+class RawLayout:
+    """How the pixels of a raw frame lie in its body.
+
+    `size_wh`: (width, height) in pixels. `strides_bytes`: from one row to the next, one for each plane.
+    `padded_height`: the rows that the planes have room for; GStreamer's I420 has a row more than an odd height.
+    """
+
+    pixel_format: PixelFormat
+    size_wh: Size
+    strides_bytes: tuple[int, ...]
+    padded_height: int
+
+
+@dataclass(frozen=True, slots=True)
 class DecodeTarget:
     """How many pixels the model wants, and of what part of the picture: a decoder that is told may deliver just those.
 

@@ -2,8 +2,8 @@
 
 It finds lines, turns those that stand on their head, and reads each. Layout, as models/backends/rapidocr.py runs it:
 one input, uint8 [1, height, width, 3] BGR; outputs `quads` float32 [lines, 4, 2], the corners of each line in pixels of
-the input, lines from top to bottom, then from left to right; `confidences` float32 [lines], 0..1, of the reading; `values`
-str [lines].
+the input, lines from top to bottom, then from left to right; `confidences` float32 [lines], 0..1, of the reading;
+`values` str [lines].
 Source: C. Cui et al., "PaddleOCR 3.0 Technical Report", 2025, and rapidocr 3.10.
 """
 
