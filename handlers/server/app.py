@@ -264,7 +264,7 @@ async def _lifespan(
 def _use_batch_scheduling() -> None:
     """Have the kernel not interrupt a lane for every request that arrives; the event loop works in batches then.
 
-    For the calling thread only. Each interruption costs both of them their caches: docs/performance.md.
+    For the calling thread only. Each interruption costs both of them their caches: docs/maintainers/performance.md.
     """
     with suppress(AttributeError, OSError):  # where there is no such policy, or it is forbidden
         os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))

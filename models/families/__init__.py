@@ -1,6 +1,6 @@
 """The families of models: how each kind is fed and how its outputs are read.
 
-To add one: a file here, a row in FAMILIES, a golden case in tests/models (docs/adding-a-family.md).
+To add one: a file here, a row in FAMILIES, a golden case in tests/models (docs/maintainers/adding-a-family.md).
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Decoding takes no more memory than docs/decoding.md promises: 8 bytes a pixel, whatever the file."""
+"""Decoding takes no more memory than docs/maintainers/decoding.md promises: 8 bytes a pixel, whatever the file."""
 
 import subprocess
 import sys
