@@ -24,7 +24,7 @@ from handlers import annotate, catalog, console, inference, live, service
 from handlers.context import Context
 from handlers.dataplane import DataPlane
 from handlers.decoding.decoder import Decoder
-from handlers.deepstack.operations import operations as deepstack
+from handlers.deepstack import operations as deepstack
 from handlers.deepstack.predictions import ENCODERS as DIALECT_ENCODERS
 from handlers.deepstack.unparsed import FORM_TYPE, UnparsedForm
 from handlers.encoding.encoders import ENCODERS

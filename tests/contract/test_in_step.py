@@ -23,7 +23,7 @@ from handlers.decoding.description import (
 from handlers.decoding.encoded import ALIASES, CODECS
 from handlers.decoding.limits import MAX_SIDE_PX
 from handlers.decoding.raw import LAYOUTS
-from handlers.deepstack.operations import operations as deepstack
+from handlers.deepstack import operations as deepstack
 from handlers.pages import CONSOLE_JS
 from handlers.server.access.credentials import PERMISSIONS
 from handlers.server.app import OPERATIONS

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from handlers.decoding import description
-from handlers.deepstack.operations import forms
+from handlers.deepstack import forms
 from handlers.server.middleware import parameters
 
 LONG = 60_000

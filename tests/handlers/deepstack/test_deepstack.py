@@ -9,7 +9,7 @@ import pytest
 import requests
 from PIL import Image
 
-from handlers.deepstack.operations import forms
+from handlers.deepstack import forms
 from handlers.deepstack.forms import MAX_PARTS, read_form
 from handlers.errors import InvalidParameterError
 from tests.support.client import check_answer
