@@ -19,13 +19,12 @@ the most confident of them stays.
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from models.boxes import Floats, xyxy_from_cxcywh
 from models.errors import ModelConfigError
 from models.families.candidates import best_of_logits, count_broken, threshold_of, told
-from models.families.config import Defaults, InferenceType
-from models.families.family import Spec
+from models.families.config import Defaults
+from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
 from models.families.signature import Outputs, Signature, Tensor
 from models.letterbox import Letterbox
@@ -41,28 +40,10 @@ VALUES = 16
 HALF_RANGE = 127.5
 
 
-class BlazefaceConfig(BaseModel):
-    """The `family` section of model.yaml for this family."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
-    input_defaults: ClassVar[Defaults] = {
-        "resize": "letterbox",
-        "padding": 0,
-        "mean": (HALF_RANGE,) * 3,
-        "std": (HALF_RANGE,) * 3,
-    }
-    output_defaults: ClassVar[Defaults] = {"confidence_threshold": 0.65, "iou_threshold": 0.3}
-    """MediaPipe's min_score_thresh and min_suppression_threshold."""
-
-    name: Literal["blazeface"]
-
-
 class Blazeface:
     """Reads one BlazeFace model."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec["BlazefaceConfig"]) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         if len(spec.labels) != 1:
             raise ModelConfigError(f"expected one label, what a face is called, got {len(spec.labels)}.")
@@ -85,6 +66,22 @@ class Blazeface:
         found = best_of_logits(xyxy_from_cxcywh(boxes_cxcywh), logits, threshold_of(self._output, selection))
         found = found.on_picture_from_shares(placed)
         return Results(told(found, self._labels, self._output, selection), count_broken(boxes_px, logits))
+
+
+class BlazefaceConfig(FamilySection):
+    """The `family` section of model.yaml for this family."""
+
+    reads: ClassVar[Reader] = Blazeface
+    input_defaults: ClassVar[Defaults] = {
+        "resize": "letterbox",
+        "padding": 0,
+        "mean": (HALF_RANGE,) * 3,
+        "std": (HALF_RANGE,) * 3,
+    }
+    output_defaults: ClassVar[Defaults] = {"confidence_threshold": 0.65, "iou_threshold": 0.3}
+    """MediaPipe's min_score_thresh and min_suppression_threshold."""
+
+    name: Literal["blazeface"]
 
 
 def anchors_xy() -> Floats:

@@ -10,38 +10,21 @@ with Deep Convolutional Neural Networks", NeurIPS 2012, and in most that came af
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from models.boxes import Floats
 from models.families.candidates import count_of, sigmoid, softmax, threshold_of
 from models.families.config import Defaults, InferenceType
-from models.families.family import Spec
+from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
 from models.families.signature import Outputs, Tensor
 from models.letterbox import Letterbox
 from models.results import Classification, Results, Selection
 
 
-class ClassifierConfig(BaseModel):
-    """The `family` section of model.yaml for this family.
-
-    `activation`: what makes confidences of the file's output; none where they are confidences already.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    inference_types: ClassVar[tuple[InferenceType, ...]] = ("classification",)
-    input_defaults: ClassVar[Defaults] = {"resize": "centre_crop", "crop_share": 0.875}
-    output_defaults: ClassVar[Defaults] = {"confidence_threshold": 0.2, "iou_threshold": None, "max_detections": 5}
-
-    name: Literal["classifier"]
-    activation: Literal["softmax", "sigmoid", "none"] = "none"
-
-
 class Classifier:
     """Reads one classifier."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec["ClassifierConfig"]) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._labels = spec.output, spec.labels
         self._activation = spec.family.activation
@@ -75,3 +58,18 @@ class Classifier:
                 return sigmoid(levels)
             case _:
                 return np.clip(levels, 0, 1)
+
+
+class ClassifierConfig(FamilySection):
+    """The `family` section of model.yaml for this family.
+
+    `activation`: what makes confidences of the file's output; none where they are confidences already.
+    """
+
+    reads: ClassVar[Reader] = Classifier
+    inference_types: ClassVar[tuple[InferenceType, ...]] = ("classification",)
+    input_defaults: ClassVar[Defaults] = {"resize": "centre_crop", "crop_share": 0.875}
+    output_defaults: ClassVar[Defaults] = {"confidence_threshold": 0.2, "iou_threshold": None, "max_detections": 5}
+
+    name: Literal["classifier"]
+    activation: Literal["softmax", "sigmoid", "none"] = "none"

@@ -19,12 +19,11 @@ from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from models.boxes import Floats, xyxy_from_cxcywh
 from models.families.candidates import Candidates, best_of_logits, count_broken, softmax, threshold_of, told
-from models.families.config import Defaults, InferenceType
-from models.families.family import Spec
+from models.families.config import Defaults
+from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
 from models.families.signature import Outputs, Signature, Tensor
 from models.letterbox import Letterbox
@@ -38,26 +37,10 @@ FOUR_NUMBERS = (None, None, 4)
 Activation = Literal["sigmoid", "softmax"]
 
 
-class DetrConfig(BaseModel):
-    """The `family` section of model.yaml for this family.
-
-    `activation`: what makes confidences of logits; softmax means that the last of them is "no object".
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
-    input_defaults: ClassVar[Defaults] = {"scale": 1 / 255}
-    output_defaults: ClassVar[Defaults] = {"iou_threshold": None}
-
-    name: Literal["detr"]
-    activation: Activation = "sigmoid"
-
-
 class Detr:
     """Reads one detector of this kind."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec["DetrConfig"]) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._labels = spec.output, spec.labels
         self._head: Head
@@ -72,6 +55,20 @@ class Detr:
         """Keep the selected candidates, clip them, and sort by falling confidence; broken ones are counted."""
         found, broken = self._head.read(outputs, placed, threshold_of(self._output, selection))
         return Results(told(found, self._labels, self._output, selection), broken)
+
+
+class DetrConfig(FamilySection):
+    """The `family` section of model.yaml for this family.
+
+    `activation`: what makes confidences of logits; softmax means that the last of them is "no object".
+    """
+
+    reads: ClassVar[Reader] = Detr
+    input_defaults: ClassVar[Defaults] = {"scale": 1 / 255}
+    output_defaults: ClassVar[Defaults] = {"iou_threshold": None}
+
+    name: Literal["detr"]
+    activation: Activation = "sigmoid"
 
 
 class Head(Protocol):

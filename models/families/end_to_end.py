@@ -11,11 +11,10 @@ github.com/THU-MIG/yolov10; docs.ultralytics.com, "Understanding End-to-End Dete
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from models.families.candidates import Candidates, threshold_of, told
-from models.families.config import Defaults, InferenceType
-from models.families.family import Spec
+from models.families.config import Defaults
+from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
 from models.families.rows import BOX_SIZE
 from models.families.signature import Outputs, Tensor, only_frame
@@ -27,22 +26,10 @@ CLASS_ID = 5
 ROW_SIZE = 6
 
 
-class EndToEndConfig(BaseModel):
-    """The `family` section of model.yaml for this family."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
-    input_defaults: ClassVar[Defaults] = {"resize": "letterbox", "padding": 114, "scale": 1 / 255}
-    output_defaults: ClassVar[Defaults] = {"iou_threshold": None}
-
-    name: Literal["end_to_end"]
-
-
 class EndToEnd:
     """Reads one model of this family."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec["EndToEndConfig"]) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._labels = spec.output, spec.labels
         self.picture = PictureInput(spec.input, spec.signature)
@@ -63,3 +50,13 @@ class EndToEnd:
         found = Candidates(kept[:, :BOX_SIZE], kept[:, CLASS_ID].astype(np.intp), kept[:, CONFIDENCE])
         dropped = int(np.count_nonzero(~finite) + np.count_nonzero(~known))
         return Results(told(found.on_picture(placed), self._labels, self._output, selection), dropped)
+
+
+class EndToEndConfig(FamilySection):
+    """The `family` section of model.yaml for this family."""
+
+    reads: ClassVar[Reader] = EndToEnd
+    input_defaults: ClassVar[Defaults] = {"resize": "letterbox", "padding": 114, "scale": 1 / 255}
+    output_defaults: ClassVar[Defaults] = {"iou_threshold": None}
+
+    name: Literal["end_to_end"]

@@ -11,12 +11,12 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from models.boxes import Floats
 from models.families.candidates import count_of, threshold_of
 from models.families.config import Defaults, InferenceType
-from models.families.family import Spec
+from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
 from models.families.signature import Outputs, Tensor
 from models.letterbox import Letterbox
@@ -28,27 +28,10 @@ TEXT = 0
 """The class id of the one label."""
 
 
-class PpocrConfig(BaseModel):
-    """The `family` section of model.yaml for this family.
-
-    `language`: the BCP 47 tag to put on every line. The weights read Chinese, Japanese and the languages that are
-    written in Latin letters, and do not tell which it was.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity", "text")
-    input_defaults: ClassVar[Defaults] = {"size_wh": (1280, 1280), "resize": "within", "colour_order": "bgr"}
-    output_defaults: ClassVar[Defaults] = {"iou_threshold": None}
-
-    name: Literal["ppocr"]
-    language: Annotated[str, Field(pattern=r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$")] | None = None
-
-
 class Ppocr:
     """Reads the pipeline."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec["PpocrConfig"]) -> None:
         """Check that the pipeline is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._language = spec.output, spec.family.language
         self.picture = PictureInput(spec.input, spec.signature)
@@ -85,3 +68,19 @@ class Ppocr:
         left, top, right, bottom = box_xyxy.tolist()
         place = Detection(LABELS[TEXT], TEXT, min(confidence, 1.0), (left, top, right, bottom))
         return TextLine(value, place, self._language)
+
+
+class PpocrConfig(FamilySection):
+    """The `family` section of model.yaml for this family.
+
+    `language`: the BCP 47 tag to put on every line. The weights read Chinese, Japanese and the languages that are
+    written in Latin letters, and do not tell which it was.
+    """
+
+    reads: ClassVar[Reader] = Ppocr
+    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity", "text")
+    input_defaults: ClassVar[Defaults] = {"size_wh": (1280, 1280), "resize": "within", "colour_order": "bgr"}
+    output_defaults: ClassVar[Defaults] = {"iou_threshold": None}
+
+    name: Literal["ppocr"]
+    language: Annotated[str, Field(pattern=r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$")] | None = None

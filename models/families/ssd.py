@@ -10,33 +10,18 @@ Source: W. Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016.
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from models.families.candidates import best_of_logits, best_of_scores, count_broken, threshold_of, told
-from models.families.config import Defaults, InferenceType
-from models.families.family import Spec
+from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
 from models.families.signature import Outputs, Tensor
 from models.letterbox import Letterbox
 from models.results import Results, Selection
 
 
-class SsdConfig(BaseModel):
-    """The `family` section of model.yaml for this family."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
-    input_defaults: ClassVar[Defaults] = {}
-    output_defaults: ClassVar[Defaults] = {}
-
-    name: Literal["ssd"]
-
-
 class Ssd:
     """Reads one SSD model."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec["SsdConfig"]) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._labels = spec.output, spec.labels
         self.picture = PictureInput(spec.input, spec.signature)
@@ -56,3 +41,12 @@ class Ssd:
         found = choose(boxes_xyxy, levels, threshold_of(self._output, selection))
         found = found.on_picture_from_shares(placed)
         return Results(told(found, self._labels, self._output, selection), count_broken(boxes_xyxy, levels))
+
+
+class SsdConfig(FamilySection):
+    """The `family` section of model.yaml for this family."""
+
+    reads: ClassVar[Reader] = Ssd
+    logits: ClassVar[tuple[str, str] | None] = ("scores", "logits")
+
+    name: Literal["ssd"]

@@ -19,12 +19,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from models.errors import ModelConfigError
 from models.families.candidates import Candidates, count_broken, threshold_of, told
-from models.families.config import Defaults, InferenceType
-from models.families.family import Spec
+from models.families.config import Defaults
+from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
 from models.families.signature import Outputs, Signature, Tensor, only_frame
 from models.letterbox import Letterbox
@@ -34,22 +33,10 @@ IMAGE_SHAPE = "image_shape"
 XYXY_OF_YXYX = (1, 0, 3, 2)
 
 
-class Yolov3Config(BaseModel):
-    """The `family` section of model.yaml for this family."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
-    input_defaults: ClassVar[Defaults] = {"resize": "letterbox", "padding": 128, "scale": 1 / 255}
-    output_defaults: ClassVar[Defaults] = {"iou_threshold": None}
-
-    name: Literal["yolov3"]
-
-
 class Yolov3:
     """Reads one model of this family."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec["Yolov3Config"]) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._labels = spec.output, spec.labels
         self.picture = PictureInput(spec.input, spec.signature, {IMAGE_SHAPE: _canvas_hw})
@@ -70,6 +57,16 @@ class Yolov3:
         found = found.at(levels >= threshold_of(self._output, selection)).finite().on_picture(placed)
         dropped = count_broken(boxes_yxyx, scores.T) + int(np.count_nonzero(~inside))
         return Results(told(found, self._labels, self._output, selection), dropped)
+
+
+class Yolov3Config(FamilySection):
+    """The `family` section of model.yaml for this family."""
+
+    reads: ClassVar[Reader] = Yolov3
+    input_defaults: ClassVar[Defaults] = {"resize": "letterbox", "padding": 128, "scale": 1 / 255}
+    output_defaults: ClassVar[Defaults] = {"iou_threshold": None}
+
+    name: Literal["yolov3"]
 
 
 def _canvas_hw(placed: Letterbox) -> NDArray[np.float32]:

@@ -10,12 +10,10 @@ bag-of-freebies sets new state-of-the-art for real-time object detectors", CVPR 
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from models.boxes import xyxy_from_cxcywh
 from models.families.candidates import Candidates, threshold_of, told
-from models.families.config import Defaults, InferenceType
-from models.families.family import Spec
+from models.families.config import Defaults
+from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
 from models.families.rows import BOX_SIZE, ROW_START, best_of_rows, count_broken_rows
 from models.families.signature import Outputs, Tensor, only_frame
@@ -23,22 +21,10 @@ from models.letterbox import Letterbox
 from models.results import Results, Selection
 
 
-class Yolov5Config(BaseModel):
-    """The `family` section of model.yaml for this family."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
-    input_defaults: ClassVar[Defaults] = {"resize": "letterbox", "padding": 114, "scale": 1 / 255}
-    output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
-
-    name: Literal["yolov5"]
-
-
 class Yolov5:
     """Reads one model of this family."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec["Yolov5Config"]) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._labels = spec.output, spec.labels
         self.picture = PictureInput(spec.input, spec.signature)
@@ -53,3 +39,13 @@ class Yolov5:
         anchors, class_ids, levels = best_of_rows(rows, threshold_of(self._output, selection))
         found = Candidates(xyxy_from_cxcywh(rows[anchors, :BOX_SIZE]), class_ids, levels).finite().on_picture(placed)
         return Results(told(found, self._labels, self._output, selection), count_broken_rows(rows))
+
+
+class Yolov5Config(FamilySection):
+    """The `family` section of model.yaml for this family."""
+
+    reads: ClassVar[Reader] = Yolov5
+    input_defaults: ClassVar[Defaults] = {"resize": "letterbox", "padding": 114, "scale": 1 / 255}
+    output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
+
+    name: Literal["yolov5"]

@@ -11,12 +11,11 @@ Information", ECCV 2024.
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from models.boxes import xyxy_from_cxcywh
 from models.families.candidates import Candidates, count_broken, threshold_of, told
-from models.families.config import Defaults, InferenceType
-from models.families.family import Spec
+from models.families.config import Defaults
+from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
 from models.families.rows import BOX_SIZE
 from models.families.signature import Outputs, Tensor, only_frame
@@ -24,22 +23,10 @@ from models.letterbox import Letterbox
 from models.results import Results, Selection
 
 
-class Yolov8Config(BaseModel):
-    """The `family` section of model.yaml for this family."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
-    input_defaults: ClassVar[Defaults] = {"resize": "letterbox", "padding": 114, "scale": 1 / 255}
-    output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
-
-    name: Literal["yolov8"]
-
-
 class Yolov8:
     """Reads one model of this family."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec["Yolov8Config"]) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._labels = spec.output, spec.labels
         self.picture = PictureInput(spec.input, spec.signature)
@@ -57,3 +44,13 @@ class Yolov8:
         boxes_xyxy = xyxy_from_cxcywh(boxes[:, anchors].T)
         found = Candidates(boxes_xyxy, class_ids, levels.take(places)).finite().on_picture(placed)
         return Results(told(found, self._labels, self._output, selection), count_broken(boxes.T, levels.T))
+
+
+class Yolov8Config(FamilySection):
+    """The `family` section of model.yaml for this family."""
+
+    reads: ClassVar[Reader] = Yolov8
+    input_defaults: ClassVar[Defaults] = {"resize": "letterbox", "padding": 114, "scale": 1 / 255}
+    output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
+
+    name: Literal["yolov8"]

@@ -13,13 +13,12 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from models.boxes import Floats, xyxy_from_cxcywh
 from models.errors import ModelConfigError
 from models.families.candidates import Candidates, threshold_of, told
-from models.families.config import Defaults, InferenceType
-from models.families.family import Spec
+from models.families.config import Defaults
+from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
 from models.families.rows import BOX_SIZE, ROW_START, best_of_rows, count_broken_rows
 from models.families.signature import Outputs, Tensor, only_frame
@@ -30,22 +29,10 @@ STRIDES = (8, 16, 32)
 """The sides of the cells of each grid, in pixels of the canvas."""
 
 
-class YoloxConfig(BaseModel):
-    """The `family` section of model.yaml for this family."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
-    input_defaults: ClassVar[Defaults] = {"resize": "letterbox_top_left", "padding": 114, "colour_order": "bgr"}
-    output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
-
-    name: Literal["yolox"]
-
-
 class Yolox:
     """Reads one model of this family."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec["YoloxConfig"]) -> None:
         """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
         self._output, self._labels = spec.output, spec.labels
         self.picture = PictureInput(spec.input, spec.signature)
@@ -76,6 +63,16 @@ class Yolox:
         with np.errstate(over="ignore"):  # e to the power of 89 is infinity
             centres = (raw[:, :2] + self._cells_xy[anchors]) * strides
             return np.concatenate([centres, np.exp(raw[:, 2:]) * strides], axis=1)
+
+
+class YoloxConfig(FamilySection):
+    """The `family` section of model.yaml for this family."""
+
+    reads: ClassVar[Reader] = Yolox
+    input_defaults: ClassVar[Defaults] = {"resize": "letterbox_top_left", "padding": 114, "colour_order": "bgr"}
+    output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
+
+    name: Literal["yolox"]
 
 
 def _grids(size_wh: Size) -> tuple[Floats, Floats]:

@@ -45,7 +45,7 @@ def spec(
     resize: ResizeMode = "letterbox",
     labels: tuple[str, ...] = ("face",),
     given: Tensor = INPUT,
-) -> Spec:
+) -> Spec[BlazefaceConfig]:
     config = InputConfig.model_validate({**BlazefaceConfig.input_defaults, "size_wh": (SIDE, SIDE), "resize": resize})
     output = OutputConfig.model_validate(BlazefaceConfig.output_defaults)
     return Spec(BlazefaceConfig(name="blazeface"), config, output, labels, Signature({"input": given}, outputs))

@@ -27,7 +27,7 @@ def ssd(anchors: int = 1, labels: tuple[str, ...] = LABELS) -> Ssd:
     return Ssd(spec(labels, Signature({"images": INPUT}, outputs)))
 
 
-def spec(labels: tuple[str, ...], signature: Signature) -> Spec:
+def spec(labels: tuple[str, ...], signature: Signature) -> Spec[SsdConfig]:
     return Spec(SsdConfig(name="ssd"), InputConfig(size_wh=(6, 4)), OutputConfig(), labels, signature)
 
 
