@@ -1,4 +1,4 @@
-"""What preparation has to know of a model beside its graph: how it is fed, and what else its family can read."""
+"""What preparation needs to know of a model besides its graph: how it is fed, and what its family can read."""
 
 from dataclasses import dataclass
 from typing import Self

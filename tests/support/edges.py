@@ -77,7 +77,9 @@ class PixelDetector:
     """The least of a family that feeds the size of the picture too."""
 
     def __init__(self, spec: Spec[SsdConfig]) -> None:
-        self.picture = PictureInput(spec.input, spec.signature, {SIZES: lambda placed: np.array([placed.canvas_wh])})
+        self.picture = PictureInput(
+            spec.input, spec.signature, {SIZES: lambda letterbox: np.array([letterbox.canvas_wh])}
+        )
 
-    def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:  # noqa: ARG002
+    def postprocess(self, outputs: Outputs, letterbox: Letterbox, selection: Selection) -> Results:  # noqa: ARG002
         return Results(())
