@@ -34,8 +34,8 @@ def shifted(seen: list[Seen], right: float) -> list[Seen]:
 
 def answer(folder: Path, selection: Selection | None = None) -> Results:
     model = load_model(read_folder(folder))
-    feeds, placed = model.family.picture.preprocess(PICTURE)
-    return model.family.postprocess(model.session.run(feeds), placed, selection or Selection())
+    feeds, letterbox = model.family.picture.preprocess(PICTURE)
+    return model.family.postprocess(model.session.run(feeds), letterbox, selection or Selection())
 
 
 def assert_golden(results: Results) -> None:
@@ -64,12 +64,12 @@ def test_yolov3s_graph_tells_nothing_under_its_own_threshold(tmp_path: Path) -> 
 
 def test_yolov3_is_read_alike_whether_its_graph_takes_the_letterbox_off_or_we_do(tmp_path: Path) -> None:
     model = load_model(read_folder(write_yolov3(tmp_path, shifted(ON_CANVAS, 16))))
-    feeds, placed = model.family.picture.preprocess(PICTURE)
+    feeds, letterbox = model.family.picture.preprocess(PICTURE)
     ours = model.session.run(feeds)
     feeds["image_shape"] = np.array([[240, 320]], np.float32)
     graphs = model.session.run(feeds)
     np.testing.assert_array_equal(ours["yolonms_layer_1:2"], graphs["yolonms_layer_1:2"])
-    ours_xyxy = placed.to_picture(ours["yolonms_layer_1"][0][:, [1, 0, 3, 2]])
+    ours_xyxy = letterbox.to_picture(ours["yolonms_layer_1"][0][:, [1, 0, 3, 2]])
     graphs_xyxy = graphs["yolonms_layer_1"][0][:, [1, 0, 3, 2]] / np.array([320, 240, 320, 240])
     np.testing.assert_allclose(ours_xyxy, graphs_xyxy, atol=1e-6)
 
