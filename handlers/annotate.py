@@ -9,7 +9,7 @@ from werkzeug.http import parse_accept_header
 
 from handlers.encoding import drawing
 from handlers.frames import PostedFrame, Wanted, answer
-from models.repository.folder import ModelConfig
+from models.repository.config import ModelConfig
 from models.results import Results
 
 

@@ -21,7 +21,7 @@ from handlers.encoding import drawing
 from handlers.streams import Streams
 from models.frame import DecodeTarget, Frame
 from models.letterbox import Size
-from models.repository.folder import ModelConfig, RawFrameConfig
+from models.repository.config import ModelConfig, RawFrameConfig
 from models.results import Results, Selection
 from models.runtime.engine import Model
 

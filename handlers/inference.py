@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from handlers.encoding import metadata
 from handlers.frames import PostedFrame, Wanted, answer
-from models.repository.folder import ModelConfig
+from models.repository.config import ModelConfig
 from models.results import Results
 
 

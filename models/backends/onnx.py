@@ -16,7 +16,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort
 
 from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError
 from models.families import Feeds, Outputs, Signature, Tensor
-from models.repository.folder import ProviderName
+from models.repository.config import ProviderName
 from models.scheduling.deadlines import Deadlines
 
 RUNTIME_ERRORS = (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from models.families import InputConfig
-from models.repository.folder import ModelConfig
+from models.repository.config import ModelConfig
 
 LOGITS: Mapping[str, tuple[str, str]] = {
     "ssd": ("scores", "logits"),

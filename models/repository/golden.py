@@ -6,7 +6,8 @@ import numpy as np
 
 from models.boxes import iou_xyxy
 from models.errors import ModelConfigError
-from models.repository.folder import CONFIG_FILE_NAME, Found, GoldenConfig, ModelFolder
+from models.repository.config import ExpectedResult, GoldenConfig
+from models.repository.folder import CONFIG_FILE_NAME, ModelFolder
 from models.results import Detection, Results
 
 MIN_IOU = 0.9
@@ -15,12 +16,12 @@ MAX_CONFIDENCE_DIFFERENCE = 0.1
 SHOWN = 5
 
 
-def found_in(results: Results) -> Iterator[Found]:
+def found_in(results: Results) -> Iterator[ExpectedResult]:
     """Yield what was found: what has a place, then what the whole picture shows, then lines of text, by their value."""
     for detection in results.detections:
         yield _placed(detection.label, detection)
     for whole in results.classifications:
-        yield Found(label=whole.label, confidence=whole.confidence)
+        yield ExpectedResult(label=whole.label, confidence=whole.confidence)
     for line in results.lines:
         yield _placed(line.value, line.place)
 
@@ -42,12 +43,12 @@ def refuse_other_results(folder: ModelFolder, golden: GoldenConfig, results: Res
         left.remove(match)
 
 
-def _placed(label: str, place: Detection) -> Found:
+def _placed(label: str, place: Detection) -> ExpectedResult:
     left, top, right, bottom = place.box_xyxy
-    return Found(label=label, confidence=place.confidence, box_ltwh=(left, top, right - left, bottom - top))
+    return ExpectedResult(label=label, confidence=place.confidence, box_ltwh=(left, top, right - left, bottom - top))
 
 
-def _same(found: Found, expected: Found) -> bool:
+def _same(found: ExpectedResult, expected: ExpectedResult) -> bool:
     return (
         found.label == expected.label
         and abs(found.confidence - expected.confidence) <= MAX_CONFIDENCE_DIFFERENCE

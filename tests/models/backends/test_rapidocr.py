@@ -20,7 +20,7 @@ from models.backends.onnx import PipelineSession
 from models.backends.rapidocr import WEIGHTS, Reader
 from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError
 from models.frame import DecodeTarget, Frame
-from models.repository.folder import read_folder, read_repository
+from models.repository.folder import read_folder
 from models.results import Results, Selection, TextLine
 from models.runtime.engine import Engine
 from models.runtime.loading import load_model
@@ -29,6 +29,7 @@ from models.scheduling.lanes import Lanes
 from tests.support.client import check_schema
 from tests.support.pages import CHINESE, TIMETABLE, TIMETABLE_WH, Line, page, write_reader
 from tests.support.pictures import encode
+from tests.support.repositories import read_repository
 
 LANES = 4
 MARGIN_PX = 12

@@ -7,13 +7,14 @@ import pytest
 
 from models.errors import ModelConfigError
 from models.frame import Frame
-from models.repository.folder import read_folder, read_repository
+from models.repository.folder import read_folder
 from models.results import Results, Selection
 from models.runtime.engine import Engine
 from models.runtime.loading import load_model
 from models.scheduling.lanes import Lanes
 from tests.support.heads import HEADS, Seen
 from tests.support.planted import write_planted, write_yolov3
+from tests.support.repositories import read_repository
 
 PICTURE = Frame(np.zeros((240, 320, 3), np.uint8), "rgb", (320, 240))
 """At 0.4, it lies on the canvas from 16 to 144; at the top left corner, from 0 to 128."""

@@ -10,11 +10,12 @@ import pytest
 
 from handlers.decoding.decoder import Decoder
 from handlers.encoding import metadata
-from models.repository.folder import BUILT_IN_ZOO, read_repository
+from models.repository.folder import BUILT_IN_ZOO
 from models.runtime.engine import Engine
 from models.scheduling.lanes import Lanes
 from tests.support.matching import assert_matches
 from tests.support.pictures import PHOTOS, STREET
+from tests.support.repositories import read_repository
 
 GOLDEN: dict[str, dict[str, list[dict[str, Any]]]] = json.loads((PHOTOS / "golden.json").read_text())
 FILES = [STREET, *sorted(PHOTOS.glob("*.jpg"))]

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from models.errors import ModelConfigError, ModelNotFoundError, UnknownLabelError
-from models.repository.folder import BUILT_IN_ZOO, read_folder, read_labels, read_repository
+from models.repository.folder import BUILT_IN_ZOO, read_folder, read_labels
 from models.results import Selection
 from models.runtime.engine import Engine
 from models.runtime.loading import load_model
 from models.scheduling.lanes import Lanes
 from tests.support.client import ROOT
 from tests.support.graphs import LABELS, write_config, write_identity_model, write_planted_model
+from tests.support.repositories import read_repository
 
 GOOD = "file: model.onnx\nlabels: labels.txt\nlicence: x\nsource: y\nfamily: {name: ssd}\ninput: {size_wh: [64, 64]}\n"
 MOST_OF_A_PICTURE = 40_000

@@ -17,11 +17,12 @@ from PIL import Image
 from models.backends.onnx import Session
 from models.errors import DrainingError, InferenceTimeoutError, ModelConfigError
 from models.frame import DecodeTarget, Frame
-from models.repository.folder import read_folder, read_repository
+from models.repository.folder import read_folder
 from models.results import Results
 from models.runtime.engine import Engine
 from models.scheduling.lanes import Lanes
 from tests.support.graphs import ENDLESS, board, work_for, write_endless_model, write_identity_model
+from tests.support.repositories import read_repository
 
 
 def frame(picture: Image.Image, _: DecodeTarget) -> Frame:

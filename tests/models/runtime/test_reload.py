@@ -17,13 +17,14 @@ from onnx import TensorProto, helper
 from models.errors import ModelConfigError, ModelNotFoundError, NotReadyError, OverloadedError
 from models.frame import DecodeTarget, Frame
 from models.repository.checksums import MANIFEST_NAME
-from models.repository.folder import find_models, read_folder, read_repository
+from models.repository.folder import find_models, read_folder
 from models.results import Results
 from models.runtime.engine import Engine
 from models.runtime.reload import Reload, Reloader
 from models.runtime.trial import Trial
 from models.scheduling.lanes import Lanes
 from tests.support.graphs import board, write_endless_model, write_identity_model
+from tests.support.repositories import read_repository
 
 FLIPS = 30
 LIMIT_BYTES = 2 << 30
