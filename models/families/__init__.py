@@ -15,7 +15,7 @@ from models.families.config import INFERENCE_TYPES, InferenceType, InputConfig, 
 from models.families.detr import Detr, DetrConfig
 from models.families.end_to_end import EndToEnd, EndToEndConfig
 from models.families.family import Family, Spec
-from models.families.ppocr import LABELS, Ppocr, PpocrConfig
+from models.families.ppocr import Ppocr, PpocrConfig
 from models.families.signature import Feeds, Outputs, Signature, Tensor
 from models.families.ssd import Ssd, SsdConfig
 from models.families.yolov3 import Yolov3, Yolov3Config
@@ -27,7 +27,6 @@ __all__ = [
     "FAMILIES",
     "FAMILY_CONFIGS",
     "INFERENCE_TYPES",
-    "PACKAGED_LABELS",
     "Family",
     "FamilyConfig",
     "Feeds",
@@ -92,8 +91,3 @@ FAMILY_CONFIGS: dict[str, type[FamilyConfig]] = {
     "ppocr": PpocrConfig,
 }
 """Name → the class of its section in model.yaml."""
-
-PACKAGED_LABELS: dict[str, tuple[str, ...]] = {
-    "ppocr": LABELS,
-}
-"""Families whose weights come with an optional package, not with the model's folder → their labels."""

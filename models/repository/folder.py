@@ -3,15 +3,15 @@
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
 
 from models.errors import ModelConfigError, UnknownLabelError
-from models.families import PACKAGED_LABELS
 from models.repository.checksums import checked_version
-from models.repository.config import NAME_PATTERN, GoldenConfig, ModelConfig
+from models.repository.config import NAME_PATTERN, FileWeights, GoldenConfig, ModelConfig, PackageWeights
 from models.results import Selection
 
 CONFIG_FILE_NAME = "model.yaml"
@@ -21,7 +21,7 @@ BUILT_IN_ZOO = Path(__file__).parent.parent / "zoo"
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """One model as it lies in the repository, read and checked but not yet loaded.
+    """One model's folder in the repository, read and checked but not yet loaded.
 
     `labels`: the class names by class id. `version`: the beginning of the SHA-256 of all its files, in hexadecimal.
     """
@@ -33,9 +33,20 @@ class ModelFolder:
     version: str
 
     @property
-    def model_path(self) -> Path:
-        """Return the path of the weights; of model.yaml, which asks for them, where they come with a package."""
-        return self.path / (self.config.file or CONFIG_FILE_NAME)
+    def weights_path(self) -> Path:
+        """Return the path of the file with the weights; raises ModelConfigError where a package brings them."""
+        if isinstance(self.config.weights, PackageWeights):
+            raise ModelConfigError(f"{self.weights_name}: there is no file with weights.")
+        return self.path / self.config.weights.file
+
+    @property
+    def weights_name(self) -> str:
+        """Return where the weights are, for messages: the path of their file, or the package that model.yaml names."""
+        match self.config.weights:
+            case FileWeights(file=name):
+                return str(self.path / name)
+            case PackageWeights(package=name):
+                return f"{self.path / CONFIG_FILE_NAME}, package {name}"
 
     def select(
         self,
@@ -43,7 +54,7 @@ class ModelFolder:
         labels: Sequence[str] | None = None,
         max_detections: int | None = None,
     ) -> Selection:
-        """Return what one caller wants to hear of this model; raises UnknownLabelError, which names all it knows."""
+        """Return the results that one request asks for; raises UnknownLabelError, whose message lists all labels."""
         if not labels:
             return Selection(confidence, None, max_detections)
         known = {label: class_id for class_id, label in enumerate(self.labels)}
@@ -53,15 +64,16 @@ class ModelFolder:
 
 
 def find_models(roots: Sequence[Path], names: Collection[str] = ()) -> dict[str, Path]:
-    """Return name → folder of the models below all roots, or of those names only; folders with a dot in front are none.
+    """Return name → folder of the models below all roots, or of the models of these names only.
 
-    Raises ModelConfigError when there are none, when a name is missing, or when two roots have the same one.
+    Folders whose name begins with a dot are skipped. Raises ModelConfigError when there is no model, when a name is
+    missing, or when two roots have a folder of the same name.
     """
     found: dict[str, Path] = {}
     for root in roots:
         for path in sorted(path.parent for path in root.glob(f"[!.]*/{CONFIG_FILE_NAME}")):
             if path.name in found:
-                raise ModelConfigError(f"{path} has the name of {found[path.name]}; rename one of the two.")
+                raise ModelConfigError(f"{path} and {found[path.name]} have the same name; rename one of the two.")
             found[path.name] = path
     if not found:
         places = ", ".join(map(str, roots))
@@ -86,7 +98,7 @@ def read_folder(path: Path) -> ModelFolder:
         raise ModelConfigError(f"{config_path}: {_first_fault(error)}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # impossible dates and endless nesting included
         raise ModelConfigError(f"{config_path} is not YAML.") from error
-    labels = PACKAGED_LABELS[config.family.name] if config.labels is None else read_labels(path / config.labels)
+    labels = config.packaged_labels if config.labels is None else read_labels(path / config.labels)
     folder = ModelFolder(path.name, path, config, labels, version)
     if config.golden:
         _refuse_unless_possible(config.golden, folder)
@@ -94,20 +106,23 @@ def read_folder(path: Path) -> ModelFolder:
 
 
 def _refuse_unless_possible(golden: GoldenConfig, folder: ModelFolder) -> None:
-    """Refuse a golden picture that is not there, and labels that the model does not have; a line may say anything."""
+    """Refuse a golden picture that is missing, and labels that the model does not have; text may be anything."""
     if not (folder.path / golden.picture).is_file():
         raise ModelConfigError(f"{folder.path / golden.picture} is not a file.")
-    place = f"{folder.path / CONFIG_FILE_NAME}: golden.expect"
+    if "text" in folder.config.family.inference_types:
+        return
     for expected in golden.expect:
-        if folder.config.labels is not None and expected.label not in folder.labels:
-            raise ModelConfigError(f"{place}: {expected.label} is no label in {folder.config.labels}.")
+        if expected.label not in folder.labels:
+            place = f"{folder.path / CONFIG_FILE_NAME}: golden.expect"
+            raise ModelConfigError(
+                f"{place}: {expected.label} is no label in {folder.config.labels or folder.weights_name}."
+            )
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
     """Return the labels, one a line, by class id; raises ModelConfigError.
 
-    A label is not empty, not longer than 200 characters, printable, unique, and free of commas, which separate
-    labels in a query.
+    A label has 1 to 200 printable characters, is unique, and has no comma, since commas separate labels in a query.
     """
     labels = tuple(line.strip() for line in _read_text(path).rstrip().split("\n"))
     for number, label in enumerate(labels, start=1):
@@ -116,12 +131,12 @@ def read_labels(path: Path) -> tuple[str, ...]:
                 f"{path}, line {number}: expected 1 to {MAX_LABEL_LENGTH} printable characters without a comma."
             )
     if len(set(labels)) != len(labels) or not labels:
-        raise ModelConfigError(f"{path}: expected labels, one a line, each only once.")
+        raise ModelConfigError(f"{path}: expected one label a line, and no label twice.")
     return labels
 
 
 def _read_text(path: Path) -> str:
-    if not path.is_file():  # a pipe would keep us waiting
+    if not path.is_file():  # reading a pipe would block
         raise ModelConfigError(f"{path} is not a file.")
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -131,6 +146,9 @@ def _read_text(path: Path) -> str:
 
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors()[0]
-    key = ".".join(str(part) for part in fault["loc"]) or "the whole file"
+    key = ".".join(str(part) for part, _ in groupby(fault["loc"]))  # weights.file.file is the kind, then its key
+    if fault["type"] == "value_error":  # from a validator of ours
+        sentence = str(fault["ctx"]["error"])
+        return f"{key}: {sentence}." if key else f"{sentence}."
     message = re.sub("(a valid )?tuple", "a list", fault["msg"], flags=re.IGNORECASE)  # YAML's word for it
-    return f"{key}: {message}."
+    return f"{key or 'the whole file'}: {message}."

@@ -135,7 +135,7 @@ def huge(path: Path) -> None:
 
 
 def unwritten_config(folder: Path) -> None:
-    (folder / "model.yaml").write_text("file: model.onnx\nlabels: lab")
+    (folder / "model.yaml").write_text("weights: {file: model.onnx}\nlabels: lab")
 
 
 def truncated(folder: Path) -> None:
