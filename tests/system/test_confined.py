@@ -4,13 +4,15 @@ import json
 import os
 import re
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.pictures import street_as
+from tests.support.graphs import board, write_identity_model
+from tests.support.pictures import encode, street_as
 from tests.support.process import serving, wait_until_ready
 from tests.support.waiting import wait_for
 
@@ -30,25 +32,38 @@ NO_RELOADS = "hot reload is not available"
 )
 def test_it_serves_and_writes_nothing(tmp_path: Path, mounts: tuple[str, ...], warnings: list[str]) -> None:
     """The line of docs/deploying.md mounts a writable /tmp; without it, the service says what is not available."""
-    path = tmp_path / "log"
-    with path.open("w") as log:
-        arguments: dict[str, Any] = {"wrapper": (*CONFINED, *mounts), "log": log, "PYTHONDONTWRITEBYTECODE": "1"}
-        with serving(**arguments) as (process, port):
-            wait_until_ready(port)
-            answer = httpx.post(f"http://127.0.0.1:{port}/inference", content=street_as("JPEG"))
-            assert answer.status_code == 200
-            wait_for(lambda: {*warnings, "ready"} <= {line["message"] for line in lines_of(path)})
-            service = PROC / str(_innermost(process.pid))
-            [capabilities] = re.findall(r"^CapEff:\s*(\w+)$", (service / "status").read_text(), re.MULTILINE)
-            assert int(capabilities, 16) == 0
-            opened = [link.readlink() for link in (service / "fd").iterdir() if link.lstat().st_mode & WRITABLE]
-            assert not [file for file in opened if file.is_absolute() and not _may_be_written(file, path)]
-            assert list((service / "root" / "tmp").glob("framehook-*")) == []
-            os.kill(int(service.name), signal.SIGTERM)
-            assert process.wait(15) == 0
-    lines = lines_of(path)
-    assert [line["message"] for line in lines if line["level"] not in {"debug", "info"}] == warnings
+    path, models, made = tmp_path / "log", str(tmp_path / "models"), tmp_path / "made"
+    for folder in (models, made):
+        Path(folder).mkdir()
+    wrapper = (*CONFINED, *mounts, "--ro-bind", models, models)
+    with (
+        path.open("w") as log,
+        serving(
+            "--model-repository", f"zoo,{models}", wrapper=wrapper, log=log, PYTHONDONTWRITEBYTECODE="1"
+        ) as (process, port),
+    ):  # fmt: skip
+        wait_until_ready(port)
+        url = f"http://127.0.0.1:{port}/inference"
+        assert httpx.post(url, content=street_as("JPEG")).status_code == 200
+        wait_for(lambda: {*warnings, "ready"} <= {line["message"] for line in lines_of(path)})
+        time.sleep(1)  # the watch begins
+        write_identity_model(made, "new").rename(Path(models) / "new")
+        time.sleep(1 if warnings else 0)
+        expected = 404 if warnings else 200
+        wait_for(lambda: httpx.post(f"{url}/new", content=encode(board(7), "PNG")).status_code == expected)
+        service = PROC / str(_innermost(process.pid))
+        [capabilities] = re.findall(r"^CapEff:\s*(\w+)$", (service / "status").read_text(), re.MULTILINE)
+        assert int(capabilities, 16) == 0
+        opened = [link.readlink() for link in (service / "fd").iterdir() if link.lstat().st_mode & WRITABLE]
+        assert not [file for file in opened if file.is_absolute() and not _may_be_written(file, path)]
+        assert list((service / "root" / "tmp").glob("framehook-*")) == []
+        os.kill(int(service.name), signal.SIGTERM)
+        assert process.wait(15) == 0
+    lines = [line for line in lines_of(path) if line["message"] != "request"]
+    assert [line["message"] for line in lines if line["level"] != "info"] == warnings
     assert all("mount a writable /tmp" in line["reason"] for line in lines if line["message"] == NO_RELOADS)
+    requests = [line for line in lines_of(path) if line["message"] == "request"]
+    assert not [line for line in requests if line["level"] == "error"]
 
 
 def lines_of(log: Path) -> list[dict[str, Any]]:
