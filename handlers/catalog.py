@@ -31,7 +31,7 @@ async def reload_model(model: str) -> JSONResponse:
     """Bring one model into step with its folder; raises ModelNotFoundError and ModelRejectedError."""
     context: Context = request.state.context
     outcome = await asyncio.to_thread(context.reloader.reload, model)
-    if outcome.change == "rejected":
+    if outcome.reason is not None:
         raise ModelRejectedError(outcome.reason)
     document = {"model": outcome.model, "change": outcome.change, "version": outcome.version}
     return JSONResponse({name: value for name, value in document.items() if value is not None})

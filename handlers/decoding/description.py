@@ -9,7 +9,7 @@ from handlers.decoding.limits import MAX_SIDE_PX
 from handlers.decoding.raw import LAYOUTS, layout_bytes, padded, tight
 from handlers.errors import InvalidParameterError, RawFrameError
 from models.frame import PIXEL_FORMAT_NAMES, PixelFormat, RawLayout
-from models.repository.folder import RawFrameConfig
+from models.repository.config import RawFrameConfig
 
 T = TypeVar("T")
 

@@ -202,7 +202,6 @@ def create_reloader(settings: Settings, engine: Engine, count: Callable[[Reload]
         settings.lanes if settings.wide_lane else 1,
         settings.run_timeout_s,
         settings.trial_timeout_s,
-        settings.trial_max_bytes,
         {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)},  # no secrets
     )
 

@@ -113,7 +113,6 @@ class Settings(BaseModel):
     )
     watch_models: bool = Field(default=True, description="Reload models when their folders change.")
     trial_timeout_s: Seconds = Field(60, description="Seconds that a candidate may take to load and answer a frame.")
-    trial_max_bytes: AtLeastOne = Field(4 << 30, description="Address space that a candidate may take in its trial.")
     lanes: Annotated[int, Field(ge=1, le=1024)] = Field(
         default_factory=usable_cores, description="Frames worked on at once; by default one per usable core."
     )

@@ -39,7 +39,7 @@ from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from models import errors as models_errors
 from models.families import FAMILIES, FAMILY_CONFIGS
 from models.frame import PIXEL_FORMAT_NAMES
-from models.repository.folder import RawFrameConfig
+from models.repository.config import RawFrameConfig
 from models.results import MAX_DETECTIONS
 from tests.contract.hooks import STRATEGIES
 from tests.support.client import CONTRACT, ROOT

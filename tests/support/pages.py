@@ -59,6 +59,7 @@ def write_reader(repository: Path, **keys: str) -> Path:
     folder.mkdir(parents=True)
     family = "".join(f", {key}: {value}" for key, value in keys.items())
     (folder / "model.yaml").write_text(
-        f"licence: Apache-2.0\nsource: PP-OCRv6, as rapidocr brings it\nfamily: {{name: ppocr{family}}}\n"
+        "weights: {package: rapidocr}\nlicence: Apache-2.0\nsource: PP-OCRv6, as rapidocr brings it\n"
+        f"family: {{name: ppocr{family}}}\n"
     )
     return folder

@@ -11,7 +11,8 @@ from handlers.decoding.description import describe
 from handlers.decoding.raw import layout_bytes, padded, tight
 from models.errors import ModelConfigError
 from models.frame import PIXEL_FORMAT_NAMES, PixelFormat, RawLayout
-from models.repository.folder import RawFrameConfig, read_folder
+from models.repository.config import RawFrameConfig
+from models.repository.folder import read_folder
 from tests.support.graphs import write_identity_model
 from tests.support.matching import assert_matches, flat
 from tests.support.pictures import STREET, street
