@@ -1,4 +1,4 @@
-"""Frames in, answers out, in the language of DeepStack and CodeProject.AI."""
+"""The operations of the dialect: pictures in forms, answers as DeepStack and CodeProject.AI give them."""
 
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, Response
 
 from handlers.context import Context, RequestRecord
 from handlers.decoding.encoded import format_of
+from handlers.deepstack.dialect import FORM_CONTENT_TYPE, pending_key
 from handlers.deepstack.forms import PictureForm, read_form
 from handlers.deepstack.predictions import encode_predictions, encode_scene
-from handlers.errors import EdgeError
 from handlers.frames import PostedFrame, infer, read_body
 from models.errors import ModelNotFoundError
 from models.letterbox import Size
@@ -20,7 +20,7 @@ from models.results import Results, Selection
 from models.runtime.engine import Model
 
 MAX_PREDICTIONS = 20
-"""Unless the caller asks for another number: Frigate's table has so many rows, and it writes beyond them."""
+"""The default. Frigate's table has this many rows, and Frigate writes beyond them."""
 
 Select: TypeAlias = Callable[[Model, PictureForm], Selection]
 EncodeMeasured: TypeAlias = Callable[[Results, Size, str, Mapping[str, float]], bytes]
@@ -33,7 +33,7 @@ async def detect_objects(object_: list[str] | None = None, max_detections: int |
 
 
 async def detect_custom(
-    model: str,  # noqa: ARG001  # connexion gives it; it is found with those of other operations
+    model: str,  # noqa: ARG001  # connexion passes it; Context.model_for finds it
     object_: list[str] | None = None,
     max_detections: int | None = None,
 ) -> Response:
@@ -42,12 +42,12 @@ async def detect_custom(
 
 
 async def detect_faces(max_detections: int | None = None) -> Response:
-    """Find faces with the first model that does."""
+    """Find faces with the first model that finds them."""
     return await _detect(None, max_detections)
 
 
 async def classify_scene() -> Response:
-    """Tell what the whole picture shows, with the first model that does."""
+    """Classify the whole picture with the first classifier."""
     return await _answer_form(lambda model, _: model.folder.select(0, None, 1), encode_scene)
 
 
@@ -59,7 +59,7 @@ async def list_custom_models() -> JSONResponse:
 
 
 async def get_update_state() -> JSONResponse:
-    """Tell that there is no update."""
+    """Report that there is no update."""
     message = f"This is framehook {version('framehook')}, which does not look for updates."
     return JSONResponse({"success": True, "updateAvailable": False, "message": message, "code": 200})
 
@@ -68,7 +68,7 @@ async def _detect(labels: list[str] | None, max_detections: int | None) -> Respo
     def select(model: Model, form: PictureForm) -> Selection:
         if not _finds_objects(model):
             raise ModelNotFoundError(
-                f"The model {model.name} finds no objects; /v1/vision/custom/list has those that do."
+                f"The model {model.name} finds no objects; /v1/vision/custom/list lists the models that do."
             )
         return model.folder.select(form.min_confidence, labels, max_detections or MAX_PREDICTIONS)
 
@@ -80,19 +80,12 @@ def _finds_objects(model: Model) -> bool:
 
 
 async def _read_keyed_form(frame_request: ConnexionRequest, record: RequestRecord) -> PictureForm:
-    """Return the form at hand, once its key has been looked at, when one is asked for.
-
-    Whatever else is wrong with the form is told to those alone who came with a credential.
-    """
+    """Return the form at hand, its key checked where access depends on it; raises EdgeError."""
     body = await read_body(frame_request, record)
-    try:
-        form = read_form(frame_request.state.form_type, body)
-    except EdgeError:
-        if record.check_key:
-            record.check_key("")
-        raise
-    if record.check_key:
-        record.check_key(form.api_key)
+    form = read_form(frame_request.scope["state"][FORM_CONTENT_TYPE], body)
+    key = pending_key(frame_request.scope)
+    if key:
+        key.check(form.api_key)
     return form
 
 

@@ -24,7 +24,7 @@ from handlers import annotate, catalog, console, inference, live, service
 from handlers.context import Context
 from handlers.decoding.decoder import Decoder
 from handlers.deepstack import operations as deepstack
-from handlers.deepstack.unparsed import FORM_TYPE, UnparsedForm
+from handlers.deepstack.dialect import FORM_TYPE, UnparsedForm
 from handlers.errors import ConfigurationError
 from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file, unique
 from handlers.server.access.recognition import Recognition
@@ -37,6 +37,7 @@ from handlers.server.middleware.body_limit import BodyLimitMiddleware
 from handlers.server.middleware.logs import Report, RequestLogMiddleware, report_request
 from handlers.server.middleware.media_type import MediaTypeMiddleware
 from handlers.server.middleware.parameters import ContractParameterValidator
+from handlers.server.middleware.pending_keys import PendingKeyMiddleware
 from handlers.server.middleware.problems import ERROR_HANDLERS
 from handlers.server.middleware.response_validation import compiled_validators
 from handlers.server.middleware.routing import ExactRoutingMiddleware
@@ -107,10 +108,11 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     streams = Streams(settings.max_viewers)
     metrics = Metrics(engine, budget, streams, tls)
     report = partial(report_request, count=metrics.count)
-    shedder = LoadShedder(engine, contract.operations_with_body, settings.max_body_bytes, report)
+    shedder = LoadShedder(engine, contract.operations_on_default_model, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)
     served = contract.as_yaml, contract.as_json
-    context = Context(engine, reloader, decoder, streams, *served, metrics.as_text, security.recognition.challenges)
+    challenges, families = security.recognition.challenges, contract.families
+    context = Context(engine, reloader, decoder, streams, *served, metrics.as_text, challenges, families)
     app = AsyncApp(
         __name__,
         lifespan=partial(
@@ -149,7 +151,7 @@ def create_security(settings: Settings) -> Security:
             "come in. Add some (framehook credentials add), or leave these settings away."
         )
     recognition = Recognition(unique(credentials), settings.api_key_header, digest_md5=settings.digest_md5)
-    shut_out = next((each for each in credentials if not recognition.knows(each)), None)
+    shut_out = next((each for each in credentials if not recognition.accepts(each)), None)
     if shut_out:
         raise ConfigurationError(f"The credential {shut_out.name} is for Digest with MD5 alone; digest_md5 is not set.")
     return Security(recognition, settings.anonymous_may, settings.default_model)
@@ -215,6 +217,7 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, re
         SwaggerUIMiddleware,
         ExactRoutingMiddleware,
         SecurityMiddleware,
+        PendingKeyMiddleware,
         partial(AdmissionMiddleware, operations=with_body, budget=budget),
         partial(MediaTypeMiddleware, operations_with_body=with_body),
         RequestValidationMiddleware,
