@@ -14,7 +14,6 @@ from connexion.middleware.context import ContextMiddleware
 from connexion.middleware.exceptions import ExceptionMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.request_validation import RequestValidationMiddleware
-from connexion.middleware.response_validation import ResponseValidationMiddleware
 from connexion.middleware.security import SecurityMiddleware
 from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
@@ -39,7 +38,6 @@ from handlers.server.middleware.media_type import MediaTypeMiddleware
 from handlers.server.middleware.parameters import ContractParameterValidator
 from handlers.server.middleware.pending_keys import PendingKeyMiddleware
 from handlers.server.middleware.problems import ERROR_HANDLERS
-from handlers.server.middleware.response_validation import compiled_validators
 from handlers.server.middleware.routing import ExactRoutingMiddleware
 from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from handlers.server.watching import watch
@@ -128,9 +126,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         pythonic_params=True,
         security_map=security.handlers(contract.permissions, contract.operations_with_form),
         swagger_ui_options=SwaggerUIOptions(serve_spec=False),
-        validate_responses=settings.validate_responses,
-        validator_map={"parameter": ContractParameterValidator, "body": {FORM_TYPE: UnparsedForm}}
-        | ({"response": compiled_validators()} if settings.validate_responses else {}),
+        validator_map={"parameter": ContractParameterValidator, "body": {FORM_TYPE: UnparsedForm}},
     )
     for error, handler in ERROR_HANDLERS.items():
         app.add_error_handler(error, handler)
@@ -221,7 +217,6 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, re
         partial(AdmissionMiddleware, operations=with_body, budget=budget),
         partial(MediaTypeMiddleware, operations_with_body=with_body),
         RequestValidationMiddleware,
-        ResponseValidationMiddleware,
         LifespanMiddleware,
         ContextMiddleware,
     ]
