@@ -72,14 +72,14 @@ async def took_us(check: Check, asked: HTTPConnection) -> float:
 
 async def costs(recognition: Recognition) -> dict[str, float]:
     """Return the median microseconds a check, by scheme, when the credential is right."""
-    await recognition.who(request(basic("user-1")))
+    await recognition.identify(request(basic("user-1")))
     headers: dict[str, Callable[[int], str]] = {
         "basic": lambda _: basic("user-1"),
         "digest": lambda n: digest(recognition, "user-1", n + 1),
         "bearer": lambda _: f"Bearer {TOKEN}",
     }
     return {
-        scheme: median([await took_us(recognition.who, request(header(n))) for n in range(RUNS)])
+        scheme: median([await took_us(recognition.identify, request(header(n))) for n in range(RUNS)])
         for scheme, header in headers.items()
     }
 
@@ -129,7 +129,7 @@ async def measure(pairs: int) -> dict[str, Any]:
     tokens = [with_token(f"program-{n}", f"{TOKEN}-{n}") for n in range(USERS - 1)]
     credentials: tuple[Credential, ...] = (*users, *tokens, with_token("last", TOKEN))
     recognition = Recognition(credentials, "X-API-Key", digest_md5=False)
-    who = recognition.who
+    who = recognition.identify
     figures: dict[str, Any] = {f"{name}_us": cost for name, cost in (await costs(recognition)).items()}
     figures["first_password_ms"] = await first_password_ms(who)
     wrong_digest = partial(digest, recognition, nc=1, password="wrong")  # noqa: S106

@@ -1,7 +1,7 @@
 """What operations can reach: the service's parts, and the record of the request at hand."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
@@ -17,15 +17,14 @@ from models.runtime.reload import Reloader
 WELL_FORMED_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 """Names that callers give: of requests, and of streams."""
 
-FAMILIES_OF_OPERATIONS = {"classify_scene": "classifier", "detect_faces": "blazeface"}
-"""Operations for which it is no matter what the default model is: operationId → the family of theirs."""
-
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """The parts of the running service; built once, when it starts.
 
-    `metrics`: gives the current ones in Prometheus's text format. `challenges`: gives the values of WWW-Authenticate.
+    `metrics`: returns the current ones in Prometheus's text format. `challenges`: returns the values of
+    WWW-Authenticate. `families`: operationId → family, of operations that use the first model of a family instead of
+    the default model.
     """
 
     dataplane: DataPlane
@@ -34,6 +33,7 @@ class Context:
     contract_json: bytes
     metrics: Callable[[], bytes]
     challenges: Callable[..., list[str]]
+    families: Mapping[str, str]
 
     @property
     def engine(self) -> Engine:
@@ -51,7 +51,7 @@ class Context:
         Raises ModelNotFoundError when no model is of the operation's family.
         """
         named: str | None = scope["path_params"].get("model")
-        family = FAMILIES_OF_OPERATIONS.get(scope["extensions"][ROUTING_CONTEXT]["operation_id"])
+        family = self.families.get(scope["extensions"][ROUTING_CONTEXT]["operation_id"])
         return self.engine.served.first_of(family) if family else named
 
 
@@ -64,7 +64,6 @@ class RequestRecord:
     `dropped`: candidates left out because the model gave them a value that is no number. `problem` and `detail`: the
     kind of refusal, and the sentence that was sent. `shed`: why the frame was refused for now. `traceback`: the cause
     of a failure of our own. `credential`: whose it was. `peer`: the address of a caller that had to show one.
-    `check_key`: what must see the key of the form, when no header brought a credential and one is asked for.
     """
 
     request_id: str
@@ -84,7 +83,6 @@ class RequestRecord:
     traceback: str | None = None
     credential: str | None = None
     peer: str | None = None
-    check_key: Callable[[str], None] | None = None
 
     def fill(self, answered: Answered) -> None:
         """Fill in what became of the request's frame."""

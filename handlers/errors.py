@@ -2,27 +2,27 @@
 
 EdgeError
 ├── UndecodableFrameError            the body is no picture, or a damaged one
-├── RawFrameError                    a raw frame's layout is not known, or its length is another
-├── TooManyPixelsError               the picture's header promises more pixels than the limit
+├── RawFrameError                    a raw frame's layout is unknown, or does not fit the body's length
+├── TooManyPixelsError               the picture's header declares more pixels than the limit
 ├── BodyTooLargeError                the body has more bytes than the limit
 ├── BodyTimeoutError                 the body did not arrive in time
-├── InvalidParameterError            a query parameter is not as the contract says
+├── InvalidParameterError            a query parameter, header or form field breaks the contract
 ├── MalformedContentTypeError        the Content-Type is not type/subtype
 ├── UnsupportedContentEncodingError  the body is compressed
 ├── UnknownStreamError               no stream of that name is live
-├── TooManyViewersError              as many watch as may
+├── TooManyViewersError              the maximum number of viewers is reached
 ├── UnauthorizedError                no credential, or a wrong one
-├── ForbiddenError                   the credential is known, and not allowed to do this
-└── TooManyFailuresError             too many wrong passwords came of late
+├── ForbiddenError                   the credential is known, but lacks the permission
+└── TooManyFailuresError             too many recent logins failed
 
 ConfigurationError                   the settings are wrong; the service does not start
 
-Each message is one sentence for the operator of a camera; it never quotes a request or a foreign exception.
+Each message is one sentence for the operator of a camera. It never quotes a request or a foreign exception.
 """
 
 
 class EdgeError(Exception):
-    """Base of everything the edge raises on purpose while it serves."""
+    """Base of every error that the edge raises on purpose while it serves."""
 
 
 class UndecodableFrameError(EdgeError):
@@ -30,11 +30,11 @@ class UndecodableFrameError(EdgeError):
 
 
 class RawFrameError(EdgeError):
-    """A raw frame's layout is not known, or its length is another."""
+    """A raw frame's layout is unknown, or does not fit the body's length."""
 
 
 class TooManyPixelsError(EdgeError):
-    """The picture's header promises more pixels than the limit."""
+    """The picture's header declares more pixels than the limit."""
 
 
 class BodyTooLargeError(EdgeError):
@@ -46,7 +46,7 @@ class BodyTimeoutError(EdgeError):
 
 
 class InvalidParameterError(EdgeError):
-    """A query parameter is not as the contract says."""
+    """A query parameter, a header or a form field breaks the contract."""
 
 
 class MalformedContentTypeError(EdgeError):
@@ -61,43 +61,40 @@ class UnknownStreamError(EdgeError):
     """No stream of that name is live."""
 
     def __init__(self) -> None:
-        """Say so."""
         super().__init__(
-            "No stream of that name is live; post a frame with ?stream= and that name. /streams lists those that are."
+            "No stream of that name is live; post a frame with ?stream= and that name. /streams lists the live streams."
         )
 
 
 class TooManyViewersError(EdgeError):
-    """As many watch as may."""
+    """The maximum number of viewers is reached."""
 
     retry_after_s = 5
 
     def __init__(self) -> None:
-        """Say so."""
-        super().__init__(
-            "As many watch as may at once; try again a little later, or have FRAMEHOOK_MAX_VIEWERS raised."
-        )
+        super().__init__("The maximum number of viewers is reached; try again later, or raise FRAMEHOOK_MAX_VIEWERS.")
 
 
 class UnauthorizedError(EdgeError):
-    """No credential, or a wrong one; `is_stale`: a right one that must be sent anew, with another nonce."""
+    """No credential, or a wrong one. The message does not say what was wrong with it.
+
+    `is_stale`: the credential is right, but its Digest nonce is not; the client must send it again with another nonce.
+    """
 
     def __init__(self, *, is_stale: bool = False) -> None:
-        """Tell the ways to send one, and nothing of what was wrong."""
-        super().__init__("Send a credential that is known here; the header WWW-Authenticate names the ways.")
+        super().__init__("Send a known credential; the header WWW-Authenticate lists the accepted schemes.")
         self.is_stale = is_stale
 
 
 class ForbiddenError(EdgeError):
-    """The credential is known, and not allowed to do this."""
+    """The credential is known, but lacks the permission."""
 
 
 class TooManyFailuresError(EdgeError):
-    """Too many wrong passwords came of late, or too many wait to be looked at."""
+    """Too many recent logins failed, or too many passwords wait to be checked. `retry_after_s`: how long to wait."""
 
     def __init__(self, retry_after_s: int) -> None:
-        """Take how long to wait."""
-        super().__init__("Too many wrong passwords came from your address for this user; wait before the next try.")
+        super().__init__("Too many wrong passwords came from your address for this user; wait before you try again.")
         self.retry_after_s = retry_after_s
 
 

@@ -8,13 +8,13 @@ from typing import TypeVar
 from handlers.decoding.limits import MAX_SIDE_PX
 from handlers.decoding.raw import LAYOUTS, layout_bytes, padded, tight
 from handlers.errors import InvalidParameterError, RawFrameError
+from handlers.numbers import read_whole_number
 from models.frame import PIXEL_FORMAT_NAMES, PixelFormat, RawLayout
 from models.repository.config import RawFrameConfig
 
 T = TypeVar("T")
 
 MEDIA_TYPE = "image/x-raw"
-WHOLE_NUMBER = re.compile(r"\+?[0-9]{1,18}")
 PARAMETER = re.compile(r';\s*+([^\s;="]++)\s*+=\s*+((?:\(\w++\)\s*+)?(?:"[^"]*+"|[^\s;"]*+))\s*+(?=;|$)')
 STRIDES = re.compile(r"[0-9]{1,9}(,[0-9]{1,9}){0,2}")
 CAPS_TYPE = re.compile(r"^\(\w+\)\s*")
@@ -167,7 +167,8 @@ def _read(names: tuple[str, ...], said: tuple[Mapping[str, str], ...], parse: Ca
 
 
 def _side(text: str) -> int | None:
-    return int(text) if WHOLE_NUMBER.fullmatch(text) and 1 <= int(text) <= MAX_SIDE_PX else None
+    side = read_whole_number(text)
+    return side if side is not None and 1 <= side <= MAX_SIDE_PX else None
 
 
 def _pixel_format(text: str) -> PixelFormat | None:

@@ -1,33 +1,32 @@
-"""Bodies of multipart/form-data → the picture in them, and the fields beside it. All of it stays in memory."""
+"""Forms → the picture in them and the fields beside it. Everything stays in memory."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from handlers.deepstack.dialect import FORM_TYPE
 from handlers.errors import InvalidParameterError, UndecodableFrameError
+from handlers.numbers import read_number
 
 MAX_PARTS = 64
-"""Far more than any client sends, as the contract has it; each costs some 30 us of the event loop."""
+"""As the contract says; far more than any client sends. Each part costs the event loop some 30 us."""
 MAX_BOUNDARY_BYTES = 70
 """RFC 2046, section 5.1.1."""
 MAX_HEADER_BYTES, MAX_HEADER_COUNT = 1024, 4
-"""Of one part: its name and its file's name, which clients may write twice, and the type."""
+"""Of one part: enough for its name, its file's name, which clients may write twice, and its type."""
 MAX_TEXT_BYTES = 1024
 PADDING = {b" ", b"\t"}
-"""What may follow a boundary (RFC 2046: gateways pad lines); the parser takes a turn for each of these bytes."""
+"""May follow a boundary (RFC 2046: gateways pad lines); the parser loops over each of these bytes."""
 
 DEFAULT_MIN_CONFIDENCE = 0.4
-"""CodeProject.AI's, and the least that Frigate looks at."""
-
-NUMBER = re.compile(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+"""The default of CodeProject.AI, and the lowest confidence that Frigate uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class PictureForm:
-    """What a form says. `image`: the bytes of the file. `min_confidence`: 0..1. `api_key`: empty when there is none."""
+    """The content of a form. `image`: the file's bytes. `min_confidence`: 0..1. `api_key`: empty if not given."""
 
     image: bytes
     min_confidence: float
@@ -35,7 +34,7 @@ class PictureForm:
 
 
 def read_form(content_type: str, body: bytes) -> PictureForm:
-    """Return what a form says; raises InvalidParameterError and UndecodableFrameError."""
+    """Return the content of a form; raises InvalidParameterError and UndecodableFrameError."""
     parts = _parts(content_type, body)
     images = [part.content for part in parts if part.is_file]
     fields = [part for part in parts if not part.is_file]
@@ -50,7 +49,7 @@ def read_form(content_type: str, body: bytes) -> PictureForm:
 
 @dataclass(slots=True)
 class _Part:
-    """One part. What names it as a file is that it has a file name, as in HTML."""
+    """One part. It is a file if it has a file name, as in HTML."""
 
     name: str | None = None
     is_file: bool = False
@@ -59,7 +58,7 @@ class _Part:
 
 @dataclass(slots=True)
 class _Reader:
-    """Hears the parser, which gives slices of the body."""
+    """Collects the parts from the parser's callbacks, which get slices of the body."""
 
     parts: list[_Part] = field(default_factory=list)
     header: bytes = b""
@@ -91,10 +90,10 @@ class _Reader:
 
 
 def _parts(content_type: str, body: bytes) -> list[_Part]:
-    """Return the parts of a body; raises InvalidParameterError when it is not made of parts, or ends within one."""
+    """Return the parts of a body; raises InvalidParameterError for a malformed or incomplete body."""
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
-    _refuse_dear(body, boundary)
+    _refuse_expensive(body, boundary)
     reader, ended = _Reader(), []
     try:
         parser = MultipartParser(
@@ -119,10 +118,10 @@ def _parts(content_type: str, body: bytes) -> list[_Part]:
     return reader.parts
 
 
-def _refuse_dear(body: bytes, boundary: bytes) -> None:
-    """Raise InvalidParameterError for what would hold the event loop.
+def _refuse_expensive(body: bytes, boundary: bytes) -> None:
+    """Raise InvalidParameterError for a body that would block the event loop.
 
-    The parser runs over most of a body at once, but not over boundaries and what looks like one: those must be few.
+    The parser skips over most of a body at once, but not over boundaries and text like them: those must be few.
     """
     if not 1 <= len(boundary) <= MAX_BOUNDARY_BYTES:
         raise _unreadable()
@@ -138,7 +137,7 @@ def _refuse_dear(body: bytes, boundary: bytes) -> None:
 
 def _unreadable() -> InvalidParameterError:
     return InvalidParameterError(
-        "The form cannot be read: expected multipart/form-data with one file 'image' and a few fields."
+        f"The form cannot be read: expected {FORM_TYPE} with one file 'image' and a few fields."
     )
 
 
@@ -146,21 +145,22 @@ def _min_confidence(fields: Sequence[_Part]) -> float:
     written = _text(fields, "min_confidence").strip()
     if not written:
         return DEFAULT_MIN_CONFIDENCE
-    if NUMBER.fullmatch(written) and float(written) <= 1:
-        return float(written)
+    number = read_number(written)
+    if number is not None and 0 <= number <= 1:
+        return number
     raise InvalidParameterError(
         "The field 'min_confidence' is wrong: expected a number from 0 to 1, with a decimal point."
     )
 
 
 def _text(fields: Sequence[_Part], name: str) -> str:
-    """Return the text of a field, empty when there is none.
+    """Return the text of a field, empty if it is missing.
 
-    Raises InvalidParameterError when there are several, or it is too long.
+    Raises InvalidParameterError for a field that is repeated or too long.
     """
     values = [part.content for part in fields if part.name == name]
     if len(values) > 1:
         raise InvalidParameterError(f"The field '{name}' is given more than once.")
     if values and len(values[0]) > MAX_TEXT_BYTES:
-        raise InvalidParameterError(f"The field '{name}' is too long: expected no more than {MAX_TEXT_BYTES} bytes.")
+        raise InvalidParameterError(f"The field '{name}' is too long: expected at most {MAX_TEXT_BYTES} bytes.")
     return values[0].decode("utf-8", "replace") if values else ""

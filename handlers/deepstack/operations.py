@@ -1,4 +1,4 @@
-"""Frames in, answers out, in the language of DeepStack and CodeProject.AI."""
+"""The operations of the dialect: pictures in forms, answers as DeepStack and CodeProject.AI give them."""
 
 from dataclasses import replace
 from importlib.metadata import version
@@ -8,15 +8,15 @@ from starlette.responses import JSONResponse, Response
 
 from handlers.context import Context, RequestRecord
 from handlers.decoding.encoded import format_of
+from handlers.deepstack.dialect import FORM_CONTENT_TYPE, pending_key
 from handlers.deepstack.forms import PictureForm, read_form
-from handlers.errors import EdgeError
 from handlers.http_frames import current_request, infer, read_body
 from models.errors import ModelNotFoundError
 from models.order import FrameOrder
 from models.runtime.served import Model
 
 MAX_PREDICTIONS = 20
-"""Unless the caller asks for another number: Frigate's table has so many rows, and it writes beyond them."""
+"""The default. Frigate's table has this many rows, and Frigate writes beyond them."""
 
 
 async def detect_objects(object_: list[str] | None = None, max_detections: int | None = None) -> Response:
@@ -25,7 +25,7 @@ async def detect_objects(object_: list[str] | None = None, max_detections: int |
 
 
 async def detect_custom(
-    model: str,  # noqa: ARG001  # connexion gives it; it is found with those of other operations
+    model: str,  # noqa: ARG001  # connexion passes it; Context.model_for finds it
     object_: list[str] | None = None,
     max_detections: int | None = None,
 ) -> Response:
@@ -34,12 +34,12 @@ async def detect_custom(
 
 
 async def detect_faces(max_detections: int | None = None) -> Response:
-    """Find faces with the first model that does."""
+    """Find faces with the first model that finds them."""
     return await _detect(None, max_detections)
 
 
 async def classify_scene() -> Response:
-    """Classify the whole picture with the first model that does."""
+    """Classify the whole picture with the first classifier."""
     return await _answer_form(FrameOrder(encoding="scene", confidence=0, max_detections=1))
 
 
@@ -51,7 +51,7 @@ async def list_custom_models() -> JSONResponse:
 
 
 async def get_update_state() -> JSONResponse:
-    """Tell that there is no update."""
+    """Report that there is no update."""
     message = f"This is framehook {version('framehook')}, which does not look for updates."
     return JSONResponse({"success": True, "updateAvailable": False, "message": message, "code": 200})
 
@@ -73,7 +73,9 @@ async def _answer_form(order: FrameOrder) -> Response:
     model = context.dataplane.find_model(order)
     record.model, record.frame_format = model.name, format_of(order.body)
     if order.encoding == "predictions" and not _finds_objects(model):
-        raise ModelNotFoundError(f"The model {model.name} finds no objects; /v1/vision/custom/list has those that do.")
+        raise ModelNotFoundError(
+            f"The model {model.name} finds no objects; /v1/vision/custom/list lists those that do."
+        )
     return Response(await infer(frame_request, order), media_type="application/json")
 
 
@@ -82,18 +84,10 @@ def _finds_objects(model: Model) -> bool:
 
 
 async def _read_keyed_form(frame_request: ConnexionRequest) -> PictureForm:
-    """Return the form at hand, once its key has been checked, when one is needed.
-
-    Only callers with a credential learn what else is wrong with the form.
-    """
-    record: RequestRecord = frame_request.state.record
+    """Return the form at hand, its key checked where access depends on it; raises EdgeError."""
     body = await read_body(frame_request)
-    try:
-        form = read_form(frame_request.state.form_type, body)
-    except EdgeError:
-        if record.check_key:
-            record.check_key("")
-        raise
-    if record.check_key:
-        record.check_key(form.api_key)
+    form = read_form(frame_request.scope["state"][FORM_CONTENT_TYPE], body)
+    key = pending_key(frame_request.scope)
+    if key:
+        key.check(form.api_key)
     return form

@@ -15,24 +15,22 @@ DECIMALS = 6
 """Of confidences."""
 
 STAGES = ("decode", "preprocess", "run", "postprocess")
-"""What is told as the work on a picture."""
+"""The stages that count as the work on a picture."""
 
 
 def encode_predictions(results: Results, size_wh: Size, model: str, stages_ms: Mapping[str, float]) -> bytes:
-    """Return the objects, by falling confidence, in whole pixels of a picture of that size, but the thinnest."""
-    told = [prediction for found in results.detections if (prediction := _prediction(found, size_wh))]
-    return _success({"predictions": told, "count": len(told)}, model, stages_ms)
+    """Return the objects, most confident first, with corners in whole pixels of the picture.
+
+    Boxes under one pixel are left out. `size_wh`: of the picture, in pixels.
+    """
+    predictions = [prediction for detection in results.detections if (prediction := _prediction(detection, size_wh))]
+    return _success({"predictions": predictions, "count": len(predictions)}, model, stages_ms)
 
 
 def encode_scene(results: Results, _: Size, model: str, stages_ms: Mapping[str, float]) -> bytes:
-    """Return the best label of the whole picture; an empty one when there is none."""
+    """Return the best label of the whole picture, empty if the model found none."""
     label, confidence = next(((best.label, best.confidence) for best in results.classifications), ("", 0))
     return _success({"label": label, "confidence": round(confidence, DECIMALS)}, model, stages_ms)
-
-
-def encode_failure(status: int, sentence: str) -> str:
-    """Return what a refusal says."""
-    return json.dumps({"success": False, "error": sentence, "code": status}, ensure_ascii=False)
 
 
 def _success(facts: dict[str, Any], model: str, stages_ms: Mapping[str, float]) -> bytes:
@@ -47,14 +45,14 @@ def _success(facts: dict[str, Any], model: str, stages_ms: Mapping[str, float]) 
     return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
 
 
-def _prediction(found: Detection, size_wh: Size) -> dict[str, Any] | None:
+def _prediction(detection: Detection, size_wh: Size) -> dict[str, Any] | None:
     left, top, right, bottom = (
-        round(edge * side) for edge, side in zip(found.box_xyxy, (*size_wh, *size_wh), strict=True)
+        round(edge * side) for edge, side in zip(detection.box_xyxy, (*size_wh, *size_wh), strict=True)
     )
     if left == right or top == bottom:
         return None
     corners = {"x_min": left, "y_min": top, "x_max": right, "y_max": bottom}
-    return {"label": found.label, "confidence": round(found.confidence, DECIMALS), **corners}
+    return {"label": detection.label, "confidence": round(detection.confidence, DECIMALS), **corners}
 
 
 def _encode_predictions(work: Work, _: Decoder) -> bytes:

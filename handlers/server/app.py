@@ -14,7 +14,6 @@ from connexion.middleware.context import ContextMiddleware
 from connexion.middleware.exceptions import ExceptionMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.request_validation import RequestValidationMiddleware
-from connexion.middleware.response_validation import ResponseValidationMiddleware
 from connexion.middleware.security import SecurityMiddleware
 from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
@@ -25,8 +24,8 @@ from handlers.context import Context
 from handlers.dataplane import DataPlane
 from handlers.decoding.decoder import Decoder
 from handlers.deepstack import operations as deepstack
+from handlers.deepstack.dialect import FORM_TYPE, UnparsedForm
 from handlers.deepstack.predictions import ENCODERS as DIALECT_ENCODERS
-from handlers.deepstack.unparsed import FORM_TYPE, UnparsedForm
 from handlers.encoding.encoders import ENCODERS
 from handlers.errors import ConfigurationError
 from handlers.lane_codec import LaneCodec
@@ -41,8 +40,8 @@ from handlers.server.middleware.body_limit import BodyLimitMiddleware
 from handlers.server.middleware.logs import Report, RequestLogMiddleware, report_request
 from handlers.server.middleware.media_type import MediaTypeMiddleware
 from handlers.server.middleware.parameters import ContractParameterValidator
+from handlers.server.middleware.pending_keys import PendingKeyMiddleware
 from handlers.server.middleware.problems import ERROR_HANDLERS
-from handlers.server.middleware.response_validation import compiled_validators
 from handlers.server.middleware.routing import ExactRoutingMiddleware
 from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from handlers.server.watching import watch
@@ -111,10 +110,11 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     tls = create_tls(settings)
     metrics = Metrics(engine, budget, dataplane.streams, tls)
     report = partial(report_request, count=metrics.count)
-    shedder = LoadShedder(engine, contract.operations_with_body, settings.max_body_bytes, report)
+    shedder = LoadShedder(engine, contract.operations_on_default_model, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)
     served = contract.as_yaml, contract.as_json
-    context = Context(dataplane, reloader, *served, metrics.as_text, security.recognition.challenges)
+    challenges, families = security.recognition.challenges, contract.families
+    context = Context(dataplane, reloader, *served, metrics.as_text, challenges, families)
     app = AsyncApp(
         __name__,
         lifespan=partial(
@@ -130,9 +130,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         pythonic_params=True,
         security_map=security.handlers(contract.permissions, contract.operations_with_form),
         swagger_ui_options=SwaggerUIOptions(serve_spec=False),
-        validate_responses=settings.validate_responses,
-        validator_map={"parameter": ContractParameterValidator, "body": {FORM_TYPE: UnparsedForm}}
-        | ({"response": compiled_validators()} if settings.validate_responses else {}),
+        validator_map={"parameter": ContractParameterValidator, "body": {FORM_TYPE: UnparsedForm}},
     )
     for error, handler in ERROR_HANDLERS.items():
         app.add_error_handler(error, handler)
@@ -153,7 +151,7 @@ def create_security(settings: Settings) -> Security:
             "come in. Add some (framehook credentials add), or leave these settings away."
         )
     recognition = Recognition(unique(credentials), settings.api_key_header, digest_md5=settings.digest_md5)
-    shut_out = next((each for each in credentials if not recognition.knows(each)), None)
+    shut_out = next((each for each in credentials if not recognition.accepts(each)), None)
     if shut_out:
         raise ConfigurationError(f"The credential {shut_out.name} is for Digest with MD5 alone; digest_md5 is not set.")
     return Security(recognition, settings.anonymous_may, settings.default_model)
@@ -224,10 +222,10 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, re
         SwaggerUIMiddleware,
         ExactRoutingMiddleware,
         SecurityMiddleware,
+        PendingKeyMiddleware,
         partial(AdmissionMiddleware, operations=with_body, budget=budget),
         partial(MediaTypeMiddleware, operations_with_body=with_body),
         RequestValidationMiddleware,
-        ResponseValidationMiddleware,
         LifespanMiddleware,
         ContextMiddleware,
     ]

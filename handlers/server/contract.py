@@ -52,6 +52,24 @@ class Contract:
         }
 
     @property
+    def families(self) -> dict[str, str]:
+        """Return the operations that use the first model of a family: operationId → family."""
+        return {
+            operation["operationId"]: operation["x-family"]
+            for _, operation in self._operations
+            if "x-family" in operation
+        }
+
+    @property
+    def operations_on_default_model(self) -> dict[str, str]:
+        """Return the operations that post a frame to the default model: path → operationId."""
+        return {
+            path: name
+            for path, name in self.operations_with_body.items()
+            if "{" not in path and name not in self.families
+        }
+
+    @property
     def _operations(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for path, operations in self.document["paths"].items():
             for method, operation in operations.items():

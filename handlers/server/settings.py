@@ -155,10 +155,6 @@ class Settings(BaseModel):
     shutdown_timeout_s: Seconds = Field(
         8, description="Seconds after the port is closed for what is under way to be answered."
     )
-    validate_responses: bool = Field(
-        default=False,
-        description="Check what operations return against the contract before it is sent (needs the extra).",
-    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
     @property

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
+from handlers.deepstack.dialect import is_dialect
 from handlers.server.access.back_off import FREE_FAILURES
-from handlers.server.middleware.problems import DIALECT_PREFIX
 from tests.support.client import check_answer
 from tests.support.credentials import AUTHORIZED, CAMERA_TOKEN, PROBE_TOKEN, basic, bearer
 from tests.support.graphs import ENDLESS, board, work_for
@@ -29,7 +29,7 @@ RAW = {"Content-Type": "image/x-raw"}
 
 def post(server: LiveServer, path: str, content: bytes = FRAME, **options: Any) -> httpx.Response:
     """Post a frame, in a form where the path takes one."""
-    if path.startswith(DIALECT_PREFIX) and "headers" not in options:
+    if is_dialect(path) and "headers" not in options:
         return server.client.post(path, files={"image": content}, **options)
     return server.client.post(path, content=content, **options)
 

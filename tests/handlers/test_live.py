@@ -44,7 +44,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(http_server, "KEEP_ALIVE_S", KEEP_ALIVE_S)
         patched.setattr(streams, "EXPIRY_S", EXPIRY_S)
-        with serving(folder, lanes=1, max_viewers=MAX_VIEWERS, receive_timeout_s=1, validate_responses=True) as live:
+        with serving(folder, lanes=1, max_viewers=MAX_VIEWERS, receive_timeout_s=1) as live:
             yield live
 
 

@@ -1,4 +1,4 @@
-"""After a few wrong passwords the next must wait, ever longer."""
+"""Back-off: after a few wrong passwords the next attempt must wait, longer each time."""
 
 import hmac
 import ipaddress
@@ -19,10 +19,10 @@ FORGOTTEN_AFTER_S = 600.0
 USERS_A_PEER = 256
 MAX_SUSPECTS = 1 << 16
 IPV6_PREFIX = 64
-"""What one household or machine is given."""
+"""The prefix that one household or machine gets."""
 
 Suspect: TypeAlias = tuple[str, int]
-"""An address, and a number that a user's name gives: whoever fails as one user seldom stands in the way of another."""
+"""An address and a number derived from the user's name: failures of one user seldom delay another."""
 
 
 @dataclass(slots=True)
@@ -37,21 +37,21 @@ class _Failures:
 
 
 class BackOff:
-    """Counts failures by address and user, and tells who must wait: none for the first five, then 1 s, 2 s, up to 64 s.
+    """Counts failures by address and user; five are free, then the waits are 1 s, 2 s, and so on up to 64 s.
 
-    Ten minutes without a failure, and all are forgotten; a success forgets none, lest the good frames of a user help
-    whoever guesses. Memory is bounded: an address has 256 places, which names share by chance, and above `MAX_SUSPECTS`
-    those are forgotten that failed longest ago.
+    Failures are forgotten after ten minutes without one. A success does not reset the count: otherwise a user's own
+    traffic would clear an attacker's failures. Memory is bounded: an address has 256 counters, which names share at
+    random, and above `MAX_SUSPECTS` the suspect whose last failure is oldest is forgotten. `clock`: monotonic, in
+    seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take a clock in seconds that never goes back."""
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._failures: OrderedDict[Suspect, _Failures] = OrderedDict()
 
     def suspect(self, peer: str, user: str) -> Suspect:
-        """Return what failures of a user from an address are counted by; IPv6 by its first 64 bits."""
+        """Return the key under which failures are counted; IPv6 addresses by their first 64 bits."""
         if ":" in peer:
             peer = str(ipaddress.ip_network((peer.partition("%")[0], IPV6_PREFIX), strict=False))
         return peer, hmac.digest(self._key, user.encode(), "sha256")[0] % USERS_A_PEER
@@ -64,8 +64,8 @@ class BackOff:
             if wait_s > 0:
                 raise TooManyFailuresError(math.ceil(wait_s))
 
-    def note_failure(self, suspect: Suspect) -> None:
-        """Count a failure; those of long ago are forgotten."""
+    def record_failure(self, suspect: Suspect) -> None:
+        """Count a failure; old ones are forgotten."""
         now_s = self._clock()
         before = self._failures.pop(suspect, None)
         count = before.count if before and now_s - before.last_s < FORGOTTEN_AFTER_S else 0
@@ -73,8 +73,8 @@ class BackOff:
         if len(self._failures) > MAX_SUSPECTS:
             self._failures.popitem(last=False)
 
-    def take_back(self, suspect: Suspect) -> None:
-        """Count one failure less: what was taken for one turned out to be none."""
+    def withdraw_failure(self, suspect: Suspect) -> None:
+        """Count one failure less: it was recorded in advance and did not happen."""
         failures = self._failures.get(suspect)
         if failures is not None:
             failures.count -= 1

@@ -1,4 +1,4 @@
-"""Who is known: the credentials, as their file or the environment gives them, and how they are written down."""
+"""Credentials: reading and writing them, and the hashes in them."""
 
 import hashlib
 import hmac
@@ -16,30 +16,30 @@ from handlers.errors import ConfigurationError
 from handlers.server.access.digest import Algorithm, user_hash
 
 Permission: TypeAlias = Literal["infer", "read", "view", "monitor", "admin"]
-"""What an operation of the contract asks for as its `x-permission`."""
+"""What an operation of the contract requires, as its `x-permission`."""
 
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 REALM = "framehook"
 MAX_NAME_LENGTH = 128
 TOKEN_BYTES = 32
 SCRYPT_COST, SCRYPT_BLOCK, SCRYPT_PARALLEL = 1 << 14, 8, 1
-"""16 MiB, and some 50 ms of a core for each check: what the paper on scrypt (Percival, 2009) has for logins."""
+"""16 MiB and some 50 ms of a core for each check, as the scrypt paper (Percival, 2009) suggests for logins."""
 SALT_BYTES, HASH_BYTES = 16, 32
 FILE_MODE = 0o600
 
 _SCRYPT_PREFIX = f"scrypt${SCRYPT_COST}${SCRYPT_BLOCK}${SCRYPT_PARALLEL}$"
 _SCRYPT = re.compile(re.escape(_SCRYPT_PREFIX) + r"([0-9a-f]{32})\$([0-9a-f]{64})")
 UNMATCHED_HASH = f"{_SCRYPT_PREFIX}{'0' * 32}${'0' * 64}"
-"""Checked for users that are not known, so that it takes as long as for those that are."""
+"""Checked for unknown users, so that they take as long as known ones."""
 
 
 def hashed_password(password: str, salt: bytes) -> str:
-    """Return the salted hash of a password as it is written down; `salt` of 16 bytes."""
+    """Return the salted hash of a password, as credentials store it; `salt` has 16 bytes."""
     return f"{_SCRYPT_PREFIX}{salt.hex()}${_scrypt(password, salt).hex()}"
 
 
 def is_password(password: str, written: str) -> bool:
-    """Tell whether a password has this hash; takes as long for a wrong one. Raises ValueError when it is no hash."""
+    """Tell whether a password has this hash, in constant time. Raises ValueError for a malformed hash."""
     match = _SCRYPT.fullmatch(written)
     if match is None:
         raise ValueError(f"expected {_SCRYPT_PREFIX}SALT$HASH, as framehook credentials add writes it")
@@ -53,7 +53,7 @@ def _scrypt(password: str, salt: bytes) -> bytes:
 
 
 def token_hash(token: str) -> str:
-    """Return a token as it is written down. Tokens are long and random, so that no salt is needed."""
+    """Return the hash of a token, as credentials store it. Tokens are long and random, so no salt is needed."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -63,11 +63,11 @@ Scrypt: TypeAlias = Annotated[str | None, Field(pattern=f"^{_SCRYPT.pattern}$", 
 
 
 class Credential(BaseModel):
-    """One user or program: how it is recognised, and what it may do. Nothing in it is the secret itself.
+    """One user or program: how it is identified, and what it may do. It holds hashes, never the secret itself.
 
-    `may`: its permissions. `models`: those it may use, by default all. `token_sha256`: of a token that comes as Bearer
-    or in the header for API keys. `password_scrypt`: of a password that comes as Basic. `digest_sha256`, `digest_md5`:
-    the `digest.user_hash` of one that comes as Digest.
+    `may`: its permissions. `models`: those it may use, by default all. `token_sha256`: hash of its token, sent as
+    Bearer or in the header for API keys. `password_scrypt`: hash of its password, sent as Basic. `digest_sha256`,
+    `digest_md5`: the `digest.user_hash` of its password, for Digest.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -89,7 +89,7 @@ class Credential(BaseModel):
         return self
 
     def digest_secret(self, algorithm: Algorithm) -> str | None:
-        """Return what is known of the password for Digest by this algorithm."""
+        """Return the stored hash for Digest by this algorithm, or None."""
         return self.digest_md5 if algorithm == "MD5" else self.digest_sha256
 
 
@@ -102,12 +102,12 @@ def new_token() -> str:
 
 
 def with_token(name: str, token: str, **limits: Any) -> Credential:
-    """Return the credential of a program that has a token; `limits`: `may` and `models`."""
+    """Return the credential of a program with a token; `limits`: `may` and `models`."""
     return Credential(name=name, token_sha256=token_hash(token), **limits)
 
 
 def with_password(name: str, password: str, *, md5: bool = False, **limits: Any) -> Credential:
-    """Return the credential of a user that has a password; `md5`: also for Digest with MD5."""
+    """Return the credential of a user with a password; `md5`: also for Digest with MD5."""
     return Credential(
         name=name,
         password_scrypt=hashed_password(password, secrets.token_bytes(SALT_BYTES)),
@@ -120,12 +120,12 @@ def with_password(name: str, password: str, *, md5: bool = False, **limits: Any)
 def read_credentials(text: str, origin: str) -> tuple[Credential, ...]:
     """Return the credentials of a YAML text, which is a list of them.
 
-    Raises ConfigurationError, whose sentence names `origin`, the entry and the key, and never a value.
+    Raises ConfigurationError; its message names `origin`, the entry and the key, but never a value.
     """
     try:
         document = yaml.safe_load(text)
     except (ValueError, RecursionError, yaml.YAMLError):
-        raise ConfigurationError(f"{origin} cannot be read as YAML.") from None  # it quotes the text
+        raise ConfigurationError(f"{origin} cannot be read as YAML.") from None  # the cause quotes the text
     try:
         credentials = _CREDENTIALS.validate_python(document if document is not None else ())
     except ValidationError as error:
@@ -135,7 +135,7 @@ def read_credentials(text: str, origin: str) -> tuple[Credential, ...]:
 
 
 def unique(credentials: tuple[Credential, ...]) -> tuple[Credential, ...]:
-    """Return the credentials, no two of which have the same name or token; raises ConfigurationError."""
+    """Return the credentials; raises ConfigurationError when two have the same name or token."""
     by_name: dict[str, Credential] = {}
     by_token: dict[str, Credential] = {}
     for credential in credentials:
@@ -150,7 +150,7 @@ def unique(credentials: tuple[Credential, ...]) -> tuple[Credential, ...]:
 
 
 def _place(location: tuple[int | str, ...], document: Any) -> str:
-    """Return where a fault is, for the beginning of a sentence."""
+    """Return the place of a fault, as the beginning of a sentence."""
     if not location:
         return "expected a list of credentials. "
     entry, *keys = location
@@ -169,9 +169,9 @@ def read_credentials_file(path: Path) -> tuple[Credential, ...]:
 
 
 def write_credentials_file(path: Path, credentials: Sequence[Credential]) -> None:
-    """Write the file anew, readable by its owner alone; raises ConfigurationError when it cannot be written."""
+    """Replace the file, readable only by its owner; raises ConfigurationError when it cannot be written."""
     document = [credential.model_dump(mode="json", exclude_defaults=True) for credential in credentials]
-    path = path.resolve()  # where it is a link, what it leads to is written
+    path = path.resolve()  # a symbolic link stays, and its target is replaced
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "w", encoding="utf-8") as file:

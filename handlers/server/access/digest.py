@@ -1,4 +1,4 @@
-"""Digest access authentication, after RFC 7616: its arithmetic, its header, and its nonces."""
+"""Digest access authentication (RFC 7616): its hashes, its header, and its nonces."""
 
 import hashlib
 import hmac
@@ -18,7 +18,7 @@ ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 NONCE_LIFETIME_S = 300.0
 MAX_NONCES = 4096
 COUNTS_REMEMBERED = 1024
-"""Requests of one nonce may overtake each other by so many."""
+"""By how many counts the requests of one nonce may arrive out of order."""
 
 _FIELD = re.compile(r'\s*([\w*]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))\s*(?:,|$)', re.DOTALL)
 _EXTENDED = re.compile(r"UTF-8'[^']*'(.+)", re.IGNORECASE)  # RFC 5987
@@ -28,7 +28,7 @@ _ISSUED = struct.Struct(">Q")
 
 @dataclass(frozen=True, slots=True)
 class DigestAnswer:
-    """What a client answers to a challenge: its header's fields, each as the header has it but for quotes."""
+    """The fields of a client's answer to a challenge, unquoted."""
 
     username: str
     nonce: str
@@ -47,30 +47,26 @@ def hashed(algorithm: Algorithm, text: str) -> str:
 
 
 def user_hash(algorithm: Algorithm, username: str, realm: str, password: str) -> str:
-    """Return what RFC 7616 calls H(A1), which is all that a server needs to know of a password."""
+    """Return H(A1) of RFC 7616: all that a server needs to know of a password."""
     return hashed(algorithm, f"{username}:{realm}:{password}")
 
 
 def expected_response(answer: DigestAnswer, secret: str, method: str) -> str:
-    """Return the `response` of a client that knows `secret`, which is `user_hash` (RFC 7616, 3.4.1, qop=auth)."""
+    """Return the `response` of a client that knows `secret`, the `user_hash` (RFC 7616, 3.4.1, qop=auth)."""
     action = hashed(answer.algorithm, f"{method}:{answer.uri}")
     parts = (secret, answer.nonce, answer.nc, answer.cnonce, answer.qop, action)
     return hashed(answer.algorithm, ":".join(parts))
 
 
 def parse_answer(fields: str) -> DigestAnswer | None:
-    """Return what the header Authorization says behind `Digest`; None when it is not as RFC 7616 has it.
+    """Return the answer in the header Authorization, without the word `Digest`; None when it is malformed.
 
-    What was offered is demanded: qop=auth, one of our algorithms, no hashed user name. Without `algorithm` it is MD5.
+    The client must use what was offered: qop=auth, one of our algorithms, no hashed user name. The default algorithm
+    is MD5.
     """
-    values: dict[str, str] = {}
-    at = 0
-    while at < len(fields):
-        match = _FIELD.match(fields, at)
-        if match is None or match[1].lower() in values:
-            return None
-        at = match.end()
-        values[match[1].lower()] = match[3] if match[2] is None else re.sub(r"\\(.)", r"\1", match[2])
+    values = _fields(fields)
+    if values is None:
+        return None
     username = _username(values)
     algorithm = next((name for name in ALGORITHMS if name == values.get("algorithm", "MD5").upper()), None)
     rest = {name: values.get(name, "") for name in ("nonce", "uri", "qop", "nc", "cnonce", "response")}
@@ -82,8 +78,25 @@ def parse_answer(fields: str) -> DigestAnswer | None:
     return DigestAnswer(username, algorithm=algorithm, **rest)
 
 
+def _fields(text: str) -> dict[str, str] | None:
+    """Return the values by lower-case name; None for a malformed or repeated field. Takes time linear in the length.
+
+    Not werkzeug's `parse_dict_header`: that keeps the last of repeated fields, merges `username*` into `username`, and
+    accepts malformed fields. Such a header is refused here, because a proxy could read another user in it than we do.
+    """
+    values: dict[str, str] = {}
+    at = 0
+    while at < len(text):
+        match = _FIELD.match(text, at)
+        if match is None or match[1].lower() in values:
+            return None
+        at = match.end()
+        values[match[1].lower()] = match[3] if match[2] is None else re.sub(r"\\(.)", r"\1", match[2])
+    return values
+
+
 def _username(values: dict[str, str]) -> str | None:
-    """Return the user's name, of which there must be one, plain or extended."""
+    """Return the user's name; None unless exactly one is given, plain or extended."""
     plain, extended = values.get("username"), _EXTENDED.fullmatch(values.get("username*", ""))
     if (plain is None) == (extended is None):
         return None
@@ -91,14 +104,14 @@ def _username(values: dict[str, str]) -> str | None:
 
 
 class Nonces:
-    """Gives out nonces, which carry their own date and proof, and sees to it that no request is sent twice.
+    """Issues nonces, which carry their own date and proof, and refuses repeated requests.
 
-    Only for nonces that were used by somebody who is known something is remembered: by whom, and with which counts.
-    Above `MAX_NONCES` the one used first is forgotten; it, and all that were given out before it, are stale then.
+    Nothing is stored for a nonce until a known user has used it: then that user, and the counts seen. Above
+    `MAX_NONCES` the nonce first used longest ago is forgotten; it and all issued before it become stale. `clock`:
+    monotonic, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take a clock in seconds that never goes back."""
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._stale_before = 0
@@ -110,15 +123,15 @@ class Nonces:
         return issued.hex() + self._proof(issued).hex()
 
     def was_used_by(self, nonce: str, user: str) -> bool:
-        """Tell whether this user is known to have used this nonce before."""
+        """Tell whether this user has used this nonce before."""
         return nonce in self._seen and self._seen[nonce].user == user
 
     def accept(self, nonce: str, nc: str, user: str) -> bool:
-        """Take note of a right answer, and tell whether its nonce is fresh and its count `nc` new."""
+        """Record a right answer; tell whether its nonce is fresh and its count `nc` (hexadecimal) new."""
         return self.is_fresh(nonce) and self.count(nonce, int(nc, 16), user)
 
     def is_fresh(self, nonce: str) -> bool:
-        """Tell whether a nonce is ours, not too old, and not forgotten."""
+        """Tell whether a nonce was issued here, is not too old, and not forgotten."""
         if not _TEXT_OF_A_NONCE.fullmatch(nonce):
             return False
         issued, proof = bytes.fromhex(nonce[:48]), bytes.fromhex(nonce[48:])
@@ -128,7 +141,7 @@ class Nonces:
         return is_ours and is_young and (nonce in self._seen or issued_ns > self._stale_before)
 
     def count(self, nonce: str, nc: int, user: str) -> bool:
-        """Take note of a request with a fresh nonce, and tell whether it is a new one."""
+        """Record a request with a fresh nonce; tell whether its count is new."""
         counts = self._seen.setdefault(nonce, _Counts(user))
         if len(self._seen) > MAX_NONCES:
             forgotten, _ = self._seen.popitem(last=False)
@@ -141,7 +154,7 @@ class Nonces:
 
 @dataclass(slots=True)
 class _Counts:
-    """Who used a nonce, and which of its counts were seen: the highest, and one bit for each of those just below it."""
+    """The user of a nonce, and the counts seen: the highest, and one bit for each of those just below it."""
 
     user: str
     highest: int = 0

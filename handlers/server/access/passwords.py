@@ -1,4 +1,4 @@
-"""Passwords that come as Basic, with every frame: each is looked at thoroughly once, and remembered when right."""
+"""Basic sends the password with every frame: each is checked by scrypt once, and remembered if right."""
 
 import asyncio
 import hmac
@@ -14,16 +14,18 @@ from handlers.server.access.credentials import UNMATCHED_HASH, Credential, is_pa
 
 MAX_REMEMBERED = 1024
 MAX_WAITING, MAX_WAITING_A_PEER = 32, 16
-"""With the rest after each, the last one waits some six seconds: less than the service has to end."""
+"""With the pause after each, the last one waits some six seconds: less than the time for shutdown."""
 REST_SHARE = 3
-"""After a wrong one the thread rests three times as long as it worked: they take a quarter of a core at most."""
+"""After a wrong one the thread pauses three times as long as it worked: at most a quarter of a core."""
 
 
 class Passwords:
-    """Which users have which passwords. Used on the event loop; the work is done on one thread of its own."""
+    """Checks passwords. Used on the event loop; scrypt runs on one thread of its own.
+
+    Only `credentials` with the hash of a password count.
+    """
 
     def __init__(self, credentials: Iterable[Credential]) -> None:
-        """Take the credentials; those without a hash of a password do not count."""
         self._users = {credential.name: credential for credential in credentials if credential.password_scrypt}
         self._key = secrets.token_bytes(32)
         self._remembered: OrderedDict[bytes, Credential] = OrderedDict()
@@ -33,11 +35,11 @@ class Passwords:
         self._is_over = threading.Event()
 
     def __bool__(self) -> bool:
-        """Tell whether there are any."""
+        """Tell whether any user has a password."""
         return bool(self._users)
 
     def remembered(self, name: str, password: str) -> Credential | None:
-        """Return the user when this very password was found right before; costs microseconds."""
+        """Return the user if this password has already been found right; costs microseconds."""
         proof = self._proof(name, password)
         credential = self._remembered.get(proof)
         if credential:
@@ -45,11 +47,11 @@ class Passwords:
         return credential
 
     def is_under_way(self, name: str, password: str) -> bool:
-        """Tell whether the same is being looked at for another request; they share the outcome."""
+        """Tell whether the same password is being checked for another request; both share the outcome."""
         return self._proof(name, password) in self._under_way
 
     async def check(self, name: str, password: str, peer: str) -> Credential | None:
-        """Return the user when the password is right; takes as long for users that are not known.
+        """Return the user if the password is right; takes equally long for unknown users.
 
         Raises TooManyFailuresError when too many others wait.
         """
@@ -60,15 +62,15 @@ class Passwords:
             self._waiting[peer] += 1
             check = asyncio.get_running_loop().run_in_executor(self._thread, self._check, name, password)
             self._under_way[proof] = check
-            check.add_done_callback(lambda done: self._note(proof, peer, done))
+            check.add_done_callback(lambda done: self._finish(proof, peer, done))
         return await asyncio.shield(self._under_way[proof])
 
     def close(self) -> None:
-        """Look at no more, and do not rest."""
+        """Stop checking, without a pause."""
         self._is_over.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _note(self, proof: bytes, peer: str, done: asyncio.Future[Credential | None]) -> None:
+    def _finish(self, proof: bytes, peer: str, done: asyncio.Future[Credential | None]) -> None:
         del self._under_way[proof]
         self._waiting[peer] -= 1
         if not self._waiting[peer]:
@@ -89,5 +91,5 @@ class Passwords:
         return None
 
     def _proof(self, name: str, password: str) -> bytes:
-        """Return what a name and a password are remembered by; useless without this process's key."""
+        """Return the key under which a name and a password are remembered; useless without this process's secret."""
         return hmac.digest(self._key, f"{name}:{password}".encode(), "sha256")

@@ -1,4 +1,4 @@
-"""Who is calling: what a request brings in the contract's schemes, and whose that is."""
+"""Authentication: finds the credential that a request carries, in any of the contract's schemes."""
 
 import base64
 import binascii
@@ -19,17 +19,17 @@ from handlers.server.access.passwords import Passwords
 Scheme: TypeAlias = Literal["digest", "basic", "bearer", "apiKey"]
 
 NOBODY = Credential(name="nobody", digest_sha256=secrets.token_hex(32))
-"""Stands for users that are not known, so that the way is the same as for those that are."""
+"""Stands for unknown users, so that they take the same path as known ones."""
 
 
 class Recognition:
-    """Knows the credentials, and finds out which of them a request brings.
+    """Identifies the credentials of requests.
 
-    `schemes`: those in which one of them could come, and `algorithms` of Digest: both are offered, best first.
+    `api_key_header`: the header for tokens, beside Authorization. `digest_md5`: whether Digest may use MD5. `schemes`:
+    those that at least one credential can use, and `algorithms` of Digest: both are offered, best first.
     """
 
     def __init__(self, credentials: Collection[Credential], api_key_header: str, *, digest_md5: bool) -> None:
-        """Take the credentials, the header for tokens, and whether Digest may be MD5."""
         self.credentials = credentials
         self._api_key_header = api_key_header
         self._by_name = {credential.name: credential for credential in credentials}
@@ -49,13 +49,13 @@ class Recognition:
         }
         self.schemes = tuple(scheme for scheme, is_on_offer in on_offer.items() if is_on_offer)
 
-    def knows(self, credential: Credential) -> bool:
-        """Tell whether there is a way for this one to come."""
+    def accepts(self, credential: Credential) -> bool:
+        """Tell whether at least one of the schemes offered works with this credential."""
         secrets_of_digest = [credential.digest_secret(algorithm) for algorithm in self.algorithms]
         return bool(credential.token_sha256 or credential.password_scrypt or any(secrets_of_digest))
 
     def close(self) -> None:
-        """Look at no more passwords."""
+        """Stop checking passwords."""
         self._passwords.close()
 
     def challenges(self, *, is_stale: bool = False) -> list[str]:
@@ -69,31 +69,32 @@ class Recognition:
             values.append(f'Bearer realm="{REALM}"')
         return values
 
-    def is_brought(self, request: HTTPConnection) -> bool:
-        """Tell whether a request brings a credential in a header, be it a right one or not."""
+    def has_credential(self, request: HTTPConnection) -> bool:
+        """Tell whether a request has a credential in a header, right or wrong."""
         return self._api_key_header in request.headers or "authorization" in request.headers
 
-    async def who(self, request: HTTPConnection) -> Credential:
-        """Return whose credential a request brings: that in the header for tokens, else that of Authorization.
+    async def identify(self, request: HTTPConnection) -> Credential:
+        """Return the credential of a request: that in the header for tokens, else that in Authorization.
 
-        Raises UnauthorizedError when there is none or a wrong one, and TooManyFailuresError.
+        Raises UnauthorizedError when it is missing or wrong, and TooManyFailuresError.
         """
         tokens, values = (request.headers.getlist(name) for name in (self._api_key_header, "authorization"))
         if tokens:
-            return self.whose(_only(tokens))
+            return self.identify_token(_only(tokens))
         scheme, _, fields = _only(values).partition(" ")
         if scheme.lower() == "bearer":
-            return self.whose(fields.strip())
+            return self.identify_token(fields.strip())
         if scheme.lower() == "digest":
             return self._digest(request, fields.strip())
         if scheme.lower() != "basic":
             _refuse()
         return await self._basic(request, fields.strip())
 
-    def whose(self, token: str) -> Credential:
-        """Return who has a token. Nobody has to wait for wrong ones, since tokens cannot be guessed.
+    def identify_token(self, token: str) -> Credential:
+        """Return the credential with this token; raises UnauthorizedError.
 
-        What is looked up is a hash, so that time tells nothing of the tokens that there are.
+        Wrong tokens have no back-off, because tokens cannot be guessed. The lookup is by hash, so that its time reveals
+        nothing about the known tokens.
         """
         return (self._by_token.get(token_hash(token)) if token else None) or _refuse()
 
@@ -102,11 +103,13 @@ class Recognition:
         if answer is None or answer.algorithm not in self.algorithms or len(answer.username) > MAX_NAME_LENGTH:
             _refuse()
         suspect = self._back_off.suspect(peer_of(request), answer.username)
-        if not self._nonces.was_used_by(answer.nonce, answer.username):  # who goes on need not wait for guessers
+        if not self._nonces.was_used_by(
+            answer.nonce, answer.username
+        ):  # a session that works does not wait for guessers
             self._back_off.refuse_if_too_soon(suspect)
         credential = self._answered_by(answer, request.scope["method"])
         if credential is None:
-            self._back_off.note_failure(suspect)
+            self._back_off.record_failure(suspect)
             _refuse()
         if not _is_target(answer.uri, request):
             _refuse()
@@ -115,7 +118,7 @@ class Recognition:
         return credential
 
     def _answered_by(self, answer: DigestAnswer, method: str) -> Credential | None:
-        """Return whose password the answer was made with; the way is the same for users that are not known."""
+        """Return the credential whose password made the answer; unknown users take the same path."""
         credential = self._by_name.get(answer.username, NOBODY)
         secret = credential.digest_secret(answer.algorithm)
         expected = expected_response(answer, secret or str(NOBODY.digest_sha256), method)
@@ -131,26 +134,26 @@ class Recognition:
         is_first = not self._passwords.is_under_way(name, password)
         if is_first:
             self._back_off.refuse_if_too_soon(suspect)
-            self._back_off.note_failure(suspect)  # until it is none, so that guesses at the same time count at once
+            self._back_off.record_failure(suspect)  # withdrawn if it succeeds, so that parallel guesses all count
         try:
             credential = await self._passwords.check(name, password, peer_of(request))
-        except TooManyFailuresError:  # of others: nobody has looked at this password
-            self._back_off.take_back(suspect)
+        except TooManyFailuresError:  # too many others wait: this password was not checked
+            self._back_off.withdraw_failure(suspect)
             raise
         if credential is None:
             _refuse()
         if is_first:
-            self._back_off.take_back(suspect)
+            self._back_off.withdraw_failure(suspect)
         return credential
 
 
 def peer_of(request: HTTPConnection) -> str:
-    """Return the address that a request came from."""
+    """Return the client's address."""
     return str((request.scope["client"] or ("",))[0])
 
 
 def _only(values: list[str]) -> str:
-    """Return the one value of a header, whose bytes come as Latin-1, as UTF-8; where it is none, as it is."""
+    """Return the only value of a header as UTF-8, or as Latin-1 when it is not UTF-8; raises UnauthorizedError."""
     if len(values) != 1:
         _refuse()
     return _text(values[0])
@@ -164,7 +167,7 @@ def _text(value: str) -> str:
 
 
 def _name_and_password(fields: str) -> tuple[str, str]:
-    """Return what Basic brings; raises UnauthorizedError when it is not as RFC 7617 has it."""
+    """Return the name and the password of a Basic header (RFC 7617); raises UnauthorizedError."""
     try:
         name, colon, password = _text(base64.b64decode(fields, validate=True).decode("latin-1")).partition(":")
     except (binascii.Error, ValueError):
@@ -175,7 +178,7 @@ def _name_and_password(fields: str) -> tuple[str, str]:
 
 
 def _is_target(uri: str, request: HTTPConnection) -> bool:
-    """Tell whether a Digest's `uri` is the target of the request line; of an absolute one its host does not count."""
+    """Tell whether a Digest's `uri` is the target of the request line; the host of an absolute one is ignored."""
     target, query = (request.scope[name].decode("latin-1") for name in ("raw_path", "query_string"))
     asked = f"{target}?{query}" if query else target
     return re.sub(r"^https?://[^/?#]*", "", uri).removesuffix("" if query else "?") == asked

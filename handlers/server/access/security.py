@@ -1,4 +1,4 @@
-"""Who may do what: the permissions that operations ask for, and those that credentials have."""
+"""Access control: the permissions that operations require, and those that credentials have."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -11,9 +11,11 @@ from connexion.security import NO_VALUE, AbstractSecurityHandler
 from starlette.types import Scope
 
 from handlers.context import Context, RequestRecord
+from handlers.deepstack.dialect import PENDING_KEY, PendingKey, is_form
 from handlers.errors import ForbiddenError
 from handlers.server.access.credentials import Credential, Permission
 from handlers.server.access.recognition import Recognition, Scheme, peer_of
+from models.errors import ModelNotFoundError
 
 OF_ONE_MODEL = {"infer", "admin"}
 """Permissions that a credential may have for some models only."""
@@ -21,10 +23,10 @@ OF_ONE_MODEL = {"infer", "admin"}
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """What is open, and what else credentials may do.
+    """Decides which requests are allowed.
 
-    `anonymous_may`: permissions that need no credential. `default_model`: the one behind operations that take frames
-    without a model in their path.
+    `anonymous_may`: permissions that need no credential. `default_model`: the model of operations whose path names
+    none.
     """
 
     recognition: Recognition
@@ -33,19 +35,20 @@ class Security:
 
     @property
     def is_on(self) -> bool:
-        """Tell whether there are any credentials; without, everything is open but what only administrators may."""
+        """Tell whether there are any credentials; without them everything but `admin` is open."""
         return bool(self.recognition.credentials)
 
     def is_open(self, permission: str) -> bool:
-        """Tell whether operations that ask for this permission need no credential."""
+        """Tell whether operations that require this permission need no credential."""
         return permission != "admin" and (not self.is_on or permission in self.anonymous_may)
 
     def handlers(
         self, permissions: Mapping[str, Permission], forms: Collection[str] = ()
     ) -> dict[Scheme, Callable[[], AbstractSecurityHandler]]:
-        """Return what connexion calls, for each scheme.
+        """Return connexion's security handlers, by scheme.
 
-        `permissions`: operationId → what it asks for. `forms`: the operations to which a token may come in a form.
+        `permissions`: operationId → the permission it requires. `forms`: operationIds of those that accept a token in a
+        form.
         """
         make = partial(_Handler, partial(self._decide, permissions, forms))
         return {"digest": make, "basic": make, "bearer": make, "apiKey": make}
@@ -53,7 +56,7 @@ class Security:
     async def _decide(
         self, permissions: Mapping[str, Permission], forms: Collection[str], request: ConnexionRequest
     ) -> dict[str, str]:
-        """Let a request in, for now where its token may come in the body, which is not yet read.
+        """Admit a request, or leave a PendingKey in its state where the token may be in the body, not yet read.
 
         Raises UnauthorizedError, TooManyFailuresError and ForbiddenError.
         """
@@ -63,43 +66,47 @@ class Security:
         operation = scope["extensions"][ROUTING_CONTEXT]["operation_id"]
         permission = permissions[operation]
         if not self.is_on:
-            raise ForbiddenError(f"Nobody is allowed to do that here; it takes a credential that may {permission}.")
-        if operation in forms and is_form(request) and not self.recognition.is_brought(request):
-            record.check_key = lambda token: self._admit(self.recognition.whose(token), permission, scope)
+            raise ForbiddenError(f"Nobody may do that here: no credential with the permission {permission} exists.")
+        is_keyed_form = operation in forms and is_form(request.headers.get("content-type", ""))
+        if is_keyed_form and not self.recognition.has_credential(request):
+            scope["state"][PENDING_KEY] = PendingKey(
+                lambda token: self._admit(self.recognition.identify_token(token), permission, scope)
+            )
             return {}
-        credential = await self.recognition.who(request)
+        credential = await self.recognition.identify(request)
         self._admit(credential, permission, scope)
         return {"sub": credential.name}
 
     def _admit(self, credential: Credential, permission: Permission, scope: Scope) -> None:
-        """Take note of whose credential it is; raises ForbiddenError when it may not do what is asked for."""
+        """Record the credential's name; raises ForbiddenError when it lacks the permission for the request's model."""
         scope["state"]["record"].credential = credential.name
-        context: Context = scope["state"]["context"]
-        model = context.model_for(scope) or self.default_model
-        is_for_others = credential.models is not None and model not in credential.models
+        is_for_others = credential.models is not None and self._model_of(scope) not in credential.models
         if permission not in credential.may or (is_for_others and permission in OF_ONE_MODEL):
             raise ForbiddenError(
-                "This credential is not allowed to do that; its entry among the credentials says what it may do."
+                "This credential may not do that; its entry in the credentials lists its permissions and models."
             )
 
-
-def is_form(request: ConnexionRequest) -> bool:
-    """Tell whether the body of a request is a form, in which a token may come."""
-    return bool(request.headers.get("content-type", "").lower().startswith("multipart/form-data"))
+    def _model_of(self, scope: Scope) -> str | None:
+        """Return the name of the model that a request is for; None when no model fits, which the operation reports."""
+        context: Context = scope["state"]["context"]
+        try:
+            return context.model_for(scope) or self.default_model
+        except ModelNotFoundError:
+            return None
 
 
 class _Handler(AbstractSecurityHandler):  # type: ignore[misc]  # connexion has no types
-    """One scheme, as connexion wants it.
+    """One scheme, in connexion's interface.
 
-    connexion asks the handlers of all schemes one after the other, and takes a later one's yes for an earlier one's no;
-    so the first that is asked decides for all, and the others have nothing to say.
+    connexion calls the handlers of all schemes one after the other, and a later one may overrule an earlier refusal.
+    So the first handler decides for all, and the others abstain.
     """
 
     def __init__(self, decide: Callable[[ConnexionRequest], Any]) -> None:
         self._decide = decide
 
     def get_fn(self, security_scheme: dict[str, Any], required_scopes: list[str]) -> Any:  # noqa: ARG002
-        """Return what checks a request."""
+        """Return the function that checks a request."""
         return self._check
 
     async def _check(self, request: ConnexionRequest) -> Any:

@@ -23,8 +23,8 @@ from handlers.catalog import model_record
 from handlers.dataplane import DataPlane
 from handlers.encoding.drawing import JPEG_QUALITY, annotate
 from handlers.errors import BodyTooLargeError, ConfigurationError, EdgeError
+from handlers.numbers import read_number, read_whole_number
 from handlers.server.app import create_dataplane, create_security
-from handlers.server.middleware.parameters import NUMBERS
 from handlers.server.settings import Settings, settings_for_folder
 from handlers.server.wire.tls import create_tls
 from models.errors import InferenceError, ModelConfigError, ModelsError
@@ -235,14 +235,16 @@ def prepare(_: Settings, options: argparse.Namespace) -> int:
 
 
 def _fraction(text: str) -> float:
-    if NUMBERS["number"].fullmatch(text) and 0 <= float(text) <= 1:
-        return float(text)
+    number = read_number(text)
+    if number is not None and 0 <= number <= 1:
+        return number
     raise argparse.ArgumentTypeError("expected a number from 0 to 1")
 
 
 def _detection_count(text: str) -> int:
-    if NUMBERS["integer"].fullmatch(text) and 1 <= int(text) <= MAX_DETECTIONS:
-        return int(text)
+    count = read_whole_number(text)
+    if count is not None and 1 <= count <= MAX_DETECTIONS:
+        return count
     raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {MAX_DETECTIONS}")
 
 

@@ -1,4 +1,4 @@
-"""The byte limit: the one thing of ours that stands before routing."""
+"""The byte limit of bodies, enforced before routing."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -7,10 +7,12 @@ from handlers.errors import BodyTooLargeError
 
 
 class BodyLimitMiddleware:
-    """Refuses bodies over the limit: before a byte is read where the length is declared, else as the bytes arrive."""
+    """Refuses bodies of more than `max_body_bytes`.
+
+    A declared length is refused before a byte is read; otherwise the bytes are counted as they arrive.
+    """
 
     def __init__(self, next_app: ASGIApp, max_body_bytes: int) -> None:
-        """Refuse bodies of more than `max_body_bytes`."""
         self._next_app = next_app
         self._max_body_bytes = max_body_bytes
 
@@ -35,7 +37,7 @@ class BodyLimitMiddleware:
         if size_bytes > self._max_body_bytes:
             raise BodyTooLargeError(
                 f"The body is larger than the limit of {self._max_body_bytes} bytes; "
-                "send smaller frames or have FRAMEHOOK_MAX_BODY_BYTES raised."
+                "send smaller frames, or raise FRAMEHOOK_MAX_BODY_BYTES."
             )
 
 

@@ -1,4 +1,4 @@
-"""One JSON object a line, one line a request."""
+"""The log: one JSON object per line, one line per request."""
 
 import json
 import logging
@@ -22,15 +22,15 @@ REQUEST_ID_BYTES = REQUEST_ID_HEADER.encode()
 MAX_LOGGED_PATH = 200
 
 Report: TypeAlias = Callable[[RequestRecord, str | None, str | None], None]
-"""Hears of each request that is over: its record, its method and its path."""
+"""Called with the record, the method and the path of each finished request."""
 
 logger = logging.getLogger("framehook")
 
-_ENCODER = json.JSONEncoder(default=str)  # json.dumps would make one a line
+_ENCODER = json.JSONEncoder(default=str)  # json.dumps would make a new one for each line
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; control characters and everything outside ASCII are escaped."""
+    """Formats a record as one JSON object on one line; control characters and non-ASCII are escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line: time (UTC), level, logger, message, and the record's facts."""
@@ -47,12 +47,12 @@ class JsonFormatter(logging.Formatter):
 
 
 class LossyHandler(logging.StreamHandler[TextIO]):
-    """Counts the lines that cannot be written, as when the disk is full, instead of complaining where nobody hears."""
+    """Counts the lines that cannot be written, for example because the disk is full."""
 
     lost_lines: ClassVar[int] = 0
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
-        """Give this line up; what is no fault of the disk is a mistake of ours, and is told as such."""
+        """Drop and count a line that the operating system did not accept; report any other failure as a bug."""
         if isinstance(sys.exception(), OSError):
             LossyHandler.lost_lines += 1
         else:
@@ -68,10 +68,12 @@ def configure(level: str) -> None:
 
 
 class RequestLogMiddleware:
-    """Gives each request a record, echoes the caller's request id, and logs one line when it is over."""
+    """Gives each request a record, echoes the client's request id, and calls `report` when the request is over.
+
+    It is the outermost middleware, so that no request escapes the log.
+    """
 
     def __init__(self, next_app: ASGIApp, report: Report) -> None:
-        """Stand outermost, so that nothing escapes the log; `report` hears of each request when it is over."""
         self._next_app = next_app
         self._report = report
 
@@ -81,20 +83,20 @@ class RequestLogMiddleware:
             await self._next_app(scope, receive, send)
             return
         started_at = time.perf_counter()
-        asked_id = caller_id(scope["headers"])
-        record = RequestRecord(asked_id or str(uuid.uuid4()))
+        client_id = caller_id(scope["headers"])
+        record = RequestRecord(client_id or str(uuid.uuid4()))
         scope.setdefault("state", {})["record"] = record
         routing = scope.setdefault("extensions", {}).setdefault(ROUTING_CONTEXT, {})
 
-        async def send_noted(message: Message) -> None:
+        async def send_recorded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                if asked_id:
-                    MutableHeaders(scope=message)[REQUEST_ID_HEADER] = asked_id
+                if client_id:
+                    MutableHeaders(scope=message)[REQUEST_ID_HEADER] = client_id
             await send(message)
 
         try:
-            await self._next_app(scope, receive, send_noted)
+            await self._next_app(scope, receive, send_recorded)
         finally:
             record.operation = routing.get("operation_id")
             record.duration_ms = round((time.perf_counter() - started_at) * 1000, 3)
@@ -104,7 +106,7 @@ class RequestLogMiddleware:
 def report_request(
     record: RequestRecord, method: str | None, path: str | None, count: Callable[[RequestRecord], None]
 ) -> None:
-    """Count a request that is over, and log its one line; what could not be read of it is None."""
+    """Count a finished request and log its line; `method` and `path` are None where they could not be read."""
     count(record)
     facts = {
         "requestId": record.request_id,
@@ -138,13 +140,13 @@ def _known_facts(record: RequestRecord) -> dict[str, Any]:
 
 
 def _level(status: int | None) -> int:
-    """Return how serious an answer is: a refusal for lack of room is a warning, a failure of our own an error."""
+    """Return the level of an answer: a refusal for lack of capacity is a warning, a failure of our own an error."""
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         return logging.WARNING
     return logging.ERROR if status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
 
 
 def caller_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Return the caller's request id when it is well formed."""
-    asked_id = next((value for name, value in headers if name == REQUEST_ID_BYTES), b"").decode("latin-1")
-    return asked_id if WELL_FORMED_NAME.fullmatch(asked_id) else None
+    """Return the client's request id if it is well formed."""
+    client_id = next((value for name, value in headers if name == REQUEST_ID_BYTES), b"").decode("latin-1")
+    return client_id if WELL_FORMED_NAME.fullmatch(client_id) else None

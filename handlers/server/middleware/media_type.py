@@ -1,4 +1,4 @@
-"""The label and the coding of a body, brought into the form that connexion reads, or refused."""
+"""Content-Type and Content-Encoding: rewritten as connexion reads them, or refused."""
 
 import re
 
@@ -14,10 +14,9 @@ MEDIA_TYPE = re.compile(rf"({WORD}/{WORD})[ \t]*(?:;[ \t]*(.*))?", re.DOTALL)
 
 
 class MediaTypeMiddleware:
-    """Stands where the operation is known: an operation without a body has no business with a body's label."""
+    """Runs once the operation is known. `operations_with_body`: the operationIds of those that take a body."""
 
     def __init__(self, next_app: ASGIApp, operations_with_body: frozenset[str]) -> None:
-        """Take the operationIds of the operations that take a body."""
         self._next_app = next_app
         self._operations_with_body = operations_with_body
 
@@ -29,12 +28,12 @@ class MediaTypeMiddleware:
                 refuse_content_encoding(headers)
                 normalise_content_type(headers)
             else:
-                del headers["content-type"]  # connexion would parse a body that nobody asked for
+                del headers["content-type"]  # connexion would parse a body that the operation does not take
         await self._next_app(scope, receive, send)
 
 
 def refuse_content_encoding(headers: MutableHeaders) -> None:
-    """Raise UnsupportedContentEncodingError unless the body is as it is."""
+    """Raise UnsupportedContentEncodingError for a compressed body."""
     if any(value.strip().lower() not in {"", "identity"} for value in headers.getlist("content-encoding")):
         raise UnsupportedContentEncodingError("Send the picture itself, without a Content-Encoding.")
 

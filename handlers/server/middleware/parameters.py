@@ -1,6 +1,7 @@
-"""Query parameters against the contract, with refusals in our own words."""
+"""Validation of query parameters and headers against the contract, with refusals in our own words."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
@@ -9,23 +10,19 @@ from connexion.lifecycle import ConnexionRequest
 from connexion.validators.parameter import ParameterValidator
 
 from handlers.errors import InvalidParameterError
+from handlers.numbers import read_number, read_whole_number
 
-NUMBERS = {
-    "integer": re.compile(r"[+-]?[0-9]{1,100}"),
-    "number": re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"),
-}
-"""How numbers are written. Python would also read nan, inf, 1_000, blanks around, and the digits of other scripts."""
-
+READERS: dict[str, Callable[[str], float | None]] = {"integer": read_whole_number, "number": read_number}
 NOUNS = {"number": "a number", "integer": "a whole number"}
 MAX_CACHED_BYTES = 1024
-"""Of a query: longer ones are not what cameras repeat, and would take too much memory."""
+"""Of a query. Cameras repeat short ones; keeping longer ones would take too much memory."""
 
 
 class ContractParameterValidator(ParameterValidator):  # type: ignore[misc]  # connexion is untyped
-    """connexion's validator, but its messages, which quote the input and the schema, stay inside."""
+    """connexion's validator, without its messages, which quote the input and the schema."""
 
     def validate_query_parameter(self, param: dict[str, Any], request: ConnexionRequest) -> None:
-        """Raise InvalidParameterError when a query parameter is not as the contract says."""
+        """Raise InvalidParameterError when a query parameter breaks the contract."""
         query = request.scope["query_string"]
         parse = _cached if len(query) <= MAX_CACHED_BYTES else _parse
         written = parse(query).get(param["name"], [])
@@ -35,7 +32,7 @@ class ContractParameterValidator(ParameterValidator):  # type: ignore[misc]  # c
         _refuse("query parameter", param, fault)
 
     def validate_header_parameter(self, param: dict[str, Any], request: ConnexionRequest) -> None:
-        """Raise InvalidParameterError when a header is not as the contract says."""
+        """Raise InvalidParameterError when a header breaks the contract."""
         _refuse("header", param, _fault(request.headers.getlist(param["name"]), param["schema"]))
 
 
@@ -45,27 +42,28 @@ def _parse(query_string: bytes) -> dict[str, list[str]]:
 
 
 _cached = lru_cache(maxsize=1024)(_parse)
-"""The same, which is asked for every parameter of a request; and cameras repeat themselves."""
+"""The same, cached: it is called for every parameter of a request, and cameras repeat their queries."""
 
 
 def _fault(written: list[str], schema: dict[str, Any]) -> str | None:
-    """Return what is wrong with the values of one parameter, or None; of lists only their length is known here."""
+    """Return what is wrong with the values of one parameter, or None; of a list only the length is checked."""
     if schema["type"] == "array":
-        return "has too many entries" if sum(1 + one.count(",") for one in written) > schema["maxItems"] else None
+        return "has too many entries" if sum(1 + text.count(",") for text in written) > schema["maxItems"] else None
     if not written or schema.keys() <= {"type", "description"}:
         return None
     if len(written) > 1:
         return "is given more than once"
-    if schema["type"] in NUMBERS:
+    if schema["type"] in READERS:
         return _fault_of_number(written[0], schema)
     fits = written[0].lower() in schema["enum"] if "enum" in schema else re.fullmatch(schema["pattern"], written[0])
     return None if fits else "is wrong"
 
 
 def _fault_of_number(written: str, schema: dict[str, Any]) -> str | None:
-    if not NUMBERS[schema["type"]].fullmatch(written):
+    number = READERS[schema["type"]](written)
+    if number is None:
         return f"is not {NOUNS[schema['type']]}"
-    return None if schema["minimum"] <= float(written) <= schema["maximum"] else "is out of range"
+    return None if schema["minimum"] <= number <= schema["maximum"] else "is out of range"
 
 
 def _refuse(place: str, param: dict[str, Any], fault: str | None) -> None:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from handlers.context import Context, RequestRecord
-from handlers.deepstack.predictions import encode_failure
+from handlers.deepstack import dialect
 from handlers.errors import (
     BodyTimeoutError,
     BodyTooLargeError,
@@ -48,7 +48,7 @@ MEDIA_TYPE = "application/problem+json"
 class Problem:
     """One kind of problem: its status, the last part of its type, its title, and its sentence.
 
-    `detail` replaces the exception's own sentence; those of others never show theirs.
+    `detail` replaces the exception's own sentence; exceptions of libraries never show theirs.
     """
 
     status: int
@@ -76,8 +76,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
         415,
         "unsupported-media-type",
         "Unsupported media type",
-        "Send the header Content-Type: image/jpeg, image/png, image/bmp or image/x-raw; "
-        "application/octet-stream will do for the first three.",
+        "Send the header Content-Type: image/jpeg, image/png, image/bmp or image/x-raw. "
+        "For the first three, application/octet-stream is accepted too.",
     ),
     ModelRejectedError: Problem(422, "model-rejected", "The model cannot be served"),
     InferenceError: Problem(
@@ -95,87 +95,79 @@ ROUTING_PROBLEMS = {
         404,
         "not-found",
         "No such path",
-        "This path is not served; the contract at /openapi.yaml lists those that are.",
+        "This path is not served; the contract at /openapi.yaml lists all paths.",
     ),
     405: Problem(
         405,
         "method-not-allowed",
         "Method not allowed",
-        "This path does not take that method; the header Allow names those it takes.",
+        "This path does not accept that method; the header Allow lists the accepted ones.",
     ),
 }
-
-DIALECT_PREFIX = "/v1/"
-"""Paths whose callers expect refusals in the shape of DeepStack."""
-
-DIALECT_DETAILS = {
-    "unauthorized": "Send a credential that is known here: with a picture, a token as api_key in the form will do; "
-    "the header WWW-Authenticate names the other ways.",
-    "unsupported-media-type": "Send the picture in a form, as multipart/form-data, in a file called image.",
-}
-"""What is told to them instead: the last part of a problem's type → its sentence."""
 
 INTERNAL_PROBLEM = Problem(
     500, "internal-error", "The server failed", "The server failed on this request; its log has the cause."
 )
 
 HUNG_UP = "client-disconnected"
-"""What the log calls a request whose caller went away."""
+"""The problem in the log of a request whose client disconnected."""
 
 HANG_UP_ERRORS = (BodyTooLargeError, BodyTimeoutError, DrainingError)
-"""After these the rest of the body, or the next request, is unwelcome, so the connection is closed."""
+"""After these, neither the rest of the body nor another request is read: the connection is closed."""
 
 UNFINISHED_HEADERS = {"expect", "transfer-encoding"}
-"""Of requests whose body may still be to come, or of unknown length, when the answer is sent."""
+"""Headers of requests whose body may still arrive, or has an unknown length, when the answer is sent."""
 
 
-def is_dialect(path: str) -> bool:
-    """Tell whether a path is one of DeepStack's."""
-    return path.startswith(DIALECT_PREFIX)
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal in the shape that its path's clients expect. `detail`: the sentence in it. `text`: the body."""
+
+    status: int
+    detail: str
+    media_type: str
+    text: str
 
 
 def find_problem(error: Exception) -> Problem:
-    """Return the row for an exception; anything that has none is the server's own fault."""
+    """Return the row for an exception; an exception without a row is the server's own fault."""
     if isinstance(error, HTTPException) and type(error) not in PROBLEMS:
         return ROUTING_PROBLEMS.get(error.status_code, INTERNAL_PROBLEM)
     return PROBLEMS.get(type(error), INTERNAL_PROBLEM)
 
 
-def note(error: Exception, record: RequestRecord, path: str) -> Problem:
-    """Return the row for an exception, and put what is known of it into the request's record."""
+def refuse(error: Exception, record: RequestRecord, path: str) -> Refusal:
+    """Return the answer to an exception, and write what it says into the request's record."""
     problem = find_problem(error)
-    told_there = DIALECT_DETAILS.get(problem.slug) if is_dialect(path) else None
-    record.problem, record.detail = problem.slug, told_there or problem.detail or str(error)
+    refusal = _refusal(problem, problem.detail or str(error), is_dialect=dialect.is_dialect(path))
+    record.problem, record.detail = problem.slug, refusal.detail
     record.shed = error.reason if isinstance(error, UnavailableError) else None
-    return problem
-
-
-async def render(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
-    """Answer any exception with what is said of it, and leave its cause in the request's record."""
-    record: RequestRecord = request.state.record
-    path = request.scope["path"]
-    problem = note(error, record, path)
-    if problem.status == INTERNAL_PROBLEM.status:
-        record.traceback = "".join(traceback.format_exception(error))
-    media_type, body = document(problem, str(record.detail), is_dialect=is_dialect(path))
-    return ConnexionResponse(
-        status_code=problem.status, mimetype=media_type, headers=_headers(request, error), body=body
-    )
+    return refusal
 
 
 @lru_cache(maxsize=64)
-def document(problem: Problem, detail: str, *, is_dialect: bool) -> tuple[str, str]:
-    """Return the media type and the text of a refusal; under overload it is the same one again and again."""
+def _refusal(problem: Problem, detail: str, *, is_dialect: bool) -> Refusal:
+    """Return the refusal with this sentence; kept, because under overload it is the same one again and again."""
     if is_dialect:
-        return "application/json", encode_failure(problem.status, detail)
-    return MEDIA_TYPE, json.dumps(
-        {"type": TYPE_PREFIX + problem.slug, "title": problem.title, "status": problem.status, "detail": detail},
-        ensure_ascii=False,
+        detail, text = dialect.refusal(problem.status, problem.slug, detail)
+        return Refusal(problem.status, detail, "application/json", text)
+    document = {"type": TYPE_PREFIX + problem.slug, "title": problem.title, "status": problem.status, "detail": detail}
+    return Refusal(problem.status, detail, MEDIA_TYPE, json.dumps(document, ensure_ascii=False))
+
+
+async def render(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+    """Answer any exception, and write the cause of a failure of our own into the request's record."""
+    record: RequestRecord = request.state.record
+    refusal = refuse(error, record, request.scope["path"])
+    if refusal.status == INTERNAL_PROBLEM.status:
+        record.traceback = "".join(traceback.format_exception(error))
+    return ConnexionResponse(
+        status_code=refusal.status, mimetype=refusal.media_type, headers=_headers(request, error), body=refusal.text
     )
 
 
 async def render_disconnect(request: ConnexionRequest, _: Exception) -> ConnexionResponse:
-    """Note that the caller hung up; nobody hears the answer."""
+    """Record that the client disconnected; nobody receives the answer."""
     request.state.record.problem = HUNG_UP
     return ConnexionResponse(status_code=400)
 
@@ -199,4 +191,4 @@ ERROR_HANDLERS = {
     HTTPException: render,
     Exception: render,
 }
-"""What connexion is told; all of them async, since its thread pool could be full of slow work."""
+"""The handlers for connexion; all are async, because its thread pool could be full of slow work."""

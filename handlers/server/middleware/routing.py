@@ -1,4 +1,4 @@
-"""Paths exactly as the contract has them."""
+"""Routing by exactly the paths of the contract."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 
 class ExactRoutingMiddleware(RoutingMiddleware):  # type: ignore[misc]  # connexion is untyped
-    """connexion's routing, without redirects for a slash too many, and with one answer to unknown paths."""
+    """connexion's routing, without redirects for an extra slash, and with one answer to unknown paths."""
 
     def add_api(self, *arguments: Any, **options: Any) -> None:
         """Add the contract's paths."""

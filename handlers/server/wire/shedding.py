@@ -7,10 +7,10 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 
-from handlers.context import FAMILIES_OF_OPERATIONS, RequestRecord
+from handlers.context import RequestRecord
 from handlers.server.middleware.admission import stream_of
 from handlers.server.middleware.logs import REQUEST_ID_HEADER, Report, caller_id
-from handlers.server.middleware.problems import HANG_UP_ERRORS, document, is_dialect, note
+from handlers.server.middleware.problems import HANG_UP_ERRORS, refuse
 from models.errors import UnavailableError
 from models.runtime.engine import Engine
 
@@ -19,7 +19,10 @@ NEVER_SHED = {b"transfer-encoding", b"expect", b"upgrade"}
 
 
 class LoadShedder:
-    """Answers only where nothing but 503 can be the answer; whoever is not certain goes the whole way."""
+    """Answers only where nothing but 503 can be the answer; every other request takes the usual way.
+
+    `operations`: those that post a frame to the default model, path → operationId.
+    """
 
     def __init__(
         self,
@@ -28,13 +31,8 @@ class LoadShedder:
         max_body_bytes: int,
         report: Report,
     ) -> None:
-        """Take the operations that frames are posted to, path → operationId; only those for the default model count."""
         self._engine = engine
-        self._operations = {
-            path.encode(): name
-            for path, name in operations.items()
-            if "{" not in path and name not in FAMILIES_OF_OPERATIONS
-        }
+        self._operations = {path.encode(): name for path, name in operations.items()}
         self._max_body_bytes = max_body_bytes
         self._report = report
 
@@ -74,11 +72,10 @@ class LoadShedder:
 
 
 def _answer(error: UnavailableError, asked_id: str | None, record: RequestRecord, path: str) -> bytes:
-    problem = note(error, record, path)
-    record.status = problem.status
-    media_type, text = document(problem, str(record.detail), is_dialect=is_dialect(path))
-    body = text.encode()
-    fields = {"content-type": media_type, "content-length": len(body), "retry-after": error.retry_after_s}
+    refusal = refuse(error, record, path)
+    record.status = refusal.status
+    body = refusal.text.encode()
+    fields = {"content-type": refusal.media_type, "content-length": len(body), "retry-after": error.retry_after_s}
     if asked_id:
         fields[REQUEST_ID_HEADER] = asked_id
     return "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode() + b"\r\n" + body

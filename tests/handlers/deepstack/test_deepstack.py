@@ -10,8 +10,10 @@ import requests
 from PIL import Image
 
 from handlers.deepstack import forms
+from handlers.deepstack.dialect import is_dialect
 from handlers.deepstack.forms import MAX_PARTS, read_form
 from handlers.errors import InvalidParameterError
+from handlers.server.contract import read_contract
 from tests.support.client import check_answer
 from tests.support.credentials import (
     ADMIN,
@@ -220,7 +222,7 @@ def test_as_many_fields_as_promised_are_taken(server: LiveServer) -> None:
     assert send(server, DETECTION, Client(MULTIPART, body)).status_code == 200
 
 
-DEAR = {
+EXPENSIVE = {
     "parts": form(*[part("a", b"b")] * (MAX_PARTS + 1)),
     "what looks like a boundary": form(part("a", b"\r\n--b0undar" * 3 + b"\r\n--b0undaryx" * (MAX_PARTS + 1))),
     "padding": form(part("a", b"b"))[:-4] + b" \t" * 1000,
@@ -228,8 +230,8 @@ DEAR = {
 }
 
 
-@pytest.mark.parametrize("body", DEAR.values(), ids=DEAR)
-def test_what_is_dear_to_read_is_not_read(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("body", EXPENSIVE.values(), ids=EXPENSIVE)
+def test_what_is_expensive_to_read_is_not_read(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """The parser would hold the event loop, for seconds when there is much of it."""
     monkeypatch.setattr(forms, "MultipartParser", pytest.fail)
     with pytest.raises(InvalidParameterError):
@@ -259,6 +261,17 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         yield live
 
 
+FORM_PATHS = sorted(
+    path for path, name in read_contract().operations_with_body.items() if name in read_contract().operations_with_form
+)
+"""Of every operation of the contract that takes a form."""
+
+
+def test_every_path_of_forms_is_of_the_dialect() -> None:
+    assert len(FORM_PATHS) == len(read_contract().operations_with_form) == 4
+    assert all(is_dialect(path) for path in FORM_PATHS)
+
+
 def keyed(key: str | None) -> Client:
     image = part("image", encode(board(7), "PNG"), '; filename="a"')
     return Client(MULTIPART, form(image) if key is None else form(image, part("api_key", key.encode())))
@@ -286,6 +299,34 @@ def test_the_key_of_a_form_is_a_token(strict: LiveServer, key: str | None, path:
     assert answer.json()["success"] is (status == 200)
     if status == 401:
         assert answer.headers["www-authenticate"] == 'Bearer realm="framehook"'
+
+
+STRANGERS: dict[str, tuple[str | None, dict[str, str]]] = {
+    "no key": (None, {}),
+    "an empty key": ("", {}),
+    "a wrong key": ("guess", {}),
+    "a wrong header": (CAMERA_TOKEN, bearer("guess")),
+}
+
+
+@pytest.mark.parametrize("path", FORM_PATHS)
+@pytest.mark.parametrize(("key", "headers"), STRANGERS.values(), ids=STRANGERS)
+def test_no_operation_with_a_form_answers_strangers(
+    strict: LiveServer, path: str, key: str | None, headers: dict[str, str]
+) -> None:
+    """Whether the model exists or not."""
+    for model in ("identity", "nope"):
+        answer = send(strict, path.replace("{model}", model), keyed(key), **headers)
+        assert (answer.status_code, answer.json()["success"]) == (401, False)
+
+
+@pytest.mark.parametrize("path", FORM_PATHS)
+def test_every_operation_with_a_form_takes_a_key(strict: LiveServer, path: str) -> None:
+    """The operations that need a model of another family get as far as to find none."""
+    path = path.replace("{model}", "identity")
+    status = 404 if path in {"/v1/vision/face", "/v1/vision/scene"} else 200
+    assert send(strict, path, keyed(ADMIN_TOKEN)).status_code == status
+    assert send(strict, path, keyed(PROBE_TOKEN)).status_code == 403
 
 
 @pytest.mark.parametrize(

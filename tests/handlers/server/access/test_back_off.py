@@ -11,7 +11,7 @@ def test_the_wait_grows_to_its_bound_and_no_further() -> None:
     back_off = BackOff(lambda: now_s)
     suspect = back_off.suspect("192.0.2.1", "yard")
     for _ in range(3000):
-        back_off.note_failure(suspect)
+        back_off.record_failure(suspect)
     with pytest.raises(TooManyFailuresError) as refusal:
         back_off.refuse_if_too_soon(suspect)
     assert refusal.value.retry_after_s == 64
@@ -27,5 +27,5 @@ def test_the_memory_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     assert back_off.suspect("2001:db8::1", "a") != back_off.suspect("2001:db8:0:1::1", "a")
     monkeypatch.setattr("handlers.server.access.back_off.MAX_SUSPECTS", 2)
     for peer in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3") * FREE_FAILURES:
-        back_off.note_failure(back_off.suspect(peer, "a"))
+        back_off.record_failure(back_off.suspect(peer, "a"))
     back_off.refuse_if_too_soon(back_off.suspect("192.0.2.1", "a"))

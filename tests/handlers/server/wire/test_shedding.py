@@ -134,7 +134,9 @@ def test_only_certain_cases_are_shed(
     engine: Engine, target: bytes, headers: list[tuple[bytes, bytes]], *, sheds: bool
 ) -> None:
     counted: list[RequestRecord] = []
-    shedder = LoadShedder(engine, read_contract().operations_with_body, 100, lambda record, *_: counted.append(record))
+    shedder = LoadShedder(
+        engine, read_contract().operations_on_default_model, 100, lambda record, *_: counted.append(record)
+    )
     assert shedder.refusal(target, headers, ("127.0.0.1", 1)) is None
     done = threading.Event()
     lanes = engine.served.lanes

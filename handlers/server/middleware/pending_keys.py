@@ -1,0 +1,50 @@
+"""Authentication fails closed: no answer leaves an operation that has not checked the key of its form."""
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from handlers.deepstack.dialect import PendingKey, pending_key
+from handlers.errors import EdgeError, ForbiddenError, TooManyFailuresError, UnauthorizedError
+from handlers.server.middleware.problems import HANG_UP_ERRORS, INTERNAL_PROBLEM, find_problem
+from models.errors import ModelsError
+
+UNVEILED_ERRORS = (UnauthorizedError, TooManyFailuresError, ForbiddenError, *HANG_UP_ERRORS)
+"""Refusals that a client may see before its key is known: of its key, and of a body that could not be read."""
+
+
+class PendingKeyMiddleware:
+    """Replaces answers with 401 while a key is pending. Runs right after access control, before any other layer.
+
+    Only the answer is withheld: what the operation did before it answered is done.
+    """
+
+    def __init__(self, next_app: ASGIApp) -> None:
+        self._next_app = next_app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection; raises UnauthorizedError instead of an answer before its first byte is sent."""
+        key = pending_key(scope) if scope["type"] == "http" else None
+        if key is None:
+            await self._next_app(scope, receive, send)
+            return
+
+        async def send_if_admitted(message: Message) -> None:
+            if not key.is_admitted:
+                raise UnauthorizedError
+            await send(message)
+
+        try:
+            await self._next_app(scope, receive, send_if_admitted)
+        except (EdgeError, ModelsError, HTTPException) as error:
+            if _tells_of_the_operation(error, key):
+                raise UnauthorizedError from error
+            raise
+
+
+def _tells_of_the_operation(error: Exception, key: PendingKey) -> bool:
+    """Tell whether the refusal of a request whose key is pending would describe the request or the service.
+
+    Failures of our own and a busy service are reported as they are: their sentences are the same for every request.
+    """
+    is_revealing = find_problem(error).status < INTERNAL_PROBLEM.status
+    return is_revealing and not key.is_admitted and not isinstance(error, UNVEILED_ERRORS)

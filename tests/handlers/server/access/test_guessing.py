@@ -1,0 +1,127 @@
+"""Guessed passwords: how they are slowed down, and that nobody else pays for it."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from handlers.server.access.back_off import FREE_FAILURES
+from tests.support.callers import ASCII_USER, FRESH_USERS
+from tests.support.credentials import (
+    AUTHORIZED,
+    GUARDED,
+    PASSWORD,
+    basic,
+)
+from tests.support.graphs import write_identity_model
+from tests.support.server import LiveServer, running
+
+
+def test_guessing_gets_slow_and_hurts_nobody_else(live: LiveServer) -> None:
+    """The guesser has to wait; the same user with the right password, which is known by now, does not."""
+    rights = basic(ASCII_USER, PASSWORD), basic("guessed", PASSWORD), AUTHORIZED
+    assert [live.client.get("/models", headers=headers).status_code for headers in rights] == [200] * 3
+    answers = [live.client.get("/models", headers=basic("guessed", f"guess {n}")) for n in range(12)]
+    assert [answer.status_code for answer in answers] == [401] * 12
+    waits = [answer.headers.get("retry-after") for answer in answers]
+    assert waits[:5] == [None] * 5
+    assert all(int(wait) >= 1 for wait in waits[6:] if wait)
+    assert "Too many wrong passwords" in answers[-1].json()["detail"]
+    assert [live.client.get("/models", headers=headers).status_code for headers in rights] == [200] * 3
+    digest = httpx.DigestAuth("guessed", PASSWORD)
+    assert httpx.get(live.url + "/models", auth=digest).status_code == 401, "a guess in another scheme counts too"
+
+
+def test_a_frame_costs_a_password_check_only_once(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert live.client.get("/models", headers=basic(ASCII_USER, PASSWORD)).status_code == 200
+    monkeypatch.setattr("handlers.server.access.passwords.is_password", None)
+    assert live.client.get("/models", headers=basic(ASCII_USER, PASSWORD)).status_code == 200
+
+
+def test_known_and_unknown_users_go_the_same_way(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One hash of the same cost for each, and one comparison of digests."""
+    hashes: list[tuple[str, str]] = []
+    comparisons: list[tuple[bytes, bytes]] = []
+
+    def never(kept: list[tuple[Any, Any]], *given: Any) -> bool:
+        kept.append(given)
+        return False
+
+    monkeypatch.setattr("handlers.server.access.passwords.is_password", partial(never, hashes))
+    monkeypatch.setattr("handlers.server.access.recognition.hmac.compare_digest", partial(never, comparisons))
+    for user in ("compared", "unknown"):
+        assert live.client.get("/models", headers=basic(user, "another wrong one")).status_code == 401
+        assert httpx.get(live.url + "/models", auth=httpx.DigestAuth(user, "wrong")).status_code == 401
+    known, unknown = hashes
+    assert known[1].rsplit("$", 2)[0] == unknown[1].rsplit("$", 2)[0]
+    assert [[len(side) for side in pair] for pair in comparisons] == [[64, 64]] * 2
+
+
+def test_guesses_at_the_same_time_count_at_once(live: LiveServer) -> None:
+    """Of many different ones no more than five are looked at."""
+
+    def guess(number: int) -> str:
+        headers = basic("crowd", f"guess {number}")
+        return str(live.client.get("/models", headers=headers).json()["type"])
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(guess, range(16)))
+    assert answers.count("urn:framehook:unauthorized") == FREE_FAILURES
+
+
+def test_many_callers_with_one_new_password_are_let_in(live: LiveServer) -> None:
+    """They share one check, so that fifty cameras of one user can start together."""
+    with ThreadPoolExecutor(32) as pool:
+        answers = pool.map(
+            lambda _: live.client.get("/models", headers=basic("fifty", PASSWORD)).status_code, range(50)
+        )
+        assert set(answers) == {200}
+    guesses = [live.client.get("/models", headers=basic("fifty", f"guess {n}")).json()["type"] for n in range(6)]
+    assert guesses[FREE_FAILURES] == "urn:framehook:too-many-failures", "what they did not fail is not forgiven"
+
+
+def test_a_password_that_nobody_looked_at_is_no_failure(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes again and again while others crowd it is let in as soon as there is time."""
+    headers = basic("patient", PASSWORD)
+    with monkeypatch.context() as crowded:
+        crowded.setattr("handlers.server.access.passwords.MAX_WAITING", 0)
+        answers = [live.client.get("/models", headers=headers) for _ in range(FREE_FAILURES + 2)]
+    assert {answer.json()["type"] for answer in answers} == {"urn:framehook:too-many-failures"}
+    assert {answer.headers["retry-after"] for answer in answers} == {"1"}
+    assert live.client.get("/models", headers=headers).status_code == 200
+
+
+def test_good_frames_do_not_help_whoever_guesses(live: LiveServer) -> None:
+    user = next(FRESH_USERS)
+    with httpx.Client(base_url=live.url, auth=httpx.DigestAuth(user, PASSWORD)) as camera:
+        types = []
+        for n in range(FREE_FAILURES + 1):
+            assert camera.get("/models").status_code == 200
+            types.append(httpx.get(live.url + "/models", auth=httpx.DigestAuth(user, f"guess {n}")).json()["type"])
+    assert types[-1] == "urn:framehook:too-many-failures"
+
+
+@pytest.mark.parametrize("name", ["x" * 129, "\U0001f600" * 129])
+def test_names_too_long_for_anybody_are_refused_at_once(live: LiveServer, name: str) -> None:
+    for _ in range(FREE_FAILURES + 2):
+        assert live.client.get("/models", headers=basic(name, "x")).headers.get("retry-after") is None
+
+
+def test_the_end_does_not_wait_for_passwords(tmp_path: Path) -> None:
+    """Those that wait are given up, though each would take its time."""
+    folder = write_identity_model(tmp_path)
+    with running(wait_until_ready=False, model_repository=tmp_path, default_model=folder.name, **GUARDED) as server:
+        server.wait_until_ready(AUTHORIZED)
+
+        def guess(number: int) -> int:
+            return httpx.get(server.url + "/models", headers=basic(f"user-{number}", "wrong"), timeout=30).status_code
+
+        with ThreadPoolExecutor(16) as pool:
+            guesses = [pool.submit(guess, number) for number in range(16)]
+            time.sleep(0.3)
+            server.terminate()
+            assert {each.result() for each in guesses} == {401}
