@@ -21,7 +21,6 @@ from pydantic import (
 
 from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
-from handlers.server.wire.self_signed import default_folder
 from models.errors import ModelConfigError
 from models.repository.folder import BUILT_IN_ZOO, CONFIG_FILE_NAME, find_models
 from models.scheduling.cores import usable_cores
@@ -108,7 +107,6 @@ class Settings(BaseModel):
     tls_self_signed: bool = Field(
         default=False, description="Serve HTTPS with a certificate that the service makes itself, for the lab."
     )
-    tls_folder: Path = Field(default_factory=default_folder, description="Where the self-signed certificate is kept.")
     model_repository: Roots = Field(
         default_factory=lambda: (BUILT_IN_ZOO,),
         description="Folders with one folder per model, separated by commas; zoo is the built-in one.",
