@@ -1,6 +1,7 @@
 """Every setting of the service: its default, its unit, its environment name."""
 
 import re
+import resource
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +21,6 @@ from pydantic import (
 
 from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
-from handlers.server.wire.connections import default_max_connections
-from handlers.server.wire.self_signed import default_folder
 from models.errors import ModelConfigError
 from models.repository.folder import BUILT_IN_ZOO, CONFIG_FILE_NAME, find_models
 from models.scheduling.cores import usable_cores
@@ -35,6 +34,10 @@ TAKEN_HEADERS = ("authorization", "host", "connection", "cookie", "accept", "con
 MEBIBYTE = 1 << 20
 QUEUE_PLACES_A_LANE = 8
 """Bounds how long an admitted frame waits under overload: docs/maintainers/performance.md."""
+MAX_CONNECTIONS = 1024
+"""Enough for hundreds of cameras; an idle connection costs some 10 KiB."""
+OTHER_FILES = 64
+"""File descriptors that are not connections: models, log, event loop, and sockets being accepted or closed."""
 KUBERNETES_NAME = re.compile(
     r"(\w+_)?SERVICE_(HOST|PORT(_\w+)?)|(\w+_)?PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?", re.IGNORECASE
 )
@@ -58,6 +61,12 @@ def _permissions(value: Any) -> Any:
     return () if value == NOTHING else _split(value)
 
 
+def default_max_connections() -> int:
+    """Return how many connections the limit of open files allows beside the other files, at most 1024."""
+    soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(MAX_CONNECTIONS, soft_limit - OTHER_FILES)) if soft_limit > 0 else MAX_CONNECTIONS
+
+
 AtLeastOne = Annotated[int, Field(ge=1)]
 Roots = Annotated[tuple[Path, ...], BeforeValidator(_roots), Field(min_length=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
@@ -71,9 +80,6 @@ class Settings(BaseModel):
 
     host: str = Field("127.0.0.1", pattern=r"^[!-~]+$", description="Address to listen on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="TCP port to listen on; 0 takes a free one.")
-    deepstack_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
-        default=None, description="A second TCP port, for clients that expect one of their own, such as 32168."
-    )
     credentials_file: Path | None = Field(
         default=None, description="YAML file of those who may come in: framehook credentials. By default everybody."
     )
@@ -91,15 +97,16 @@ class Settings(BaseModel):
     api_key_header: str = Field(
         "X-API-Key", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$", description="The header for tokens, beside Bearer."
     )
-    tls_certificate: Path | None = Field(None, description="PEM file with the certificate and its chain: serve HTTPS.")
+    tls_certificate: Path | None = Field(
+        None, description="PEM file with the certificate and its chain: serve HTTPS (needs the extra tls)."
+    )
     tls_key: Path | None = Field(None, description="PEM file with the key of the certificate, not encrypted.")
     tls_client_ca: Path | None = Field(
         None, description="PEM file with the authorities one of which must have signed a caller's certificate."
     )
     tls_self_signed: bool = Field(
-        default=False, description="Serve HTTPS with a certificate made here, for the lab (needs the extra)."
+        default=False, description="Serve HTTPS with a certificate that the service makes itself, for the lab."
     )
-    tls_folder: Path = Field(default_factory=default_folder, description="Where the self-signed certificate is kept.")
     model_repository: Roots = Field(
         default_factory=lambda: (BUILT_IN_ZOO,),
         description="Folders with one folder per model, separated by commas; zoo is the built-in one.",
@@ -141,7 +148,6 @@ class Settings(BaseModel):
         256 << 10, description="Bytes a second that a body must bring over any receive_timeout_s; fewer end in 408."
     )
     max_header_bytes: AtLeastOne = Field(64 << 10, description="Largest head of a request, in bytes; more is 431.")
-    max_header_count: AtLeastOne = Field(100, description="Most header fields of a request; more is 431.")
     max_connections: AtLeastOne = Field(
         default_factory=default_max_connections,
         description="Connections at once; above, the one idle longest gives way. By default 1024, or as files allow.",
