@@ -1,6 +1,7 @@
 """Every setting of the service: its default, its unit, its environment name."""
 
 import re
+import resource
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,10 +21,8 @@ from pydantic import (
 
 from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
-from handlers.server.wire.connections import default_max_connections
 from handlers.server.wire.self_signed import default_folder
-from models.errors import ModelConfigError
-from models.repository.folder import BUILT_IN_ZOO, CONFIG_FILE_NAME, find_models
+from models.repository.folder import BUILT_IN_ZOO
 from models.scheduling.cores import usable_cores
 
 ENVIRONMENT_PREFIX = "FRAMEHOOK_"
@@ -33,8 +32,12 @@ NOTHING = "nothing"
 TAKEN_HEADERS = ("authorization", "host", "connection", "cookie", "accept", "content-", "x-ms-", "x-frame-")
 """Headers that mean something else to the service, or are logged, begin like this."""
 MEBIBYTE = 1 << 20
-QUEUE_PLACES_A_LANE = 8
-"""So that whoever is admitted waits little longer under any overload than at capacity: docs/performance.md."""
+QUEUE_PLACES_PER_LANE = 8
+"""Keeps the wait of an admitted frame short, whatever the overload: docs/performance.md."""
+OTHER_FILES = 64
+"""File descriptors that are not connections: models, log, event loop, and sockets being accepted or closed."""
+MOST_CONNECTIONS = 1024
+"""Enough for hundreds of cameras; an idle connection costs some 10 KiB."""
 KUBERNETES_NAME = re.compile(
     r"(\w+_)?SERVICE_(HOST|PORT(_\w+)?)|(\w+_)?PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?", re.IGNORECASE
 )
@@ -44,23 +47,34 @@ YAML_ERRORS = (OSError, ValueError, RecursionError, yaml.YAMLError)
 """What reading a YAML file raises: PyYAML does not translate impossible dates and endless nesting."""
 
 
-def _split(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+def split(text: str) -> tuple[str, ...]:
+    """Return the parts of a text between its commas, without the blanks around them."""
+    return tuple(part.strip() for part in text.split(","))
+
+
+def default_max_connections() -> int:
+    """Return as many connections as the process may open, with room for its other files, at most 1024."""
+    soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(MOST_CONNECTIONS, soft_limit - OTHER_FILES)) if soft_limit > 0 else MOST_CONNECTIONS
+
+
+def _names(value: Any) -> Any:
+    return split(value) if isinstance(value, str) else value
 
 
 def _roots(value: Any) -> Any:
-    """Return the folders of a text or a list; one folder may come as it is."""
-    parts = (value,) if isinstance(value, Path) else _split(value)
+    """Return the folders of a text or a list. A single Path is accepted, too."""
+    parts = (value,) if isinstance(value, Path) else _names(value)
     return tuple(BUILT_IN_ZOO if part == ZOO else part for part in parts) if isinstance(parts, tuple | list) else parts
 
 
 def _permissions(value: Any) -> Any:
-    return () if value == NOTHING else _split(value)
+    return () if value == NOTHING else _names(value)
 
 
 AtLeastOne = Annotated[int, Field(ge=1)]
 Roots = Annotated[tuple[Path, ...], BeforeValidator(_roots), Field(min_length=1)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Seconds = Annotated[float, Field(gt=0, le=threading.TIMEOUT_MAX)]
 
 
@@ -118,7 +132,7 @@ class Settings(BaseModel):
         default_factory=usable_cores, description="Frames worked on at once; by default one per usable core."
     )
     queue_size: Annotated[int, Field(ge=0)] = Field(
-        default_factory=lambda settings: QUEUE_PLACES_A_LANE * settings.get("lanes", 1),
+        default_factory=lambda settings: QUEUE_PLACES_PER_LANE * settings.get("lanes", 1),
         description="Frames that may wait for a lane; by default eight for each.",
     )
     wide_lane: bool = Field(
@@ -218,20 +232,6 @@ def read_settings(arguments: Mapping[str, str], environment: Mapping[str, str]) 
         return Settings.model_validate({name: value for name, (value, _) in given.items()})
     except ValidationError as error:
         raise ConfigurationError(_sentence(error, given)) from error
-
-
-def settings_for_folder(settings: Settings, folder: Path) -> Settings:
-    """Return the settings for one model's folder alone, or for a repository; its first model is the default then.
-
-    Raises ModelConfigError when it is neither.
-    """
-    if not folder.is_dir():
-        raise ModelConfigError(f"{folder} is not a folder.")
-    is_model = (folder / CONFIG_FILE_NAME).exists()
-    root, names = (folder.resolve().parent, (folder.resolve().name,)) if is_model else (folder, ())
-    served = [*find_models((root,), names)]
-    default = settings.default_model if settings.default_model in served else served[0]
-    return settings.model_copy(update={"model_repository": (root,), "models": names, "default_model": default})
 
 
 def _read_file(path: Path) -> dict[str, tuple[Any, str]]:

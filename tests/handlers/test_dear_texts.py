@@ -8,14 +8,14 @@ import pytest
 
 from handlers.decoding import description
 from handlers.deepstack import forms
-from handlers.server.middleware import parameters
+from handlers.numbers import NUMBERS
 
 LONG = 60_000
 """What a head can hold. By the square it took from 15 s to a minute; in proportion, milliseconds."""
 TEXTS: dict[str, tuple[Callable[[str], object], str]] = {
-    "a number of a query": (parameters.NUMBERS["number"].fullmatch, "0" * LONG + "x"),
-    "a fraction of a query": (parameters.NUMBERS["number"].fullmatch, "0." + "0" * LONG + "x"),
-    "a whole number of a query": (parameters.NUMBERS["integer"].fullmatch, "0" * LONG + "x"),
+    "a number of a query": (NUMBERS["number"].fullmatch, "0" * LONG + "x"),
+    "a fraction of a query": (NUMBERS["number"].fullmatch, "0." + "0" * LONG + "x"),
+    "a whole number of a query": (NUMBERS["integer"].fullmatch, "0" * LONG + "x"),
     "a number of a form": (forms.NUMBER.fullmatch, "0" * LONG + "x"),
     "blanks in a media type": (description.PARAMETER.findall, "image/x-raw;a=" + " " * LONG + '"'),
     "blanks before a name": (description.PARAMETER.findall, "image/x-raw;" + " " * LONG),

@@ -9,12 +9,7 @@ from connexion.lifecycle import ConnexionRequest
 from connexion.validators.parameter import ParameterValidator
 
 from handlers.errors import InvalidParameterError
-
-NUMBERS = {
-    "integer": re.compile(r"[+-]?[0-9]{1,100}"),
-    "number": re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"),
-}
-"""How numbers are written. Python would also read nan, inf, 1_000, blanks around, and the digits of other scripts."""
+from handlers.numbers import NUMBERS
 
 NOUNS = {"number": "a number", "integer": "a whole number"}
 MAX_CACHED_BYTES = 1024

@@ -1,23 +1,12 @@
 """The connections of one server: how many there may be, and how long each may keep others waiting."""
 
 import asyncio
-import resource
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
 CHECK_S = 0.25
 """How often every connection is checked: how much later than its deadline one may end."""
-OTHER_FILES = 64
-"""File descriptors that are not connections: models, log, event loop, and those being accepted or closed just now."""
-MOST_CONNECTIONS = 1024
-"""Enough for hundreds of cameras; an idle one costs some 10 KiB."""
-
-
-def default_max_connections() -> int:
-    """Return as many connections as the process may open, with room for its other files, at most 1024."""
-    soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, min(MOST_CONNECTIONS, soft_limit - OTHER_FILES)) if soft_limit > 0 else MOST_CONNECTIONS
 
 
 @dataclass(frozen=True, slots=True)

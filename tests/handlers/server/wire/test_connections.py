@@ -2,7 +2,8 @@ import resource
 
 import pytest
 
-from handlers.server.wire.connections import ReceiveRate, default_max_connections
+from handlers.server.settings import default_max_connections
+from handlers.server.wire.connections import ReceiveRate
 
 
 def is_too_slow(*, arrivals: dict[float, int], until_s: float, pauses: frozenset[float] = frozenset()) -> bool:
