@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.types import Scope
@@ -24,7 +25,8 @@ FAMILIES_OF_OPERATIONS = {"classify_scene": "classifier", "detect_faces": "blaze
 class Context:
     """The parts of the running service; built once, when it starts.
 
-    `metrics`: gives the current ones in Prometheus's text format. `challenges`: gives the values of WWW-Authenticate.
+    `metrics`: returns the current ones in Prometheus's text format. `status`: returns the contract's record.
+    `challenges`: returns the values of WWW-Authenticate.
     """
 
     engine: Engine
@@ -34,6 +36,7 @@ class Context:
     contract_yaml: bytes
     contract_json: bytes
     metrics: Callable[[], bytes]
+    status: Callable[[], dict[str, Any]]
     challenges: Callable[..., list[str]]
 
     def model_for(self, scope: Scope) -> str | None:

@@ -7,12 +7,6 @@ const CAMERA_PAUSE_MS = 100;
 const THUMBNAIL_MS = 4000;
 const SHOWN_LABELS = 8;
 const MAX_HEAD = 256;
-const BUCKET = /^framehook_request_duration_seconds_bucket\{le="([^"]+)",operation="([^"]+)"\} (\S+)$/gm;
-const ANSWERS = /^framehook_requests_total\{code="20[04]",operation="([^"]+)"\} (\S+)$/gm;
-const FRAME_OPERATIONS = new Set([
-  "infer", "infer_model", "score", "annotate", "annotate_model",
-  "detect_objects", "detect_custom", "detect_faces", "classify_scene",
-]);
 const NO_CREDENTIAL = [401, 403];
 
 const $ = (id) => document.getElementById(id);
@@ -363,7 +357,7 @@ async function watch(id) {
 
 // ---- The service ----
 
-const history = { time: 0, frames: 0, buckets: new Map() };
+const history = { time: 0, framesAnswered: 0, buckets: new Map() };
 const charts = {};
 
 function chart(name, title) {
@@ -396,30 +390,20 @@ function draw(name, numbers, told) {
   svg.setAttribute("aria-label", `${title}: ${value.textContent}`);
 }
 
-async function readMetrics() {
-  const text = await (await ask("metrics")).text();
+async function readStatus() {
+  const { ready, reason, queueDepth, framesRunning, framesAnswered, requestDurations } = await (await ask("status")).json();
   const time = performance.now() / 1000;
-  const buckets = new Map();
-  for (const [, bound, operation, count] of text.matchAll(BUCKET)) {
-    if (!FRAME_OPERATIONS.has(operation)) continue;
-    const upTo = bound === "+Inf" ? Infinity : Number(bound);
-    buckets.set(upTo, (buckets.get(upTo) || 0) + Number(count));
-  }
-  const answers = [...text.matchAll(ANSWERS)].filter(([, operation]) => FRAME_OPERATIONS.has(operation));
-  const frames = answers.reduce((sum, [, , count]) => sum + Number(count), 0);
-  const gauge = (name) => Number(text.match(new RegExp(`^${name} (\\S+)$`, "m"))?.[1] || 0);
+  const buckets = new Map(requestDurations.map(({ upToMs = Infinity, count }) => [upToMs, count]));
   if (history.time) {
-    const rate = Math.max(0, frames - history.frames) / (time - history.time);
-    const [median, tail] = [0.5, 0.95].map((share) => 1000 * quantile(share, buckets, history.buckets));
+    const rate = Math.max(0, framesAnswered - history.framesAnswered) / (time - history.time);
+    const [median, tail] = [0.5, 0.95].map((share) => quantile(share, buckets, history.buckets));
     draw("frames", [rate], [element("b", { textContent: rate.toFixed(1) })]);
-    const [waiting, running] = [gauge("framehook_queue_depth"), gauge("framehook_frames_in_flight")];
-    draw("queue", [waiting, running], pair("waiting", waiting, "running", running));
+    draw("queue", [queueDepth, framesRunning], pair("waiting", queueDepth, "running", framesRunning));
     draw("latency", [median, tail], pair("p50", ms(median), "p95", ms(tail)));
   }
-  Object.assign(history, { time, frames, buckets });
-  const ready = gauge("framehook_ready") === 1;
+  Object.assign(history, { time, framesAnswered, buckets });
   tellState(ready ? "good" : "bad", ready ? "Ready" : "Not ready");
-  return "";
+  return reason || "";
 }
 
 const ms = (value) => (Number.isFinite(value) ? `${value < 10 ? value.toFixed(1) : Math.round(value)} ms` : "-");
@@ -432,7 +416,7 @@ function pair(first, one, second, other) {
 
 // The share's quantile of what came since the sample before, as Prometheus reckons it; NaN when nothing came.
 function quantile(share, buckets, before) {
-  const grown = [...buckets].sort(([one], [other]) => one - other).map(([upTo, n]) => [upTo, n - (before.get(upTo) || 0)]);
+  const grown = [...buckets].map(([upTo, n]) => [upTo, n - (before.get(upTo) || 0)]);
   const all = grown.at(-1)?.[1] || 0;
   if (all <= 0) return NaN;
   const rank = share * all;
@@ -465,7 +449,7 @@ async function poll(noteId, read, everyMs) {
       $(noteId).hidden = false;
       $(noteId).textContent = error.message;
       const refused = NO_CREDENTIAL.includes(error.status);
-      if (read === readMetrics) tellState("bad", refused ? "Not allowed to ask" : "Not reachable");
+      if (read === readStatus) tellState("bad", refused ? "Not allowed to ask" : "Not reachable");
       if (refused) {
         const again = element("button", { type: "button", textContent: "Try again" });
         $(noteId).append(" ", again);
@@ -530,7 +514,7 @@ function start() {
     return note;
   }, 15 * POLL_MS);
   poll("streams-note", listStreams, POLL_MS);
-  poll("service-note", readMetrics, POLL_MS);
+  poll("service-note", readStatus, POLL_MS);
 }
 
 start();

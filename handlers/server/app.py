@@ -36,6 +36,7 @@ from handlers.server.middleware.response_validation import compiled_validators
 from handlers.server.middleware.routing import ExactRoutingMiddleware
 from handlers.server.parts import create_engine, create_recognition, create_reloader
 from handlers.server.settings import Settings
+from handlers.server.status import Status
 from handlers.server.wire.shedding import LoadShedder
 from handlers.server.wire.tls import create_tls
 from handlers.streams import Streams
@@ -67,6 +68,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "get_console_css": console.get_console_css,
     "get_liveness": service.get_liveness,
     "get_readiness": service.get_readiness,
+    "get_status": service.get_status,
     "get_metrics": service.get_metrics,
     "get_contract_yaml": service.get_contract_yaml,
     "get_contract_json": service.get_contract_json,
@@ -98,7 +100,9 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     shedder = LoadShedder(engine, contract.operations_with_body, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)
     served = contract.as_yaml, contract.as_json
-    context = Context(engine, reloader, decoder, streams, *served, metrics.as_text, security.recognition.challenges)
+    status = Status(engine, metrics, frozenset(contract.operations_with_body.values()))
+    shown = metrics.as_text, status.as_record
+    context = Context(engine, reloader, decoder, streams, *served, *shown, security.recognition.challenges)
     app = AsyncApp(
         __name__,
         lifespan=partial(

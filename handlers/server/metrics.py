@@ -4,7 +4,7 @@ Labels take their values from fixed lists, or from the models served, so that no
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from importlib.metadata import version
 
@@ -135,6 +135,33 @@ class Metrics:
     def as_text(self) -> bytes:
         """Return them all in Prometheus's text format."""
         return generate_latest(self._registry)
+
+    def frames_answered(self, operations: Collection[str]) -> int:
+        """Return how many requests of these operations were answered with results, or with none found."""
+        answered = (
+            sample.value
+            for family in self._requests.collect()
+            for sample in family.samples
+            if sample.name.endswith("_total")
+            and sample.labels["operation"] in operations
+            and sample.labels["code"] in {"200", "204"}
+        )
+        return int(sum(answered))
+
+    def request_durations(self, operations: Collection[str]) -> list[dict[str, float]]:
+        """Return a cumulative histogram of the requests of these operations, refusals included.
+
+        One record per bucket, by rising bound: `upToMs`, absent in the last one, which has no bound, and `count`.
+        """
+        counts = dict.fromkeys((*REQUEST_BUCKETS_S, math.inf), 0)
+        samples = (sample for family in self._request_seconds.collect() for sample in family.samples)
+        for sample in samples:
+            if sample.name.endswith("_bucket") and sample.labels["operation"] in operations:
+                counts[float(sample.labels["le"])] += int(sample.value)
+        return [
+            {"count": count} if bound_s == math.inf else {"upToMs": bound_s * 1000, "count": count}
+            for bound_s, count in counts.items()
+        ]
 
     def _count_frame(self, model: str, record: RequestRecord) -> None:
         for stage, took_ms in dict(record.stages_ms).items():  # of a request cut short, a lane may write on

@@ -24,7 +24,6 @@ from handlers.decoding.encoded import ALIASES, CODECS
 from handlers.decoding.limits import MAX_SIDE_PX
 from handlers.decoding.raw import LAYOUTS
 from handlers.deepstack import operations as deepstack
-from handlers.pages import CONSOLE_JS
 from handlers.server.access.credentials import PERMISSIONS
 from handlers.server.app import OPERATIONS
 from handlers.server.contract import DEFAULT_KEY_HEADER
@@ -61,13 +60,6 @@ MEDIA_TYPES = [*CODECS, MEDIA_TYPE, *ALIASES]
 def test_media_types_are_the_codecs_and_raw() -> None:
     declared = CONTRACT["components"]["requestBodies"]["Frame"]["content"]
     assert list(declared) == MEDIA_TYPES
-
-
-def test_the_console_counts_every_operation_that_takes_frames() -> None:
-    [counted] = re.findall(r"FRAME_OPERATIONS = new Set\(\[(.*?)\]\)", CONSOLE_JS, re.DOTALL)
-    operations = [operation for path in CONTRACT["paths"].values() for operation in path.values()]
-    taking = {operation["operationId"] for operation in operations if "requestBody" in operation}
-    assert set(re.findall(r'"(\w+)"', counted)) == taking
 
 
 def test_every_media_type_has_a_fuzz_strategy() -> None:

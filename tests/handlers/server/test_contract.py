@@ -73,7 +73,7 @@ def test_people_can_read_the_yaml_that_was_changed() -> None:
 def test_an_operation_names_the_schemes_in_which_a_credential_can_come(
     settings: dict[str, Any], open_permissions: set[str], schemes: list[str]
 ) -> None:
-    expected = [{scheme: []} for scheme in schemes]
+    expected: list[dict[str, list[str]]] = [{scheme: []} for scheme in schemes]
     for operations in secured(**settings).document["paths"].values():
         for operation in operations.values():
             if "x-permission" in operation:
