@@ -61,7 +61,10 @@ def create_reloader(settings: Settings, engine: Engine, count: Callable[[Reload]
 
 
 def create_recognition(settings: Settings) -> Recognition:
-    """Return what identifies callers by their credentials. Raises ConfigurationError if a credential is wrong."""
+    """Return what identifies callers by their credentials.
+
+    Raises ConfigurationError if a credential is wrong, or if a setting about credentials is set and there are none.
+    """
     credentials: tuple[Credential, ...] = ()
     if settings.credentials_file:
         credentials += read_credentials_file(settings.credentials_file)
@@ -70,7 +73,7 @@ def create_recognition(settings: Settings) -> Recognition:
     if not credentials and settings.model_fields_set & {"credentials_file", "credentials", "anonymous_may"}:
         raise ConfigurationError(
             "There are no credentials, yet credentials_file, credentials or anonymous_may is set: everybody could "
-            "come in. Add some (framehook credentials add), or leave these settings away."
+            "come in. Add some (framehook credentials add), or leave these settings out."
         )
     recognition = Recognition(unique(credentials), settings.api_key_header, digest_md5=settings.digest_md5)
     shut_out = next((each for each in credentials if not recognition.knows(each)), None)
