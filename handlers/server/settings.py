@@ -183,7 +183,7 @@ class Settings(BaseModel):
     max_header_count: AtLeastOne = Field(100, description="Most header fields of a request; more is 431.")
     max_connections: AtLeastOne = Field(
         default_factory=default_max_connections,
-        description="Most connections; one more closes the one idle longest. By default 1024, or fewer if files are limited.",
+        description="Most connections; one more closes the one idle longest. By default 1024, or as open files allow.",
     )
     max_viewers: Annotated[int, Field(ge=0)] = Field(
         16,
