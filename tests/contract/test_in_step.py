@@ -42,6 +42,7 @@ from models.repository.folder import RawFrameConfig
 from models.results import MAX_DETECTIONS
 from tests.contract.hooks import STRATEGIES
 from tests.support.client import CONTRACT, ROOT
+from tests.support.client import OPERATIONS as DECLARED
 from tests.support.credentials import AUTHORIZED
 from tests.support.server import LiveServer
 
@@ -91,7 +92,7 @@ def test_a_side_is_as_long_as_declared() -> None:
 
 
 def test_every_operation_is_bound_and_every_public_handler_is_an_operation() -> None:
-    declared = {operation["operationId"] for path in CONTRACT["paths"].values() for operation in path.values()}
+    declared = {operation["operationId"] for _, _, operation in DECLARED}
     assert declared == set(OPERATIONS)
     handlers = {
         name
@@ -204,7 +205,7 @@ def test_the_served_contract_is_the_file(guarded: LiveServer) -> None:
 
 
 def test_every_operation_asks_for_a_credential() -> None:
-    operations = [operation for path in CONTRACT["paths"].values() for operation in path.values()]
+    operations = [operation for _, _, operation in DECLARED]
     assert {operation["operationId"] for operation in operations if operation["security"] == []} == PAGES
     operations = [operation for operation in operations if operation["operationId"] not in PAGES]
     assert CONTRACT["components"]["securitySchemes"]["apiKey"]["name"] == DEFAULT_KEY_HEADER

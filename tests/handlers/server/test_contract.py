@@ -74,13 +74,11 @@ def test_an_operation_names_the_schemes_in_which_a_credential_can_come(
     settings: dict[str, Any], open_permissions: set[str], schemes: list[str]
 ) -> None:
     expected: list[dict[str, list[str]]] = [{scheme: []} for scheme in schemes]
-    for operations in secured(**settings).document["paths"].values():
-        for operation in operations.values():
-            if "x-permission" in operation:
-                is_open = operation["x-permission"] in open_permissions
-                assert operation.get("security") == (None if is_open else expected)
-            else:
-                assert operation["security"] == []
+    paths = secured(**settings).document["paths"]
+    for operation in [operation for operations in paths.values() for operation in operations.values()]:
+        is_open = operation.get("x-permission") in open_permissions
+        is_page = "x-permission" not in operation
+        assert operation.get("security") == ([] if is_page else None if is_open else expected)
 
 
 def test_the_header_for_tokens_is_named() -> None:

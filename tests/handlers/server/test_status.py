@@ -14,20 +14,15 @@ from handlers.server.parts import create_engine
 from handlers.server.settings import Settings
 from handlers.server.status import Status
 from handlers.streams import Streams
-from tests.support.client import CONTRACT
+from tests.support.client import OPERATIONS
 from tests.support.graphs import board, write_identity_model
 from tests.support.pictures import encode
 from tests.support.server import LiveServer, running, serving
 
 FRAME = encode(board(7), "PNG")
 NOTHING = encode(board(nothing=True), "PNG")
-OPERATION_IDS = [operation["operationId"] for path in CONTRACT["paths"].values() for operation in path.values()]
-TAKING_FRAMES = {
-    operation["operationId"]
-    for path in CONTRACT["paths"].values()
-    for operation in path.values()
-    if "requestBody" in operation
-}
+OPERATION_IDS = [operation["operationId"] for _, _, operation in OPERATIONS]
+TAKING_FRAMES = {operation["operationId"] for _, _, operation in OPERATIONS if "requestBody" in operation}
 
 
 @pytest.fixture(scope="module")
