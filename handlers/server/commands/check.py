@@ -77,7 +77,7 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
             print(f"ok: {model.name} {_shape(model)}")
             print(f"    {_trial_answer(engine, model, decoder, picture or golden)}")
             if golden:
-                print("    found in its golden picture what it must")
+                print("    the golden picture gives the expected results")
     if recognition.credentials:
         print(f"ok: {len(recognition.credentials)} credential(s), for the schemes {', '.join(recognition.schemes)}")
     print(f"ok: settings and {len(engine.models)} model(s), ready after {ready_s:.2f} s")

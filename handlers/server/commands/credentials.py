@@ -85,7 +85,7 @@ def _add(settings: Settings, options: argparse.Namespace) -> int:
         fault = error.errors(include_input=False)[0]
         raise ConfigurationError(f"{fault['loc'][0]}: {fault['msg']}.") from None
     write_credentials_file(path, (*credentials, credential))
-    print(f"ok: {path} knows {name}, who may {', '.join(credential.may)}", file=sys.stderr)
+    print(f"ok: {name} added to {path}, with the permissions {', '.join(credential.may)}", file=sys.stderr)
     if token:
         print(token)
     return 0
@@ -95,14 +95,14 @@ def _with_password(name: str, limits: dict[str, tuple[str, ...]], *, md5: bool) 
     """Read a password, twice from a terminal. Raises ConfigurationError if the password cannot be used."""
     if sys.stdin.isatty():
         password = getpass.getpass()
-        if getpass.getpass("Once more: ") != password:
+        if getpass.getpass("Repeat the password: ") != password:
             raise ConfigurationError("The two passwords differ.")
     else:
         password = sys.stdin.buffer.readline().decode("utf-8", "surrogateescape").rstrip("\r\n")
     if not password.isprintable():  # surrogates, which stand for invalid UTF-8, are not printable
-        raise ConfigurationError("A password takes printable characters, in UTF-8.")
+        raise ConfigurationError("A password must consist of printable characters, in UTF-8.")
     if len(password) < MIN_PASSWORD_LENGTH:
-        raise ConfigurationError(f"A password takes at least {MIN_PASSWORD_LENGTH} characters.")
+        raise ConfigurationError(f"A password must have at least {MIN_PASSWORD_LENGTH} characters.")
     return with_password(name, password, md5=md5, **limits)
 
 
@@ -113,8 +113,8 @@ def _remove(settings: Settings, options: argparse.Namespace) -> int:
     if len(kept) == len(credentials):
         raise ConfigurationError(f"{path} has no credential {options.name}.")
     write_credentials_file(path, kept)
-    left = "" if kept else ", nor anybody else: the service will not start with it"
-    print(f"ok: {path} does not know {options.name} any more{left}", file=sys.stderr)
+    warning = "" if kept else "; it has no credential left, and the service does not start with such a file"
+    print(f"ok: {options.name} removed from {path}{warning}", file=sys.stderr)
     return 0
 
 

@@ -32,5 +32,5 @@ def prepare(_: Settings, options: argparse.Namespace) -> int:
         raise ConfigurationError("Preparing a model needs onnx: pip install 'framehook[prepare]'.") from error
     preparation = prepare_folder(options.model_folder, options.output_folder)
     print(f"ok: {options.output_folder} {', '.join(preparation.steps)}")
-    print(f"ok: both answer alike; the largest difference of a confidence or corner is {preparation.difference:.2g}")
+    print(f"ok: both models agree; the largest difference of a confidence or corner is {preparation.difference:.2g}")
     return 0
