@@ -19,7 +19,6 @@ from connexion.resolver import Resolver
 
 from handlers import annotate, catalog, console, inference, live, service
 from handlers.context import Context
-from handlers.decoding.decoder import Decoder
 from handlers.deepstack import operations as deepstack
 from handlers.deepstack.unparsed import FORM_TYPE, UnparsedForm
 from handlers.server.access.security import Security
@@ -34,12 +33,11 @@ from handlers.server.middleware.parameters import ContractParameterValidator
 from handlers.server.middleware.problems import ERROR_HANDLERS
 from handlers.server.middleware.response_validation import compiled_validators
 from handlers.server.middleware.routing import ExactRoutingMiddleware
-from handlers.server.parts import create_engine, create_recognition, create_reloader
+from handlers.server.parts import create_dataplane, create_recognition, create_reloader
 from handlers.server.settings import Settings
 from handlers.server.status import Status
 from handlers.server.wire.shedding import LoadShedder
 from handlers.server.wire.tls import create_tls
-from handlers.streams import Streams
 
 logger = logging.getLogger("framehook")
 
@@ -90,19 +88,18 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     if not (security.is_on or is_loopback(settings.host)):
         logger.warning(OPEN, extra={"facts": {"host": settings.host}})
     contract = read_contract(security, settings.api_key_header)
-    engine = create_engine(settings)
-    decoder = Decoder(settings.max_pixels, settings.decoding)
-    budget = BytesBudget(settings.max_bytes_in_flight, engine.lanes.retry_after_s)
+    dataplane = create_dataplane(settings)
+    engine = dataplane.engine
+    budget = BytesBudget(settings.max_bytes_in_flight, engine.served.lanes.retry_after_s)
     tls = create_tls(settings)
-    streams = Streams(settings.max_viewers)
-    metrics = Metrics(engine, budget, streams, tls)
+    metrics = Metrics(engine, budget, dataplane.streams, tls)
     report = partial(report_request, count=metrics.count)
     shedder = LoadShedder(engine, contract.operations_with_body, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)
     served = contract.as_yaml, contract.as_json
     status = Status(engine, metrics, frozenset(contract.operations_with_body.values()))
     shown = metrics.as_text, status.as_record
-    context = Context(engine, reloader, decoder, streams, *served, *shown, security.recognition.challenges)
+    context = Context(dataplane, reloader, *served, *shown, security.recognition.challenges)
     app = AsyncApp(
         __name__,
         lifespan=partial(

@@ -51,7 +51,7 @@ async def lifespan(
 def _use_batch_scheduling() -> None:
     """Let the event loop, the calling thread, work in batches instead of interrupting a lane for every request.
 
-    Each interruption costs both threads their CPU caches: docs/performance.md.
+    Each interruption costs both threads their CPU caches: docs/maintainers/performance.md.
     """
     with suppress(AttributeError, OSError):  # the system has no such policy, or forbids it
         os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
@@ -61,10 +61,10 @@ def _loaded(loading: asyncio.Task[None], engine: Engine, give_up: Callable[[], N
     """Log how the loading ended. Call `give_up` if it failed: without models there is nothing to serve."""
     error = loading.exception()
     if error is None:
-        for name, reason in engine.broken.items():
+        for name, reason in engine.served.broken.items():
             logger.error("model broken", extra={"facts": {"model": name, "reason": reason}})
-        if not engine.broken:
-            logger.info("ready", extra={"facts": {"models": [model.name for model in engine.models]}})
+        if not engine.served.broken:
+            logger.info("ready", extra={"facts": {"models": [model.name for model in engine.served.models]}})
         return
     logger.critical(str(error), exc_info=None if isinstance(error, ModelsError) else error)
     give_up()

@@ -14,8 +14,8 @@ def keep_one_heap() -> None:
     """Make the C library use one heap for all threads. Does nothing where the library has no such option.
 
     By default glibc makes a heap for nearly every thread. Pictures of many sizes leave holes in each heap, and one
-    thread cannot use the free memory of another. Call this before any thread is started. docs/reliability.md has the
-    measurements.
+    thread cannot use the free memory of another. Call this before any thread is started. Measurements:
+    docs/maintainers/reliability.md.
     """
     with suppress(AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)

@@ -4,21 +4,34 @@ import logging
 import os
 from collections.abc import Callable
 
+from handlers.dataplane import DataPlane
+from handlers.decoding.decoder import Decoder
+from handlers.deepstack.predictions import ENCODERS as DIALECT_ENCODERS
+from handlers.encoding.encoders import ENCODERS
 from handlers.errors import ConfigurationError
+from handlers.lane_codec import LaneCodec
 from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file, unique
 from handlers.server.access.recognition import Recognition
 from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
+from handlers.streams import Streams
 from models.errors import ModelConfigError, ModelNotFoundError
 from models.repository.folder import find_models, read_folder
 from models.runtime.engine import Engine
 from models.runtime.reload import Reload, Reloader
+from models.runtime.served import ServedModels
 from models.runtime.trial import Trial
 from models.scheduling.lanes import Lanes
 
 logger = logging.getLogger("framehook")
 
 
-def create_engine(settings: Settings) -> Engine:
+def create_dataplane(settings: Settings) -> DataPlane:
+    """Return what answers frames. Its models are not loaded yet. Raises the errors of `create_engine`."""
+    codec = LaneCodec(Decoder(settings.max_pixels, settings.decoding), ENCODERS | DIALECT_ENCODERS)
+    return DataPlane(create_engine(settings, codec), codec, Streams(settings.max_viewers))
+
+
+def create_engine(settings: Settings, codec: LaneCodec) -> Engine:
     """Return the engine for the configured repository, its models not yet loaded.
 
     A broken folder raises ModelConfigError if `on_broken_model` is `stop`; else the engine lists it as broken. Raises
@@ -33,12 +46,12 @@ def create_engine(settings: Settings) -> Engine:
                 raise
             broken[name] = str(error)
     lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s)
-    timeout_s, wide_lane = settings.run_timeout_s, settings.wide_lane
     try:
-        return Engine(folders, settings.default_model, lanes, timeout_s, wide_lane=wide_lane, broken=broken)
+        served = ServedModels(folders, settings.default_model, lanes, broken)
     except ModelNotFoundError as error:
         names = ", ".join(folder.name for folder in folders)
         raise ConfigurationError(f"The setting default_model must be one of the models served: {names}.") from error
+    return Engine(served, codec, settings.run_timeout_s, wide_lane=settings.wide_lane)
 
 
 def create_reloader(settings: Settings, engine: Engine, count: Callable[[Reload], None]) -> Reloader:

@@ -33,7 +33,7 @@ TAKEN_HEADERS = ("authorization", "host", "connection", "cookie", "accept", "con
 """Prefixes of headers that already have a meaning, or are logged."""
 MEBIBYTE = 1 << 20
 QUEUE_PLACES_PER_LANE = 8
-"""Keeps the wait of an admitted frame short, whatever the overload: docs/performance.md."""
+"""Bounds how long an admitted frame waits under overload: docs/maintainers/performance.md."""
 OTHER_FILES = 64
 """File descriptors that are not connections: models, log, event loop, and sockets being accepted or closed."""
 MOST_CONNECTIONS = 1024

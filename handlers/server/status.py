@@ -19,7 +19,7 @@ class Status:
 
     def as_record(self) -> dict[str, Any]:
         """Return the contract's schema `Status`."""
-        all_lanes = self.engine.all_lanes
+        all_lanes = self.engine.lanes
         return {
             **self._readiness(),
             "queueDepth": sum(lanes.waiting for lanes in all_lanes),

@@ -1,25 +1,27 @@
 """`framehook check`: checks the settings and the models, without serving them."""
 
 import argparse
+import io
 import itertools
 import statistics
 import time
-from functools import partial
 from pathlib import Path
 
-from handlers.decoding.decoder import Decoder
+from PIL import Image
+
+from handlers.dataplane import DataPlane
 from handlers.errors import ConfigurationError, EdgeError
-from handlers.server.commands.offline import own_engine, read_picture
+from handlers.server.commands.offline import own_dataplane, read_picture
 from handlers.server.commands.options import ALL_SETTINGS, settings_options
 from handlers.server.parts import create_recognition
 from handlers.server.settings import Settings
 from handlers.server.wire.tls import create_tls
 from models.errors import ModelConfigError
 from models.families import Signature
+from models.order import FrameOrder
 from models.repository.folder import CONFIG_FILE_NAME, find_models
 from models.repository.golden import found_in, refuse_other_results
-from models.runtime.engine import Engine, Model
-from models.runtime.loading import flat_frame
+from models.runtime.served import Model
 
 CHECK_RUNS = 11
 SHOWN_RESULTS = 5
@@ -67,20 +69,20 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     tls = create_tls(settings)
     if tls:
         print(f"ok: {tls}")
-    decoder = Decoder(settings.max_pixels, settings.decoding)
-    with own_engine(settings) as engine:
+    with own_dataplane(settings) as dataplane:
         started_at = time.perf_counter()
-        engine.load()
+        dataplane.engine.load()
         ready_s = time.perf_counter() - started_at
-        for model in engine.models:
-            golden = _golden_picture(engine, model, decoder, settings.max_body_bytes)
+        models = dataplane.engine.served.models
+        for model in models:
+            golden = _golden_picture(dataplane, model, settings.max_body_bytes)
             print(f"ok: {model.name} {_shape(model)}")
-            print(f"    {_trial_answer(engine, model, decoder, picture or golden)}")
+            print(f"    {_trial_answer(dataplane, model, picture or golden or _black_picture(model))}")
             if golden:
                 print("    the golden picture gives the expected results")
     if recognition.credentials:
         print(f"ok: {len(recognition.credentials)} credential(s), for the schemes {', '.join(recognition.schemes)}")
-    print(f"ok: settings and {len(engine.models)} model(s), ready after {ready_s:.2f} s")
+    print(f"ok: settings and {len(models)} model(s), ready after {ready_s:.2f} s")
     return 0
 
 
@@ -98,7 +100,7 @@ def _settings_for_folder(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(update={"model_repository": (root,), "models": names, "default_model": default})
 
 
-def _golden_picture(engine: Engine, model: Model, decoder: Decoder, max_bytes: int) -> bytes | None:
+def _golden_picture(dataplane: DataPlane, model: Model, max_bytes: int) -> bytes | None:
     """Return the model's golden picture, or None if it has none.
 
     Raises ModelConfigError if the model does not find the expected results in it.
@@ -109,7 +111,7 @@ def _golden_picture(engine: Engine, model: Model, decoder: Decoder, max_bytes: i
     path = model.folder.path / golden.picture
     try:
         picture = read_picture(path, max_bytes)
-        results = engine.infer(model, partial(decoder.encoded, picture), lambda results: results).result()
+        results = dataplane.infer(FrameOrder(picture, model=model.name)).result().results
     except OSError as error:
         raise ModelConfigError(f"{path} cannot be read: {error.strerror}.") from error
     except EdgeError as error:
@@ -130,26 +132,22 @@ def _shape(model: Model) -> str:
     )
 
 
-class _Stages:
-    """The last time of each stage."""
-
-    def __init__(self) -> None:
-        self.took_ms: dict[str, float] = {}
-
-    def observe(self, stage: str, seconds: float) -> None:
-        """Record that `stage` took `seconds` of wall time."""
-        self.took_ms[stage] = seconds * 1000
+def _black_picture(model: Model) -> bytes:
+    """Return a black picture of the model's input size, as a PNG."""
+    picture = io.BytesIO()
+    Image.new("RGB", model.folder.config.input.size_wh).save(picture, "PNG")
+    return picture.getvalue()
 
 
-def _trial_answer(engine: Engine, model: Model, decoder: Decoder, picture: bytes | None) -> str:
-    """Return what a model finds in a picture, by default a black one, and how long one frame takes."""
-    stages = _Stages()
-    decode = partial(decoder.encoded, picture) if picture else flat_frame
-    took_ms = []
+def _trial_answer(dataplane: DataPlane, model: Model, picture: bytes) -> str:
+    """Return what a model finds in a picture, and how long a frame takes."""
+    took_ms, run_ms = [], []
     for _ in range(CHECK_RUNS):
         started_at = time.perf_counter()
-        results = engine.infer(model, decode, lambda results: results, observer=stages).result()
+        answered = dataplane.infer(FrameOrder(picture, model=model.name)).result()
         took_ms.append((time.perf_counter() - started_at) * 1000)
-    found = itertools.islice(found_in(results), SHOWN_RESULTS)
-    labels = ", ".join(f"{one.label} {one.confidence:.2f}" for one in found) or "nothing"
-    return f"found {labels}; {statistics.median(took_ms):.1f} ms a frame, {stages.took_ms['run']:.1f} of it the run"
+        run_ms.append(answered.stages_ms["run"])
+    first_results = itertools.islice(found_in(answered.results), SHOWN_RESULTS)
+    labels = ", ".join(f"{result.label} {result.confidence:.2f}" for result in first_results) or "nothing"
+    frame_ms = statistics.median(took_ms)
+    return f"found {labels}; {frame_ms:.1f} ms a frame, {statistics.median(run_ms):.1f} of it the run"

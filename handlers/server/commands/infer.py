@@ -4,6 +4,7 @@ import argparse
 import itertools
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,16 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from handlers.decoding.decoder import Decoder
-from handlers.encoding import metadata
+from handlers.dataplane import DataPlane
 from handlers.encoding.drawing import JPEG_QUALITY, annotate
 from handlers.errors import EdgeError
 from handlers.numbers import NUMBERS
-from handlers.server.commands.offline import own_engine, read_picture
+from handlers.server.commands.offline import own_dataplane, read_picture
 from handlers.server.commands.options import settings_options
 from handlers.server.settings import Settings, split
 from models.errors import InferenceError, ModelsError
-from models.results import MAX_DETECTIONS, Selection
-from models.runtime.engine import Engine, Model
+from models.order import FrameOrder
+from models.results import MAX_DETECTIONS
 
 SETTINGS = (
     "model_repository",
@@ -69,12 +69,16 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
     failed = False
     name = options.model or settings.default_model
     alone = settings.model_copy(update={"models": (name,), "default_model": name})  # the others need not be loaded
-    with own_engine(alone) as engine:
-        selection = engine.find(name).folder.select(options.confidence, options.labels, options.max_detections)
-        decoder = Decoder(settings.max_pixels, settings.decoding)
-        engine.load()
-        model = engine.find(name)
-        infer_one = partial(_infer_file, engine, decoder, model, selection, settings.max_body_bytes, options.annotate)
+    order = FrameOrder(
+        encoding="metadata",
+        confidence=options.confidence,
+        labels=options.labels,
+        max_detections=options.max_detections,
+    )
+    with own_dataplane(alone) as dataplane:
+        dataplane.find_model(order)
+        dataplane.engine.load()
+        infer_one = partial(_infer_file, dataplane, order, settings.max_body_bytes, options.annotate)
         for path in tqdm(options.files, unit="file", disable=len(options.files) == 1):
             answer = infer_one(path)
             failed |= "error" in answer
@@ -82,26 +86,17 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
     return int(failed)
 
 
-def _infer_file(  # noqa: PLR0913, PLR0917  # bound once, in infer
-    engine: Engine,
-    decoder: Decoder,
-    model: Model,
-    selection: Selection,
-    max_bytes: int,
-    annotate_to: Path | None,
-    path: Path,
+def _infer_file(
+    dataplane: DataPlane, order: FrameOrder, max_bytes: int, annotate_to: Path | None, path: Path
 ) -> dict[str, Any]:
     """Return the answer for one file, or its error."""
-    config = model.folder.config
     try:
         body = read_picture(path, max_bytes)
-        decode = partial(decoder.encoded, body)
-        results = engine.infer(model, decode, lambda results: results, selection).result()
-        answer: dict[str, Any] = json.loads(
-            metadata.encode(results, config.inference_types, config.output.subtype) or b'{"inferences": []}'
-        )
+        answered = dataplane.infer(replace(order, body=body)).result()
+        answer: dict[str, Any] = json.loads(answered.value or b'{"inferences": []}')
         if annotate_to:
-            answer["annotated"] = _save_annotated(annotate(decoder.whole(body), results), annotate_to, path.stem)
+            picture = annotate(dataplane.codec.decoder.whole(body), answered.results)
+            answer["annotated"] = _save_annotated(picture, annotate_to, path.stem)
     except OSError as error:
         return {"error": f"The file cannot be read or written: {error.strerror}."}
     except (EdgeError, ModelsError) as error:

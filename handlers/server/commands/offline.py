@@ -2,23 +2,27 @@
 
 import errno
 import signal
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from handlers.dataplane import DataPlane
 from handlers.errors import BodyTooLargeError
-from handlers.server.parts import create_engine
+from handlers.server.parts import create_dataplane
 from handlers.server.settings import Settings
-from models.runtime.engine import Engine
 
 
-def own_engine(settings: Settings) -> closing[Engine]:
-    """Return an engine that is closed at the end of the `with` block.
+@contextmanager
+def own_dataplane(settings: Settings) -> Iterator[DataPlane]:
+    """Yield a data plane whose engine is closed at the end of the `with` block.
 
     From here on Ctrl-C ends the process at once. A KeyboardInterrupt could be raised while a lock is being acquired;
     the lock would stay acquired, and the lanes would wait for it for ever.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return closing(create_engine(settings))
+    dataplane = create_dataplane(settings)
+    with closing(dataplane.engine):
+        yield dataplane
 
 
 def read_picture(path: Path, max_bytes: int) -> bytes:

@@ -10,7 +10,7 @@ from handlers.context import RequestRecord
 from handlers.server.contract import read_contract
 from handlers.server.metrics import REQUEST_BUCKETS_S, Metrics
 from handlers.server.middleware.admission import BytesBudget
-from handlers.server.parts import create_engine
+from handlers.server.parts import create_dataplane
 from handlers.server.settings import Settings
 from handlers.server.status import Status
 from handlers.streams import Streams
@@ -35,7 +35,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 def metrics(tmp_path_factory: pytest.TempPathFactory) -> Metrics:
     """The metrics of a service that has answered each operation once, with 200 after 3 ms."""
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
-    engine = create_engine(Settings(model_repository=folder.parent, default_model=folder.name))
+    engine = create_dataplane(Settings(model_repository=folder.parent, default_model=folder.name)).engine
     counted = Metrics(engine, BytesBudget(1, lambda: 1), Streams(1), None)
     for operation in OPERATION_IDS:
         counted.count(RequestRecord("", operation, 200, 3.0))
@@ -85,8 +85,8 @@ def test_a_service_that_is_not_ready_says_why(tmp_path: Path) -> None:
 
 def test_the_reason_is_the_sentence_of_the_refusal(tmp_path: Path) -> None:
     folder = write_identity_model(tmp_path)
-    engine = create_engine(Settings(model_repository=tmp_path, default_model=folder.name))
-    engine.reject("other", "its weights are damaged.")
+    engine = create_dataplane(Settings(model_repository=tmp_path, default_model=folder.name)).engine
+    engine.served.reject("other", "its weights are damaged.")
     counted = Metrics(engine, BytesBudget(1, lambda: 1), Streams(1), None)
     record = Status(engine, counted, TAKING_FRAMES).as_record()
     assert (record["ready"], record["reason"]) == (
