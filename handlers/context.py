@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.types import Scope
@@ -22,9 +23,9 @@ WELL_FORMED_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 class Context:
     """The parts of the running service; built once, when it starts.
 
-    `metrics`: returns the current ones in Prometheus's text format. `challenges`: returns the values of
-    WWW-Authenticate. `families`: operationId → family, of operations that use the first model of a family instead of
-    the default model.
+    `metrics`: returns the current ones in Prometheus's text format. `status`: returns the contract's record.
+    `challenges`: returns the values of WWW-Authenticate. `families`: operationId → family, of operations that use the
+    first model of a family instead of the default model.
     """
 
     dataplane: DataPlane
@@ -32,6 +33,7 @@ class Context:
     contract_yaml: bytes
     contract_json: bytes
     metrics: Callable[[], bytes]
+    status: Callable[[], dict[str, Any]]
     challenges: Callable[..., list[str]]
     families: Mapping[str, str]
 
