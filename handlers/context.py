@@ -8,7 +8,7 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.types import Scope
 
 from handlers.decoding.decoder import Decoder
-from handlers.streams import Streams
+from handlers.live_view import LiveStreams
 from models.errors import ShedReason
 from models.runtime.engine import Engine
 from models.runtime.reload import Reloader
@@ -30,7 +30,7 @@ class Context:
     engine: Engine
     reloader: Reloader
     decoder: Decoder
-    streams: Streams
+    streams: LiveStreams
     contract_yaml: bytes
     contract_json: bytes
     metrics: Callable[[], bytes]

@@ -18,7 +18,7 @@ from handlers.decoding.description import describe, is_raw
 from handlers.decoding.encoded import format_of
 from handlers.decoding.raw import RawLayout
 from handlers.encoding import drawing
-from handlers.streams import Streams
+from handlers.live_view import LiveStreams
 from models.frame import DecodeTarget, Frame
 from models.letterbox import Size
 from models.repository.folder import ModelConfig, RawFrameConfig
@@ -113,12 +113,12 @@ async def infer(
     return document
 
 
-def _show(streams: Streams, record: RequestRecord, posted: PostedFrame, results: Results) -> None:
+def _show(streams: LiveStreams, record: RequestRecord, posted: PostedFrame, results: Results) -> None:
     """Let those who watch the frame's stream see it; frames without a name of their own are of no stream."""
     if WELL_FORMED_NAME.fullmatch(record.stream):
-        watched = streams.note(record.stream, str(record.model), record.size_wh)
+        watched = streams.record_frame(record.stream, str(record.model), record.size_wh)
         if watched:
-            streams.show(watched, partial(_drawn, posted, record.size_wh, results), len(posted.body))
+            streams.queue_render(watched, partial(_drawn, posted, record.size_wh, results), len(posted.body))
 
 
 def _drawn(posted: PostedFrame, source_size_wh: Size, results: Results) -> bytes:

@@ -1,6 +1,6 @@
-"""Raw frames: the table of pixel formats, and how the rows of one lie in its body.
+"""Raw frames: the table of pixel formats, and how planes and rows lie in a body.
 
-A pixel format means FFmpeg's one of the same name; yuv420p is taken as BT.601 in limited range.
+A pixel format is FFmpeg's of the same name; yuv420p is read as BT.601 in limited range.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,29 +14,30 @@ from handlers.decoding.scaling import Scaler
 from handlers.decoding.yuv import yuv420p
 from handlers.errors import RawFrameError
 from models.frame import ChannelOrder, Frame, PixelFormat, Pixels
+from models.letterbox import Size
 
 ROW_ALIGNMENT = 4
-"""Bytes to which GStreamer pads the rows of a frame."""
+"""GStreamer pads rows to a multiple of so many bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """One plane of a format: the bytes of a sample, and of how many pixels in each direction it is one."""
+    """One plane of a format: the bytes of a sample, and the pixels in each direction that share a sample."""
 
     sample_bytes: int
     subsampling: int = 1
 
-    def size(self, size_wh: tuple[int, int]) -> tuple[int, int]:
-        """Return the bytes of a row, without padding, and the rows."""
+    def size(self, size_wh: Size) -> tuple[int, int]:
+        """Return the bytes of a row, without padding, and the number of rows."""
         columns, rows = (-(-side // self.subsampling) for side in size_wh)
         return columns * self.sample_bytes, rows
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One row of the table: the planes of a format, and what makes a frame of them.
+    """One row of the table: the planes of a format, and how to read them.
 
-    `read`: makes a frame of the rows of each plane, uint8 [rows, bytes of a row] without padding.
+    `read`: makes a frame of the planes, each uint8 [rows, bytes of a row] without padding.
     """
 
     planes: tuple[Plane, ...]
@@ -80,19 +81,19 @@ LAYOUTS: dict[PixelFormat, Layout] = {
 class RawLayout:
     """The layout of one body.
 
-    `strides_bytes`: from row to row, one a plane. `padded_height`: the rows that the planes have room for; GStreamer's
-    I420 has a row more than an odd height.
+    `size_wh`: (width, height) in pixels. `strides_bytes`: of each plane, from one row to the next. `padded_height`: the
+    rows that the planes have space for; in GStreamer's I420 one more than an odd height.
     """
 
     pixel_format: PixelFormat
-    size_wh: tuple[int, int]
+    size_wh: Size
     strides_bytes: tuple[int, ...]
     padded_height: int
 
     @property
     def length_bytes(self) -> int:
-        """Return how long the body is."""
-        return sum(stride * rows for stride, rows in self._rooms())
+        """Return the length of the body."""
+        return sum(stride * rows for stride, rows in self._plane_sizes())
 
     def decode(self, body: bytes, max_pixels: int, scaler: Scaler) -> Frame:
         """Return the frame, at the scaler's size; raises TooManyPixelsError and RawFrameError."""
@@ -106,8 +107,8 @@ class RawLayout:
             )
         return LAYOUTS[self.pixel_format].read(self._planes(body), scaler)
 
-    def _rooms(self) -> list[tuple[int, int]]:
-        """Return each plane's stride and the rows it has room for."""
+    def _plane_sizes(self) -> list[tuple[int, int]]:
+        """Return the stride in bytes and the number of rows of each plane, with padding."""
         planes = LAYOUTS[self.pixel_format].planes
         rows = [plane.size((self.size_wh[0], self.padded_height))[1] for plane in planes]
         return list(zip(self.strides_bytes, rows, strict=True))
@@ -115,22 +116,22 @@ class RawLayout:
     def _planes(self, body: bytes) -> list[Pixels]:
         """Return views of the planes, without padding."""
         views, offset = [], 0
-        for plane, (stride, rows) in zip(LAYOUTS[self.pixel_format].planes, self._rooms(), strict=True):
+        for plane, (stride, rows) in zip(LAYOUTS[self.pixel_format].planes, self._plane_sizes(), strict=True):
             row_bytes, used_rows = plane.size(self.size_wh)
-            room = np.frombuffer(body, np.uint8, stride * rows, offset).reshape(rows, stride)
-            views.append(room[:used_rows, :row_bytes])
+            padded_plane = np.frombuffer(body, np.uint8, stride * rows, offset).reshape(rows, stride)
+            views.append(padded_plane[:used_rows, :row_bytes])
             offset += stride * rows
         return views
 
 
-def tight(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> RawLayout:
+def tight(pixel_format: PixelFormat, size_wh: Size) -> RawLayout:
     """Return the layout without padding."""
     planes = LAYOUTS[pixel_format].planes
     return RawLayout(pixel_format, size_wh, tuple(plane.size(size_wh)[0] for plane in planes), size_wh[1])
 
 
-def padded(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> RawLayout:
-    """Return the layout that GStreamer uses unless told otherwise: rows of whole words, whole blocks of chroma."""
+def padded(pixel_format: PixelFormat, size_wh: Size) -> RawLayout:
+    """Return the layout that GStreamer uses by default: rows of whole words, whole blocks of chroma."""
     planes = LAYOUTS[pixel_format].planes
     block = max(plane.subsampling for plane in planes)
     strides = tuple(_round_up(plane.size(size_wh)[0], ROW_ALIGNMENT) for plane in planes)

@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from handlers.encoding.metadata import DECIMALS
 from models.letterbox import Size
 from models.results import Detection, Results
-
-DECIMALS = 6
-"""Of confidences."""
 
 STAGES = ("decode", "preprocess", "run", "postprocess")
 """What is told as the work on a picture."""

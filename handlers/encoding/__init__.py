@@ -1,1 +1,1 @@
-"""Out: results → bytes."""
+"""Out: Results → the bytes of an answer."""

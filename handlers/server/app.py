@@ -26,6 +26,7 @@ from handlers.decoding.decoder import Decoder
 from handlers.deepstack import operations as deepstack
 from handlers.deepstack.unparsed import FORM_TYPE, UnparsedForm
 from handlers.errors import ConfigurationError
+from handlers.live_view import LiveStreams
 from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file, unique
 from handlers.server.access.recognition import Recognition
 from handlers.server.access.security import Security
@@ -44,7 +45,6 @@ from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from handlers.server.watching import watch
 from handlers.server.wire.shedding import LoadShedder
 from handlers.server.wire.tls import create_tls, keep_renewed
-from handlers.streams import Streams
 from models.errors import ModelConfigError, ModelNotFoundError, ModelsError
 from models.repository.folder import find_models, read_folder
 from models.runtime.engine import Engine
@@ -104,7 +104,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     decoder = Decoder(settings.max_pixels, settings.decoding)
     budget = BytesBudget(settings.max_bytes_in_flight, engine.lanes.retry_after_s)
     tls = create_tls(settings)
-    streams = Streams(settings.max_viewers)
+    streams = LiveStreams(settings.max_viewers)
     metrics = Metrics(engine, budget, streams, tls)
     report = partial(report_request, count=metrics.count)
     shedder = LoadShedder(engine, contract.operations_with_body, settings.max_body_bytes, report)
@@ -237,7 +237,7 @@ async def _lifespan(
     engine = context.engine
     loading = asyncio.create_task(asyncio.to_thread(engine.load, tolerant=settings.on_broken_model == "wait"))
     loading.add_done_callback(partial(_loaded, engine=engine, give_up=give_up))
-    background = [asyncio.create_task(give_back_memory()), asyncio.create_task(context.streams.paint())]
+    background = [asyncio.create_task(give_back_memory()), asyncio.create_task(context.streams.render_pictures())]
     if settings.watch_models:
         background.append(asyncio.create_task(watch(settings.model_repository, context.reloader, loading)))
     if "tls" in state:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from handlers.catalog import model_record
 from handlers.context import RequestRecord
 from handlers.decoding.decoder import Decoder
+from handlers.decoding.encoded import FORMAT_NAMES
 from handlers.encoding import metadata
 from handlers.encoding.drawing import JPEG_QUALITY, annotate
 from handlers.errors import BodyTooLargeError, ConfigurationError, EdgeError
@@ -41,7 +42,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", sett
     """Add the commands and what they take; all but `prepare` take the settings."""
     add = partial(commands.add_parser, parents=[settings], allow_abbrev=False)
     infer_parser = add("infer", help="infer from files, without a server: JSON lines on standard output")
-    infer_parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a JPEG, PNG or BMP picture")
+    infer_parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=f"a {FORMAT_NAMES} picture")
     infer_parser.add_argument("--model", help="the model to use instead of the default one")
     infer_parser.add_argument("--confidence", type=_fraction, help="lowest confidence reported, 0 to 1")
     infer_parser.add_argument("--object", dest="labels", type=_labels, help="labels reported, separated by commas")
