@@ -64,9 +64,7 @@ class Codec:
         with Image.open(io.BytesIO(body), formats=(self.name,)) as picture:
             size_wh = picture.size
             self.refuse_large(body, size_wh, max_pixels)
-            picture.decodermaxblock = max(
-                ImageFile.MAXBLOCK, len(body)
-            )  # in pieces, Pillow would copy the rest each time
+            picture.decodermaxblock = max(ImageFile.MAXBLOCK, len(body))  # of smaller blocks, each copies all the rest
             letterbox = letterbox_of(scaler, size_wh)
             drafted = picture.draft("RGB", letterbox.whole_wh) if scaler.target else None
             pixels = scaler.image(_plain_image(picture), drafted[1][2:] if drafted else size_wh, letterbox)

@@ -19,15 +19,15 @@ def encode(results: Results, types: Collection[str] = INFERENCE_TYPES, subtype: 
     follows the entity with its box, and refers to it. `types`: the types of inferences to report. `subtype`: of all of
     them.
     """
-    inferences = [
+    entries = [
         *map(_entity, results.detections),
         *map(_classification, results.classifications),
         *itertools.chain.from_iterable(_line(number, line, types) for number, line in enumerate(results.lines, 1)),
     ]
-    reported = [_with_subtype(entry, subtype) for entry in inferences if entry and entry["type"] in types]
-    if not reported:
+    inferences = [_with_subtype(entry, subtype) for entry in entries if entry and entry["type"] in types]
+    if not inferences:
         return b""
-    document = {"inferences": reported}
+    document = {"inferences": inferences}
     return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 

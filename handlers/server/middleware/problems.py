@@ -78,8 +78,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
         415,
         "unsupported-media-type",
         "Unsupported media type",
-        f"Send the header Content-Type: {', '.join(CODECS)} or {RAW_MEDIA_TYPE}; "
-        "application/octet-stream is accepted for all but the last.",
+        f"Send the header Content-Type: {', '.join(CODECS)} or {RAW_MEDIA_TYPE}. "
+        "For all but the last, application/octet-stream is accepted too.",
     ),
     ModelRejectedError: Problem(422, "model-rejected", "The model cannot be served"),
     InferenceError: Problem(
