@@ -9,7 +9,7 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.types import Scope
 
 from handlers.dataplane import DataPlane
-from handlers.streams import Streams
+from handlers.live_view import LiveStreams
 from models.errors import ShedReason
 from models.order import Answered
 from models.runtime.engine import Engine
@@ -43,7 +43,7 @@ class Context:
         return self.dataplane.engine
 
     @property
-    def streams(self) -> Streams:
+    def streams(self) -> LiveStreams:
         """Return the live streams."""
         return self.dataplane.streams
 

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from handlers import pages
 from handlers.context import Context
-from handlers.streams import Stream, Streams
+from handlers.live_view import LiveStream, LiveStreams
 
 BOUNDARY = b"--frame"
 MIXED_REPLACE = "multipart/x-mixed-replace; boundary=frame"
@@ -38,7 +38,7 @@ async def watch_stream(stream: str, frames: int | None = None) -> Response:
 class _MovingPicture(StreamingResponse):
     """Counts as a viewer while it is being sent."""
 
-    def __init__(self, streams: Streams, name: str, frames: int | None) -> None:
+    def __init__(self, streams: LiveStreams, name: str, frames: int | None) -> None:
         super().__init__(iter(()), headers=pages.UNCACHED, media_type=MIXED_REPLACE)
         self._streams, self._name, self._frames = streams, name, frames
 
@@ -63,7 +63,7 @@ async def _parts(pictures: AsyncIterator[bytes], most: int | None) -> AsyncItera
     yield BOUNDARY + b"--\r\n"
 
 
-def _record(stream: Stream) -> dict[str, Any]:
+def _record(stream: LiveStream) -> dict[str, Any]:
     width, height = stream.size_wh
     return {
         "id": stream.name,

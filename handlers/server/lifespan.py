@@ -34,7 +34,7 @@ async def lifespan(
     engine = context.engine
     loading = asyncio.create_task(asyncio.to_thread(engine.load, tolerant=settings.on_broken_model == "wait"))
     loading.add_done_callback(partial(_loaded, engine=engine, give_up=give_up))
-    background = [asyncio.create_task(give_back_memory()), asyncio.create_task(context.streams.paint())]
+    background = [asyncio.create_task(give_back_memory()), asyncio.create_task(context.streams.render_pictures())]
     if settings.watch_models:
         background.append(asyncio.create_task(watch(settings.model_repository, context.reloader, loading)))
     if "tls" in state:

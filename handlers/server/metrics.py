@@ -15,12 +15,12 @@ from prometheus_client.registry import Collector
 
 from handlers.context import RequestRecord
 from handlers.errors import RawFrameError, TooManyPixelsError, UndecodableFrameError
+from handlers.live_view import LiveStreams
 from handlers.server.middleware.admission import BytesBudget
 from handlers.server.middleware.logs import LossyHandler
 from handlers.server.middleware.problems import HUNG_UP, PROBLEMS
 from handlers.server.wire.handshakes import FAILURES
 from handlers.server.wire.tls import Tls
-from handlers.streams import Streams
 from models.errors import SHED_REASONS
 from models.runtime.engine import Engine
 from models.runtime.reload import Reload
@@ -60,7 +60,7 @@ class _LostLines(Collector):
 class Metrics:
     """The metrics of one service. Counted on the event loop; gauges are read when the metrics are requested."""
 
-    def __init__(self, engine: Engine, budget: BytesBudget, streams: Streams, tls: Tls | None) -> None:
+    def __init__(self, engine: Engine, budget: BytesBudget, streams: LiveStreams, tls: Tls | None) -> None:
         """Declare all metrics in a new registry. `tls`: None for plain HTTP."""
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -174,7 +174,7 @@ class Metrics:
         self._detections.labels(model).inc(record.detections or 0)
         self._dropped.labels(model).inc(record.dropped or 0)
 
-    def _declare_gauges(self, engine: Engine, budget: BytesBudget, streams: Streams, tls: Tls | None) -> None:
+    def _declare_gauges(self, engine: Engine, budget: BytesBudget, streams: LiveStreams, tls: Tls | None) -> None:
         for name, text, read in (
             (
                 "framehook_queue_depth",

@@ -10,10 +10,10 @@ from handlers.deepstack.predictions import ENCODERS as DIALECT_ENCODERS
 from handlers.encoding.encoders import ENCODERS
 from handlers.errors import ConfigurationError
 from handlers.lane_codec import LaneCodec
+from handlers.live_view import LiveStreams
 from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file, unique
 from handlers.server.access.recognition import Recognition
 from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
-from handlers.streams import Streams
 from models.errors import ModelConfigError, ModelNotFoundError
 from models.repository.folder import find_models, read_folder
 from models.runtime.engine import Engine
@@ -28,7 +28,7 @@ logger = logging.getLogger("framehook")
 def create_dataplane(settings: Settings) -> DataPlane:
     """Return what answers frames. Its models are not loaded yet. Raises the errors of `create_engine`."""
     codec = LaneCodec(Decoder(settings.max_pixels, settings.decoding), ENCODERS | DIALECT_ENCODERS)
-    return DataPlane(create_engine(settings, codec), codec, Streams(settings.max_viewers))
+    return DataPlane(create_engine(settings, codec), codec, LiveStreams(settings.max_viewers))
 
 
 def create_engine(settings: Settings, codec: LaneCodec) -> Engine:

@@ -15,15 +15,16 @@ from handlers.context import WELL_FORMED_NAME
 from handlers.decoding.description import (
     GSTREAMER_NAMES,
     HEIGHT,
-    MEDIA_TYPE,
     PIXEL_FORMAT,
+    RAW_MEDIA_TYPE,
     STRIDE,
     WIDTH,
 )
-from handlers.decoding.encoded import ALIASES, CODECS
+from handlers.decoding.encoded import CODECS, FORMAT_NAMES
 from handlers.decoding.limits import MAX_SIDE_PX
 from handlers.decoding.raw import LAYOUTS
 from handlers.deepstack import operations as deepstack
+from handlers.pages import CONSOLE
 from handlers.server.access.credentials import PERMISSIONS
 from handlers.server.app import OPERATIONS
 from handlers.server.contract import DEFAULT_KEY_HEADER
@@ -55,12 +56,29 @@ NEVER_RENDERED = {"EdgeError", "ModelsError", "UnavailableError", "Configuration
 
 PAGES = {"get_console", "get_console_js", "get_console_css"}
 """They show nothing but themselves, and need no credential."""
-MEDIA_TYPES = [*CODECS, MEDIA_TYPE, *ALIASES]
+ALIASES = ("image/jpg", "application/octet-stream")
+"""Further media types that the contract accepts as the label of an encoded picture."""
+MEDIA_TYPES = [*CODECS, RAW_MEDIA_TYPE, *ALIASES]
 
 
 def test_media_types_are_the_codecs_and_raw() -> None:
     declared = CONTRACT["components"]["requestBodies"]["Frame"]["content"]
     assert list(declared) == MEDIA_TYPES
+
+
+def test_the_contract_names_every_codec_in_words() -> None:
+    lists = re.findall(r"JPEG, PNG[\w, ]*", (ROOT / "openapi.yaml").read_text())
+    assert lists
+    assert [words for words in lists if not words.startswith(FORMAT_NAMES)] == []
+
+
+def test_the_file_of_a_form_is_of_any_codec() -> None:
+    form = CONTRACT["components"]["requestBodies"]["Form"]["content"]["multipart/form-data"]
+    assert form["encoding"]["image"]["contentType"] == ", ".join(CODECS)
+
+
+def test_the_console_offers_files_of_every_codec() -> None:
+    assert re.findall(r'type="file" accept="(.*?)"', CONSOLE) == [",".join(CODECS)]
 
 
 def test_every_media_type_has_a_fuzz_strategy() -> None:

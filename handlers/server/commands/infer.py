@@ -13,6 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from handlers.dataplane import DataPlane
+from handlers.decoding.encoded import FORMAT_NAMES
 from handlers.encoding.drawing import JPEG_QUALITY, annotate
 from handlers.errors import EdgeError
 from handlers.numbers import read_number, read_whole_number
@@ -44,7 +45,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         parents=[settings_options(SETTINGS)],
         allow_abbrev=False,
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a JPEG, PNG or BMP picture")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=f"a {FORMAT_NAMES} picture")
     parser.add_argument("--model", metavar="NAME", help="the model to run; by default the default model")
     parser.add_argument(
         "--confidence",
