@@ -1,4 +1,4 @@
-"""A decoded picture, whatever it was encoded as."""
+"""A decoded picture, independent of how it was encoded."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.letterbox import WHOLE, Letterbox, ResizeMode, Size, letterbox
+from models.boxes import BoxXyxy
+from models.letterbox import WHOLE, Letterbox, ResizeMode, Size, fit_letterbox
 
 ChannelOrder: TypeAlias = Literal["rgb", "bgr", "rgba", "bgra", "argb", "abgr"]
-"""What the last axis of pixels holds. `a` is alpha or padding, which nobody looks at."""
+"""What the last axis of pixels holds. `a` is alpha or padding, which is ignored."""
 
 PILLOW_RAW_MODES: dict[ChannelOrder, str] = {
     "rgb": "RGB",
@@ -32,10 +33,24 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeTarget:
-    """How many pixels the model wants, and of what part of the picture: a decoder that is told may deliver just those.
+class RawLayout:
+    """How the pixels of a raw frame lie in its body.
 
-    `size_wh`: (width, height) of the model's canvas in pixels. `resize` and `crop_share`: how a picture comes onto it.
+    `size_wh`: (width, height) in pixels. `strides_bytes`: from one row to the next, one for each plane.
+    `padded_height`: the rows that the planes have room for; GStreamer's I420 has a row more than an odd height.
+    """
+
+    pixel_format: PixelFormat
+    size_wh: Size
+    strides_bytes: tuple[int, ...]
+    padded_height: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeTarget:
+    """The pixels that the model needs. A decoder that knows them may deliver only those.
+
+    `size_wh`: (width, height) of the model's canvas in pixels. `resize`, `crop_share`: how a picture is fitted to it.
     """
 
     size_wh: Size
@@ -43,12 +58,12 @@ class DecodeTarget:
     crop_share: float = 1
 
     def letterbox(self, source_wh: Size) -> Letterbox:
-        """Return where a picture of that size lies on the canvas."""
-        return letterbox(source_wh, self.size_wh, self.resize, self.crop_share)
+        """Return where a picture of that size, in pixels, lies on the canvas."""
+        return fit_letterbox(source_wh, self.size_wh, self.resize, self.crop_share)
 
 
 def as_image(pixels_hwc: Pixels, channel_order: ChannelOrder) -> Image.Image:
-    """Return uint8 [H, W, channels] pixels, any view, as an RGB image of Pillow's: one copy, into its own layout."""
+    """Return uint8 [H, W, channels] pixels as Pillow's RGB image. Copies once; the pixels may be any view."""
     bottom_up = pixels_hwc.strides[0] < 0
     rows = np.ascontiguousarray(pixels_hwc[::-1] if bottom_up else pixels_hwc)
     mode, orientation = PILLOW_RAW_MODES[channel_order], -1 if bottom_up else 1
@@ -61,18 +76,19 @@ class Frame:
 
     `pixels_hwc`: uint8 [H, W, channels], full range 0..255, top row first; a view where the layout allows.
     `channel_order`: the meaning of the last axis.
-    `source_size_wh`: (width, height) of the picture as received, in pixels; the pixels may be fewer when the
-    decoder scaled. Boxes are relative to the source, so scaling leaves them alone.
-    `region_xyxy`: what part of the source the pixels show, as shares of its size.
+    `source_size_wh`: (width, height) of the picture as received, in pixels. `pixels_hwc` is smaller if the decoder
+    scaled it down. Boxes are shares of the source, so scaling does not change them.
+    `region_xyxy`: the part of the source that the pixels show, as shares of its size.
+    Raises ValueError for pixels that are not uint8, not [H, W, channels], or empty.
     """
 
     pixels_hwc: Pixels
     channel_order: ChannelOrder
     source_size_wh: Size
-    region_xyxy: tuple[float, float, float, float] = WHOLE
+    region_xyxy: BoxXyxy = WHOLE
 
     def __post_init__(self) -> None:
-        """Refuse anything but non-empty uint8 [H, W, channels]."""
+        """Check type and shape."""
         if self.pixels_hwc.dtype != np.uint8 or self.pixels_hwc.shape[2:] != (len(self.channel_order),):
             raise ValueError(
                 f"expected uint8 [H, W, {len(self.channel_order)}], got {self.pixels_hwc.dtype} {self.pixels_hwc.shape}"
@@ -84,27 +100,27 @@ class Frame:
         """Return the whole picture stretched to `size_wh`; see `rgb_in`."""
         return self.rgb_in(Letterbox(size_wh, size_wh))
 
-    def rgb_in(self, placed: Letterbox) -> Pixels:
-        """Return what the letterbox shows of the picture, at its size: C-contiguous uint8 [height, width, 3] RGB.
+    def rgb_in(self, letterbox: Letterbox) -> Pixels:
+        """Return the part of the picture that the letterbox shows, at the letterbox's size.
 
-        At most one antialiased bilinear resize; none when the decoder has delivered just that. Raises ValueError when
-        the pixels show another part of the picture.
+        C-contiguous uint8 [height, width, 3], RGB. Resizes once, antialiased bilinear, or not at all if the decoder has
+        delivered exactly that. Raises ValueError if the pixels show another part of the picture.
         """
-        if self.region_xyxy not in {placed.region_xyxy, WHOLE}:
-            raise ValueError(f"expected pixels of {placed.region_xyxy}, got {self.region_xyxy}")
-        fits = placed.size_wh == self.pixels_hwc.shape[1::-1] and self.region_xyxy == placed.region_xyxy
+        if self.region_xyxy not in {letterbox.region_xyxy, WHOLE}:
+            raise ValueError(f"expected pixels of {letterbox.region_xyxy}, got {self.region_xyxy}")
+        fits = letterbox.size_wh == self.pixels_hwc.shape[1::-1] and self.region_xyxy == letterbox.region_xyxy
         if fits and self.channel_order == "rgb":
             return np.ascontiguousarray(self.pixels_hwc)
         image = as_image(self.pixels_hwc, self.channel_order)
         if fits:
             return np.asarray(image)
-        box = None if self.region_xyxy == placed.region_xyxy else region_px(placed, image.size, image.size)
-        return np.asarray(image.resize(placed.size_wh, Image.Resampling.BILINEAR, box))
+        box = None if self.region_xyxy == letterbox.region_xyxy else region_px(letterbox, image.size, image.size)
+        return np.asarray(image.resize(letterbox.size_wh, Image.Resampling.BILINEAR, box))
 
 
-def region_px(placed: Letterbox, extent_wh: tuple[float, float], limit_wh: Size) -> tuple[float, float, float, float]:
-    """Return the part of a picture that the letterbox shows, in pixels of one that measures `extent_wh`."""
-    left, top, right, bottom = placed.region_xyxy
+def region_px(letterbox: Letterbox, extent_wh: tuple[float, float], limit_wh: Size) -> BoxXyxy:
+    """Return the part that the letterbox shows of a picture of `extent_wh` pixels, in pixels, at most `limit_wh`."""
+    left, top, right, bottom = letterbox.region_xyxy
     return (
         left * extent_wh[0],
         top * extent_wh[1],

@@ -1,9 +1,11 @@
-"""What models find in a frame: frozen records, checked when they are made."""
+"""The results that models give for a frame: frozen records, checked when they are created."""
 
 from dataclasses import dataclass
 
+from models.boxes import BoxXyxy
+
 MAX_DETECTIONS = 1000
-"""Most results of one frame that anyone may ask for; bounds the cost of a very low confidence."""
+"""Most results of one frame that a model or a request may ask for; limits the cost of a very low confidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,16 +13,16 @@ class Detection:
     """One object and where it is.
 
     `confidence`: 0..1. `box_xyxy`: (left, top, right, bottom), each 0..1 of the picture as received, origin at the
-    top left corner, with left < right and top < bottom.
+    top left corner, with left < right and top < bottom. Raises ValueError for other values, NaN included.
     """
 
     label: str
     class_id: int
     confidence: float
-    box_xyxy: tuple[float, float, float, float]
+    box_xyxy: BoxXyxy
 
     def __post_init__(self) -> None:
-        """Refuse what no consumer could place: NaN, infinities, values out of range, empty boxes."""
+        """Check the ranges."""
         if not 0 <= self.confidence <= 1:
             raise ValueError(f"expected a confidence in 0..1, got {self.confidence}")
         left, top, right, bottom = self.box_xyxy
@@ -30,23 +32,24 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What the whole picture shows. `confidence`: 0..1."""
+    """What the whole picture shows. `confidence`: 0..1. Raises ValueError for other values, NaN included."""
 
     label: str
     class_id: int
     confidence: float
 
     def __post_init__(self) -> None:
-        """Refuse NaN and values out of range."""
+        """Check the range."""
         if not 0 <= self.confidence <= 1:
             raise ValueError(f"expected a confidence in 0..1, got {self.confidence}")
 
 
 @dataclass(frozen=True, slots=True)
 class TextLine:
-    """One line of text, and where it is: `place` has the confidence of the reading and the box around the line.
+    """One line of text, and where it is.
 
-    `language`: a BCP 47 tag, or None.
+    `value`: the text. `place`: the confidence of the reading, and the upright box around the line. `language`: a BCP 47
+    tag, or None if it is not known.
     """
 
     value: str
@@ -56,10 +59,10 @@ class TextLine:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What was found in one frame, each kind by falling confidence, but lines of text in reading order.
+    """All results of one frame: detections and classifications most confident first, lines of text in reading order.
 
-    `dropped`: how many candidates were left out because the model gave them a value that is no number (NaN or
-    infinity), or a class or a place that there is not. More than none means a broken model.
+    `dropped`: how many candidates were left out because of a NaN, an infinity, a class without a label or an index out
+    of range. More than 0 means a broken model.
     """
 
     detections: tuple[Detection, ...] = ()
@@ -69,16 +72,16 @@ class Results:
 
     @property
     def count(self) -> int:
-        """Return how much was found."""
+        """Return the number of results, all kinds together."""
         return len(self.detections) + len(self.classifications) + len(self.lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What one caller wants to hear of; it belongs to one frame and is never kept.
+    """Which results one caller asks for. It belongs to one frame and is never kept.
 
     None means: as the model is configured. `confidence`: lowest confidence reported, 0..1. `class_ids`: the classes
-    reported. `max_detections`: at most so many, the most confident ones.
+    reported. `max_detections`: 1..MAX_DETECTIONS, the most confident ones. Raises ValueError for other values.
     """
 
     confidence: float | None = None
@@ -86,7 +89,7 @@ class Selection:
     max_detections: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no request may ask for."""
+        """Check the ranges."""
         if self.confidence is not None and not 0 <= self.confidence <= 1:
             raise ValueError(f"expected a confidence in 0..1, got {self.confidence}")
         if self.max_detections is not None and not 1 <= self.max_detections <= MAX_DETECTIONS:

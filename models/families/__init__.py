@@ -1,27 +1,26 @@
 """The families of models: how each kind is fed and how its outputs are read.
 
-To add one: a file here, a row in FAMILIES, a golden case in tests/models (docs/adding-a-family.md).
+To add one: a file here, and its section in the union AnyFamilySection below (docs/maintainers/adding-a-family.md).
 """
 
-from collections.abc import Callable
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from models.families.blazeface import Blazeface, BlazefaceConfig
-from models.families.classifier import Classifier, ClassifierConfig
+from models.families.blazeface import BlazefaceConfig
+from models.families.classifier import ClassifierConfig
 from models.families.config import INFERENCE_TYPES, InferenceType, InputConfig, OutputConfig
-from models.families.detr import Detr, DetrConfig
-from models.families.end_to_end import EndToEnd, EndToEndConfig
-from models.families.family import Family, Spec
-from models.families.ppocr import LABELS, Ppocr, PpocrConfig
+from models.families.detr import DetrConfig
+from models.families.end_to_end import EndToEndConfig
+from models.families.family import Family, FamilySection, Reader, Spec
+from models.families.ppocr import LABELS, PpocrConfig
 from models.families.signature import Feeds, Outputs, Signature, Tensor
-from models.families.ssd import Ssd, SsdConfig
-from models.families.yolov3 import Yolov3, Yolov3Config
-from models.families.yolov5 import Yolov5, Yolov5Config
-from models.families.yolov8 import Yolov8, Yolov8Config
-from models.families.yolox import Yolox, YoloxConfig
+from models.families.ssd import SsdConfig
+from models.families.yolov3 import Yolov3Config
+from models.families.yolov5 import Yolov5Config
+from models.families.yolov8 import Yolov8Config
+from models.families.yolox import YoloxConfig
 
 __all__ = [
     "FAMILIES",
@@ -30,6 +29,7 @@ __all__ = [
     "PACKAGED_LABELS",
     "Family",
     "FamilyConfig",
+    "FamilySection",
     "Feeds",
     "InferenceType",
     "InputConfig",
@@ -40,31 +40,7 @@ __all__ = [
     "Tensor",
 ]
 
-FAMILIES: dict[str, Callable[[Spec], Family]] = {
-    "ssd": Ssd,
-    "yolov3": Yolov3,
-    "yolov5": Yolov5,
-    "yolov8": Yolov8,
-    "yolox": Yolox,
-    "end_to_end": EndToEnd,
-    "detr": Detr,
-    "blazeface": Blazeface,
-    "classifier": Classifier,
-    "ppocr": Ppocr,
-}
-"""Name → family."""
-
-
-def _with_a_known_name(section: Any) -> Any:
-    """Let a section pass whose name is a family's; pydantic alone names the families only when the name is wrong."""
-    match section:
-        case {"name": str(name)} if name in FAMILIES:
-            return section
-        case _:
-            raise PydanticCustomError("family_name", f"expected a section with a name, one of {', '.join(FAMILIES)}")
-
-
-FamilyConfig: TypeAlias = Annotated[
+AnyFamilySection: TypeAlias = (
     SsdConfig
     | Yolov3Config
     | Yolov5Config
@@ -74,24 +50,41 @@ FamilyConfig: TypeAlias = Annotated[
     | DetrConfig
     | BlazefaceConfig
     | ClassifierConfig
-    | PpocrConfig,
-    Field(discriminator="name"),
-    BeforeValidator(_with_a_known_name),
-]  # fmt: skip
+    | PpocrConfig
+)
+"""The one list of families: the section that each has in model.yaml. Written out, because mypy reads it."""
 
-FAMILY_CONFIGS: dict[str, type[FamilyConfig]] = {
-    "ssd": SsdConfig,
-    "yolov3": Yolov3Config,
-    "yolov5": Yolov5Config,
-    "yolov8": Yolov8Config,
-    "yolox": YoloxConfig,
-    "end_to_end": EndToEndConfig,
-    "detr": DetrConfig,
-    "blazeface": BlazefaceConfig,
-    "classifier": ClassifierConfig,
-    "ppocr": PpocrConfig,
-}
+
+def _name_of(section: type[FamilySection]) -> str:
+    """Return the family's name: the only value that its section allows for the key `name`."""
+    [name] = get_args(section.model_fields["name"].annotation)
+    return str(name)
+
+
+FAMILY_CONFIGS: dict[str, type[FamilySection]] = {_name_of(section): section for section in get_args(AnyFamilySection)}
 """Name → the class of its section in model.yaml."""
+
+FAMILIES: dict[str, Reader] = {name: section.reads for name, section in FAMILY_CONFIGS.items()}
+"""Name → what builds the family from a Spec."""
+
+
+def _with_a_known_name(section: Any) -> Any:
+    """Return the section as it is if its name is a family's.
+
+    Raises the error that lists the families in all other cases; pydantic would list them only for a wrong name.
+    """
+    match section:
+        case {"name": str(name)} if name in FAMILY_CONFIGS:
+            return section
+        case _:
+            names = ", ".join(FAMILY_CONFIGS)
+            raise PydanticCustomError("family_name", f"expected a section with a name, one of {names}")
+
+
+FamilyConfig: TypeAlias = Annotated[
+    AnyFamilySection, Field(discriminator="name"), BeforeValidator(_with_a_known_name)
+]  # fmt: skip
+"""The section `family` of model.yaml, as pydantic checks it."""
 
 PACKAGED_LABELS: dict[str, tuple[str, ...]] = {
     "ppocr": LABELS,

@@ -1,52 +1,79 @@
-"""MediaPipe's BlazeFace: boxes of faces, each told as an offset from the anchor that saw it.
+"""MediaPipe's BlazeFace: boxes of faces, each given as an offset from its anchor.
 
 Layout, as the TFLite models face_detection_front (128 x 128) and face_detection_back (256 x 256) are converted to
 ONNX: one picture, letterboxed on black, its values in -1..1; outputs [N, 512, 1] and [N, 384, 1], logits, and
-[N, 512, 16] and [N, 384, 16], in pixels of the input: centre x and y, from the anchor's, width, height, and six key
-points, which are not read. Some converters join the two into [N, 896, 1] and [N, 896, 16]. Names of outputs vary, so
-their shapes tell them apart.
+[N, 512, 16] and [N, 384, 16], in pixels of the input: centre x and y relative to the anchor's, width, height, and six
+key points, which are not read. Some converters join the two into [N, 896, 1] and [N, 896, 16]. Output names vary, so
+shapes identify them.
 
-Anchors are those of MediaPipe's SsdAnchorsCalculator with fixed_anchor_size, so that each is but a centre. For 256 x
+Anchors are those of MediaPipe's SsdAnchorsCalculator with fixed_anchor_size, so an anchor is only a centre. For 256 x
 256 its options are num_layers 4, strides 16, 32, 32, 32, anchor_offset 0.5, one aspect ratio, and one more anchor of an
 interpolated scale: two anchors a layer in each cell, layers of one stride side by side. At 128 x 128 all strides are
-half as long and the grids the same. Source: mediapipe/graphs/face_detection/face_detection_back_mobile_gpu.pbtxt and
+half as long, with the same grids. Source: mediapipe/graphs/face_detection/face_detection_back_mobile_gpu.pbtxt and
 mediapipe/calculators/tflite/ssd_anchors_calculator.cc; V. Bazarevsky et al., "BlazeFace", arXiv:1907.05047.
 
-MediaPipe clips logits to -100..100 before the sigmoid, which ours does not need, and averages boxes that overlap; here
-the most confident of them stays.
+Differences from MediaPipe: it clips logits to -100..100 before the sigmoid, which ours does not need, and it averages
+boxes that overlap, while this reader keeps the most confident of them.
 """
 
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from models.boxes import Floats, xyxy_from_cxcywh
 from models.errors import ModelConfigError
-from models.families.candidates import best_of_logits, count_broken, threshold_of, told
-from models.families.config import Defaults, InferenceType
-from models.families.family import Spec
+from models.families.candidates import candidates_from_logits, count_broken, select_detections, threshold_of
+from models.families.config import Defaults
+from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
 from models.families.signature import Outputs, Signature, Tensor
 from models.letterbox import Letterbox
 from models.results import Results, Selection
 
 GRIDS = ((16, 2), (8, 6))
-"""Cells in a row and in a column, and anchors in each: one layer of the long grid, three of the short one."""
+"""Of each grid: cells in a row and in a column, and anchors in a cell (two for each layer of that stride: 1 and 3)."""
 CELL_CENTRE = 0.5
 SEPARATE = tuple(cells * cells * anchors for cells, anchors in GRIDS)
 JOINED = (sum(SEPARATE),)
 VALUES = 16
-"""Of each anchor: a box and six key points."""
+"""Values of each anchor: a box and six key points."""
 HALF_RANGE = 127.5
 
 
-class BlazefaceConfig(BaseModel):
+class Blazeface:
+    """Reads one BlazeFace model. Raises ModelConfigError if the file has another layout, or several labels."""
+
+    def __init__(self, spec: Spec["BlazefaceConfig"]) -> None:
+        if len(spec.labels) != 1:
+            raise ModelConfigError(f"expected one label, what a face is called, got {len(spec.labels)}.")
+        self._output, self._labels = spec.output, spec.labels
+        self.picture = PictureInput(spec.input, spec.signature)
+        counts = JOINED if len(spec.signature.outputs) == len(JOINED) * 2 else SEPARATE
+        self._logits_names = [_output_of(spec.signature, Tensor("float32", (None, count, 1))) for count in counts]
+        self._boxes_names = [_output_of(spec.signature, Tensor("float32", (None, count, VALUES))) for count in counts]
+        self._anchors_xy = anchors_xy()
+
+    def postprocess(self, outputs: Outputs, letterbox: Letterbox, selection: Selection) -> Results:
+        """Add anchors to offsets and return the selected faces; see `select_detections`.
+
+        A face with a NaN or an infinity is dropped and counted.
+        """
+        logits = np.concatenate([outputs[name][0] for name in self._logits_names])
+        boxes_px = np.concatenate([outputs[name][0][:, :4] for name in self._boxes_names])
+        boxes_cxcywh = np.asarray(boxes_px / np.array(self.picture.target.size_wh * 2), np.float32)
+        boxes_cxcywh[:, :2] += self._anchors_xy
+        boxes_xyxy = xyxy_from_cxcywh(boxes_cxcywh)
+        candidates = candidates_from_logits(boxes_xyxy, logits, threshold_of(self._output, selection))
+        detections = select_detections(
+            candidates.on_picture_from_shares(letterbox), self._labels, self._output, selection
+        )
+        return Results(detections, count_broken(boxes_px, logits))
+
+
+class BlazefaceConfig(FamilySection):
     """The `family` section of model.yaml for this family."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
+    reads: ClassVar[Reader] = Blazeface
     input_defaults: ClassVar[Defaults] = {
         "resize": "letterbox",
         "padding": 0,
@@ -57,34 +84,6 @@ class BlazefaceConfig(BaseModel):
     """MediaPipe's min_score_thresh and min_suppression_threshold."""
 
     name: Literal["blazeface"]
-
-
-class Blazeface:
-    """Reads one BlazeFace model."""
-
-    def __init__(self, spec: Spec) -> None:
-        """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
-        if len(spec.labels) != 1:
-            raise ModelConfigError(f"expected one label, what a face is called, got {len(spec.labels)}.")
-        self._output, self._labels = spec.output, spec.labels
-        self.picture = PictureInput(spec.input, spec.signature)
-        counts = JOINED if len(spec.signature.outputs) == len(JOINED) * 2 else SEPARATE
-        self._logits_names = [_output_of(spec.signature, Tensor("float32", (None, count, 1))) for count in counts]
-        self._boxes_names = [_output_of(spec.signature, Tensor("float32", (None, count, VALUES))) for count in counts]
-        self._anchors_xy = anchors_xy()
-
-    def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
-        """Add anchors and offsets, keep the selected faces, and sort them by falling confidence.
-
-        A face with a value that is no number is dropped and counted.
-        """
-        logits = np.concatenate([outputs[name][0] for name in self._logits_names])
-        boxes_px = np.concatenate([outputs[name][0][:, :4] for name in self._boxes_names])
-        boxes_cxcywh = np.asarray(boxes_px / np.array(self.picture.target.size_wh * 2), np.float32)
-        boxes_cxcywh[:, :2] += self._anchors_xy
-        found = best_of_logits(xyxy_from_cxcywh(boxes_cxcywh), logits, threshold_of(self._output, selection))
-        found = found.on_picture_from_shares(placed)
-        return Results(told(found, self._labels, self._output, selection), count_broken(boxes_px, logits))
 
 
 def anchors_xy() -> Floats:
@@ -98,7 +97,7 @@ def anchors_xy() -> Floats:
 
 
 def _output_of(signature: Signature, layout: Tensor) -> str:
-    """Return the name of the one output of this layout; raises ModelConfigError unless there is one."""
+    """Return the name of the only output with this layout; raises ModelConfigError if there is none, or several."""
     names = [name for name, tensor in signature.outputs.items() if tensor.fits(layout)]
     if len(names) != 1:
         got = ", ".join(f"{name} {tensor}" for name, tensor in signature.outputs.items())

@@ -1,4 +1,4 @@
-"""The sections of model.yaml that all families share. Each family brings its own defaults for them."""
+"""The sections of model.yaml that all families share. Each family has its own defaults for them."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias, get_args
@@ -12,25 +12,27 @@ from models.results import MAX_DETECTIONS
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Share: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 MAX_SIDE = 4096
-"""Of a canvas, in pixels: far beyond any model that is run frame by frame."""
-Side: TypeAlias = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+"""Largest width or height of a model's canvas in pixels: far beyond any model that is run frame by frame."""
+CanvasSide: TypeAlias = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Divisor: TypeAlias = Annotated[float, Field(gt=0)]
 InferenceType: TypeAlias = Literal["entity", "classification", "text"]
 INFERENCE_TYPES: tuple[InferenceType, ...] = get_args(InferenceType)
 Defaults: TypeAlias = Mapping[str, Any]
-"""What a family takes for granted of a section, by the names of its keys."""
+"""A family's default values for a section of model.yaml, by key."""
 
 
 class InputConfig(BaseModel):
-    """How a picture becomes the model's input. The values fed are (pixel * scale - mean) / std.
+    """The section `input`: how a picture becomes the model's input.
 
-    `mean` and `std` are in the order of the channels as they are fed. Pixels go in as they are where the file takes
-    uint8: its normalisation is inside. `layout` is that of a file before its preparation.
+    `size_wh`: the canvas in pixels. `resize`, `crop_share`: how the picture is fitted to it; see `models.letterbox`.
+    `padding`: the level, 0..255, of what remains of the canvas. A float32 input is fed (pixel * scale - mean) / std;
+    `mean` and `std` are in the order of the channels as fed. A uint8 input is fed the pixels as they are: the file
+    normalises them itself. `layout`: that of the file before its preparation; None: the file's shape decides.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    size_wh: tuple[Side, Side]
+    size_wh: tuple[CanvasSide, CanvasSide]
     resize: ResizeMode = "stretch"
     crop_share: Share = 1
     padding: Annotated[int, Field(ge=0, le=255)] = 114
@@ -42,15 +44,16 @@ class InputConfig(BaseModel):
 
     @property
     def target(self) -> DecodeTarget:
-        """Return what is wanted of a decoder."""
+        """Return the pixels that a decoder should deliver."""
         return DecodeTarget(self.size_wh, self.resize, self.crop_share)
 
 
 class OutputConfig(BaseModel):
-    """What is reported of a model's outputs, unless a request says otherwise.
+    """The section `output`: which results are reported, unless a request says otherwise.
 
-    `iou_threshold`: boxes of one label that overlap more count as one; None: the model itself sees to that.
-    `inference_types`: the types that are reported; None: all that the family gives.
+    `confidence_threshold`: lowest confidence, 0..1. `iou_threshold`: boxes of one label that overlap more count as one;
+    None: the model does this itself. `max_detections`: most results of one frame. `subtype`: reported with every
+    result. `inference_types`: the types that are reported; None: all types of the family.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,23 +1,29 @@
-"""What every family offers to the engine, and what it is made of."""
+"""What every family offers to the engine, what it is built from, and the base of its section in model.yaml."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
-from models.families.config import InputConfig, OutputConfig
+from pydantic import BaseModel, ConfigDict
+
+from models.families.config import Defaults, InferenceType, InputConfig, OutputConfig
 from models.families.preprocessing import PictureInput
 from models.families.signature import Outputs, Signature
 from models.letterbox import Letterbox
 from models.results import Results, Selection
 
+ConfigT = TypeVar("ConfigT", bound="FamilySection")
+
 
 @dataclass(frozen=True, slots=True)
-class Spec:
-    """All that a family is made of: the sections of model.yaml, the labels by class id, the signature of the file.
+class Spec(Generic[ConfigT]):
+    """All that a family is built from.
 
-    `family`: the family's own section.
+    `family`, `input`, `output`: the sections of model.yaml, `family` being the family's own. `labels`: by class id.
+    `signature`: the inputs and outputs of the model file.
     """
 
-    family: Any
+    family: ConfigT
     input: InputConfig
     output: OutputConfig
     labels: tuple[str, ...]
@@ -29,9 +35,36 @@ class Family(Protocol):
 
     @property
     def picture(self) -> PictureInput:
-        """Return what turns a frame into the model's inputs."""
+        """Return the step that turns a frame into the model's inputs."""
         ...
 
-    def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
-        """Turn the model's outputs for one frame into results, boxes relative to the picture as received."""
+    def postprocess(self, outputs: Outputs, letterbox: Letterbox, selection: Selection) -> Results:
+        """Turn the model's outputs for one frame into results.
+
+        `letterbox`: where the picture lay on the model's canvas, as `picture.preprocess` returned it. Boxes in the
+        results are shares of the picture as received, 0..1. No candidate over the threshold: empty results. Raises
+        InferenceError when an output has another shape than the file promised.
+        """
         ...
+
+
+Reader: TypeAlias = Callable[[Spec[Any]], Family]
+"""Builds a family from the spec of a model whose section is that family's. Raises ModelConfigError when they differ."""
+
+
+class FamilySection(BaseModel):
+    """The `family` section of model.yaml. Each family derives its own from this, with `name` and any keys it needs.
+
+    `reads`: the class that feeds and reads the models of this family. `inference_types`: the types of result it gives.
+    `input_defaults`, `output_defaults`: its defaults for the sections `input` and `output`, by key. `logits`: the name
+    of the output after a sigmoid, and the name under which `reads` also accepts the logits before that sigmoid, so that
+    preparation can remove it; None when `reads` accepts no logits.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reads: ClassVar[Reader]
+    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
+    input_defaults: ClassVar[Defaults] = {}
+    output_defaults: ClassVar[Defaults] = {}
+    logits: ClassVar[tuple[str, str] | None] = None

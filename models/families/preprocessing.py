@@ -14,55 +14,60 @@ from models.frame import DecodeTarget, Frame
 from models.letterbox import Letterbox
 
 Layout: TypeAlias = Literal["nchw", "nhwc"]
-Told: TypeAlias = Callable[[Letterbox], Fed]
+OtherInput: TypeAlias = Callable[[Letterbox], Fed]
+"""Computes a model's input other than the picture from where the picture lies on the canvas."""
 
 
 class PictureInput:
-    """Turns frames into what a model is fed. Immutable."""
+    """Turns frames into a model's inputs. Immutable.
 
-    def __init__(self, config: InputConfig, signature: Signature, others: Mapping[str, Told] | None = None) -> None:
-        """Find the picture's input and its layout in the file; raises ModelConfigError when it is none that can be fed.
+    Finds the picture input and its layout in the file; raises ModelConfigError if there is none that can be fed.
+    `others`: what computes each of the other inputs, by name.
+    """
 
-        `others`: the inputs beside it, and what each is told of where the picture lies on the canvas.
-        """
+    def __init__(
+        self, config: InputConfig, signature: Signature, others: Mapping[str, OtherInput] | None = None
+    ) -> None:
         self._config = config
         self._others = dict(others or {})
         layouts = picture_layouts(config)
-        self._name, found = signature.expect_input(*layouts, others=frozenset(self._others))
-        self._takes_bytes = found.dtype == "uint8"
-        self._channels_first = layouts[found] == "nchw"
+        self._name, tensor = signature.expect_input(*layouts, others=frozenset(self._others))
+        self._takes_bytes = tensor.dtype == "uint8"
+        self._channels_first = layouts[tensor] == "nchw"
         if config.resize == "within":
-            _expect_any_size(self._name, signature.inputs[self._name], layouts[found])
+            _expect_any_size(self._name, signature.inputs[self._name], layouts[tensor])
         self._factor, self._offset = normalisation(config)
         self._is_plain = bool((self._factor == 1).all() and (self._offset == 0).all())
 
     @property
     def target(self) -> DecodeTarget:
-        """Return what is wanted of a decoder."""
+        """Return the pixels that a decoder should deliver."""
         return self._config.target
 
     def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
-        """Return the model's inputs, and where on its canvas the picture lies.
+        """Return the model's inputs by name, and where the picture lies on the model's canvas.
 
-        The picture is [1, 3, height, width] or [1, height, width, 3], as the file has it.
+        The picture is float32, normalised as model.yaml says, or uint8 as it is; [1, 3, height, width] or
+        [1, height, width, 3], as the file expects. Raises ValueError if the frame shows another part of the picture
+        than the model needs.
         """
-        placed = self.target.letterbox(frame.source_size_wh)
-        feeds = {name: told(placed) for name, told in self._others.items()}
-        return {self._name: self._tensor(frame, placed), **feeds}, placed
+        letterbox = self.target.letterbox(frame.source_size_wh)
+        others = {name: compute(letterbox) for name, compute in self._others.items()}
+        return {self._name: self._tensor(frame, letterbox), **others}, letterbox
 
-    def _tensor(self, frame: Frame, placed: Letterbox) -> Fed:
-        pixels_hwc = self._on_canvas(frame.rgb_in(placed), placed)
+    def _tensor(self, frame: Frame, letterbox: Letterbox) -> Fed:
+        pixels_hwc = self._on_canvas(frame.rgb_in(letterbox), letterbox)
         if self._config.colour_order == "bgr":
             pixels_hwc = pixels_hwc[..., ::-1]
         if self._takes_bytes:
-            turned = pixels_hwc.transpose(2, 0, 1) if self._channels_first else pixels_hwc
-            return np.ascontiguousarray(turned)[None]
+            pixels = pixels_hwc.transpose(2, 0, 1) if self._channels_first else pixels_hwc
+            return np.ascontiguousarray(pixels)[None]
         return self._normalised(pixels_hwc)[None]
 
-    def _on_canvas(self, rgb_hwc: NDArray[np.uint8], placed: Letterbox) -> NDArray[np.uint8]:
-        if placed.fills_the_canvas:
+    def _on_canvas(self, rgb_hwc: NDArray[np.uint8], letterbox: Letterbox) -> NDArray[np.uint8]:
+        if letterbox.fills_the_canvas:
             return rgb_hwc
-        (width, height), (left, top) = placed.canvas_wh, placed.offset_xy
+        (width, height), (left, top) = letterbox.canvas_wh, letterbox.offset_xy
         canvas = np.full((height, width, 3), self._config.padding, np.uint8)
         canvas[top : top + rgb_hwc.shape[0], left : left + rgb_hwc.shape[1]] = rgb_hwc
         return canvas
@@ -80,26 +85,26 @@ class PictureInput:
 
 
 def picture_layouts(config: InputConfig) -> dict[Tensor, Layout]:
-    """Return what a picture input may be, with its layout; the first that fits counts.
+    """Return the tensors that a picture input may be, each with its layout, in order of preference.
 
-    float32 or uint8, in the layout that model.yaml names, if any. Prepared files take uint8 [N, height, width, 3]
-    whatever it names.
+    float32 or uint8, in the layout that model.yaml names, or else in any. uint8 [N, height, width, 3] is always among
+    them, because prepared files take it.
     """
     width, height = config.size_wh
     shapes: dict[Layout, tuple[int | None, ...]] = {"nchw": (None, 3, height, width), "nhwc": (None, height, width, 3)}
     named: tuple[Layout, ...] = (config.layout,) if config.layout else ("nchw", "nhwc")
-    of_floats = {Tensor("float32", shapes[layout]): layout for layout in named}
-    return of_floats | {Tensor("uint8", shapes[layout]): layout for layout in (*named, "nhwc")}
+    float_tensors = {Tensor("float32", shapes[layout]): layout for layout in named}
+    return float_tensors | {Tensor("uint8", shapes[layout]): layout for layout in (*named, "nhwc")}
 
 
 def _expect_any_size(name: str, picture: Tensor, layout: Layout) -> None:
-    """Refuse a picture input of one size where each picture gets a canvas of its own; raises ModelConfigError."""
+    """Raise ModelConfigError if the picture input has a fixed size, although each picture has a canvas of its own."""
     sides = picture.shape[2:] if layout == "nchw" else picture.shape[1:3]
     if any(isinstance(side, int) for side in sides):
         raise ModelConfigError(f"input.resize within: expected input {name} with free height and width, got {picture}.")
 
 
 def normalisation(config: InputConfig) -> tuple[Floats, Floats]:
-    """Return the factor and the offset of each channel [3]: the values fed are pixel * factor + offset."""
+    """Return factor and offset, float32 [3], one for each channel: the values fed are pixel * factor + offset."""
     std = np.array(config.std, np.float32)
     return np.asarray(config.scale / std, np.float32), np.asarray(-np.array(config.mean, np.float32) / std, np.float32)

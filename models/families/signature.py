@@ -1,4 +1,4 @@
-"""What goes into a model file and what comes out of it, and how a file is checked to be one of a kind."""
+"""The inputs and outputs of a model file, and the checks that a family makes of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,38 +16,41 @@ Outputs: TypeAlias = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """The type of one input or output: numpy's name of its elements, and its axes; a text or None is a free axis."""
+    """The type of one input or output.
+
+    `dtype`: numpy's name of the elements' type. `shape`: the axes; a str or None is a free axis.
+    """
 
     dtype: str
     shape: tuple[int | str | None, ...]
 
     def __str__(self) -> str:
-        """Return it for people: float32 [N, 3, 300, 300]."""
+        """Return a readable form: float32 [N, 3, 300, 300]."""
         return f"{self.dtype} [{', '.join('any' if axis is None else str(axis) for axis in self.shape)}]"
 
     def fits(self, expected: "Tensor") -> bool:
-        """Tell whether a file's tensor is what a family expects; a free axis fits anything."""
+        """Return whether this tensor of a file is what a family expects; a free axis on either side fits any length."""
         return (
             self.dtype == expected.dtype
             and len(self.shape) == len(expected.shape)
             and all(
-                want is None or not isinstance(have, int) or have == want
-                for have, want in zip(self.shape, expected.shape, strict=True)
+                wanted is None or not isinstance(axis, int) or axis == wanted
+                for axis, wanted in zip(self.shape, expected.shape, strict=True)
             )
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The named inputs and outputs of a model file."""
+    """The inputs and outputs of a model file, by name."""
 
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
 
     def expect_input(self, *layouts: Tensor, others: frozenset[str] = frozenset()) -> tuple[str, Tensor]:
-        """Return the name of the one input beside `others`, and its layout.
+        """Return the name of the only input apart from `others`, and the first of the layouts that fits it.
 
-        Raises ModelConfigError when there are more, when one of the others is missing, or when no layout fits.
+        Raises ModelConfigError if there are more inputs, if one of `others` is missing, or if no layout fits.
         """
         names = self.inputs.keys() - others
         if len(names) != 1 or not others <= self.inputs.keys():
@@ -57,15 +60,18 @@ class Signature:
         return name, _expect(f"input {name}", self.inputs[name], *layouts)
 
     def expect_named_input(self, name: str, *layouts: Tensor) -> Tensor:
-        """Return the layout of the input of that name; raises ModelConfigError when it is missing or another."""
+        """Return the first layout that fits the input of that name; raises ModelConfigError if none does."""
         return _expect(f"input {name}", self.inputs.get(name), *layouts)
 
     def expect_output(self, name: str, *layouts: Tensor) -> Tensor:
-        """Return the layout of the output of that name; raises ModelConfigError when it is missing or another."""
+        """Return the first layout that fits the output of that name; raises ModelConfigError if none does."""
         return _expect(f"output {name}", self.outputs.get(name), *layouts)
 
     def expect_only_output(self, *layouts: Tensor) -> tuple[str, Tensor]:
-        """Return the name of the one output and its layout; raises ModelConfigError unless there is one."""
+        """Return the name of the only output and the first layout that fits it.
+
+        Raises ModelConfigError if there is not exactly one output, or if no layout fits.
+        """
         if len(self.outputs) != 1:
             raise ModelConfigError(f"expected one output, got {', '.join(self.outputs) or 'none'}.")
         [name] = self.outputs
@@ -73,7 +79,7 @@ class Signature:
 
 
 def _expect(what: str, got: Tensor | None, *layouts: Tensor) -> Tensor:
-    """Return the first layout that fits; raises ModelConfigError when none does."""
+    """Return the first layout that fits; raises ModelConfigError if none does, or if there is no tensor."""
     for layout in layouts:
         if got is not None and got.fits(layout):
             return layout
@@ -81,10 +87,10 @@ def _expect(what: str, got: Tensor | None, *layouts: Tensor) -> Tensor:
 
 
 def only_frame(outputs: Outputs, name: str, layout: Tensor) -> NDArray[Any]:
-    """Return that output of the one frame that was fed: without the first axis.
+    """Return the output of that name without its first axis, the batch, which holds the one frame that was fed.
 
-    Raises InferenceError when it is laid out otherwise: what a file leaves free is known when the model runs, the first
-    time at the warm-up.
+    Raises InferenceError if the output does not fit the layout: the length of a free axis is known only once the model
+    runs, for the first time at the warm-up.
     """
     output = outputs[name]
     try:

@@ -1,55 +1,52 @@
-"""Detectors that give decoded boxes, an objectness and class probabilities, one row an anchor: YOLOv5, YOLOv7.
+"""Detectors whose output has one row for each anchor, box, objectness and class probabilities: YOLOv5, YOLOv7.
 
 Layout, as YOLOv5's export.py writes it, and YOLOv7's with its grids concatenated: one float32 output
 [N, anchors, 5 + classes]; a row is the centre, the width and the height of a box in pixels of the canvas, its
-objectness, and the probability of each class, both after a sigmoid. A YOLOX exported with --decode_in_inference gives
-the same. The picture is letterboxed on grey 114, RGB, 0..1.
+objectness, and the probability of each class, both after a sigmoid. A YOLOX exported with --decode_in_inference has
+the same output. The picture is letterboxed on grey 114, RGB, 0..1.
 Source: docs.ultralytics.com, "TFLite, ONNX, CoreML, TensorRT Export" of YOLOv5; C.-Y. Wang et al., "YOLOv7: Trainable
 bag-of-freebies sets new state-of-the-art for real-time object detectors", CVPR 2023.
 """
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from models.boxes import xyxy_from_cxcywh
-from models.families.candidates import Candidates, threshold_of, told
-from models.families.config import Defaults, InferenceType
-from models.families.family import Spec
+from models.families.candidates import Candidates, select_detections, threshold_of
+from models.families.config import Defaults
+from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
-from models.families.rows import BOX_SIZE, ROW_START, best_of_rows, count_broken_rows
+from models.families.rows import BOX_SIZE, ROW_START, confident_rows, count_broken_rows
 from models.families.signature import Outputs, Tensor, only_frame
 from models.letterbox import Letterbox
 from models.results import Results, Selection
 
 
-class Yolov5Config(BaseModel):
-    """The `family` section of model.yaml for this family."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
-    input_defaults: ClassVar[Defaults] = {"resize": "letterbox", "padding": 114, "scale": 1 / 255}
-    output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
-
-    name: Literal["yolov5"]
-
-
 class Yolov5:
-    """Reads one model of this family."""
+    """Reads one model of this family. Raises ModelConfigError if the file has another layout."""
 
-    def __init__(self, spec: Spec) -> None:
-        """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
+    def __init__(self, spec: Spec["Yolov5Config"]) -> None:
         self._output, self._labels = spec.output, spec.labels
         self.picture = PictureInput(spec.input, spec.signature)
         self._rows = spec.signature.expect_only_output(Tensor("float32", (None, None, ROW_START + len(spec.labels))))
 
-    def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
-        """Tell what reaches the threshold, the only boxes that are decoded; see `told`.
+    def postprocess(self, outputs: Outputs, letterbox: Letterbox, selection: Selection) -> Results:
+        """Return the selected detections; see `select_detections`. Only boxes over the threshold are converted.
 
-        A candidate with a value that is no number is dropped and counted.
+        A candidate with a NaN or an infinity is dropped and counted. Raises InferenceError for an output of another
+        shape.
         """
         rows = only_frame(outputs, *self._rows)
-        anchors, class_ids, levels = best_of_rows(rows, threshold_of(self._output, selection))
-        found = Candidates(xyxy_from_cxcywh(rows[anchors, :BOX_SIZE]), class_ids, levels).finite().on_picture(placed)
-        return Results(told(found, self._labels, self._output, selection), count_broken_rows(rows))
+        anchors, class_ids, levels = confident_rows(rows, threshold_of(self._output, selection))
+        boxes_xyxy = xyxy_from_cxcywh(rows[anchors, :BOX_SIZE])
+        candidates = Candidates(boxes_xyxy, class_ids, levels).finite().on_picture(letterbox)
+        return Results(select_detections(candidates, self._labels, self._output, selection), count_broken_rows(rows))
+
+
+class Yolov5Config(FamilySection):
+    """The `family` section of model.yaml for this family."""
+
+    reads: ClassVar[Reader] = Yolov5
+    input_defaults: ClassVar[Defaults] = {"resize": "letterbox", "padding": 114, "scale": 1 / 255}
+    output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
+
+    name: Literal["yolov5"]

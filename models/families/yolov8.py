@@ -1,4 +1,4 @@
-"""Detectors that give decoded boxes and class probabilities, one column an anchor: YOLOv8, v9, v11, v12.
+"""Detectors whose output has one column for each anchor, box and class probabilities: YOLOv8, v9, v11, v12.
 
 Layout, as their exporters write it when NMS is left out: one float32 output [N, 4 + classes, anchors]; a column is the
 centre, the width and the height of a box in pixels of the canvas, and the probability of each class after a sigmoid.
@@ -11,12 +11,11 @@ Information", ECCV 2024.
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from models.boxes import xyxy_from_cxcywh
-from models.families.candidates import Candidates, count_broken, threshold_of, told
-from models.families.config import Defaults, InferenceType
-from models.families.family import Spec
+from models.families.candidates import Candidates, count_broken, select_detections, threshold_of
+from models.families.config import Defaults
+from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
 from models.families.rows import BOX_SIZE
 from models.families.signature import Outputs, Tensor, only_frame
@@ -24,36 +23,35 @@ from models.letterbox import Letterbox
 from models.results import Results, Selection
 
 
-class Yolov8Config(BaseModel):
-    """The `family` section of model.yaml for this family."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
-    input_defaults: ClassVar[Defaults] = {"resize": "letterbox", "padding": 114, "scale": 1 / 255}
-    output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
-
-    name: Literal["yolov8"]
-
-
 class Yolov8:
-    """Reads one model of this family."""
+    """Reads one model of this family. Raises ModelConfigError if the file has another layout."""
 
-    def __init__(self, spec: Spec) -> None:
-        """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
+    def __init__(self, spec: Spec["Yolov8Config"]) -> None:
         self._output, self._labels = spec.output, spec.labels
         self.picture = PictureInput(spec.input, spec.signature)
         self._columns = spec.signature.expect_only_output(Tensor("float32", (None, BOX_SIZE + len(spec.labels), None)))
 
-    def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
-        """Tell what reaches the threshold, the only boxes that are decoded; see `told`.
+    def postprocess(self, outputs: Outputs, letterbox: Letterbox, selection: Selection) -> Results:
+        """Return the selected detections; see `select_detections`. Only boxes over the threshold are converted.
 
-        A candidate with a value that is no number is dropped and counted.
+        A candidate with a NaN or an infinity is dropped and counted. Raises InferenceError for an output of another
+        shape.
         """
         columns = only_frame(outputs, *self._columns)
         boxes, levels = columns[:BOX_SIZE], columns[BOX_SIZE:]
-        places = np.flatnonzero(levels >= threshold_of(self._output, selection))
-        class_ids, anchors = np.divmod(places, levels.shape[1])
+        indices = np.flatnonzero(levels >= threshold_of(self._output, selection))
+        class_ids, anchors = np.divmod(indices, levels.shape[1])
         boxes_xyxy = xyxy_from_cxcywh(boxes[:, anchors].T)
-        found = Candidates(boxes_xyxy, class_ids, levels.take(places)).finite().on_picture(placed)
-        return Results(told(found, self._labels, self._output, selection), count_broken(boxes.T, levels.T))
+        candidates = Candidates(boxes_xyxy, class_ids, levels.take(indices)).finite().on_picture(letterbox)
+        detections = select_detections(candidates, self._labels, self._output, selection)
+        return Results(detections, count_broken(boxes.T, levels.T))
+
+
+class Yolov8Config(FamilySection):
+    """The `family` section of model.yaml for this family."""
+
+    reads: ClassVar[Reader] = Yolov8
+    input_defaults: ClassVar[Defaults] = {"resize": "letterbox", "padding": 114, "scale": 1 / 255}
+    output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
+
+    name: Literal["yolov8"]

@@ -1,4 +1,4 @@
-"""Detectors that give boxes relative to the cells of their grids: YOLOX.
+"""Detectors whose boxes are relative to the cells of their grids: YOLOX.
 
 Layout, as tools/export_onnx.py writes it (`decode_in_inference` off): one float32 output [N, anchors, 5 + classes],
 one anchor a cell, row by row, of grids of 8, 16 and 32 pixels, in this order. A row is the centre of a box relative to
@@ -13,15 +13,14 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from models.boxes import Floats, xyxy_from_cxcywh
 from models.errors import ModelConfigError
-from models.families.candidates import Candidates, threshold_of, told
-from models.families.config import Defaults, InferenceType
-from models.families.family import Spec
+from models.families.candidates import Candidates, select_detections, threshold_of
+from models.families.config import Defaults
+from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
-from models.families.rows import BOX_SIZE, ROW_START, best_of_rows, count_broken_rows
+from models.families.rows import BOX_SIZE, ROW_START, confident_rows, count_broken_rows
 from models.families.signature import Outputs, Tensor, only_frame
 from models.letterbox import Letterbox, Size
 from models.results import Results, Selection
@@ -30,56 +29,56 @@ STRIDES = (8, 16, 32)
 """The sides of the cells of each grid, in pixels of the canvas."""
 
 
-class YoloxConfig(BaseModel):
-    """The `family` section of model.yaml for this family."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
-    input_defaults: ClassVar[Defaults] = {"resize": "letterbox_top_left", "padding": 114, "colour_order": "bgr"}
-    output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
-
-    name: Literal["yolox"]
-
-
 class Yolox:
-    """Reads one model of this family."""
+    """Reads one model of this family.
 
-    def __init__(self, spec: Spec) -> None:
-        """Check that the file is laid out as this family reads it; raises ModelConfigError if not."""
+    Raises ModelConfigError if the file has another layout, or if the grids do not fill the canvas of model.yaml.
+    """
+
+    def __init__(self, spec: Spec["YoloxConfig"]) -> None:
         self._output, self._labels = spec.output, spec.labels
         self.picture = PictureInput(spec.input, spec.signature)
         if spec.input.resize == "within" or any(side % STRIDES[-1] for side in spec.input.size_wh):
             raise ModelConfigError(
-                f"expected input.size_wh in multiples of {STRIDES[-1]}, and input.resize to keep to it, "
+                f"expected input.size_wh in multiples of {STRIDES[-1]}, and an input.resize that fills it, "
                 f"got {list(spec.input.size_wh)} and {spec.input.resize}."
             )
         self._cells_xy, self._strides = _grids(spec.input.size_wh)
         layout = Tensor("float32", (None, len(self._strides), ROW_START + len(spec.labels)))
         self._rows = spec.signature.expect_only_output(layout)
 
-    def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:
-        """Tell what reaches the threshold, the only boxes that are decoded; see `told`.
+    def postprocess(self, outputs: Outputs, letterbox: Letterbox, selection: Selection) -> Results:
+        """Return the selected detections; see `select_detections`. Only boxes over the threshold are decoded.
 
-        A candidate with a value that is no number is dropped and counted; one whose box is larger than any number is
-        dropped.
+        A candidate with a NaN or an infinity is dropped and counted; one whose size overflows float32 is dropped.
+        Raises InferenceError for an output of another shape.
         """
         rows = only_frame(outputs, *self._rows)
-        anchors, class_ids, levels = best_of_rows(rows, threshold_of(self._output, selection))
-        boxes_xyxy = xyxy_from_cxcywh(self._decoded(rows[anchors, :BOX_SIZE], anchors))
-        found = Candidates(boxes_xyxy, class_ids, levels).finite().on_picture(placed)
-        return Results(told(found, self._labels, self._output, selection), count_broken_rows(rows))
+        anchors, class_ids, levels = confident_rows(rows, threshold_of(self._output, selection))
+        boxes_xyxy = xyxy_from_cxcywh(self._cxcywh(rows[anchors, :BOX_SIZE], anchors))
+        candidates = Candidates(boxes_xyxy, class_ids, levels).finite().on_picture(letterbox)
+        return Results(select_detections(candidates, self._labels, self._output, selection), count_broken_rows(rows))
 
-    def _decoded(self, raw: Floats, anchors: NDArray[np.intp]) -> Floats:
-        """Return the boxes [N, 4] of these anchors, cx, cy, w, h in pixels of the canvas."""
+    def _cxcywh(self, raw: Floats, anchors: NDArray[np.intp]) -> Floats:
+        """Return the boxes [N, 4] of these anchors [N]: cx, cy, w, h in pixels of the canvas. `raw`: [N, 4]."""
         strides = self._strides[anchors, None]
-        with np.errstate(over="ignore"):  # e to the power of 89 is infinity
+        with np.errstate(over="ignore"):  # exp(89) is infinity in float32
             centres = (raw[:, :2] + self._cells_xy[anchors]) * strides
             return np.concatenate([centres, np.exp(raw[:, 2:]) * strides], axis=1)
 
 
+class YoloxConfig(FamilySection):
+    """The `family` section of model.yaml for this family."""
+
+    reads: ClassVar[Reader] = Yolox
+    input_defaults: ClassVar[Defaults] = {"resize": "letterbox_top_left", "padding": 114, "colour_order": "bgr"}
+    output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
+
+    name: Literal["yolox"]
+
+
 def _grids(size_wh: Size) -> tuple[Floats, Floats]:
-    """Return the cell [anchors, 2] of each anchor, (column, row), and the side [anchors] of that cell in pixels."""
+    """Return, for each anchor, its cell [anchors, 2] as (column, row), and that cell's side [anchors] in pixels."""
     cells, strides = [], []
     for stride in STRIDES:
         columns, rows = size_wh[0] // stride, size_wh[1] // stride

@@ -1,1 +1,1 @@
-"""Rewrites a model's graph at its edges so that serving costs less, and proves that it still answers alike (ADR 6)."""
+"""Rewrites a model's graph at its edges so that serving costs less, and checks that its answers stay alike (ADR 6)."""

@@ -1,21 +1,19 @@
-"""What preparation has to know of a model beside its graph: how it is fed, and what else its family can read."""
+"""What preparation needs to know of a model besides its graph: how it is fed, and what its family can read."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from models.families import InputConfig
 from models.repository.folder import ModelConfig
 
-LOGITS: Mapping[str, tuple[str, str]] = {
-    "ssd": ("scores", "logits"),
-}
-"""Family → its output after a sigmoid, and the name under which it reads what goes into that sigmoid instead."""
-
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Both edges of a model. `logits`: the two names as in LOGITS; None when the family reads no logits."""
+    """Both edges of a model.
+
+    `input`: the section of model.yaml. `logits`: the output after a sigmoid and its replacement before it, by name, as
+    in `FamilySection`; None if the family reads no logits.
+    """
 
     input: InputConfig
     logits: tuple[str, str] | None = None
@@ -23,4 +21,4 @@ class Edges:
     @classmethod
     def of(cls, config: ModelConfig) -> Self:
         """Return the edges of a model by its model.yaml."""
-        return cls(config.input, LOGITS.get(config.family.name))
+        return cls(config.input, config.family.logits)

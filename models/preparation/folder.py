@@ -1,4 +1,4 @@
-"""`framehook prepare`: a model's folder in, the same model prepared out; nothing when the two answer differently."""
+"""`framehook prepare`: writes a prepared copy of a model's folder, unless the copy would answer differently."""
 
 import shutil
 from dataclasses import dataclass, replace
@@ -17,78 +17,81 @@ from models.preparation.steps import FED_AS_QUANTISED, prepare
 from models.repository.folder import ModelFolder, read_folder
 from models.runtime.loading import LoadedModel, load_model
 
-SAME = 1e-5
-"""Most that answers may differ where only the order of float operations could change: as confidences and shares of the
-picture; see `difference` for what is larger than 1. Measured: 2e-7."""
-SAME_BUT_FOR_PADDING = 3e-3
-"""The same where the quantised picture is fed, with all rounding taken out. Measured on the default model: 0.0012, and
-0.013 when the offset of half a level is forgotten."""
-WITHIN_QUANTISATION = 0.2
+FLOAT_TOLERANCE = 1e-5
+"""Largest difference between answers if only the order of float operations may change: in confidences and shares of the
+picture; `difference` scales values above 1. Measured: 2e-7."""
+PADDING_TOLERANCE = 3e-3
+"""The same if the graph is fed the quantised picture, with all rounding removed; only the padding then differs.
+Measured on the default model: 0.0012, and 0.013 if the offset of half a level is forgotten."""
+QUANTISATION_TOLERANCE = 0.2
 """The same with the rounding, which carries any change through to the end. Measured: 0.08; the int8 model against its
 own float model: 0.18; with rows and columns exchanged: 0.39."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What was done. `steps`: what the graph does now, in words; `difference`: the largest between any two answers."""
+    """What was done. `steps`: what the graph does now, in words; `difference`: the largest between the answers."""
 
     steps: tuple[str, ...]
     difference: float
 
 
 def prepare_folder(source: Path, target: Path) -> Preparation:
-    """Write the prepared model to a folder that does not exist yet.
+    """Write the prepared model of the folder `source` to the folder `target`, which must not exist yet.
 
-    Raises ModelConfigError, and leaves no trace, when the model cannot be served, when there is nothing to prepare,
-    when both answer differently, or when the folder cannot be written.
+    Raises ModelConfigError, and writes nothing, if the model cannot be served, if there is nothing to prepare, if the
+    prepared model answers differently, or if `target` exists or cannot be written.
     """
     folder = read_folder(source)
     if folder.config.file is None:
         raise ModelConfigError(f"{folder.path}: nothing to prepare; its weights come with a package.")
     if target.exists():
-        raise ModelConfigError(f"{target} exists already; expected the name of a folder to be made.")
+        raise ModelConfigError(f"{target} exists already; expected the name of a new folder.")
     try:
         with TemporaryDirectory(prefix=".prepare-", dir=target.parent) as scratch:
-            made = Path(scratch) / target.name
-            preparation = _prepare(folder, made)
-            made.rename(target)
+            scratch_path = Path(scratch) / target.name
+            preparation = _prepare(folder, scratch_path)
+            scratch_path.rename(target)
     except OSError as error:
         raise ModelConfigError(f"{target} cannot be written: {error.strerror}.") from error
     return preparation
 
 
-def _prepare(folder: ModelFolder, made: Path) -> Preparation:
+def _prepare(folder: ModelFolder, target: Path) -> Preparation:
     original = load_model(folder)
     original_graph, prepared_graph = onnx.load(folder.model_path), onnx.load(folder.model_path)
     edges = Edges.of(folder.config)
     steps = prepare(prepared_graph, edges)
     if not steps:
-        raise ModelConfigError(f"{folder.model_path}: nothing to prepare; it is prepared already, or built otherwise.")
-    _copy_all_but_weights(folder, made)
-    onnx.save(prepared_graph, made / folder.model_path.name)
-    prepared = read_folder(made)
+        raise ModelConfigError(
+            f"{folder.model_path}: nothing to prepare; it is prepared already, or has another structure."
+        )
+    _copy_all_but_weights(folder, target)
+    onnx.save(prepared_graph, target / folder.model_path.name)
+    prepared = read_folder(target)
     difference = largest_difference(original, load_model(prepared), edges)
     if FED_AS_QUANTISED not in steps:
-        _expect_at_most(SAME, difference, folder)
+        _expect_at_most(FLOAT_TOLERANCE, difference, folder)
         return Preparation(steps, difference)
-    _expect_at_most(WITHIN_QUANTISATION, difference, folder)
+    _expect_at_most(QUANTISATION_TOLERANCE, difference, folder)
     original_unrounded, prepared_unrounded = (
-        _load_unrounded(graph, prepared_or_not, made.parent)
-        for graph, prepared_or_not in ((original_graph, folder), (prepared_graph, prepared))
+        _load_unrounded(graph, version, target.parent)
+        for graph, version in ((original_graph, folder), (prepared_graph, prepared))
     )
-    _expect_at_most(SAME_BUT_FOR_PADDING, largest_difference(original_unrounded, prepared_unrounded, edges), folder)
+    difference_unrounded = largest_difference(original_unrounded, prepared_unrounded, edges)
+    _expect_at_most(PADDING_TOLERANCE, difference_unrounded, folder)
     return Preparation(steps, difference)
 
 
-def _copy_all_but_weights(folder: ModelFolder, made: Path) -> None:
-    made.mkdir()
+def _copy_all_but_weights(folder: ModelFolder, target: Path) -> None:
+    target.mkdir()
     for path in folder.path.iterdir():
         if path.is_file() and path != folder.model_path:
-            shutil.copyfile(path, made / path.name)
+            shutil.copyfile(path, target / path.name)
 
 
 def _load_unrounded(graph: ModelProto, folder: ModelFolder, scratch: Path) -> LoadedModel:
-    """Load the folder's model with other weights: its own without the rounding."""
+    """Load the folder's model with the rounding removed from its graph; `scratch` receives the changed weights."""
     try:
         onnx.save(without_rounding(graph), scratch / folder.model_path.name)
     except UnfamiliarGraphError as error:

@@ -1,4 +1,4 @@
-"""An ONNX graph that is being changed: finds its constants and neighbours, and takes away what no output needs."""
+"""An ONNX graph to be edited: finds constants and neighbouring nodes, and removes what no output needs."""
 
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -10,23 +10,22 @@ from onnx import ModelProto, NodeProto, ValueInfoProto, numpy_helper
 Constant: TypeAlias = NDArray[np.generic]
 
 PICTURE_AXES = 4
-"""Batch, height, width and channels, in whatever order."""
+"""Batch, height, width and channels, in any order."""
 
 
 class UnfamiliarGraphError(Exception):
-    """The graph is not as a step of preparation knows it; the step leaves it alone."""
+    """The graph does not have the structure that a step of preparation expects; the step leaves it unchanged."""
 
 
 class EditableGraph:
-    """The graph of a model, changed in place. Values are known by their names, as in ONNX."""
+    """The graph of a model, edited in place: the model remains the caller's. Names identify values, as in ONNX."""
 
     def __init__(self, model: ModelProto) -> None:
-        """Take the model, which stays the caller's."""
         self.proto = model.graph
 
     @property
     def picture_input(self) -> ValueInfoProto:
-        """Return the one input with the axes of pictures; raises UnfamiliarGraphError when there is none, or more."""
+        """Return the only input with the axes of pictures; raises UnfamiliarGraphError if there is none, or several."""
         pictures = [value for value in self._fed if len(value.type.tensor_type.shape.dim) == PICTURE_AXES]
         if len(pictures) != 1:
             raise UnfamiliarGraphError
@@ -34,12 +33,12 @@ class EditableGraph:
 
     @property
     def _fed(self) -> list[ValueInfoProto]:
-        """What must be fed; old files list their constants among the inputs too."""
+        """The inputs that must be fed; old files list their constants among the inputs too."""
         constants = {tensor.name for tensor in self.proto.initializer}
         return [value for value in self.proto.input if value.name not in constants]
 
     def constant(self, name: str) -> Constant:
-        """Return a constant, kept by the graph or made by a node; raises UnfamiliarGraphError when it is computed."""
+        """Return a constant, stored in the graph or in a node; raises UnfamiliarGraphError if it is computed."""
         for tensor in self.proto.initializer:
             if tensor.name == name:
                 return numpy_helper.to_array(tensor)
@@ -49,20 +48,20 @@ class EditableGraph:
         return numpy_helper.to_array(attribute.t)
 
     def scalar(self, name: str) -> float:
-        """Return the one value of a constant; raises UnfamiliarGraphError when there are more, or it is computed."""
+        """Return a constant of one value; raises UnfamiliarGraphError if it has more, or is computed."""
         value = self.constant(name)
         if value.size != 1:
             raise UnfamiliarGraphError
         return float(value.item())
 
     def add_constant(self, name: str, value: Constant) -> str:
-        """Keep a constant, and return the name it got: this one, or a longer one when it is taken."""
+        """Add a constant and return its name: the one given, or a longer one if that is taken."""
         free = self.free_name(name)
         self.proto.initializer.append(numpy_helper.from_array(value, free))
         return free
 
     def free_name(self, name: str) -> str:
-        """Return the name, lengthened until no value has it."""
+        """Return the name, lengthened until no value of the graph has it."""
         taken = {value.name for value in self.proto.input} | {tensor.name for tensor in self.proto.initializer}
         taken.update(output for node in self.proto.node for output in node.output)
         while name in taken:
@@ -70,32 +69,32 @@ class EditableGraph:
         return name
 
     def producer(self, name: str, op_type: str) -> NodeProto:
-        """Return the node that computes a value; raises UnfamiliarGraphError when it is of another type, or none."""
+        """Return the node that computes a value; raises UnfamiliarGraphError if there is none of that type."""
         nodes: list[NodeProto] = [node for node in self.proto.node if name in node.output and node.op_type == op_type]
         if not nodes:
             raise UnfamiliarGraphError
         return nodes[0]
 
     def sole_consumer(self, name: str) -> NodeProto:
-        """Return the one node that reads a value; raises UnfamiliarGraphError when it is needed elsewhere too."""
+        """Return the only node that reads a value; raises UnfamiliarGraphError if something else needs it too."""
         consumers: list[NodeProto] = [node for node in self.proto.node if name in _read_by(node)]
         if len(consumers) != 1 or any(value.name == name for value in self.proto.output):
             raise UnfamiliarGraphError
         return consumers[0]
 
     def prune(self) -> None:
-        """Take away nodes and constants that no output needs, and shape hints, which any runtime infers anew."""
+        """Remove nodes and constants that no output needs, and shape hints, which every runtime infers itself."""
         needed = {value.name for value in self.proto.output}
-        living = []
-        for node in reversed(self.proto.node):  # every node stands behind those it reads from
+        needed_nodes = []
+        for node in reversed(self.proto.node):  # every node comes after those it reads from
             if needed.intersection(node.output):
-                living.append(node)
+                needed_nodes.append(node)
                 needed.update(_read_by(node))
         constants = [tensor for tensor in self.proto.initializer if tensor.name in needed]
         fed = {value.name for value in self._fed}
         inputs = [value for value in self.proto.input if value.name in needed | fed]
         for field, kept in (
-            (self.proto.node, living[::-1]),
+            (self.proto.node, needed_nodes[::-1]),
             (self.proto.initializer, constants),
             (self.proto.input, inputs),
         ):
@@ -106,14 +105,14 @@ class EditableGraph:
 
 
 def inputs_of(node: NodeProto, op_type: str, count: int) -> list[str]:
-    """Return the names that a node reads; raises UnfamiliarGraphError unless it is of that type and reads so many."""
+    """Return the `count` names that a node reads; raises UnfamiliarGraphError for another type or count."""
     if node.op_type != op_type or len(node.input) != count:
         raise UnfamiliarGraphError
     return list(node.input)
 
 
 def _read_by(node: NodeProto) -> Iterator[str]:
-    """Yield the names that a node reads, those that the graphs inside it (loops, branches) may read included."""
+    """Yield the names that a node reads, including those that graphs inside it (loops, branches) may read."""
     yield from node.input
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):

@@ -1,4 +1,4 @@
-"""Tells how far apart the answers of two files of one model are, on pictures that are the same every time."""
+"""Measures how far the answers of two files of one model differ, on a fixed set of pictures."""
 
 import math
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.families import Outputs
 from models.families.candidates import sigmoid
 from models.frame import Frame
+from models.letterbox import Size
 from models.preparation.edges import Edges
 from models.runtime.loading import LoadedModel
 
@@ -18,11 +19,11 @@ SEED = 2016
 
 
 def largest_difference(original: LoadedModel, prepared: LoadedModel, edges: Edges) -> float:
-    """Return the largest difference of any two values of all outputs; see `difference`.
+    """Return the largest difference between any values of any output; see `difference`.
 
-    Both answer black, white, a gradient, noise, and large blocks of colours, each fed by its family. Logits are
-    compared after a sigmoid where the original gives confidences. NaN when an answer holds one or an infinity, and
-    infinity when one has more rows than the other.
+    Both models answer black, white, a gradient, noise, and large blocks of colour, each fed by its family. Logits are
+    compared after a sigmoid if the original gives confidences. NaN if an answer has a NaN or an infinity, and infinity
+    if the shapes of two outputs differ.
     """
     differences = [
         difference(value, _output(answer, name, edges))
@@ -38,29 +39,30 @@ def _answer(model: LoadedModel, frame: Frame) -> Outputs:
 
 
 def _output(answer: Outputs, name: str, edges: Edges) -> NDArray[Any]:
-    """Return what the prepared model gives for an output of the original."""
+    """Return the prepared model's values for an output of the original."""
     if edges.logits is None or name in answer:
         return answer[name]
     return sigmoid(answer[edges.logits[1]])
 
 
-def difference(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """Return the largest difference, in shares of the column's largest value where that is above 1.
+def difference(original: NDArray[Any], prepared: NDArray[Any]) -> float:
+    """Return the largest difference between two outputs, as a share of the column's largest value if that is above 1.
 
-    Boxes may lie in pixels, and their confidences in columns beside them. The columns are the shortest axis but the
-    first: what is told of a candidate is less than there are candidates.
+    A column may hold edges of boxes in pixels and the next one confidences, hence the scaling by column. The column
+    axis is taken to be the shortest one after the batch: a candidate has fewer values than there are candidates.
+    Infinity if the shapes differ; NaN if there is a NaN or an infinity; 0 for empty outputs.
     """
-    if one.shape != other.shape:
+    if original.shape != prepared.shape:
         return math.inf
-    columns = 1 + int(np.argmin(one.shape[1:])) if one.ndim > 1 else None
-    rest = tuple(axis for axis in range(one.ndim) if axis != columns)
-    values, others = np.asarray(one, np.float64), np.asarray(other, np.float64)
+    columns = 1 + int(np.argmin(original.shape[1:])) if original.ndim > 1 else None
+    rest = tuple(axis for axis in range(original.ndim) if axis != columns)
+    values, others = np.asarray(original, np.float64), np.asarray(prepared, np.float64)
     largest = np.abs(values).max(axis=rest, keepdims=True, initial=1)
     with np.errstate(invalid="ignore"):  # infinity less infinity, which is NaN
         return float(np.max(np.abs(values - others) / largest, initial=0))
 
 
-def _frames(size_wh: tuple[int, int]) -> Iterator[Frame]:
+def _frames(size_wh: Size) -> Iterator[Frame]:
     width, height = size_wh
     random = np.random.default_rng(SEED)
     across, down = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))

@@ -1,4 +1,4 @@
-"""Feeds a graph pixels as decoders give them; what made floats of them outside is done inside, by the same numbers."""
+"""Makes a graph take uint8 pixels as decoders deliver them: it normalises them itself, with the same numbers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,19 +18,19 @@ RGB_CHANNELS = 3
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
-    """One node. `made`: what it makes, the end of its name; `constant`: its second operand, if it has one."""
+    """One node. `result`: the end of its output's name; `constant`: its second operand, if it has one."""
 
     op_type: str
-    made: str
+    result: str
     constant: Floats | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def take_bytes(graph: EditableGraph, edges: Edges) -> None:
-    """Change a float32 picture input to uint8 [N, height, width, 3], which is turned, cast and normalised inside.
+    """Change a float32 picture input to uint8 [N, height, width, 3]; the graph transposes, casts and normalises it.
 
-    The channels keep the order in which they are fed. Other inputs stay as they are. Raises UnfamiliarGraphError, with
-    nothing changed, when the picture is no float32, or lies otherwise.
+    The channels keep the order in which they are fed. Other inputs do not change. Raises UnfamiliarGraphError, and
+    changes nothing, if the picture input is not float32 or has another layout.
     """
     value = graph.picture_input
     tensor = value.type.tensor_type
@@ -45,7 +45,7 @@ def take_bytes(graph: EditableGraph, edges: Edges) -> None:
 
 
 def _layout(axes: tuple[int | str | None, ...], config: InputConfig) -> Layout:
-    """Return how the picture lies in memory, as the family finds it."""
+    """Return the layout of the picture input, chosen as the family chooses it."""
     for expected, layout in picture_layouts(config).items():
         if Tensor("float32", axes).fits(expected):
             return layout
@@ -53,7 +53,7 @@ def _layout(axes: tuple[int | str | None, ...], config: InputConfig) -> Layout:
 
 
 def _to_floats(config: InputConfig, layout: Layout) -> Iterator[_Operation]:
-    """Yield what makes of the pixels what was fed; what would change nothing is left out."""
+    """Yield the operations that turn pixels into the values fed before; those without effect are left out."""
     if layout == "nchw":
         yield _Operation("Transpose", "nchw", attributes={"perm": [0, 3, 1, 2]})
     yield _Operation("Cast", "floats", attributes={"to": TensorProto.FLOAT})
@@ -65,17 +65,17 @@ def _to_floats(config: InputConfig, layout: Layout) -> Iterator[_Operation]:
 
 
 def _by_channel(values: Floats, layout: Layout) -> Floats:
-    """Return what broadcasts over a picture: a number for each channel [3], or a single one if all are the same."""
+    """Return the values of the channels [3] in a shape that broadcasts over a picture; a scalar if all are equal."""
     if (values == values[0]).all():
         return np.asarray(values[0])
     return values.reshape(RGB_CHANNELS, 1, 1) if layout == "nchw" else values
 
 
 def _insert(graph: EditableGraph, operations: list[_Operation], first: str, last: str) -> None:
-    """Put the operations in front of all others: the first reads the value `first`, the last one makes `last`."""
+    """Insert the operations before all others: the first one reads the value `first`, the last one writes `last`."""
     read = first
     for place, operation in enumerate(operations):
-        output = graph.free_name(f"{last}_{operation.made}") if place < len(operations) - 1 else last
+        output = graph.free_name(f"{last}_{operation.result}") if place < len(operations) - 1 else last
         inputs = [read]
         if operation.constant is not None:
             inputs.append(graph.add_constant(f"{output}_by", operation.constant))

@@ -1,9 +1,9 @@
-"""Feeds a quantised graph the picture itself where the graph would only copy it: one level for one grey level.
+"""Makes a quantised graph take the picture itself as its quantised input, if one level is one grey level.
 
-A quantised detector scales grey levels 0..255 to floats and quantises these to 0..255 again. When both scales agree,
-all that lies between picture and quantised picture is an offset, mostly of half a level, which makes the quantiser
-round two neighbouring grey levels into one. Here the picture goes in unchanged, and the offset into the bias of the
-first convolution. That is exact but for the convolution's padding, whose zeros do not move along.
+A quantised detector scales grey levels 0..255 to floats and quantises these to 0..255 again. If both scales agree, the
+quantised picture is the picture plus an offset, mostly of half a level, which makes the quantiser round two adjacent
+grey levels to one. Here the picture goes in unchanged, and the bias of the first convolution takes up the offset. That
+is exact except at the convolution's padding, whose zeros do not get the offset.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from models.preparation.graph import EditableGraph, UnfamiliarGraphError, inputs
 SLOPE_TOLERANCE = 1e-5
 """How far one grey level may be from one quantised level: at 255, that is 0.003 levels."""
 LARGEST_OFFSET = 0.5 + 1e-3
-"""In levels. A larger one would be seen at the padded borders."""
+"""In levels. A larger offset would show at the padded borders."""
 INT32 = np.iinfo(np.int32)
 
 
@@ -31,11 +31,15 @@ class _Scaled:
 
 
 def feed_the_picture(graph: EditableGraph) -> None:
-    """Do so; raises UnfamiliarGraphError, with nothing changed, when the graph is otherwise."""
-    fed = graph.picture_input
-    turn = graph.sole_consumer(fed.name)
-    cast = graph.sole_consumer(turn.output[0])
-    if (fed.type.tensor_type.elem_type, turn.op_type, cast.op_type) != (TensorProto.UINT8, "Transpose", "Cast"):
+    """Change the graph; raises UnfamiliarGraphError, and changes nothing, if it has another structure."""
+    picture = graph.picture_input
+    transpose = graph.sole_consumer(picture.name)
+    cast = graph.sole_consumer(transpose.output[0])
+    if (picture.type.tensor_type.elem_type, transpose.op_type, cast.op_type) != (
+        TensorProto.UINT8,
+        "Transpose",
+        "Cast",
+    ):
         raise UnfamiliarGraphError
     scaled, quantise = _scaling(graph, _Scaled(cast.output[0]))
     _, *levels = inputs_of(quantise, "QuantizeLinear", 3)
@@ -47,11 +51,11 @@ def feed_the_picture(graph: EditableGraph) -> None:
     if graph.constant(levels[1]).dtype != np.uint8 or inputs_of(dequantise, "DequantizeLinear", 3)[1:] != levels:
         raise UnfamiliarGraphError
     _add_before(graph, dequantise.output[0], offset * scale)
-    dequantise.input[0] = turn.output[0]
+    dequantise.input[0] = transpose.output[0]
 
 
 def _scaling(graph: EditableGraph, value: _Scaled) -> tuple[_Scaled, NodeProto]:
-    """Follow a value through operations with single numbers up to its quantisation."""
+    """Follow a value through operations with scalars up to its quantisation; return it and the quantising node."""
     while (node := graph.sole_consumer(value.name)).op_type != "QuantizeLinear":
         value = _after(graph, node, value)
     return value, node
@@ -76,7 +80,7 @@ def _after(graph: EditableGraph, node: NodeProto, value: _Scaled) -> _Scaled:
 
 
 def _add_before(graph: EditableGraph, name: str, amount: float) -> None:
-    """Change the bias of the convolution that reads a value as if `amount` had been added to the value."""
+    """Change the bias of the convolution that reads a value, to the effect of adding `amount` to the value."""
     value, kernel, bias = inputs_of(graph.sole_consumer(name), "Conv", 3)
     dequantise = graph.producer(bias, "DequantizeLinear")
     levels, scale, _ = inputs_of(dequantise, "DequantizeLinear", 3)
@@ -89,7 +93,7 @@ def _add_before(graph: EditableGraph, name: str, amount: float) -> None:
 
 
 def _dequantised(graph: EditableGraph, name: str) -> NDArray[np.float64]:
-    """Return a kernel, quantised as a whole or by its first axis, as floats."""
+    """Return a kernel as floats; it may be quantised as a whole or along its first axis."""
     node = graph.producer(name, "DequantizeLinear")
     parameters = inputs_of(node, "DequantizeLinear", 3)
     levels, scale, zero_point = (graph.constant(parameter).astype(np.float64) for parameter in parameters)

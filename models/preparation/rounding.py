@@ -1,4 +1,4 @@
-"""Takes the rounding out of a quantised graph, so that a change of its arithmetic can be judged without its noise."""
+"""Removes the rounding from a quantised graph, so that a change of its arithmetic can be measured without the noise."""
 
 import numpy as np
 from onnx import ModelProto, NodeProto, helper
@@ -6,13 +6,13 @@ from onnx import ModelProto, NodeProto, helper
 from models.preparation.graph import EditableGraph, inputs_of
 
 HALF_A_LEVEL = 0.5
-"""What rounds to the outermost levels reaches so far beyond them."""
+"""How far beyond the outermost levels a value may lie and still round to them."""
 
 
 def without_rounding(model: ModelProto) -> ModelProto:
-    """Return a copy that computes in floats: what was quantised is clipped to the range that its levels stand for.
+    """Return a copy that computes in floats: values are clipped to the range of their levels instead of quantised.
 
-    Constants stay quantised. Raises UnfamiliarGraphError when a scale or zero point is not a constant.
+    Constants stay quantised. Raises UnfamiliarGraphError if a scale or zero point is not a constant.
     """
     copy = ModelProto()
     copy.CopyFrom(model)

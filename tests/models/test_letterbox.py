@@ -11,7 +11,7 @@ from models.errors import ModelConfigError
 from models.families import InputConfig, Signature, Tensor
 from models.families.preprocessing import PictureInput
 from models.frame import DecodeTarget, Frame
-from models.letterbox import Letterbox, ResizeMode, letterbox
+from models.letterbox import Letterbox, ResizeMode, fit_letterbox
 from tests.support.drawn import DRAWN, frame_with_box
 from tests.support.pictures import encode
 
@@ -32,29 +32,29 @@ SIDES = st.integers(1, 4096)
 def test_full_hd_on_a_square(
     mode: ResizeMode, size_wh: tuple[int, int], offset_xy: tuple[int, int], region: tuple[float, ...]
 ) -> None:
-    placed = letterbox((1920, 1080), (640, 640), mode)
-    assert (placed.size_wh, placed.offset_xy) == (size_wh, offset_xy)
-    assert placed.region_xyxy == pytest.approx(region)
+    letterbox = fit_letterbox((1920, 1080), (640, 640), mode)
+    assert (letterbox.size_wh, letterbox.offset_xy) == (size_wh, offset_xy)
+    assert letterbox.region_xyxy == pytest.approx(region)
 
 
 def test_offsets_are_rounded_down_as_by_the_exporters() -> None:
-    assert letterbox((639, 360), (640, 640), "letterbox").offset_xy == (0, 139)
+    assert fit_letterbox((639, 360), (640, 640), "letterbox").offset_xy == (0, 139)
 
 
 def test_within_never_enlarges() -> None:
-    assert letterbox((320, 200), (640, 640), "within") == Letterbox((320, 200), (320, 200))
+    assert fit_letterbox((320, 200), (640, 640), "within") == Letterbox((320, 200), (320, 200))
 
 
 @given(st.tuples(SIDES, SIDES), st.tuples(SIDES, SIDES), st.sampled_from(MODES), st.floats(0.05, 1))
 def test_the_way_back(source_wh: tuple[int, int], canvas_wh: tuple[int, int], mode: ResizeMode, share: float) -> None:
-    placed = letterbox(source_wh, canvas_wh, mode, share)
-    (left, top), (width, height) = placed.offset_xy, placed.size_wh
-    assert 0 <= left <= left + width <= placed.canvas_wh[0]
-    assert 0 <= top <= top + height <= placed.canvas_wh[1]
+    letterbox = fit_letterbox(source_wh, canvas_wh, mode, share)
+    (left, top), (width, height) = letterbox.offset_xy, letterbox.size_wh
+    assert 0 <= left <= left + width <= letterbox.canvas_wh[0]
+    assert 0 <= top <= top + height <= letterbox.canvas_wh[1]
     shown = np.array([[left, top, left + width, top + height]], np.float32)
-    np.testing.assert_allclose(placed.to_picture(shown), np.array([placed.region_xyxy]), atol=1e-5)
-    shares = np.asarray(shown / np.array(placed.canvas_wh * 2), np.float32)
-    np.testing.assert_allclose(placed.shares_to_picture(shares), np.array([placed.region_xyxy]), atol=1e-4)
+    np.testing.assert_allclose(letterbox.to_picture(shown), np.array([letterbox.region_xyxy]), atol=1e-5)
+    shares = np.asarray(shown / np.array(letterbox.canvas_wh * 2), np.float32)
+    np.testing.assert_allclose(letterbox.shares_to_picture(shares), np.array([letterbox.region_xyxy]), atol=1e-4)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -68,13 +68,13 @@ def test_a_block_is_found_where_it_was_drawn(
     picture = PictureInput(InputConfig(size_wh=(160, 160), resize=mode, padding=0), Signature(INPUTS[mode], {}))
     body = encode(Image.fromarray(frame_with_box(size_wh, box_xyxy).pixels_hwc), kind)
     frame = Decoder(10_000_000, route).encoded(body, picture.target)
-    feeds, placed = picture.preprocess(frame)
+    feeds, letterbox = picture.preprocess(frame)
     [tensor] = feeds.values()
     rows, columns = np.nonzero(np.asarray(tensor, np.uint8)[0, ..., 0] > 127)
     found = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], np.float32)
     expected = np.array(box_xyxy) / (size_wh * 2)
-    pixel = np.array([1 / placed.size_wh[0], 1 / placed.size_wh[1]] * 2)
-    assert (np.abs(placed.to_picture(found)[0] - expected) <= 1.5 * pixel).all()
+    pixel = np.array([1 / letterbox.size_wh[0], 1 / letterbox.size_wh[1]] * 2)
+    assert (np.abs(letterbox.to_picture(found)[0] - expected) <= 1.5 * pixel).all()
 
 
 FIXED, FREE = Tensor("uint8", (1, 160, 160, 3)), Tensor("uint8", (1, "height", "width", 3))
@@ -102,8 +102,8 @@ def test_extreme_shapes_cost_no_more_than_the_canvas() -> None:
     for size_wh in ((60_000, 1), (1, 60_000)):
         pixels = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
         for mode in MODES:
-            placed = DecodeTarget((224, 224), mode, 0.875).letterbox(size_wh)
-            assert Frame(pixels, "rgb", size_wh).rgb_in(placed).size <= 224 * 224 * 3
+            letterbox = DecodeTarget((224, 224), mode, 0.875).letterbox(size_wh)
+            assert Frame(pixels, "rgb", size_wh).rgb_in(letterbox).size <= 224 * 224 * 3
 
 
 def test_pixels_of_another_part_are_not_taken_for_the_whole() -> None:

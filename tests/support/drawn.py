@@ -38,17 +38,17 @@ def seen_cxcywh(images_nchw: NDArray[np.generic]) -> Floats:
 
 def fed(family: Family, frame: Frame) -> tuple[NDArray[np.generic], Letterbox]:
     """Return the picture input as [1, 3, H, W], and where the picture lies on it."""
-    feeds, placed = family.picture.preprocess(frame)
+    feeds, letterbox = family.picture.preprocess(frame)
     [images] = (tensor for tensor in feeds.values() if tensor.ndim == 4)
-    return (images if images.shape[1] == 3 else images.transpose(0, 3, 1, 2)), placed
+    return (images if images.shape[1] == 3 else images.transpose(0, 3, 1, 2)), letterbox
 
 
 def assert_found_where_drawn(
-    results: Results, placed: Letterbox, size_wh: tuple[int, int], box_xyxy: tuple[int, int, int, int]
+    results: Results, letterbox: Letterbox, size_wh: tuple[int, int], box_xyxy: tuple[int, int, int, int]
 ) -> None:
     """Assert that the one detection is the box that was drawn, to a pixel and a half of the canvas."""
     [detection] = results.detections
-    left, top, right, bottom = placed.region_xyxy
-    pixel = np.array([(right - left) / placed.size_wh[0], (bottom - top) / placed.size_wh[1]] * 2)
+    left, top, right, bottom = letterbox.region_xyxy
+    pixel = np.array([(right - left) / letterbox.size_wh[0], (bottom - top) / letterbox.size_wh[1]] * 2)
     expected = np.array(box_xyxy) / (size_wh * 2)
     assert (np.abs(np.array(detection.box_xyxy) - expected) <= 1.5 * pixel).all()

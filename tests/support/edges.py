@@ -10,15 +10,16 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from models.families import InputConfig, Outputs, Spec
 from models.families.preprocessing import PictureInput
+from models.families.ssd import SsdConfig
 from models.letterbox import Letterbox
-from models.preparation.edges import LOGITS, Edges
+from models.preparation.edges import Edges
 from models.preparation.steps import FED_AS_QUANTISED, STEPS
 from models.results import Results, Selection
 from tests.support.graphs import INPUT_PX
 
 SIZES = "orig_target_sizes"
 
-EDGES = Edges(InputConfig(size_wh=(INPUT_PX, INPUT_PX)), LOGITS["ssd"])
+EDGES = Edges(InputConfig(size_wh=(INPUT_PX, INPUT_PX)), SsdConfig.logits)
 """Of the small detector as it is."""
 ALL_STEPS = tuple(STEPS)
 FLOAT_STEPS = tuple(step for step in STEPS if step != FED_AS_QUANTISED)
@@ -75,8 +76,10 @@ def give_boxes_in_pixels(model: ModelProto) -> None:
 class PixelDetector:
     """The least of a family that feeds the size of the picture too."""
 
-    def __init__(self, spec: Spec) -> None:
-        self.picture = PictureInput(spec.input, spec.signature, {SIZES: lambda placed: np.array([placed.canvas_wh])})
+    def __init__(self, spec: Spec[SsdConfig]) -> None:
+        self.picture = PictureInput(
+            spec.input, spec.signature, {SIZES: lambda letterbox: np.array([letterbox.canvas_wh])}
+        )
 
-    def postprocess(self, outputs: Outputs, placed: Letterbox, selection: Selection) -> Results:  # noqa: ARG002
+    def postprocess(self, outputs: Outputs, letterbox: Letterbox, selection: Selection) -> Results:  # noqa: ARG002
         return Results(())

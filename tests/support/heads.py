@@ -11,6 +11,7 @@ from models.families import (
     FAMILIES,
     FAMILY_CONFIGS,
     Family,
+    FamilySection,
     InputConfig,
     OutputConfig,
     Outputs,
@@ -121,7 +122,7 @@ def spec_of(
     inputs: dict[str, Tensor] | None = None,
     given: dict[str, Any] | None = None,
     output: dict[str, Any] | None = None,
-) -> Spec:
+) -> Spec[FamilySection]:
     """Return the spec of a model of that family, with its defaults, and with a file laid out as its head."""
     config = FAMILY_CONFIGS[name]
     laid_out = {key: Tensor(value.dtype.name, value.shape) for key, value in HEADS[name]([]).items()}

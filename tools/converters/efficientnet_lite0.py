@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 from PIL import Image, ImageOps
 
-from models.letterbox import letterbox
+from models.letterbox import fit_letterbox
 from tools.converters.graph import Convolution, GraphBuilder
 from tools.converters.pytorch import read_state_dict
 from tools.converters.quantisation import CALIBRATION_PHOTOS, quantise
@@ -152,7 +152,7 @@ def labels(wheel: Path) -> list[str]:
 
 def shown(picture: Image.Image) -> dict[str, NDArray[np.float32]]:
     """Return a picture as the model takes it: its centre, scaled to INPUT_WH, [1, 3, height, width]."""
-    left, top, right, bottom = letterbox(picture.size, INPUT_WH, "centre_crop", CROP_SHARE).region_xyxy
+    left, top, right, bottom = fit_letterbox(picture.size, INPUT_WH, "centre_crop", CROP_SHARE).region_xyxy
     width, height = picture.size
     box = (left * width, top * height, right * width, bottom * height)
     rgb = picture.convert("RGB").resize(INPUT_WH, Image.Resampling.BILINEAR, box)

@@ -45,7 +45,7 @@ def spec(
     resize: ResizeMode = "letterbox",
     labels: tuple[str, ...] = ("face",),
     given: Tensor = INPUT,
-) -> Spec:
+) -> Spec[BlazefaceConfig]:
     config = InputConfig.model_validate({**BlazefaceConfig.input_defaults, "size_wh": (SIDE, SIDE), "resize": resize})
     output = OutputConfig.model_validate(BlazefaceConfig.output_defaults)
     return Spec(BlazefaceConfig(name="blazeface"), config, output, labels, Signature({"input": given}, outputs))
@@ -162,9 +162,9 @@ def test_a_box_is_found_where_it_was_drawn(
     mode: ResizeMode, size_wh: tuple[int, int], box_xyxy: tuple[int, int, int, int]
 ) -> None:
     family = Blazeface(spec(SEPARATE, mode))
-    images, placed = fed(family, frame_with_box(size_wh, box_xyxy))
+    images, letterbox = fed(family, frame_with_box(size_wh, box_xyxy))
     outputs = encoded({400: (seen_cxcywh(images).tolist(), 3)})
-    assert_found_where_drawn(family.postprocess(outputs, placed, Selection()), placed, size_wh, box_xyxy)
+    assert_found_where_drawn(family.postprocess(outputs, letterbox, Selection()), letterbox, size_wh, box_xyxy)
 
 
 @pytest.mark.parametrize(

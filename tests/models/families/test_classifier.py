@@ -26,7 +26,7 @@ def classifier(
     return Classifier(spec(labels, Signature({"images": INPUT}, outputs), activation))
 
 
-def spec(labels: tuple[str, ...], signature: Signature, activation: str = "none") -> Spec:
+def spec(labels: tuple[str, ...], signature: Signature, activation: str = "none") -> Spec[ClassifierConfig]:
     family = ClassifierConfig.model_validate({"name": "classifier", "activation": activation})
     return Spec(family, INPUT_CONFIG, OUTPUT_CONFIG, labels, signature)
 

@@ -191,10 +191,10 @@ def test_boxes_are_clipped_and_empty_ones_dropped(box_cxcywh: list[float], expec
 
 
 def test_the_picture_is_stretched_and_divided_by_255_and_the_canvas_told() -> None:
-    feeds, placed = detr(DECODED, DECODED_INPUTS).picture.preprocess(
+    feeds, letterbox = detr(DECODED, DECODED_INPUTS).picture.preprocess(
         Frame(np.full((9, 9, 3), 51, np.uint8), "rgb", (9, 9))
     )
-    assert placed == PLACED
+    assert letterbox == PLACED
     np.testing.assert_allclose(feeds["images"], np.full((1, 3, HEIGHT, WIDTH), 0.2), rtol=1e-6)
     np.testing.assert_array_equal(feeds["orig_target_sizes"], np.array([[WIDTH, HEIGHT]]))
 
@@ -212,14 +212,14 @@ def test_a_box_is_found_where_it_was_drawn(
     mode: ResizeMode, size_wh: tuple[int, int], box_xyxy: tuple[int, int, int, int], *, scores: bool
 ) -> None:
     family = detr(DECODED, DECODED_INPUTS, resize=mode) if scores else detr(RAW, resize=mode, padding=0)
-    images, placed = fed(family, frame_with_box(size_wh, box_xyxy))
+    images, letterbox = fed(family, frame_with_box(size_wh, box_xyxy))
     x, y, width, height = seen_cxcywh(images).tolist()
     outputs = (
         decoded([(1, [x - width / 2, y - height / 2, x + width / 2, y + height / 2], 0.9)])
         if scores
         else raw([[x / WIDTH, y / HEIGHT, width / WIDTH, height / HEIGHT]], [[-9, 3]])
     )
-    assert_found_where_drawn(family.postprocess(outputs, placed, Selection()), placed, size_wh, box_xyxy)
+    assert_found_where_drawn(family.postprocess(outputs, letterbox, Selection()), letterbox, size_wh, box_xyxy)
 
 
 def test_a_deploy_export_answers_in_shares_of_the_picture(tmp_path: Path) -> None:
@@ -227,10 +227,10 @@ def test_a_deploy_export_answers_in_shares_of_the_picture(tmp_path: Path) -> Non
     model = load_model(
         read_folder(write_deploy_model(tmp_path, np.array([1, 0]), shares, np.array([0.9, 0.2], np.float32)))
     )
-    feeds, placed = model.family.picture.preprocess(Frame(np.zeros((320, 320, 3), np.uint8), "rgb", (320, 320)))
-    [found] = model.family.postprocess(model.session.run(feeds), placed, Selection()).detections
-    assert (placed.size_wh, placed.offset_xy) == ((32, 32), (16, 0))  # the middle of a canvas of 64 by 32
-    assert (found.label, placed.canvas_wh) == ("person", CANVAS_WH)
+    feeds, letterbox = model.family.picture.preprocess(Frame(np.zeros((320, 320, 3), np.uint8), "rgb", (320, 320)))
+    [found] = model.family.postprocess(model.session.run(feeds), letterbox, Selection()).detections
+    assert (letterbox.size_wh, letterbox.offset_xy) == ((32, 32), (16, 0))  # the middle of a canvas of 64 by 32
+    assert (found.label, letterbox.canvas_wh) == ("person", CANVAS_WH)
     assert found.box_xyxy == pytest.approx((0, 0, 0.5, 0.5))
 
 

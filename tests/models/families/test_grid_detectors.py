@@ -242,10 +242,10 @@ def test_yolov3s_outputs_are_known_by_their_shapes(dtype: str, shape: tuple[int,
 
 
 def test_yolov3_is_told_that_the_canvas_is_all_there_is() -> None:
-    feeds, placed = family_of("yolov3").picture.preprocess(Frame(np.zeros((30, 20, 3), np.uint8), "rgb", (20, 30)))
+    feeds, letterbox = family_of("yolov3").picture.preprocess(Frame(np.zeros((30, 20, 3), np.uint8), "rgb", (20, 30)))
     np.testing.assert_array_equal(feeds["image_shape"], np.array([[96, 160]], np.float32))
     assert feeds["image_shape"].dtype == np.float32
-    assert placed == Letterbox((160, 96), (64, 96), (48, 0))
+    assert letterbox == Letterbox((160, 96), (64, 96), (48, 0))
 
 
 @pytest.mark.parametrize(
@@ -260,12 +260,12 @@ def test_yolov3_is_told_that_the_canvas_is_all_there_is() -> None:
 )
 def test_pictures_are_fed_as_the_family_takes_for_granted(name: str, pixel: tuple[float, ...], padding: float) -> None:
     pixels = np.full((96, 80, 3), (50, 100, 200), np.uint8)
-    feeds, placed = family_of(name).picture.preprocess(Frame(pixels, "rgb", (80, 96)))
+    feeds, letterbox = family_of(name).picture.preprocess(Frame(pixels, "rgb", (80, 96)))
     images = feeds["images"]
     assert images.shape == (1, 3, 96, 160)
     assert images.dtype == np.float32
-    np.testing.assert_allclose(images[0, :, 50, placed.offset_xy[0] + 40], pixel, rtol=1e-6)
-    assert placed.offset_xy == ((0, 0) if name == "yolox" else (40, 0))
+    np.testing.assert_allclose(images[0, :, 50, letterbox.offset_xy[0] + 40], pixel, rtol=1e-6)
+    assert letterbox.offset_xy == ((0, 0) if name == "yolox" else (40, 0))
     np.testing.assert_allclose(images[0, :, 50, -1], [padding] * 3, rtol=1e-6)
 
 
@@ -278,11 +278,11 @@ def test_a_block_is_told_where_it_was_drawn(
 ) -> None:
     """Onto the canvas, through the head, and back; the white pixels of the canvas are the detector."""
     family = family_of(name, {"resize": mode, "padding": 0})
-    feeds, placed = family.picture.preprocess(frame_with_box(size_wh, box_xyxy))
+    feeds, letterbox = family.picture.preprocess(frame_with_box(size_wh, box_xyxy))
     images = feeds["images"][0, 0]
     rows, columns = np.nonzero(images > images.max() / 2)
     seen = Seen((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1), LABELS.index("dog"))
-    [found] = family.postprocess(HEADS[name]([seen]), placed, Selection()).detections
-    tolerance = 1.5 * np.array([1 / placed.size_wh[0], 1 / placed.size_wh[1]] * 2)
+    [found] = family.postprocess(HEADS[name]([seen]), letterbox, Selection()).detections
+    tolerance = 1.5 * np.array([1 / letterbox.size_wh[0], 1 / letterbox.size_wh[1]] * 2)
     assert found.label == "dog"
     assert (np.abs(np.array(found.box_xyxy) - np.array(box_xyxy) / (size_wh * 2)) <= tolerance).all()

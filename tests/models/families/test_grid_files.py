@@ -7,11 +7,10 @@ import pytest
 
 from models.errors import ModelConfigError
 from models.frame import Frame
-from models.repository.folder import read_folder, read_repository
+from models.repository.folder import read_folder
 from models.results import Results, Selection
-from models.runtime.engine import Engine
 from models.runtime.loading import load_model
-from models.scheduling.lanes import Lanes
+from tests.support.engines import engine_of
 from tests.support.heads import HEADS, Seen
 from tests.support.planted import write_planted, write_yolov3
 
@@ -35,8 +34,8 @@ def shifted(seen: list[Seen], right: float) -> list[Seen]:
 
 def answer(folder: Path, selection: Selection | None = None) -> Results:
     model = load_model(read_folder(folder))
-    feeds, placed = model.family.picture.preprocess(PICTURE)
-    return model.family.postprocess(model.session.run(feeds), placed, selection or Selection())
+    feeds, letterbox = model.family.picture.preprocess(PICTURE)
+    return model.family.postprocess(model.session.run(feeds), letterbox, selection or Selection())
 
 
 def assert_golden(results: Results) -> None:
@@ -65,12 +64,12 @@ def test_yolov3s_graph_tells_nothing_under_its_own_threshold(tmp_path: Path) -> 
 
 def test_yolov3_is_read_alike_whether_its_graph_takes_the_letterbox_off_or_we_do(tmp_path: Path) -> None:
     model = load_model(read_folder(write_yolov3(tmp_path, shifted(ON_CANVAS, 16))))
-    feeds, placed = model.family.picture.preprocess(PICTURE)
+    feeds, letterbox = model.family.picture.preprocess(PICTURE)
     ours = model.session.run(feeds)
     feeds["image_shape"] = np.array([[240, 320]], np.float32)
     graphs = model.session.run(feeds)
     np.testing.assert_array_equal(ours["yolonms_layer_1:2"], graphs["yolonms_layer_1:2"])
-    ours_xyxy = placed.to_picture(ours["yolonms_layer_1"][0][:, [1, 0, 3, 2]])
+    ours_xyxy = letterbox.to_picture(ours["yolonms_layer_1"][0][:, [1, 0, 3, 2]])
     graphs_xyxy = graphs["yolonms_layer_1"][0][:, [1, 0, 3, 2]] / np.array([320, 240, 320, 240])
     np.testing.assert_allclose(ours_xyxy, graphs_xyxy, atol=1e-6)
 
@@ -78,7 +77,7 @@ def test_yolov3_is_read_alike_whether_its_graph_takes_the_letterbox_off_or_we_do
 @pytest.mark.parametrize("name", ["yolov5", "yolov8", "yolox", "end_to_end"])
 def test_a_layout_that_the_file_leaves_free_is_found_at_the_warm_up(tmp_path: Path, name: str) -> None:
     write_planted(tmp_path, name, {"output0": np.zeros((1, 9, 9), np.float32)})
-    engine = Engine(read_repository(tmp_path), "planted", Lanes(1, 1, 60), 60)
+    engine = engine_of(tmp_path, "planted")
     with pytest.raises(ModelConfigError, match=r"failed on a warm-up frame: expected output output0 .* \[1, 9, 9\]"):
         engine.load()
     engine.close()

@@ -44,8 +44,8 @@ def outputs_of(*lines: tuple[Quad, float, str]) -> Outputs:
 
 def read(*lines: tuple[Quad, float, str], selection: Selection | None = None, language: str | None = None) -> Results:
     family = ppocr(language=language)
-    placed = family.picture.target.letterbox(SIZE_WH)
-    return family.postprocess(outputs_of(*lines), placed, selection or Selection())
+    letterbox = family.picture.target.letterbox(SIZE_WH)
+    return family.postprocess(outputs_of(*lines), letterbox, selection or Selection())
 
 
 def values(results: Results) -> list[str]:
@@ -54,15 +54,15 @@ def values(results: Results) -> list[str]:
 
 def test_the_pixels_are_fed_as_they_are_but_blue_first() -> None:
     pixels = np.random.default_rng(3).integers(0, 256, (100, 200, 3), np.uint8)
-    feeds, placed = ppocr().picture.preprocess(Frame(pixels, "rgb", SIZE_WH))
-    assert placed.size_wh == SIZE_WH
+    feeds, letterbox = ppocr().picture.preprocess(Frame(pixels, "rgb", SIZE_WH))
+    assert letterbox.size_wh == SIZE_WH
     np.testing.assert_array_equal(feeds["pictures"], pixels[None, ..., ::-1])
 
 
 def test_a_large_frame_is_scaled_down_in_its_own_shape() -> None:
-    feeds, placed = ppocr().picture.preprocess(Frame(np.zeros((720, 2560, 3), np.uint8), "rgb", (2560, 720)))
+    feeds, letterbox = ppocr().picture.preprocess(Frame(np.zeros((720, 2560, 3), np.uint8), "rgb", (2560, 720)))
     assert feeds["pictures"].shape == (1, 360, 1280, 3)
-    assert placed.canvas_wh == (1280, 360)
+    assert letterbox.canvas_wh == (1280, 360)
 
 
 def test_a_line_is_told_with_its_place() -> None:
@@ -137,12 +137,12 @@ def test_a_place_survives_the_way_to_the_canvas_and_back(
     mode: ResizeMode, source_wh: tuple[int, int], corners: tuple[float, float, float, float]
 ) -> None:
     family = ppocr((640, 480), mode)
-    placed = family.picture.target.letterbox(source_wh)
+    letterbox = family.picture.target.letterbox(source_wh)
     x0, y0, x1, y1 = (  # the letterbox said forwards
-        placed.offset_xy[axis % 2] + share * placed.size_wh[axis % 2] for axis, share in enumerate(corners)
+        letterbox.offset_xy[axis % 2] + share * letterbox.size_wh[axis % 2] for axis, share in enumerate(corners)
     )
     outputs = outputs_of((((x0, y0), (x1, y0), (x1, y1), (x0, y1)), 0.9, "a"))
-    [line] = family.postprocess(outputs, placed, Selection()).lines
+    [line] = family.postprocess(outputs, letterbox, Selection()).lines
     assert line.place.box_xyxy == pytest.approx(corners, abs=1e-4)
 
 

@@ -27,7 +27,7 @@ def ssd(anchors: int = 1, labels: tuple[str, ...] = LABELS) -> Ssd:
     return Ssd(spec(labels, Signature({"images": INPUT}, outputs)))
 
 
-def spec(labels: tuple[str, ...], signature: Signature) -> Spec:
+def spec(labels: tuple[str, ...], signature: Signature) -> Spec[SsdConfig]:
     return Spec(SsdConfig(name="ssd"), InputConfig(size_wh=(6, 4)), OutputConfig(), labels, signature)
 
 
@@ -52,15 +52,15 @@ def read_logits(boxes: list[list[float]], logits: list[list[float]], selection: 
 
 def test_a_prepared_model_gets_the_pixels_as_they_are() -> None:
     pixels = np.arange(72, dtype=np.uint8).reshape(4, 6, 3)
-    feeds, placed = prepared().picture.preprocess(Frame(pixels, "rgb", (6, 4)))
+    feeds, letterbox = prepared().picture.preprocess(Frame(pixels, "rgb", (6, 4)))
     [(name, images)] = feeds.items()
-    assert placed == PLACED
+    assert letterbox == PLACED
     assert name == "pixels"
     assert np.shares_memory(images, pixels)
     np.testing.assert_array_equal(images, pixels[None])
-    feeds, placed = prepared().picture.preprocess(Frame(np.full((8, 12, 3), 9, np.uint8), "rgb", (12, 8)))
+    feeds, letterbox = prepared().picture.preprocess(Frame(np.full((8, 12, 3), 9, np.uint8), "rgb", (12, 8)))
     [stretched] = feeds.values()
-    assert placed == PLACED
+    assert letterbox == PLACED
     np.testing.assert_array_equal(stretched, np.full((1, 4, 6, 3), 9, np.uint8))
 
 
