@@ -1,6 +1,6 @@
-"""Draws docs/performance/*.svg from the figures that bench.load and bench.overload wrote.
+"""Draws docs/maintainers/performance/*.svg from the figures that bench.load and bench.overload wrote.
 
-python -m bench.plots FILE.json ... [--folder docs/performance]
+python -m bench.plots FILE.json ... [--folder docs/maintainers/performance]
 """
 
 import argparse
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write one picture a kind of file; results of several files of one kind are drawn together."""
     parser = argparse.ArgumentParser(description="Draws the figures.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.json")
-    parser.add_argument("--folder", type=Path, default=ROOT / "docs" / "performance")
+    parser.add_argument("--folder", type=Path, default=ROOT / "docs" / "maintainers" / "performance")
     options = parser.parse_args(arguments)
     documents = [json.loads(path.read_text(encoding="utf-8")) for path in options.files]
     options.folder.mkdir(parents=True, exist_ok=True)

@@ -14,17 +14,17 @@ from models.repository.folder import ModelFolder
 async def list_models() -> JSONResponse:
     """List the models."""
     context: Context = request.state.context
-    engine = context.engine
-    document: dict[str, Any] = {"models": [model_record(model.folder) for model in engine.models]}
-    if engine.broken:
-        document["broken"] = [{"name": name, "detail": reason} for name, reason in sorted(engine.broken.items())]
+    served = context.engine.served
+    document: dict[str, Any] = {"models": [model_record(model.folder) for model in served.models]}
+    if served.broken:
+        document["broken"] = [{"name": name, "detail": reason} for name, reason in sorted(served.broken.items())]
     return JSONResponse(document)
 
 
 async def get_model(model: str) -> JSONResponse:
     """Describe one model."""
     context: Context = request.state.context
-    return JSONResponse(model_record(context.engine.find(model).folder))
+    return JSONResponse(model_record(context.engine.served.find(model).folder))
 
 
 async def reload_model(model: str) -> JSONResponse:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.types import Scope
 
-from handlers.decoding.decoder import Decoder
+from handlers.dataplane import DataPlane
 from handlers.streams import Streams
 from models.errors import ShedReason
+from models.order import Answered
 from models.runtime.engine import Engine
 from models.runtime.reload import Reloader
 
@@ -27,14 +28,22 @@ class Context:
     `metrics`: gives the current ones in Prometheus's text format. `challenges`: gives the values of WWW-Authenticate.
     """
 
-    engine: Engine
+    dataplane: DataPlane
     reloader: Reloader
-    decoder: Decoder
-    streams: Streams
     contract_yaml: bytes
     contract_json: bytes
     metrics: Callable[[], bytes]
     challenges: Callable[..., list[str]]
+
+    @property
+    def engine(self) -> Engine:
+        """Return what runs the models."""
+        return self.dataplane.engine
+
+    @property
+    def streams(self) -> Streams:
+        """Return the live streams."""
+        return self.dataplane.streams
 
     def model_for(self, scope: Scope) -> str | None:
         """Return the name of the model that a routed request is for; None for the default one.
@@ -43,15 +52,15 @@ class Context:
         """
         named: str | None = scope["path_params"].get("model")
         family = FAMILIES_OF_OPERATIONS.get(scope["extensions"][ROUTING_CONTEXT]["operation_id"])
-        return self.engine.first_of(family) if family else named
+        return self.engine.served.first_of(family) if family else named
 
 
 @dataclass(slots=True)
 class RequestRecord:
-    """What is known of one request, for its line in the log and the metrics. Hears the stages of its frame.
+    """What is known of one request, for its line in the log and the metrics. Written on the event loop only.
 
     `operation`: its operationId; None when the contract has none. `status`: of the answer. `stream`: whose turn the
-    frame waits for. `frame_format`: what the body's bytes are, or `raw`. `size_wh`: of the picture, once it is decoded.
+    frame waits for. `frame_format`: what the body's bytes are, or `raw`.
     `dropped`: candidates left out because the model gave them a value that is no number. `problem` and `detail`: the
     kind of refusal, and the sentence that was sent. `shed`: why the frame was refused for now. `traceback`: the cause
     of a failure of our own. `credential`: whose it was. `peer`: the address of a caller that had to show one.
@@ -69,7 +78,6 @@ class RequestRecord:
     detections: int | None = None
     dropped: int | None = None
     frame_format: str | None = None
-    size_wh: tuple[int, int] = (0, 0)
     problem: str | None = None
     shed: ShedReason | None = None
     detail: str | None = None
@@ -78,6 +86,7 @@ class RequestRecord:
     peer: str | None = None
     check_key: Callable[[str], None] | None = None
 
-    def observe(self, stage: str, seconds: float) -> None:
-        """Take note that `stage` took `seconds` of wall time."""
-        self.stages_ms[stage] = round(seconds * 1000, 3)
+    def fill(self, answered: Answered) -> None:
+        """Fill in what became of the request's frame."""
+        self.stages_ms.update(answered.stages_ms)
+        self.detections, self.dropped = answered.results.count, answered.results.dropped

@@ -33,6 +33,20 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
+class RawLayout:
+    """How the pixels of a raw frame lie in its body.
+
+    `size_wh`: (width, height) in pixels. `strides_bytes`: from one row to the next, one for each plane.
+    `padded_height`: the rows that the planes have room for; GStreamer's I420 has a row more than an odd height.
+    """
+
+    pixel_format: PixelFormat
+    size_wh: Size
+    strides_bytes: tuple[int, ...]
+    padded_height: int
+
+
+@dataclass(frozen=True, slots=True)
 class DecodeTarget:
     """The pixels that the model needs. A decoder that knows them may deliver only those.
 

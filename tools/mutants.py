@@ -1,8 +1,7 @@
-"""Shows that the tests bite: breaks the service in one way after another, and has them find out.
+"""Checks that the tests notice faults: breaks a copy of the service in one way after another and runs the tests.
 
-Run from anywhere: python tools/mutants.py [NAME...]. Each patch in tests/mutants names, above its diff, what it breaks
-(`Claim:`) and the tests that should notice (`Tests:`, arguments of pytest). It is applied to a copy of the working
-tree, never to the tree itself. A NAME is a patch's file name, or the beginning of one.
+Run from anywhere: python tools/mutants.py [NAME...]. Each row of tests/mutants.toml is one fault: a text in a file, its
+replacement, and the tests that must fail then. The working tree itself is never changed.
 """
 
 import argparse
@@ -14,33 +13,63 @@ import signal
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 ROOT = Path(__file__).resolve().parent.parent
-PATCHES = ROOT / "tests" / "mutants"
+ROWS = ROOT / "tests" / "mutants.toml"
 TIMEOUT_S = 180
 CONTROL_TIMEOUT_S = 900
 PASSED, FAILED = 0, 1
 """Exit statuses of pytest; the others mean that it could not run the tests at all."""
 
-FIELDS = re.compile(r"^Claim: (?P<claim>.+)\nTests: (?P<tests>.+)$", re.MULTILINE)
 FIRST_FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+\.py\b.*?)(?: - .*)?$", re.MULTILINE)
+
+Text = Annotated[str, Field(min_length=1)]
 
 
 class BrokenMutantError(Exception):
-    """A mutant proves nothing: it names no tests, does not apply, or keeps its tests from running."""
+    """A mutant proves nothing: its row is malformed, its text is not in the file, or its tests cannot run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """One way to break the service. `tests`: arguments of pytest."""
+class Mutant(BaseModel):
+    """One fault: `old`, which stands exactly once in `file`, becomes `new`. `tests`: node ids of pytest."""
 
-    path: Path
-    claim: str
-    tests: tuple[str, ...]
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Text
+    claim: Text
+    file: Text
+    old: Text
+    new: str
+    tests: Annotated[tuple[Text, ...], Field(min_length=1)]
+
+    def broken_text(self, root: Path) -> str:
+        """Return the text of the file with the fault in it; raises BrokenMutantError when it cannot be put there."""
+        try:
+            text = (root / self.file).read_text(encoding="utf-8")
+        except OSError as error:
+            raise BrokenMutantError(f"{self.file} cannot be read: {error.strerror}") from error
+        count = text.count(self.old)
+        if count != 1 or self.new == self.old:
+            raise BrokenMutantError(
+                f"expected `old` once in {self.file}, and another text as `new`, got it {count} times"
+            )
+        broken = text.replace(self.old, self.new)
+        if self.file.endswith(".py"):
+            try:
+                compile(broken, self.file, "exec")
+            except SyntaxError as error:
+                raise BrokenMutantError(
+                    f"{self.file} is no Python with it: line {error.lineno}: {error.msg}"
+                ) from error
+        return broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +81,11 @@ class Run:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the control and the mutants; 1 when one survives or proves nothing."""
-    parser = argparse.ArgumentParser(description="Breaks the service on purpose, and has the tests find out.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only the mutants whose file names begin like this")
+    """Run the control and the mutants; return 1 when one survives or proves nothing."""
+    parser = argparse.ArgumentParser(description="Breaks the service on purpose and checks that the tests notice.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only the mutants whose names begin with one of these")
     try:
-        mutants = [read_mutant(path) for path in chosen_patches(parser.parse_args(arguments).names)]
+        mutants = choose_mutants(read_mutants(ROWS), parser.parse_args(arguments).names)
         run_control(mutants)
     except BrokenMutantError as error:
         print(error, flush=True)
@@ -66,24 +95,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return PASSED if all(verdicts) else FAILED
 
 
-def chosen_patches(names: Sequence[str]) -> list[Path]:
-    """Return the patches whose names begin with one of `names`, or all; raises BrokenMutantError when a name has none.
+def read_mutants(path: Path) -> list[Mutant]:
+    """Return the rows of the file in their order; raises BrokenMutantError when it is malformed."""
+    try:
+        rows = tomllib.loads(path.read_text(encoding="utf-8"))
+        return [Mutant.model_validate({"name": name} | row) for name, row in rows.items()]
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise BrokenMutantError(f"{path.name}: {error}") from error
 
-    In the order of their names.
+
+def choose_mutants(mutants: Sequence[Mutant], prefixes: Sequence[str]) -> list[Mutant]:
+    """Return the mutants whose names begin with one of the prefixes, or all when there are none.
+
+    Raises BrokenMutantError when no name begins with one of them.
     """
-    paths = sorted(PATCHES.glob("*.patch"))
-    for name in names:
-        if not any(path.name.startswith(name) for path in paths):
-            raise BrokenMutantError(f"no mutant's name begins with {name}")
-    return [path for path in paths if not names or path.name.startswith(tuple(names))]
-
-
-def read_mutant(path: Path) -> Mutant:
-    """Read the head of one patch; raises BrokenMutantError when a line is missing."""
-    match = FIELDS.match(path.read_text(encoding="utf-8"))
-    if not match:
-        raise BrokenMutantError(f"{path.name}: expected the lines Claim: and Tests: above the diff")
-    return Mutant(path, match["claim"], tuple(shlex.split(match["tests"])))
+    for prefix in prefixes:
+        if not any(mutant.name.startswith(prefix) for mutant in mutants):
+            raise BrokenMutantError(f"no mutant's name begins with {prefix}")
+    return [mutant for mutant in mutants if not prefixes or mutant.name.startswith(tuple(prefixes))]
 
 
 def run_control(mutants: Sequence[Mutant]) -> None:
@@ -97,20 +126,21 @@ def run_control(mutants: Sequence[Mutant]) -> None:
 
 
 def print_verdict(mutant: Mutant) -> bool:
-    """Run one mutant, print its line, and tell whether it was caught."""
+    """Run one mutant, print its line, and return whether it was caught."""
     try:
         caught_by = run_mutant(mutant)
     except BrokenMutantError as error:
-        print(f"{mutant.path.stem}: {error}", flush=True)
+        print(f"{mutant.name}: {error}", flush=True)
         return False
-    print(f"{mutant.path.stem}: {f'caught by {caught_by}' if caught_by else 'SURVIVED'}", flush=True)
+    print(f"{mutant.name}: {f'caught by {caught_by}' if caught_by else 'SURVIVED'}", flush=True)
     return caught_by is not None
 
 
 def run_mutant(mutant: Mutant) -> str | None:
-    """Return the first test that notices, or None; raises BrokenMutantError."""
+    """Return the first test that fails, or None; raises BrokenMutantError."""
+    broken = mutant.broken_text(ROOT)
     with copied_tree() as copy:
-        apply_patch(mutant.path, copy)
+        (copy / mutant.file).write_text(broken, encoding="utf-8")
         run = run_pytest(copy, mutant.tests, TIMEOUT_S)
     if run.status == PASSED:
         return None
@@ -122,16 +152,9 @@ def run_mutant(mutant: Mutant) -> str | None:
     return failure[1]
 
 
-def apply_patch(path: Path, copy: Path) -> None:
-    """Break the copy; raises BrokenMutantError when the patch does not fit."""
-    # below a checkout git would take the paths for that checkout's, and skip them without a word
-    ceiling = {**os.environ, "GIT_CEILING_DIRECTORIES": str(copy.parent)}
-    run_command(["git", "apply", str(path)], copy, ceiling)
-
-
 @contextmanager
 def copied_tree() -> Iterator[Path]:
-    """Give a copy of the files that git knows or would know, and check that it is the copy that gets imported."""
+    """Yield a copy of the files that git tracks or would add, after a check that imports come from the copy."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = run_command(listed, ROOT, os.environ).split("\0")
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
@@ -145,22 +168,21 @@ def copied_tree() -> Iterator[Path]:
 
 
 def check_imports(copy: Path) -> None:
-    """Raise BrokenMutantError unless both packages come from the copy, wherever a program is started."""
-    tell = "import handlers, models; print(handlers.__file__, models.__file__, sep='\\n')"
-    told = run_command([sys.executable, "-c", tell], copy.parent, environment(copy))
-    for file in told.splitlines():
+    """Raise BrokenMutantError unless Python imports the packages from the copy, whatever the working directory."""
+    program = "import handlers, models; print(handlers.__file__, models.__file__, sep='\\n')"
+    for file in run_command([sys.executable, "-c", program], copy.parent, environment(copy)).splitlines():
         if not Path(file).resolve().is_relative_to(copy):
             raise BrokenMutantError(f"{file} would be tested instead of the copy")
 
 
 def environment(copy: Path) -> dict[str, str]:
-    """Return the environment in which the copy comes before the installed package; subprocesses inherit it."""
+    """Return an environment in which the copy comes before the installed package, in subprocesses too."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("FRAMEHOOK_", "COVERAGE_"))}
     return {**kept, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def run_command(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> str:
-    """Return what one of our own commands prints; raises BrokenMutantError when it fails."""
+    """Return the output of one of our own commands; raises BrokenMutantError when it fails."""
     run = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)  # noqa: S603
     if run.returncode:
         raise BrokenMutantError(f"{shlex.join(command[:2])} failed: {run.stderr.strip()}")

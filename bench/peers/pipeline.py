@@ -3,9 +3,9 @@
 Peers know nothing of framehook: they run in an environment of their own (.peers), on the model and the labels that
 PEER_MODEL and PEER_LABELS name: float32 [1, 3, 300, 300] in, `boxes` and `scores` out.
 
-Peers with a default session find nothing in int8 on x86 processors without VNNI (docs/adr/0003): they keep their
-documented defaults, and only their speed counts. With PEER_EXACT_INT8 in the environment they are as exact as the
-service, and do the same work.
+On x86 processors without VNNI, peers with a default session find nothing in int8 (docs/maintainers/adr/0003). They
+keep their documented defaults, and only their speed counts. With PEER_EXACT_INT8 in the environment they are as exact
+as the service, and do the same work.
 """
 
 import io

@@ -6,10 +6,10 @@ from typing import Literal, TypeAlias
 
 from handlers.decoding import encoded
 from handlers.decoding.encoded import CODECS, Codec
-from handlers.decoding.raw import RawLayout
+from handlers.decoding.raw import decode_raw
 from handlers.decoding.scaling import AveragingScaler, Scaler, Unscaled
 from handlers.errors import ConfigurationError
-from models.frame import DecodeTarget, Frame
+from models.frame import DecodeTarget, Frame, RawLayout
 
 RouteName: TypeAlias = Literal["exact", "fast", "plain"]
 
@@ -52,10 +52,10 @@ class Decoder:
 
     def raw(self, body: bytes, layout: RawLayout, target: DecodeTarget) -> Frame:
         """Return the frame of a raw body; raises RawFrameError and TooManyPixelsError."""
-        return layout.decode(body, self._max_pixels, self._route.scaler(target))
+        return decode_raw(body, layout, self._max_pixels, self._route.scaler(target))
 
     def whole(self, body: bytes, layout: RawLayout | None = None) -> Frame:
         """Return the frame with all its pixels; without a layout, of a JPEG, PNG or BMP."""
         if layout is None:
             return encoded.decode(body, self._max_pixels, Unscaled())
-        return layout.decode(body, self._max_pixels, Unscaled())
+        return decode_raw(body, layout, self._max_pixels, Unscaled())

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from handlers.decoding.limits import MAX_SIDE_PX
-from handlers.decoding.raw import LAYOUTS, RawLayout, padded, tight
+from handlers.decoding.raw import LAYOUTS, layout_bytes, padded, tight
 from handlers.errors import InvalidParameterError, RawFrameError
-from models.frame import PIXEL_FORMAT_NAMES, PixelFormat
+from models.frame import PIXEL_FORMAT_NAMES, PixelFormat, RawLayout
 from models.repository.folder import RawFrameConfig
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class Description:
             raise RawFrameError(_missing("pixel format is not known"))
         size_wh = self._size(self.pixel_format, length_bytes)
         layouts = _candidates(self.pixel_format, size_wh, self.strides_bytes)
-        return next((layout for layout in layouts if layout.length_bytes == length_bytes), layouts[0])
+        return next((layout for layout in layouts if layout_bytes(layout) == length_bytes), layouts[0])
 
     def _size(self, pixel_format: PixelFormat, length_bytes: int) -> tuple[int, int]:
         if self.width is not None and self.height is not None:

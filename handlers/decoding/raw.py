@@ -13,7 +13,7 @@ from handlers.decoding.limits import refuse_too_many_pixels
 from handlers.decoding.scaling import Scaler
 from handlers.decoding.yuv import yuv420p
 from handlers.errors import RawFrameError
-from models.frame import ChannelOrder, Frame, PixelFormat, Pixels
+from models.frame import ChannelOrder, Frame, PixelFormat, Pixels, RawLayout
 
 ROW_ALIGNMENT = 4
 """Bytes to which GStreamer pads the rows of a frame."""
@@ -76,51 +76,41 @@ LAYOUTS: dict[PixelFormat, Layout] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RawLayout:
-    """The layout of one body.
+def layout_bytes(layout: RawLayout) -> int:
+    """Return how long a body of this layout is."""
+    return sum(stride * rows for stride, rows in _plane_rooms(layout))
 
-    `strides_bytes`: from row to row, one a plane. `padded_height`: the rows that the planes have room for; GStreamer's
-    I420 has a row more than an odd height.
-    """
 
-    pixel_format: PixelFormat
-    size_wh: tuple[int, int]
-    strides_bytes: tuple[int, ...]
-    padded_height: int
+def decode_raw(body: bytes, layout: RawLayout, max_pixels: int, scaler: Scaler) -> Frame:
+    """Return the frame of a raw body, at the scaler's size; raises TooManyPixelsError and RawFrameError."""
+    refuse_too_many_pixels(layout.size_wh, max_pixels)
+    expected_bytes = layout_bytes(layout)
+    if len(body) != expected_bytes:
+        width, height = layout.size_wh
+        strides = ", ".join(map(str, layout.strides_bytes))
+        raise RawFrameError(
+            f"A frame of {width} x {height} in {layout.pixel_format} with rows of {strides} bytes takes "
+            f"{expected_bytes} bytes; received {len(body)}."
+        )
+    return LAYOUTS[layout.pixel_format].read(_planes_of(body, layout), scaler)
 
-    @property
-    def length_bytes(self) -> int:
-        """Return how long the body is."""
-        return sum(stride * rows for stride, rows in self._rooms())
 
-    def decode(self, body: bytes, max_pixels: int, scaler: Scaler) -> Frame:
-        """Return the frame, at the scaler's size; raises TooManyPixelsError and RawFrameError."""
-        refuse_too_many_pixels(self.size_wh, max_pixels)
-        if len(body) != self.length_bytes:
-            width, height = self.size_wh
-            strides = ", ".join(map(str, self.strides_bytes))
-            raise RawFrameError(
-                f"A frame of {width} x {height} in {self.pixel_format} with rows of {strides} bytes takes "
-                f"{self.length_bytes} bytes; received {len(body)}."
-            )
-        return LAYOUTS[self.pixel_format].read(self._planes(body), scaler)
+def _plane_rooms(layout: RawLayout) -> list[tuple[int, int]]:
+    """Return each plane's stride, and the rows that it has room for."""
+    planes = LAYOUTS[layout.pixel_format].planes
+    rows = [plane.size((layout.size_wh[0], layout.padded_height))[1] for plane in planes]
+    return list(zip(layout.strides_bytes, rows, strict=True))
 
-    def _rooms(self) -> list[tuple[int, int]]:
-        """Return each plane's stride and the rows it has room for."""
-        planes = LAYOUTS[self.pixel_format].planes
-        rows = [plane.size((self.size_wh[0], self.padded_height))[1] for plane in planes]
-        return list(zip(self.strides_bytes, rows, strict=True))
 
-    def _planes(self, body: bytes) -> list[Pixels]:
-        """Return views of the planes, without padding."""
-        views, offset = [], 0
-        for plane, (stride, rows) in zip(LAYOUTS[self.pixel_format].planes, self._rooms(), strict=True):
-            row_bytes, used_rows = plane.size(self.size_wh)
-            room = np.frombuffer(body, np.uint8, stride * rows, offset).reshape(rows, stride)
-            views.append(room[:used_rows, :row_bytes])
-            offset += stride * rows
-        return views
+def _planes_of(body: bytes, layout: RawLayout) -> list[Pixels]:
+    """Return views of the planes, without padding."""
+    views, offset = [], 0
+    for plane, (stride, rows) in zip(LAYOUTS[layout.pixel_format].planes, _plane_rooms(layout), strict=True):
+        row_bytes, used_rows = plane.size(layout.size_wh)
+        room = np.frombuffer(body, np.uint8, stride * rows, offset).reshape(rows, stride)
+        views.append(room[:used_rows, :row_bytes])
+        offset += stride * rows
+    return views
 
 
 def tight(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> RawLayout:

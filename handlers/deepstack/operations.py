@@ -1,30 +1,22 @@
 """Frames in, answers out, in the language of DeepStack and CodeProject.AI."""
 
-from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
-from typing import TypeAlias
 
-from connexion import request
 from connexion.lifecycle import ConnexionRequest
 from starlette.responses import JSONResponse, Response
 
 from handlers.context import Context, RequestRecord
 from handlers.decoding.encoded import format_of
 from handlers.deepstack.forms import PictureForm, read_form
-from handlers.deepstack.predictions import encode_predictions, encode_scene
 from handlers.errors import EdgeError
-from handlers.frames import PostedFrame, infer, read_body
+from handlers.http_frames import current_request, infer, read_body
 from models.errors import ModelNotFoundError
-from models.letterbox import Size
-from models.results import Results, Selection
-from models.runtime.engine import Model
+from models.order import FrameOrder
+from models.runtime.served import Model
 
 MAX_PREDICTIONS = 20
 """Unless the caller asks for another number: Frigate's table has so many rows, and it writes beyond them."""
-
-Select: TypeAlias = Callable[[Model, PictureForm], Selection]
-EncodeMeasured: TypeAlias = Callable[[Results, Size, str, Mapping[str, float]], bytes]
-"""Takes the results, the picture's size, the model's name, and what each stage took."""
 
 
 async def detect_objects(object_: list[str] | None = None, max_detections: int | None = None) -> Response:
@@ -47,14 +39,14 @@ async def detect_faces(max_detections: int | None = None) -> Response:
 
 
 async def classify_scene() -> Response:
-    """Tell what the whole picture shows, with the first model that does."""
-    return await _answer_form(lambda model, _: model.folder.select(0, None, 1), encode_scene)
+    """Classify the whole picture with the first model that does."""
+    return await _answer_form(FrameOrder(encoding="scene", confidence=0, max_detections=1))
 
 
 async def list_custom_models() -> JSONResponse:
     """List the models that find objects."""
-    context: Context = request.state.context
-    names = [model.name for model in context.engine.models if _finds_objects(model)]
+    context: Context = current_request().state.context
+    names = [model.name for model in context.engine.served.models if _finds_objects(model)]
     return JSONResponse({"success": True, "models": names, "code": 200})
 
 
@@ -65,26 +57,37 @@ async def get_update_state() -> JSONResponse:
 
 
 async def _detect(labels: list[str] | None, max_detections: int | None) -> Response:
-    def select(model: Model, form: PictureForm) -> Selection:
-        if not _finds_objects(model):
-            raise ModelNotFoundError(
-                f"The model {model.name} finds no objects; /v1/vision/custom/list has those that do."
-            )
-        return model.folder.select(form.min_confidence, labels, max_detections or MAX_PREDICTIONS)
+    return await _answer_form(
+        FrameOrder(encoding="predictions", labels=labels, max_detections=max_detections or MAX_PREDICTIONS)
+    )
 
-    return await _answer_form(select, encode_predictions)
+
+async def _answer_form(order: FrameOrder) -> Response:
+    """Answer an order whose picture is in the form at hand; without a confidence, the form's counts."""
+    frame_request = current_request()
+    context: Context = frame_request.state.context
+    record: RequestRecord = frame_request.state.record
+    form = await _read_keyed_form(frame_request)
+    confidence = form.min_confidence if order.confidence is None else order.confidence
+    order = replace(order, body=form.image, model=context.model_for(frame_request.scope), confidence=confidence)
+    model = context.dataplane.find_model(order)
+    record.model, record.frame_format = model.name, format_of(order.body)
+    if order.encoding == "predictions" and not _finds_objects(model):
+        raise ModelNotFoundError(f"The model {model.name} finds no objects; /v1/vision/custom/list has those that do.")
+    return Response(await infer(frame_request, order), media_type="application/json")
 
 
 def _finds_objects(model: Model) -> bool:
     return "entity" in model.folder.config.inference_types
 
 
-async def _read_keyed_form(frame_request: ConnexionRequest, record: RequestRecord) -> PictureForm:
-    """Return the form at hand, once its key has been looked at, when one is asked for.
+async def _read_keyed_form(frame_request: ConnexionRequest) -> PictureForm:
+    """Return the form at hand, once its key has been checked, when one is needed.
 
-    Whatever else is wrong with the form is told to those alone who came with a credential.
+    Only callers with a credential learn what else is wrong with the form.
     """
-    body = await read_body(frame_request, record)
+    record: RequestRecord = frame_request.state.record
+    body = await read_body(frame_request)
     try:
         form = read_form(frame_request.state.form_type, body)
     except EdgeError:
@@ -94,19 +97,3 @@ async def _read_keyed_form(frame_request: ConnexionRequest, record: RequestRecor
     if record.check_key:
         record.check_key(form.api_key)
     return form
-
-
-async def _answer_form(select: Select, encode: EncodeMeasured) -> Response:
-    frame_request: ConnexionRequest = request._get_current_object()  # noqa: SLF001  # the proxy makes one at every use
-    context: Context = frame_request.state.context
-    record: RequestRecord = frame_request.state.record
-    form = await _read_keyed_form(frame_request, record)
-    model = context.engine.find(context.model_for(frame_request.scope))
-    record.model, record.frame_format = model.name, format_of(form.image)
-    posted = PostedFrame(form.image, context.decoder, None)
-
-    def encode_measured(results: Results) -> bytes:
-        return encode(results, record.size_wh, model.name, record.stages_ms)
-
-    document = await infer(frame_request, model, select(model, form), posted, encode_measured)
-    return Response(document, media_type="application/json")

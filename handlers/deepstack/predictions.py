@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from handlers.decoding.decoder import Decoder
+from handlers.lane_codec import Encoder
 from models.letterbox import Size
 from models.results import Detection, Results
+from models.runtime.steps import Work
 
 DECIMALS = 6
 """Of confidences."""
@@ -52,3 +55,15 @@ def _prediction(found: Detection, size_wh: Size) -> dict[str, Any] | None:
         return None
     corners = {"x_min": left, "y_min": top, "x_max": right, "y_max": bottom}
     return {"label": found.label, "confidence": round(found.confidence, DECIMALS), **corners}
+
+
+def _encode_predictions(work: Work, _: Decoder) -> bytes:
+    return encode_predictions(work.results, work.frame.source_size_wh, work.folder.name, work.stages_ms)
+
+
+def _encode_scene(work: Work, _: Decoder) -> bytes:
+    return encode_scene(work.results, work.frame.source_size_wh, work.folder.name, work.stages_ms)
+
+
+ENCODERS: dict[str, Encoder] = {"predictions": _encode_predictions, "scene": _encode_scene}
+"""Name → encoder."""

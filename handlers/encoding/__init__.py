@@ -1,1 +1,1 @@
-"""Out: results → bytes."""
+"""Results → bytes."""

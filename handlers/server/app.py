@@ -22,10 +22,14 @@ from connexion.resolver import Resolver
 
 from handlers import annotate, catalog, console, inference, live, service
 from handlers.context import Context
+from handlers.dataplane import DataPlane
 from handlers.decoding.decoder import Decoder
 from handlers.deepstack import operations as deepstack
+from handlers.deepstack.predictions import ENCODERS as DIALECT_ENCODERS
 from handlers.deepstack.unparsed import FORM_TYPE, UnparsedForm
+from handlers.encoding.encoders import ENCODERS
 from handlers.errors import ConfigurationError
+from handlers.lane_codec import LaneCodec
 from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file, unique
 from handlers.server.access.recognition import Recognition
 from handlers.server.access.security import Security
@@ -49,6 +53,7 @@ from models.errors import ModelConfigError, ModelNotFoundError, ModelsError
 from models.repository.folder import find_models, read_folder
 from models.runtime.engine import Engine
 from models.runtime.reload import Reload, Reloader
+from models.runtime.served import ServedModels
 from models.runtime.trial import Trial
 from models.scheduling.lanes import Lanes
 
@@ -100,17 +105,16 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     if not (security.is_on or is_loopback(settings.host)):
         logger.warning(OPEN, extra={"facts": {"host": settings.host}})
     contract = read_contract(security, settings.api_key_header)
-    engine = create_engine(settings)
-    decoder = Decoder(settings.max_pixels, settings.decoding)
-    budget = BytesBudget(settings.max_bytes_in_flight, engine.lanes.retry_after_s)
+    dataplane = create_dataplane(settings)
+    engine = dataplane.engine
+    budget = BytesBudget(settings.max_bytes_in_flight, engine.served.lanes.retry_after_s)
     tls = create_tls(settings)
-    streams = Streams(settings.max_viewers)
-    metrics = Metrics(engine, budget, streams, tls)
+    metrics = Metrics(engine, budget, dataplane.streams, tls)
     report = partial(report_request, count=metrics.count)
     shedder = LoadShedder(engine, contract.operations_with_body, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)
     served = contract.as_yaml, contract.as_json
-    context = Context(engine, reloader, decoder, streams, *served, metrics.as_text, security.recognition.challenges)
+    context = Context(dataplane, reloader, *served, metrics.as_text, security.recognition.challenges)
     app = AsyncApp(
         __name__,
         lifespan=partial(
@@ -163,7 +167,13 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def create_engine(settings: Settings) -> Engine:
+def create_dataplane(settings: Settings) -> DataPlane:
+    """Return what answers frames, its models not yet loaded; raises as `create_engine`."""
+    codec = LaneCodec(Decoder(settings.max_pixels, settings.decoding), ENCODERS | DIALECT_ENCODERS)
+    return DataPlane(create_engine(settings, codec), codec, Streams(settings.max_viewers))
+
+
+def create_engine(settings: Settings, codec: LaneCodec) -> Engine:
     """Return the engine for the configured repository, its models not yet loaded.
 
     Raises ModelConfigError, but for a broken folder only when the service should stop then, and ConfigurationError when
@@ -178,12 +188,12 @@ def create_engine(settings: Settings) -> Engine:
                 raise
             broken[name] = str(error)
     lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s)
-    timeout_s, wide_lane = settings.run_timeout_s, settings.wide_lane
     try:
-        return Engine(folders, settings.default_model, lanes, timeout_s, wide_lane=wide_lane, broken=broken)
+        served = ServedModels(folders, settings.default_model, lanes, broken)
     except ModelNotFoundError as error:
         names = ", ".join(folder.name for folder in folders)
         raise ConfigurationError(f"The setting default_model must be one of the models served: {names}.") from error
+    return Engine(served, codec, settings.run_timeout_s, wide_lane=settings.wide_lane)
 
 
 def create_reloader(settings: Settings, engine: Engine, count: Callable[[Reload], None]) -> Reloader:
@@ -254,7 +264,7 @@ async def _lifespan(
 def _use_batch_scheduling() -> None:
     """Have the kernel not interrupt a lane for every request that arrives; the event loop works in batches then.
 
-    For the calling thread only. Each interruption costs both of them their caches: docs/performance.md.
+    For the calling thread only. Each interruption costs both of them their caches: docs/maintainers/performance.md.
     """
     with suppress(AttributeError, OSError):  # where there is no such policy, or it is forbidden
         os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
@@ -264,10 +274,10 @@ def _loaded(loading: asyncio.Task[None], engine: Engine, give_up: Callable[[], N
     """Say how the loading ended; without models there is no point in going on, whatever the cause."""
     error = loading.exception()
     if error is None:
-        for name, reason in engine.broken.items():
+        for name, reason in engine.served.broken.items():
             logger.error("model broken", extra={"facts": {"model": name, "reason": reason}})
-        if not engine.broken:
-            logger.info("ready", extra={"facts": {"models": [model.name for model in engine.models]}})
+        if not engine.served.broken:
+            logger.info("ready", extra={"facts": {"models": [model.name for model in engine.served.models]}})
         return
     logger.critical(str(error), exc_info=None if isinstance(error, ModelsError) else error)
     give_up()

@@ -15,7 +15,7 @@ def keep_one_heap() -> None:
 
     glibc otherwise makes one for nearly every thread. Pictures of all sizes leave holes in each, which small blocks
     then move into, and what one has free the others cannot use. To be called before there are threads.
-    docs/reliability.md tells what that saves.
+    docs/maintainers/reliability.md tells what that saves.
     """
     with suppress(AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)

@@ -43,7 +43,7 @@ class _ServedModels(Collector):
         family = GaugeMetricFamily(
             "framehook_model_info", "1 for every model served.", labels=("model", "family", "version")
         )
-        for model in self._engine.models:
+        for model in self._engine.served.models:
             family.add_metric((model.name, model.folder.config.family.name, model.folder.version), 1)
         yield family
 
@@ -137,7 +137,7 @@ class Metrics:
         return generate_latest(self._registry)
 
     def _count_frame(self, model: str, record: RequestRecord) -> None:
-        for stage, took_ms in dict(record.stages_ms).items():  # of a request cut short, a lane may write on
+        for stage, took_ms in record.stages_ms.items():
             self._stage(model, stage).observe(took_ms / 1000)
         self._detections.labels(model).inc(record.detections or 0)
         self._dropped.labels(model).inc(record.dropped or 0)
@@ -147,18 +147,18 @@ class Metrics:
             (
                 "framehook_queue_depth",
                 "Frames that wait for a lane.",
-                lambda: sum(lanes.waiting for lanes in engine.all_lanes),
+                lambda: sum(lanes.waiting for lanes in engine.lanes),
             ),
             (
                 "framehook_frames_in_flight",
                 "Frames that are being worked on.",
-                lambda: sum(lanes.running for lanes in engine.all_lanes),
+                lambda: sum(lanes.running for lanes in engine.lanes),
             ),
             ("framehook_bytes_in_flight", "Bytes of all bodies in the house.", lambda: budget.in_flight),
             (
                 "framehook_lanes",
                 "Frames that can be worked on at once.",
-                lambda: sum(lanes.count for lanes in engine.all_lanes),
+                lambda: sum(lanes.count for lanes in engine.lanes),
             ),
             ("framehook_viewers", "Who watches live streams.", lambda: streams.viewers),
             (

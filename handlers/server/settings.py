@@ -34,7 +34,7 @@ TAKEN_HEADERS = ("authorization", "host", "connection", "cookie", "accept", "con
 """Headers that mean something else to the service, or are logged, begin like this."""
 MEBIBYTE = 1 << 20
 QUEUE_PLACES_A_LANE = 8
-"""So that whoever is admitted waits little longer under any overload than at capacity: docs/performance.md."""
+"""Bounds how long an admitted frame waits under overload: docs/maintainers/performance.md."""
 KUBERNETES_NAME = re.compile(
     r"(\w+_)?SERVICE_(HOST|PORT(_\w+)?)|(\w+_)?PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?", re.IGNORECASE
 )

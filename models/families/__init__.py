@@ -1,6 +1,6 @@
 """The families of models: how each kind is fed and how its outputs are read.
 
-To add one: a file here, and its section in the union AnyFamilySection below (docs/adding-a-family.md).
+To add one: a file here, and its section in the union AnyFamilySection below (docs/maintainers/adding-a-family.md).
 """
 
 from typing import Annotated, Any, TypeAlias, get_args

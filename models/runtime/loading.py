@@ -1,10 +1,6 @@
-"""From a model's folder to a model that can answer, and the way of one frame through it."""
+"""From a model's folder to a model that can answer."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,76 +9,49 @@ from models.backends.onnx import Runnable, Session
 from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError
 from models.families import FAMILIES, Family, Signature, Spec
 from models.frame import DecodeTarget, Frame
+from models.order import FrameOrder
 from models.repository.folder import ModelFolder
-from models.results import AS_CONFIGURED, Results, Selection
+from models.runtime.steps import Decode, Encode, FrameCodec, Postprocess, Preprocess, Run, Step, Work
+from models.runtime.stream_states import StreamStates
 from models.scheduling.deadlines import Deadlines
-
-R = TypeVar("R")
-
-
-class StageObserver(Protocol):
-    """Hears how long each stage of one frame took; called on the lane's thread."""
-
-    def observe(self, stage: str, seconds: float) -> None:
-        """Take note that `stage` took `seconds` of wall time."""
-        ...
-
-
-class _NoObserver:
-    def observe(self, stage: str, seconds: float) -> None:
-        """Forget it."""
-
-
-NO_OBSERVER = _NoObserver()
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model that can answer, at one version: never changed, only replaced as a whole.
 
-    `wide`: a second session that puts all cores to one frame; for when there is only one.
+    `wide`: a second session that puts all cores to one frame; for when there is only one. `steps`: what is done with a
+    frame; a model that was just loaded can neither decode nor encode. `states`: what the steps remember of streams.
     """
 
     family: Family
     session: Runnable
-    wide: Runnable | None = None
+    wide: Runnable | None
+    steps: tuple[Step, ...]
+    states: StreamStates = field(default_factory=StreamStates)
 
-    def answer(  # noqa: PLR0913, PLR0917  # what a frame needs, each named where it is called
-        self,
-        watchdog: Deadlines | None,
-        decode: Callable[[DecodeTarget], Frame],
-        encode: Callable[[Results], R],
-        selection: Selection = AS_CONFIGURED,
-        observer: StageObserver = NO_OBSERVER,
-        is_alone: Callable[[], bool] = lambda: False,
-    ) -> R:
-        """Do all the work of one frame on the calling thread: decode → preprocess → run → postprocess → encode.
+    @property
+    def remembers(self) -> bool:
+        """Return whether a step asks for the state of a frame's stream."""
+        return any(step.remembers for step in self.steps)
 
-        `is_alone`: asked before the run; whether the frame may have all cores. Raises what `decode` and `encode` raise,
-        InferenceError and InferenceTimeoutError.
-        """
-        with _timed(observer, "decode"):
-            frame = decode(self.family.picture.target)
-        with _timed(observer, "preprocess"):
-            feeds, placed = self.family.picture.preprocess(frame)
-        with _timed(observer, "run"):
-            session = self.wide if self.wide and is_alone() else self.session
-            outputs = session.run(feeds, watchdog)
-        with _timed(observer, "postprocess"):
-            results = self.family.postprocess(outputs, placed, selection)
-        with _timed(observer, "encode"):
-            return encode(results)
+    def with_ends(self, codec: FrameCodec) -> "LoadedModel":
+        """Return the model with steps that decode and encode as well."""
+        steps = Decode(codec, self.family.picture.target), *self.steps, Encode(codec)
+        return replace(self, steps=steps)
 
 
 def load_warm(folder: ModelFolder, watchdog: Deadlines, wide_threads: int = 1) -> LoadedModel:
-    """Load one model and have every session answer a black frame; raises ModelConfigError when one cannot.
+    """Load one model and run every session on a black frame; raises ModelConfigError when one cannot.
 
-    `watchdog`: stops a frame that takes too long.
+    `watchdog`: stops a run that takes too long.
     """
-    model = load_model(folder, wide_threads)
+    model = load_model(folder, wide_threads, watchdog)
     try:
-        for alone in (False, True):
-            model.answer(watchdog, flat_frame, lambda results: results, is_alone=lambda alone=alone: alone)  # type: ignore[misc]
+        for is_alone in (False, True):
+            work = Work(FrameOrder(), folder, is_alone=(lambda: True) if is_alone else (lambda: False))
+            work.frame = flat_frame(model.family.picture.target)
+            work.take(model.steps)
     except InferenceError as error:
         raise ModelConfigError(f"{folder.model_path} failed on a warm-up frame: {error.__cause__}") from error
     except InferenceTimeoutError as error:
@@ -93,20 +62,22 @@ def load_warm(folder: ModelFolder, watchdog: Deadlines, wide_threads: int = 1) -
     return model
 
 
-def load_model(folder: ModelFolder, wide_threads: int = 1) -> LoadedModel:
+def load_model(folder: ModelFolder, wide_threads: int = 1, watchdog: Deadlines | None = None) -> LoadedModel:
     """Load one model's weights and check that they fit its model.yaml; raises ModelConfigError.
 
     `wide_threads`: how many cores a frame gets that is alone; with no more than it gets anyway, there is no second
-    session.
+    session. `watchdog`: stops runs that take too long.
     """
     execution = folder.config.execution
     session = _load_weights(folder, execution.threads)
     family = family_of(folder, session.signature)
+    wide = None
     if execution.max_batch_size > 1:
-        return LoadedModel(family, _batcher(folder, family, session))
-    if wide_threads <= execution.threads or execution.providers != ("cpu",):
-        return LoadedModel(family, session)
-    return LoadedModel(family, session, _load_weights(folder, wide_threads))
+        session = _batcher(folder, family, session)
+    elif wide_threads > execution.threads and execution.providers == ("cpu",):
+        wide = _load_weights(folder, wide_threads)
+    steps = Preprocess(family), Run(session, wide, watchdog), Postprocess(family)
+    return LoadedModel(family, session, wide, steps)
 
 
 def _load_weights(folder: ModelFolder, threads: int) -> Runnable:
@@ -144,15 +115,6 @@ def _batcher(folder: ModelFolder, family: Family, session: Runnable) -> Batcher:
     except ModelConfigError as error:
         raise ModelConfigError(f"{folder.model_path}: {error}") from error
     return batcher
-
-
-@contextmanager
-def _timed(observer: StageObserver, stage: str) -> Iterator[None]:
-    started_at = time.perf_counter()
-    try:
-        yield
-    finally:
-        observer.observe(stage, time.perf_counter() - started_at)
 
 
 def flat_frame(target: DecodeTarget, level: int = 0) -> Frame:

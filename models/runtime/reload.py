@@ -63,15 +63,15 @@ class Reloader:
         found: Collection[str] = ()
         with suppress(ModelConfigError):  # each of those served will say so
             found = find_models(self._roots, self._names)
-        served = (model.name for model in self._engine.models)
-        return [self.reload(name) for name in sorted({*found, *served, *self._engine.broken})]
+        served = (model.name for model in self._engine.served.models)
+        return [self.reload(name) for name in sorted({*found, *served, *self._engine.served.broken})]
 
     def close(self) -> None:
         """End a trial that is under way."""
         self._trial.close()
 
     def _reload(self, name: str) -> Reload:
-        served = self._engine.version_of(name)
+        served = self._engine.served.version_of(name)
         try:
             path = find_models(self._roots, self._names).get(name)
             if path is None:
@@ -80,19 +80,19 @@ class Reloader:
                 if folder.version == served:
                     return Reload(name, "unchanged", served)
                 self._trial(folder.path)
-                self._engine.install(replace(folder, path=path), self._engine.warm(folder))
+                self._engine.served.install(replace(folder, path=path), self._engine.warm(folder))
         except ModelConfigError as error:
-            self._engine.reject(name, str(error))
+            self._engine.served.reject(name, str(error))
             return Reload(name, "rejected", served, str(error))
         return Reload(name, "replaced" if served else "loaded", folder.version)
 
     def _unload(self, name: str, served: str | None) -> Reload:
         """Take out a model whose folder is gone; the default model stays."""
-        if self._engine.is_default(name):
+        if self._engine.served.is_default(name):
             return Reload(name, "rejected", served, "Its folder is gone, but the default model is never unloaded.")
-        if name not in self._engine.broken:
-            self._engine.find(name)
-        self._engine.remove(name)
+        if name not in self._engine.served.broken:
+            self._engine.served.find(name)
+        self._engine.served.remove(name)
         return Reload(name, "unloaded")
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 from bisect import insort
+from collections.abc import Collection
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -29,7 +30,6 @@ class FairQueue(Generic[T]):
     """
 
     def __init__(self) -> None:
-        """Start empty."""
         self._waiting: list[_Ticket[T]] = []
         self._arrivals = itertools.count()
         self._passed = 0
@@ -50,14 +50,19 @@ class FairQueue(Generic[T]):
         if len(self._next_turns) > MAX_REMEMBERED:
             self._forget_one()
 
-    def get(self) -> T:
-        """Take out the next item; raises IndexError when there is none."""
-        ticket = self._waiting.pop(0)
+    def has_next(self, held: Collection[str] = ()) -> bool:
+        """Return whether `get` would find an item."""
+        return any(ticket.stream not in held for ticket in self._waiting)
+
+    def get(self, held: Collection[str] = ()) -> T:
+        """Take out the next item, skipping those of streams that are `held`; raises IndexError when there is none."""
+        places = (place for place, ticket in enumerate(self._waiting) if ticket.stream not in held)
+        ticket = self._waiting.pop(next(places, len(self._waiting)))
         if not self._waiting:
             self._next_turns.clear()  # nobody competes any more
         elif ticket.turn > self._passed:
             self._next_turns = {stream: turn for stream, turn in self._next_turns.items() if turn > ticket.turn}
-        self._passed = ticket.turn
+        self._passed = max(self._passed, ticket.turn)
         return ticket.item
 
     def is_owed_a_place(self, stream: str) -> bool:

@@ -19,42 +19,44 @@ R = TypeVar("R")
 SMOOTHING = 0.1
 """Weight of the newest job in the running mean of how long jobs take."""
 MAX_DRAINED_S = 60
-"""However long the queue: the longest that a caller is told to wait is twice that."""
+"""However long the queue is, Retry-After is at most twice this."""
 
 
 class Job(Future[R]):
-    """What waits for a lane: the work of one frame, of one stream. It is its own outcome.
+    """The work on one frame of one stream, which waits for a lane. It is the future of its own outcome.
 
-    Whoever waits for a future makes a circle of references with it, which only the garbage collector finds, much later.
-    So a job lets go of what is large, the bytes and the pixels of the frame, as soon as it is over.
+    A waiter and its future form a reference cycle that only the garbage collector frees, much later. So a job drops
+    what is large, the bytes and the pixels of the frame, as soon as it ends.
+
+    `in_order`: whether the stream's jobs run one at a time and in the order of their arrival.
     """
 
-    def __init__(self, work: Callable[[], R], stream: str) -> None:
-        """Take the work and the stream it is of."""
+    def __init__(self, work: Callable[[], R], stream: str, *, in_order: bool) -> None:
         super().__init__()
         self.stream = stream
+        self.in_order = in_order
         self._work: Callable[[], R] | None = work
 
     def run(self) -> Callable[[], None]:
-        """Do the work, unless nobody wants it any more; return what tells the outcome."""
+        """Do the work, unless it was cancelled; return what publishes the outcome."""
         if self._work is None or not self.set_running_or_notify_cancel():
             return lambda: None
         try:
             return partial(self.set_result, self._work())
-        except BaseException as error:  # noqa: BLE001  # whatever it is, it is for whoever waits for the outcome
+        except BaseException as error:  # noqa: BLE001  # the caller who waits for the outcome gets it, whatever it is
             _forget_locals(error)
             return partial(self.set_exception, error)
         finally:
-            self.let_go()
+            self.release()
 
     def refuse(self, error: Exception) -> None:
-        """Give the work up."""
-        self.let_go()
+        """Give the work up; the outcome is the error."""
+        self.release()
         if self.set_running_or_notify_cancel():
             self.set_exception(error)
 
-    def let_go(self) -> None:
-        """Hold the work no more."""
+    def release(self) -> None:
+        """Drop the work, and with it the frame."""
         self._work = None
 
 
@@ -66,11 +68,12 @@ class Lanes:
     """
 
     def __init__(self, count: int, queue_size: int, max_wait_s: float) -> None:
-        """Start no thread yet: the lanes start with the first job."""
         self.count = count
         self._capacity = count + queue_size
         self._queue: FairQueue[Job[Any]] = FairQueue()
         self._running = 0
+        self._held: set[str] = set()
+        """Streams one of whose frames is being worked on, and whose next one must wait for it."""
         self._mean_job_s = 0.0
         self._changed = threading.Condition()  # its lock is re-entrant
         self._deadlines = Deadlines(max_wait_s)
@@ -94,14 +97,14 @@ class Lanes:
 
     @property
     def is_quiet(self) -> bool:
-        """Tell whether at most one job is here."""
+        """Return whether at most one job waits or runs."""
         return self._running + len(self._queue) <= 1
 
     def retry_after_s(self) -> int:
         """Return the whole seconds after which a refused job may come back, at least 1.
 
-        At the earliest when those that are here now are done, and spread over as long again, so that callers who were
-        refused together do not come back together.
+        At the earliest when the jobs that wait or run now are done, and spread over as long again, so that callers who
+        were refused together do not come back together.
         """
         drained_s = (self._running + len(self._queue)) * self._mean_job_s / self.count
         earliest_s = max(1, math.ceil(min(drained_s, MAX_DRAINED_S)))
@@ -113,13 +116,14 @@ class Lanes:
             if self._is_full() and not self._queue.is_owed_a_place(stream):
                 raise self._full_error()
 
-    def submit(self, work: Callable[[], R], stream: str = "") -> Future[R]:
+    def submit(self, work: Callable[[], R], stream: str = "", *, in_order: bool = False) -> Future[R]:
         """Queue `work` and return its future; cancelling the future while it waits gives its place back.
 
-        Raises OverloadedError when there is no place. The future raises it too, when the job waited too long or had to
-        make room for one of another stream.
+        `in_order`: the stream's jobs run one at a time and in the order of their arrival, whatever lane is free. Raises
+        OverloadedError when there is no place. The future raises it too, when the job waited too long or had to make
+        room for one of another stream.
         """
-        job = Job(work, stream)
+        job = Job(work, stream, in_order=in_order and bool(stream))
         displaced = None
         with self._changed:
             if self._closed:  # its model was replaced this moment
@@ -146,7 +150,7 @@ class Lanes:
             job.refuse(error)
 
     def close(self) -> None:
-        """Let the running jobs finish; none may wait, and nothing be submitted any more."""
+        """Return once the running jobs have finished. None may wait, and none is accepted any more."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -175,30 +179,35 @@ class Lanes:
     def _work(self) -> None:
         while (job := self._next()) is not None:
             started_at = time.perf_counter()
-            tell = job.run()
-            self._finish(time.perf_counter() - started_at)
-            tell()  # only now, so that whoever hears it finds the lane free
+            publish = job.run()
+            self._finish(job, time.perf_counter() - started_at)
+            publish()  # only now, so that the caller who gets the outcome finds the lane free
 
     def _next(self) -> Job[Any] | None:
         """Wait for a job and return it; None when closed."""
         with self._changed:
-            while not self._queue:
-                if self._closed:
+            while not self._queue.has_next(self._held):
+                if self._closed and not self._queue:
                     return None
                 self._changed.wait()
-            job = self._queue.get()
+            job = self._queue.get(self._held)
             self._running += 1
+            if job.in_order:
+                self._held.add(job.stream)
         self._deadlines.end(job)
         return job
 
-    def _finish(self, took_s: float) -> None:
+    def _finish(self, job: Job[Any], took_s: float) -> None:
         with self._changed:
             self._running -= 1
+            if job.in_order:
+                self._held.discard(job.stream)
+                self._changed.notify_all()  # the stream's next job may run now
             self._mean_job_s += (took_s - self._mean_job_s) * (SMOOTHING if self._mean_job_s else 1)
 
     def _withdraw_if_cancelled(self, job: Future[Any]) -> None:
         if isinstance(job, Job) and job.cancelled():
-            job.let_go()
+            job.release()
             self._withdraw(job)
 
     def _withdraw(self, job: Job[Any]) -> bool:
@@ -221,7 +230,7 @@ class Lanes:
 
 
 def _forget_locals(error: BaseException | None) -> None:
-    """Empty the frames in which the error and its causes came to pass; where that was can still be told."""
+    """Drop the local variables that the tracebacks of an error and its causes hold; file and line stay."""
     while error:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__

@@ -17,7 +17,7 @@ import schemathesis
 from hypothesis import strategies as st
 from PIL import Image
 
-from handlers.decoding.raw import padded, tight
+from handlers.decoding.raw import layout_bytes, padded, tight
 from handlers.server.settings import Settings
 from handlers.server.wire.http_head import MAX_QUERY_FIELDS
 from models.frame import PIXEL_FORMAT_NAMES
@@ -69,7 +69,7 @@ def raw_frame(seed: int) -> bytes:
     pixel_format = PIXEL_FORMAT_NAMES[random.integers(len(PIXEL_FORMAT_NAMES))]
     width, height = (int(side) for side in random.integers(1, MAX_SIDE_PX, 2))
     layout = (tight, padded)[random.integers(2)](pixel_format, (width, height))
-    body = random.bytes(layout.length_bytes)
+    body = random.bytes(layout_bytes(layout))
     DESCRIPTIONS[body] = {"width": width, "height": height, "pixelFormat": pixel_format}
     if layout.padded_height == height and random.integers(2):
         DESCRIPTIONS[body]["stride"] = ",".join(map(str, layout.strides_bytes))

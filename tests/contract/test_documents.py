@@ -1,13 +1,21 @@
-"""The documents' links lead somewhere."""
+"""The documents' links, and the paths that documents and code name, lead somewhere."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.support.client import ROOT
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "models").rglob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "tests" / "data" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "models").rglob("*.md")),
+]
+FOLDERS = "bench|deploy|docs|examples|handlers|models|requirements|scripts|tests|tools"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -19,3 +27,16 @@ def test_links_lead_to_files_and_headings(document: Path) -> None:
         if heading:
             headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
             assert heading in {title.lower().replace(" ", "-") for title in headings}, target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_are_named_exist(document: Path) -> None:
+    named = re.findall(rf"(?<![\w/.-])(?:{FOLDERS})/[\w/.-]+\.\w+", document.read_text(encoding="utf-8"))
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_documents_that_code_names_exist() -> None:
+    command = ["git", "grep", "--untracked", "-IhoE", r"\bdocs/[A-Za-z0-9_/.-]+\.(md|jpg|svg)"]
+    named = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert "docs/configuration.md" in named
+    assert [path for path in named if not (ROOT / path).exists()] == []

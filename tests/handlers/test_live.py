@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from handlers import streams
-from handlers.frames import PostedFrame
 from handlers.server.wire import http_server
+from models.order import FrameOrder
 from tests.support import process
 from tests.support.graphs import board, write_identity_model
 from tests.support.live import parts_in, posting
@@ -135,9 +135,9 @@ def test_nothing_is_kept_of_a_frame_that_nobody_watches(watched: LiveServer) -> 
     assert not kept_pictures()
 
 
-def kept_bodies() -> list[PostedFrame]:
+def kept_bodies() -> list[FrameOrder]:
     gc.collect()
-    return [thing for thing in gc.get_objects() if isinstance(thing, PostedFrame)]
+    return [thing for thing in gc.get_objects() if isinstance(thing, FrameOrder) and thing.body]
 
 
 def kept_pictures() -> list[streams.Stream]:

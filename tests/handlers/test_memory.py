@@ -1,4 +1,4 @@
-"""Decoding takes no more memory than docs/decoding.md promises: 8 bytes a pixel, whatever the file."""
+"""Decoding takes no more memory than docs/maintainers/decoding.md promises: 8 bytes a pixel, whatever the file."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handlers.decoding.raw import tight
+from handlers.decoding.raw import layout_bytes, tight
 from models.frame import PIXEL_FORMAT_NAMES, PixelFormat
 from tests.support.client import ROOT
 from tests.support.pictures import bmp_words, encode, png
@@ -20,7 +20,7 @@ FLAT = Image.new("RGB", (SIDE_PX, SIDE_PX), (30, 120, 200))
 DECODE = f"""
 import sys
 from handlers.decoding.decoder import Decoder
-from handlers.decoding.raw import tight
+from handlers.decoding.raw import layout_bytes, tight
 from models.frame import DecodeTarget
 
 def peak_bytes():
@@ -59,7 +59,7 @@ def test_memory_of_one_encoded_frame(body: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pixel_format", PIXEL_FORMAT_NAMES)
 def test_memory_of_one_raw_frame(pixel_format: PixelFormat, tmp_path: Path) -> None:
-    body = bytes(tight(pixel_format, (SIDE_PX, SIDE_PX)).length_bytes)
+    body = bytes(layout_bytes(tight(pixel_format, (SIDE_PX, SIDE_PX))))
     assert growth(body, tmp_path, pixel_format) <= SLACK * BYTES_A_PIXEL * SIDE_PX**2
 
 

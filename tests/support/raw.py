@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handlers.decoding.raw import LAYOUTS, RawLayout
-from models.frame import PixelFormat
+from handlers.decoding.raw import LAYOUTS
+from models.frame import PixelFormat, RawLayout
 
 Pixels = NDArray[np.uint8]
 FILLER = 0xA5

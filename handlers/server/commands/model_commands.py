@@ -2,13 +2,16 @@
 
 import argparse
 import errno
+import io
 import itertools
 import json
 import signal
 import statistics
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,21 +20,19 @@ from PIL import Image
 from tqdm import tqdm
 
 from handlers.catalog import model_record
-from handlers.context import RequestRecord
-from handlers.decoding.decoder import Decoder
-from handlers.encoding import metadata
+from handlers.dataplane import DataPlane
 from handlers.encoding.drawing import JPEG_QUALITY, annotate
 from handlers.errors import BodyTooLargeError, ConfigurationError, EdgeError
-from handlers.server.app import create_engine, create_security
+from handlers.server.app import create_dataplane, create_security
 from handlers.server.middleware.parameters import NUMBERS
 from handlers.server.settings import Settings, settings_for_folder
 from handlers.server.wire.tls import create_tls
 from models.errors import InferenceError, ModelConfigError, ModelsError
 from models.families import Signature
+from models.order import FrameOrder
 from models.repository.golden import found_in, refuse_other_results
-from models.results import MAX_DETECTIONS, Selection
-from models.runtime.engine import Engine, Model
-from models.runtime.loading import flat_frame
+from models.results import MAX_DETECTIONS
+from models.runtime.served import Model
 
 CHECK_RUNS = 11
 SHOWN_RESULTS = 5
@@ -64,12 +65,16 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
     failed = False
     name = options.model or settings.default_model
     alone = settings.model_copy(update={"models": (name,), "default_model": name})  # the others need not be loaded
-    with _own_engine(alone) as engine:
-        selection = engine.find(name).folder.select(options.confidence, options.labels, options.max_detections)
-        decoder = Decoder(settings.max_pixels, settings.decoding)
-        engine.load()
-        model = engine.find(name)
-        infer_one = partial(_infer_file, engine, decoder, model, selection, settings.max_body_bytes, options.annotate)
+    order = FrameOrder(
+        encoding="metadata",
+        confidence=options.confidence,
+        labels=options.labels,
+        max_detections=options.max_detections,
+    )
+    with _own_dataplane(alone) as dataplane:
+        dataplane.find_model(order)
+        dataplane.engine.load()
+        infer_one = partial(_infer_file, dataplane, order, settings.max_body_bytes, options.annotate)
         for path in tqdm(options.files, unit="file", disable=len(options.files) == 1):
             answer = infer_one(path)
             failed |= "error" in answer
@@ -77,36 +82,30 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
     return int(failed)
 
 
-def _own_engine(settings: Settings) -> closing[Engine]:
-    """Return an engine that is closed with the block.
+@contextmanager
+def _own_dataplane(settings: Settings) -> Iterator[DataPlane]:
+    """Give a data plane that is closed with the block.
 
     From here on Ctrl-C ends the process at once. As an exception it could come while a lock is being taken, which would
     stay taken, and the lanes wait for ever.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return closing(create_engine(settings))
+    dataplane = create_dataplane(settings)
+    with closing(dataplane.engine):
+        yield dataplane
 
 
-def _infer_file(  # noqa: PLR0913, PLR0917  # bound once, in infer
-    engine: Engine,
-    decoder: Decoder,
-    model: Model,
-    selection: Selection,
-    max_bytes: int,
-    annotate_to: Path | None,
-    path: Path,
+def _infer_file(
+    dataplane: DataPlane, order: FrameOrder, max_bytes: int, annotate_to: Path | None, path: Path
 ) -> dict[str, Any]:
     """Return the answer for one file, or its error."""
-    config = model.folder.config
     try:
         body = _read_file(path, max_bytes)
-        decode = partial(decoder.encoded, body)
-        results = engine.infer(model, decode, lambda results: results, selection).result()
-        answer: dict[str, Any] = json.loads(
-            metadata.encode(results, config.inference_types, config.output.subtype) or b'{"inferences": []}'
-        )
+        answered = dataplane.infer(replace(order, body=body)).result()
+        answer: dict[str, Any] = json.loads(answered.value or b'{"inferences": []}')
         if annotate_to:
-            answer["annotated"] = _save_annotated(annotate(decoder.whole(body), results), annotate_to, path.stem)
+            picture = annotate(dataplane.codec.decoder.whole(body), answered.results)
+            answer["annotated"] = _save_annotated(picture, annotate_to, path.stem)
     except OSError as error:
         return {"error": f"The file cannot be read or written: {error.strerror}."}
     except (EdgeError, ModelsError) as error:
@@ -135,7 +134,7 @@ def _read_file(path: Path, max_bytes: int) -> bytes:
 
 def models(settings: Settings, _: argparse.Namespace) -> int:
     """Print the record of each model, one JSON line each."""
-    for model in create_engine(settings).models:
+    for model in create_dataplane(settings).engine.served.models:
         print(json.dumps(model_record(model.folder), ensure_ascii=False))
     return 0
 
@@ -152,25 +151,25 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     tls = create_tls(settings)
     if tls:
         print(f"ok: {tls}")
-    decoder = Decoder(settings.max_pixels, settings.decoding)
-    with _own_engine(settings) as engine:
+    with _own_dataplane(settings) as dataplane:
         started_at = time.perf_counter()
-        engine.load()
+        dataplane.engine.load()
         ready_s = time.perf_counter() - started_at
-        for model in engine.models:
-            golden = _golden_picture(engine, model, decoder, settings.max_body_bytes)
+        models = dataplane.engine.served.models
+        for model in models:
+            golden = _golden_picture(dataplane, model, settings.max_body_bytes)
             print(f"ok: {model.name} {_shape(model)}")
-            print(f"    {_trial_answer(engine, model, decoder, picture or golden)}")
+            print(f"    {_trial_answer(dataplane, model, picture or golden or _black_picture(model))}")
             if golden:
                 print("    found in its golden picture what it must")
     if security.is_on:
         known = security.recognition
         print(f"ok: {len(known.credentials)} credential(s), for the schemes {', '.join(known.schemes)}")
-    print(f"ok: settings and {len(engine.models)} model(s), ready after {ready_s:.2f} s")
+    print(f"ok: settings and {len(models)} model(s), ready after {ready_s:.2f} s")
     return 0
 
 
-def _golden_picture(engine: Engine, model: Model, decoder: Decoder, max_bytes: int) -> bytes | None:
+def _golden_picture(dataplane: DataPlane, model: Model, max_bytes: int) -> bytes | None:
     """Return the model's golden picture, if it has one.
 
     Raises ModelConfigError when it does not find in it what it must.
@@ -181,7 +180,7 @@ def _golden_picture(engine: Engine, model: Model, decoder: Decoder, max_bytes: i
     path = model.folder.path / golden.picture
     try:
         picture = _read_file(path, max_bytes)
-        results = engine.infer(model, partial(decoder.encoded, picture), lambda results: results).result()
+        results = dataplane.infer(FrameOrder(picture, model=model.name)).result().results
     except OSError as error:
         raise ModelConfigError(f"{path} cannot be read: {error.strerror}.") from error
     except EdgeError as error:
@@ -202,18 +201,25 @@ def _shape(model: Model) -> str:
     )
 
 
-def _trial_answer(engine: Engine, model: Model, decoder: Decoder, picture: bytes | None) -> str:
-    """Return what a model finds in a picture, by default its golden or a black one, and how long a frame takes it."""
-    stages = RequestRecord("")
-    decode = partial(decoder.encoded, picture) if picture else flat_frame
-    took_ms = []
+def _black_picture(model: Model) -> bytes:
+    """Return a black picture of the model's input size, as a PNG."""
+    picture = io.BytesIO()
+    Image.new("RGB", model.folder.config.input.size_wh).save(picture, "PNG")
+    return picture.getvalue()
+
+
+def _trial_answer(dataplane: DataPlane, model: Model, picture: bytes) -> str:
+    """Return what a model finds in a picture, and how long a frame takes."""
+    took_ms, run_ms = [], []
     for _ in range(CHECK_RUNS):
         started_at = time.perf_counter()
-        results = engine.infer(model, decode, lambda results: results, observer=stages).result()
+        answered = dataplane.infer(FrameOrder(picture, model=model.name)).result()
         took_ms.append((time.perf_counter() - started_at) * 1000)
-    found = itertools.islice(found_in(results), SHOWN_RESULTS)
-    labels = ", ".join(f"{one.label} {one.confidence:.2f}" for one in found) or "nothing"
-    return f"found {labels}; {statistics.median(took_ms):.1f} ms a frame, {stages.stages_ms['run']:.1f} of it the run"
+        run_ms.append(answered.stages_ms["run"])
+    first_results = itertools.islice(found_in(answered.results), SHOWN_RESULTS)
+    labels = ", ".join(f"{result.label} {result.confidence:.2f}" for result in first_results) or "nothing"
+    frame_ms = statistics.median(took_ms)
+    return f"found {labels}; {frame_ms:.1f} ms a frame, {statistics.median(run_ms):.1f} of it the run"
 
 
 def prepare(_: Settings, options: argparse.Namespace) -> int:

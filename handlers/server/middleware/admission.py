@@ -36,7 +36,7 @@ class AdmissionMiddleware:
             return
         context: Context = scope["state"]["context"]
         record: RequestRecord = scope["state"]["record"]
-        record.stream = stream_of(scope["query_string"], scope["client"])
+        record.stream = scope["state"]["stream"] = stream_of(scope["query_string"], scope["client"])
         self._refuse_if_unavailable(context, scope, record)
         self._budget.refuse_if_no_room(declared_bytes(scope))
         with self._budget.reservation() as reservation:

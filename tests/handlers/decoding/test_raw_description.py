@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from handlers.decoding.description import describe
-from handlers.decoding.raw import RawLayout, padded, tight
+from handlers.decoding.raw import layout_bytes, padded, tight
 from models.errors import ModelConfigError
-from models.frame import PIXEL_FORMAT_NAMES, PixelFormat
+from models.frame import PIXEL_FORMAT_NAMES, PixelFormat, RawLayout
 from models.repository.folder import RawFrameConfig, read_folder
 from tests.support.graphs import write_identity_model
 from tests.support.matching import assert_matches, flat
@@ -199,7 +199,7 @@ def test_strides_of_planes(stride: str, strides: tuple[int, ...]) -> None:
     described = describe(YUV | {"stride": stride}, "image/x-raw", {}, RawFrameConfig())
     length = strides[0] * 4 + (strides[1] + strides[2]) * 2
     assert described.layout(length).strides_bytes == strides
-    assert described.layout(length).length_bytes == length
+    assert layout_bytes(described.layout(length)) == length
 
 
 @pytest.mark.parametrize("stride", ["8,4,4", "8", None], ids=["one a plane", "luma's", "not given"])
@@ -237,7 +237,7 @@ CONFIGURED = RawFrameConfig(width=64, height=48, pixel_format="bgr24", strides_b
     ids=["nothing", "height", "width", "format", "stride"],
 )
 def test_what_is_said_beats_what_is_configured(said: dict[str, str], layout: RawLayout) -> None:
-    assert describe(said, "image/x-raw", {}, CONFIGURED).layout(layout.length_bytes) == layout
+    assert describe(said, "image/x-raw", {}, CONFIGURED).layout(layout_bytes(layout)) == layout
 
 
 def test_the_model_says_what_the_request_leaves_out(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import logging
 import socket
 import sys
 from collections.abc import Iterator
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handlers.decoding.decoder import Decoder
-from handlers.encoding import metadata
 from models.backends import rapidocr as reader_module
 from models.backends.onnx import PipelineSession
 from models.backends.rapidocr import WEIGHTS, Reader
 from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError
-from models.frame import DecodeTarget, Frame
-from models.repository.folder import read_folder, read_repository
-from models.results import Results, Selection, TextLine
+from models.repository.folder import read_folder
+from models.results import TextLine
 from models.runtime.engine import Engine
 from models.runtime.loading import load_model
 from models.scheduling.deadlines import Deadlines
 from models.scheduling.lanes import Lanes
 from tests.support.client import check_schema
+from tests.support.engines import loaded_engine_of, order_of
 from tests.support.pages import CHINESE, TIMETABLE, TIMETABLE_WH, Line, page, write_reader
-from tests.support.pictures import encode
 
 LANES = 4
 MARGIN_PX = 12
@@ -40,22 +37,12 @@ SURE = 0.9
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     repository = tmp_path_factory.mktemp("repository")
     write_reader(repository, language="en")
-    made = Engine(read_repository(repository), "reader", Lanes(LANES, 100, 60), 60)
-    made.load()
-    yield made
-    made.close()
+    with loaded_engine_of(repository, "reader", Lanes(LANES, 100, 60)) as engine:
+        yield engine
 
 
-def frame(picture: Image.Image, _: DecodeTarget) -> Frame:
-    return Frame(np.asarray(picture), "rgb", picture.size)
-
-
-def keep(results: Results) -> Results:
-    return results
-
-
-def lines_of(engine: Engine, picture: Image.Image, selection: Selection | None = None) -> tuple[TextLine, ...]:
-    return engine.infer(engine.find(None), partial(frame, picture), keep, selection or Selection()).result().lines
+def lines_of(engine: Engine, picture: Image.Image, **selected: Any) -> tuple[TextLine, ...]:
+    return engine.infer(replace(order_of(picture), **selected)).result().results.lines
 
 
 def values_of(engine: Engine, picture: Image.Image) -> list[str]:
@@ -80,8 +67,8 @@ def test_the_golden_page_is_read_letter_by_letter_and_line_by_line(engine: Engin
 
 
 def test_the_document_is_what_the_contract_says(engine: Engine) -> None:
-    decode = partial(Decoder(1_000_000).encoded, encode(page(*TIMETABLE), "PNG"))
-    document = json.loads(engine.infer(engine.find(None), decode, metadata.encode).result())
+    order = replace(order_of(page(*TIMETABLE)), encoding="metadata")
+    document = json.loads(engine.infer(order).result().value)
     check_schema(document, {"$ref": "#/components/schemas/InferenceMetadata"})
     entity, text = document["inferences"][:2]
     assert entity["entity"]["tag"]["value"] == "text"
@@ -135,15 +122,15 @@ def test_a_large_frame_gives_the_places_of_the_picture_as_received(engine: Engin
 )
 def test_a_picture_without_text_gives_nothing_whatever_its_shape(engine: Engine, size_wh: tuple[int, int]) -> None:
     blank = Image.new("RGB", size_wh, (40, 90, 60))
-    found = engine.infer(engine.find(None), partial(frame, blank), metadata.encode).result()
-    assert found == b"", "the service answers 204"
+    order = replace(order_of(blank), encoding="metadata")
+    assert engine.infer(order).result().value == b"", "the service answers 204"
 
 
 def test_the_selection_holds(engine: Engine) -> None:
     drawn = page(*TIMETABLE)
-    [most_confident] = lines_of(engine, drawn, Selection(max_detections=1))
+    [most_confident] = lines_of(engine, drawn, max_detections=1)
     assert most_confident.place.confidence == max(line.place.confidence for line in lines_of(engine, drawn))
-    assert not lines_of(engine, drawn, Selection(confidence=1))
+    assert not lines_of(engine, drawn, confidence=1)
 
 
 def test_lanes_that_read_at_once_do_not_mix_their_frames(engine: Engine) -> None:
@@ -153,8 +140,8 @@ def test_lanes_that_read_at_once_do_not_mix_their_frames(engine: Engine) -> None
         for n, number in enumerate(numbers)
     ]
     pages[::6] = [page(size_wh=(320, 240)) for _ in pages[::6]]
-    futures = [engine.infer(engine.find(None), partial(frame, drawn), keep) for drawn in pages]
-    found = [[line.value for line in future.result().lines] for future in futures]
+    futures = [engine.infer(order_of(drawn)) for drawn in pages]
+    found = [[line.value for line in future.result().results.lines] for future in futures]
     assert found == [[] if n % 6 == 0 else [number] for n, number in enumerate(numbers)]
 
 

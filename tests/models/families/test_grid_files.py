@@ -7,12 +7,11 @@ import pytest
 
 from models.errors import ModelConfigError
 from models.frame import Frame
-from models.repository.folder import read_folder, read_repository
+from models.repository.folder import read_folder
 from models.results import Results, Selection
-from models.runtime.engine import Engine
 from models.runtime.loading import load_model
-from models.scheduling.lanes import Lanes
 from tests.support.encoders import Seen
+from tests.support.engines import engine_of
 from tests.support.heads import HEADS
 from tests.support.planted import write_planted, write_yolov3
 
@@ -79,7 +78,7 @@ def test_yolov3_is_read_alike_whether_its_graph_takes_the_letterbox_off_or_we_do
 @pytest.mark.parametrize("name", ["yolov5", "yolov8", "yolox", "end_to_end"])
 def test_a_layout_that_the_file_leaves_free_is_found_at_the_warm_up(tmp_path: Path, name: str) -> None:
     write_planted(tmp_path, name, {"output0": np.zeros((1, 9, 9), np.float32)})
-    engine = Engine(read_repository(tmp_path), "planted", Lanes(1, 1, 60), 60)
+    engine = engine_of(tmp_path, "planted")
     with pytest.raises(ModelConfigError, match=r"failed on a warm-up frame: expected output output0 .* \[1, 9, 9\]"):
         engine.load()
     engine.close()

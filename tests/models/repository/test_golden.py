@@ -2,17 +2,15 @@
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from handlers.decoding.decoder import Decoder
-from handlers.encoding import metadata
+from models.order import FrameOrder
 from models.repository.folder import BUILT_IN_ZOO, read_repository
 from models.runtime.engine import Engine
-from models.scheduling.lanes import Lanes
+from tests.support.engines import loaded_engine_of
 from tests.support.matching import assert_matches
 from tests.support.pictures import PHOTOS, STREET
 
@@ -22,10 +20,8 @@ FILES = [STREET, *sorted(PHOTOS.glob("*.jpg"))]
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    made = Engine(read_repository(BUILT_IN_ZOO), "ssdlite-mobilenet-v2", Lanes(1, 1, 60), 60)
-    made.load()
-    yield made
-    made.close()
+    with loaded_engine_of(BUILT_IN_ZOO, "ssdlite-mobilenet-v2") as engine:
+        yield engine
 
 
 def test_every_photo_has_a_golden_answer_of_every_model() -> None:
@@ -36,6 +32,6 @@ def test_every_photo_has_a_golden_answer_of_every_model() -> None:
 @pytest.mark.parametrize("model", list(GOLDEN))
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_photo_gets_its_golden_answer(engine: Engine, model: str, path: Path) -> None:
-    decode = partial(Decoder(1_000_000).encoded, path.read_bytes())
-    found = engine.infer(engine.find(model), decode, metadata.encode).result()
-    assert_matches(json.loads(found or b'{"inferences": []}'), GOLDEN[model][path.name])
+    order = FrameOrder(path.read_bytes(), model=model, encoding="metadata")
+    document = engine.infer(order).result().value
+    assert_matches(json.loads(document or b'{"inferences": []}'), GOLDEN[model][path.name])

@@ -11,10 +11,9 @@ import pytest
 from models.errors import ModelConfigError, ModelNotFoundError, UnknownLabelError
 from models.repository.folder import BUILT_IN_ZOO, read_folder, read_labels, read_repository
 from models.results import Selection
-from models.runtime.engine import Engine
 from models.runtime.loading import load_model
-from models.scheduling.lanes import Lanes
 from tests.support.client import ROOT
+from tests.support.engines import engine_of
 from tests.support.graphs import LABELS, write_config, write_identity_model, write_planted_model
 
 GOOD = "file: model.onnx\nlabels: labels.txt\nlicence: x\nsource: y\nfamily: {name: ssd}\ninput: {size_wh: [64, 64]}\n"
@@ -164,7 +163,7 @@ def test_fewer_labels_than_classes_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_default_model_is_refused_with_the_names_served(tmp_path: Path) -> None:
     write_identity_model(tmp_path)
     with pytest.raises(ModelNotFoundError, match="the models are: identity"):
-        Engine(read_repository(tmp_path), "nope", Lanes(1, 1, 60), 60)
+        engine_of(tmp_path, "nope")
 
 
 def test_labels_become_class_ids_and_unknown_ones_are_named_not_echoed(tmp_path: Path) -> None:

@@ -9,23 +9,23 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
 from models.errors import ModelConfigError, ModelNotFoundError, NotReadyError, OverloadedError
-from models.frame import DecodeTarget, Frame
+from models.order import Answered
 from models.repository.checksums import MANIFEST_NAME
-from models.repository.folder import find_models, read_folder, read_repository
-from models.results import Results
+from models.repository.folder import find_models, read_folder
 from models.runtime.engine import Engine
 from models.runtime.reload import Reload, Reloader
 from models.runtime.trial import Trial
 from models.scheduling.lanes import Lanes
+from tests.support.engines import engine_of, order_of
 from tests.support.graphs import board, write_endless_model, write_identity_model
 
 FLIPS = 30
+ORDER = order_of(board(7))
 LIMIT_BYTES = 2 << 30
 
 
@@ -41,7 +41,7 @@ def reloading(
     root: Path, trial: type[Trial] = Trial, max_bytes: int = LIMIT_BYTES
 ) -> Iterator[tuple[Engine, Reloader]]:
     """Give an engine with the models below root, and what reloads them."""
-    engine = Engine(read_repository(root), "identity", Lanes(2, 100, 60), 5)
+    engine = engine_of(root, lanes=Lanes(2, 100, 60), run_timeout_s=5)
     reports: list[Reload] = []
     reloader = Reloader(engine, (root,), (), trial(1, 5, 60, max_bytes, os.environ), reports.append)
     engine.load()
@@ -53,30 +53,29 @@ def reloading(
 
 def labels_found(engine: Engine) -> set[str]:
     """Return the labels of one frame's results."""
-    return {detection.label for detection in engine.infer(engine.find(None), frame, whole).result(30).detections}
+    return labels_in(engine.infer(ORDER).result(30))
 
 
-def frame(_: DecodeTarget) -> Frame:
-    picture = np.asarray(board(7))
-    return Frame(picture, "rgb", (picture.shape[1], picture.shape[0]))
-
-
-def whole(results: Results) -> Results:
-    return results
+def labels_in(answered: Answered) -> set[str]:
+    return {detection.label for detection in answered.results.detections}
 
 
 def test_a_changed_folder_takes_over(tmp_path: Path) -> None:
     write_identity_model(tmp_path)
     with reloading(tmp_path) as (engine, reloader):
         assert reloader.reload("identity").change == "unchanged"
-        before = engine.find(None)
+        over = threading.Event()
+        for _ in range(2):  # both lanes are busy
+            engine.served.lanes.submit(over.wait)
+        waiting = engine.infer(ORDER)
         (tmp_path / "identity" / "labels.txt").write_text("changed\nother\n")
         outcome = reloader.reload("identity")
-        assert (outcome.change, outcome.version) == ("replaced", engine.version_of("identity"))
-        assert engine.find(None).folder == read_folder(tmp_path / "identity")
+        assert (outcome.change, outcome.version) == ("replaced", engine.served.version_of("identity"))
+        assert engine.served.find(None).folder == read_folder(tmp_path / "identity")
+        over.set()
         assert labels_found(engine) == {"changed"}
-        old = engine.infer(before, frame, whole).result(30).detections
-        assert {detection.label for detection in old} == {"block"}, "a frame keeps the version it was given"
+        assert labels_in(waiting.result(30)) == {"block"}, "a frame keeps the version it was given"
+        assert waiting.result().version != outcome.version
 
 
 def test_models_come_and_go(tmp_path: Path) -> None:
@@ -86,11 +85,11 @@ def test_models_come_and_go(tmp_path: Path) -> None:
             reloader.reload("other")
         write_identity_model(tmp_path, "other")
         assert [outcome.change for outcome in reloader.refresh()] == ["unchanged", "loaded"]
-        assert engine.find("other").loaded
+        assert engine.served.find("other").loaded
         shutil.rmtree(tmp_path / "other")
         assert reloader.reload("other").change == "unloaded"
         with pytest.raises(ModelNotFoundError):
-            engine.find("other")
+            engine.served.find("other")
         shutil.rmtree(tmp_path / "identity")
         assert reloader.reload("identity").change == "rejected"
         assert labels_found(engine) == {"block"}
@@ -179,7 +178,7 @@ def test_a_bad_candidate_never_takes_over(tmp_path: Path, name: str) -> None:
     (tmp_path / "made").mkdir()
     spoil, message = BAD[name]
     with reloading(root) as (engine, reloader):
-        version = engine.version_of("identity")
+        version = engine.served.version_of("identity")
         spoil(folder)
         outcome = reloader.reload("identity")
         assert (outcome.change, outcome.version) == ("rejected", version)
@@ -197,6 +196,7 @@ def test_versions_are_flipped_and_never_mixed(tmp_path: Path) -> None:
     root.mkdir()
     versions = [write_identity_model(tmp_path, name, (name, "other")) for name in ("one", "two")]
     (root / ".releases").mkdir()
+    label_by_version = {read_folder(version).version: version.name for version in versions}
     for version in versions:
         version.rename(root / ".releases" / version.name)
     (root / "identity").symlink_to(".releases/one")
@@ -206,13 +206,12 @@ def test_versions_are_flipped_and_never_mixed(tmp_path: Path) -> None:
 
         def ask() -> None:
             while not over.is_set():
-                model = engine.find(None)
                 try:
-                    found = engine.infer(model, frame, whole).result(30).detections
+                    answered = engine.infer(ORDER).result(30)
                 except (OverloadedError, NotReadyError) as error:
                     raise AssertionError("a frame was lost") from error
-                assert {detection.label for detection in found} == {model.folder.labels[0]}
-                seen.add(model.folder.labels[0])
+                assert labels_in(answered) == {label_by_version[answered.version]}
+                seen.add(label_by_version[answered.version])
 
         askers = [threading.Thread(target=ask) for _ in range(3)]
         for asker in askers:
@@ -274,11 +273,11 @@ def test_lanes_of_its_own(tmp_path: Path) -> None:
     config = folder / "model.yaml"
     config.write_text(config.read_text() + "execution: {lanes: 2}\n")
     with reloading(tmp_path, NoTrial) as (engine, reloader):
-        own = engine.find(None).lanes
-        assert own is not engine.lanes
+        own = engine.served.find(None).lanes
+        assert own is not engine.served.lanes
         assert labels_found(engine) == {"block"}
         config.write_text(config.read_text().replace("lanes: 2", "lanes: 3"))
         reloader.reload("identity")
-        assert engine.find(None).lanes.count == 3
+        assert engine.served.find(None).lanes.count == 3
         with pytest.raises(OverloadedError):
             own.submit(partial(int, "1"))

@@ -16,7 +16,7 @@ import yaml
 
 from handlers.errors import ConfigurationError
 from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file
-from handlers.server.app import create_engine, create_reloader
+from handlers.server.app import create_dataplane, create_reloader
 from handlers.server.settings import Settings, read_settings
 from tests.support.client import ROOT
 from tests.support.credentials import GUARDED, basic, bearer
@@ -204,6 +204,6 @@ def test_the_process_that_tries_a_model_gets_no_settings(tmp_path: Path, monkeyp
     settings = Settings(model_repository=(tmp_path,), default_model=folder.name)
     monkeypatch.setattr(sys, "executable", str(telling))
     monkeypatch.setenv("FRAMEHOOK_CREDENTIALS", TOKEN)
-    reload = create_reloader(settings, create_engine(settings), lambda _: None).reload(folder.name)
+    reload = create_reloader(settings, create_dataplane(settings).engine, lambda _: None).reload(folder.name)
     assert "PATH=" in str(reload.reason)
     assert TOKEN not in str(reload.reason)

@@ -14,6 +14,7 @@ from models.repository.folder import read_folder
 from models.runtime.engine import Engine
 from models.scheduling.lanes import Lanes
 from tests.support.client import ContractClient
+from tests.support.engines import loaded_engine_of
 from tests.support.graphs import board, number_in, work_for, write_identity_model
 from tests.support.metrics import samples
 from tests.support.pictures import encode
@@ -107,10 +108,8 @@ GOOD = [HOST_FIELD, LENGTH]
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine that has a lane, and no place in its queue."""
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
-    made = Engine([read_folder(folder)], folder.name, Lanes(1, 0, 60), 60)
-    made.load()
-    yield made
-    made.close()
+    with loaded_engine_of([read_folder(folder)], folder.name, Lanes(1, 0, 60)) as engine:
+        yield engine
 
 
 @pytest.mark.parametrize(
@@ -138,12 +137,13 @@ def test_only_certain_cases_are_shed(
     shedder = LoadShedder(engine, read_contract().operations_with_body, 100, lambda record, *_: counted.append(record))
     assert shedder.refusal(target, headers, ("127.0.0.1", 1)) is None
     done = threading.Event()
-    engine.lanes.submit(done.wait)
-    while not engine.lanes.running:
+    lanes = engine.served.lanes
+    lanes.submit(done.wait)
+    while not lanes.running:
         time.sleep(0.01)
     refusal = shedder.refusal(target, headers, ("127.0.0.1", 1))
     done.set()
-    while engine.lanes.running:
+    while lanes.running:
         time.sleep(0.01)
     assert bool(refusal) is sheds
     assert [(record.status, record.shed) for record in counted] == [(503, "queue_full")] * sheds

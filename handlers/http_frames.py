@@ -1,0 +1,103 @@
+"""Frames that come over HTTP: their bodies, callers that hang up, and what the request's record says of them."""
+
+import asyncio
+import time
+from concurrent.futures import Future
+from dataclasses import replace
+
+from connexion import request
+from connexion.lifecycle import ConnexionRequest
+from starlette.requests import ClientDisconnect
+
+from handlers.context import WELL_FORMED_NAME, Context, RequestRecord
+from handlers.decoding.description import describe, is_raw
+from handlers.decoding.encoded import format_of
+from models.frame import RawLayout
+from models.order import Answered, FrameOrder
+from models.runtime.served import Model
+
+
+def current_request() -> ConnexionRequest:
+    """Return the request at hand."""
+    frame_request: ConnexionRequest = request._get_current_object()  # noqa: SLF001  # the proxy makes one at every use
+    return frame_request
+
+
+async def answer(order: FrameOrder) -> bytes:
+    """Return the encoded answer to an order whose frame is the body of the request at hand.
+
+    Raises ModelsError and EdgeError, and ClientDisconnect when the caller hung up.
+    """
+    frame_request = current_request()
+    context: Context = frame_request.state.context
+    record: RequestRecord = frame_request.state.record
+    model = context.dataplane.find_model(order)
+    record.model = model.name
+    body = await read_body(frame_request)
+    layout = _layout(frame_request, body, model)
+    return await infer(frame_request, replace(order, body=body, layout=layout))
+
+
+async def infer(frame_request: ConnexionRequest, order: FrameOrder) -> bytes:
+    """Return the encoded answer to a complete order, and fill in the request's record.
+
+    Raises ModelsError and EdgeError, and ClientDisconnect when the caller hung up.
+    """
+    context: Context = frame_request.state.context
+    record: RequestRecord = frame_request.state.record
+    order = replace(order, stream=frame_request.state.stream)
+    answered = await _outcome(context.dataplane.infer(order), frame_request)
+    record.fill(answered)
+    if WELL_FORMED_NAME.fullmatch(order.stream):  # others have no name of their own
+        context.dataplane.show(order, answered)
+    return answered.value
+
+
+def _layout(frame_request: ConnexionRequest, body: bytes, model: Model) -> RawLayout | None:
+    """Return how a raw frame lies in its body; None when it is not raw, by its Content-Type.
+
+    Raises InvalidParameterError and RawFrameError when the layout is not known.
+    """
+    headers, record = frame_request.headers, frame_request.state.record
+    content_type = headers.get("content-type", "")
+    if not is_raw(content_type):
+        record.frame_format = format_of(body)
+        return None
+    record.frame_format = "raw"
+    description = describe(frame_request.query_params, content_type, headers, model.folder.config.raw_frame)
+    return description.layout(len(body))
+
+
+async def _outcome(answered: Future[Answered], frame_request: ConnexionRequest) -> Answered:
+    """Wait for the answer; raises ClientDisconnect when the caller has hung up.
+
+    A frame whose caller hangs up while it is queued is dropped; one that runs is finished, and its answer discarded.
+    """
+    outcome = asyncio.wrap_future(answered)
+    hung_up = asyncio.ensure_future(_hang_up(frame_request))
+    hung_up.add_done_callback(lambda _: answered.cancel())
+    try:
+        await asyncio.wait([outcome])
+    finally:
+        hung_up.cancel()
+    if not hung_up.done():
+        return outcome.result()
+    if not outcome.cancelled():
+        outcome.exception()  # else asyncio warns that nobody retrieved it
+    raise ClientDisconnect
+
+
+async def _hang_up(frame_request: ConnexionRequest) -> None:
+    """Return when the caller hangs up."""
+    while (await frame_request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def read_body(frame_request: ConnexionRequest) -> bytes:
+    """Return the whole body; `server/wire/http_protocol.py` and the middleware raise what makes it incomplete."""
+    record: RequestRecord = frame_request.state.record
+    started_at = time.perf_counter()
+    body: bytes = await frame_request.body()
+    record.stages_ms["read"] = round((time.perf_counter() - started_at) * 1000, 3)
+    record.body_bytes = len(body)
+    return body

@@ -1,0 +1,31 @@
+"""Both ends of a frame on its lane, looked up by what its order names: bytes → pixels, results → bytes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from handlers.decoding.decoder import Decoder
+from models.frame import DecodeTarget, Frame
+from models.order import FrameOrder
+from models.runtime.steps import Work
+
+Encoder: TypeAlias = Callable[[Work, Decoder], bytes]
+"""Returns the answer of a frame; empty when there is nothing to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneCodec:
+    """Decodes and encodes for all lanes at once. `encoders`: what an order may name → what encodes it."""
+
+    decoder: Decoder
+    encoders: Mapping[str, Encoder]
+
+    def decode(self, order: FrameOrder, target: DecodeTarget) -> Frame:
+        """Return the frame as a model wants it; raises UndecodableFrameError, RawFrameError, TooManyPixelsError."""
+        if order.layout is None:
+            return self.decoder.encoded(order.body, target)
+        return self.decoder.raw(order.body, order.layout, target)
+
+    def encode(self, work: Work) -> bytes:
+        """Return the answer in the encoding that the order names."""
+        return self.encoders[work.order.encoding](work, self.decoder)

@@ -1,0 +1,135 @@
+"""The table of served models: which versions answer, and which folders cannot be served."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from models.errors import ModelNotFoundError, NotReadyError
+from models.repository.folder import ModelFolder
+from models.runtime.loading import LoadedModel
+from models.scheduling.lanes import Lanes
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One served model at one version; a frame keeps the one it was given, whatever takes over meanwhile.
+
+    `lanes`: where its frames wait. `loaded`: None until it has answered a warm-up frame.
+    """
+
+    folder: ModelFolder
+    lanes: Lanes
+    loaded: LoadedModel | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the name in paths."""
+        return self.folder.name
+
+
+class ServedModels:
+    """The models by name. Thread-safe: a change replaces the table as a whole, so readers take it as it is.
+
+    `folders`: of the models to serve, not loaded yet. `lanes`: shared by all models that want none of their own.
+    `broken`: name → reason, of models whose folders cannot be read. Raises ModelNotFoundError when the default model is
+    in neither.
+    """
+
+    def __init__(
+        self, folders: Sequence[ModelFolder], default_model: str, lanes: Lanes, broken: Mapping[str, str] | None = None
+    ) -> None:
+        self.lanes = lanes
+        self._default_model = default_model
+        self._models = {folder.name: Model(folder, self._lanes_for(folder)) for folder in folders}
+        self._broken = dict(broken or {})
+        self._changing = threading.RLock()
+        if default_model not in self._broken:
+            self.find(default_model)
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Return the models that are served, by name, whether loaded yet or not."""
+        return tuple(self._models[name] for name in sorted(self._models))
+
+    @property
+    def broken(self) -> dict[str, str]:
+        """Return name → reason of the models that should be served and cannot be."""
+        return dict(self._broken)
+
+    def find(self, name: str | None) -> Model:
+        """Return the model of that name, or the default one for None; raises ModelNotFoundError and NotReadyError."""
+        name = self._default_model if name is None else name
+        model = self._models.get(name)
+        if model is not None:
+            return model
+        if name in self._broken:
+            raise NotReadyError("The model cannot be served; the list of models gives the reason.")
+        raise ModelNotFoundError(f"No such model is served here; the models are: {', '.join(sorted(self._models))}.")
+
+    def first_of(self, family: str) -> str:
+        """Return the first name of a model of that family; raises ModelNotFoundError when there is none."""
+        names = [model.name for model in self.models if model.folder.config.family.name == family]
+        if not names:
+            raise ModelNotFoundError(f"No model of the family {family} is served here.")
+        return names[0]
+
+    def is_default(self, name: str) -> bool:
+        """Return whether frames that name no model go to this one."""
+        return name == self._default_model
+
+    def version_of(self, name: str) -> str | None:
+        """Return the version of a model that can answer; None when there is none."""
+        model = self._models.get(name)
+        return model.folder.version if model and model.loaded else None
+
+    def install(self, folder: ModelFolder, loaded: LoadedModel, *, unless_loaded: bool = False) -> None:
+        """Let a model take over that has answered a warm-up frame.
+
+        `unless_loaded`: only when the model is served and no version of it is loaded yet.
+        """
+        with self._changing:
+            old = self._models.get(folder.name)
+            if unless_loaded and (old is None or old.loaded):
+                return
+            lanes = old.lanes if old and _lanes_wanted(old.folder) == _lanes_wanted(folder) else self._lanes_for(folder)
+            self._models = {**self._models, folder.name: Model(folder, lanes, loaded)}
+            self._broken = _without(self._broken, folder.name)
+        if old and old.lanes is not lanes:
+            self._close_own(old)
+
+    def reject(self, name: str, reason: str) -> None:
+        """Record that a model cannot be served, unless an older version of it is."""
+        with self._changing:
+            if self.version_of(name) is None:
+                self._models = _without(self._models, name)
+                self._broken = {**self._broken, name: reason}
+
+    def remove(self, name: str) -> None:
+        """Stop serving a model; frames that it was given are still answered."""
+        with self._changing:
+            model = self._models.get(name)
+            self._models, self._broken = _without(self._models, name), _without(self._broken, name)
+        if model:
+            self._close_own(model)
+
+    def _lanes_for(self, folder: ModelFolder) -> Lanes:
+        """Return the lanes that all share, or new ones when the model wants its own."""
+        execution = folder.config.execution
+        if execution.lanes is None:
+            return self.lanes
+        return self.lanes.like(execution.lanes, execution.queue_size)
+
+    def _close_own(self, model: Model) -> None:
+        if model.lanes is not self.lanes:
+            model.lanes.close()
+
+
+def _without(table: dict[str, T], name: str) -> dict[str, T]:
+    return {other: entry for other, entry in table.items() if other != name}
+
+
+def _lanes_wanted(folder: ModelFolder) -> tuple[int | None, int | None]:
+    return folder.config.execution.lanes, folder.config.execution.queue_size

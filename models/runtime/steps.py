@@ -1,0 +1,157 @@
+"""The steps of one frame on its lane: decode → preprocess → run → postprocess → encode. One loop takes and times them.
+
+A step that remembers a stream asks its work for the stream's state. See docs/maintainers/adr/0013.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from models.backends.onnx import Runnable
+from models.families import Family, Feeds, Outputs
+from models.frame import DecodeTarget, Frame
+from models.letterbox import Letterbox
+from models.order import Answered, FrameOrder
+from models.repository.folder import ModelFolder
+from models.results import Results
+from models.runtime.stream_states import NO_STREAM, StreamState
+from models.scheduling.deadlines import Deadlines
+
+
+@dataclass(slots=True)
+class Work:
+    """One frame on its lane: what is known of it, filled in by one step after the other.
+
+    `is_alone`: whether no other frame is waiting or running, so that this one may use all cores. `state`: what steps
+    remember of its stream.
+    """
+
+    order: FrameOrder
+    folder: ModelFolder
+    is_alone: Callable[[], bool] = lambda: False
+    state: StreamState = NO_STREAM
+    stages_ms: dict[str, float] = field(default_factory=dict)
+    frame: Frame = field(init=False)
+    feeds: Feeds = field(init=False)
+    letterbox: Letterbox = field(init=False)
+    outputs: Outputs = field(init=False)
+    results: Results = field(init=False)
+    value: bytes = b""
+
+    def take(self, steps: Sequence["Step"]) -> None:
+        """Take the steps one after the other on the calling thread, and time each. Raises what they raise."""
+        for step in steps:
+            started_at = time.perf_counter()
+            step(self)
+            self.stages_ms[step.name] = milliseconds_since(started_at)
+
+    def answered(self) -> Answered:
+        """Return what came out, once all steps are taken."""
+        name, version = self.folder.name, self.folder.version
+        return Answered(self.value, self.results, name, version, self.frame.source_size_wh, self.stages_ms)
+
+
+class Step(Protocol):
+    """One step of the work on a frame. Thread-safe: all lanes take the same one.
+
+    `remembers`: whether it asks for the state of the frame's stream. Such frames reach it in the order of arrival.
+    """
+
+    name: ClassVar[str]
+    remembers: ClassVar[bool] = False
+
+    def __call__(self, work: Work) -> None:
+        """Read what earlier steps found, and add to it."""
+        ...
+
+
+class FrameCodec(Protocol):
+    """Both ends of the steps: from the order's bytes to pixels, and from results to bytes. The caller brings it."""
+
+    def decode(self, order: FrameOrder, target: DecodeTarget) -> Frame:
+        """Return the order's frame, as the model wants it."""
+        ...
+
+    def encode(self, work: Work) -> bytes:
+        """Return the answer in the encoding that the order names."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decode(Step):
+    """From bytes to pixels."""
+
+    name: ClassVar[str] = "decode"
+
+    codec: FrameCodec
+    target: DecodeTarget
+
+    def __call__(self, work: Work) -> None:
+        """Fill in the frame; raises what the codec raises."""
+        work.frame = self.codec.decode(work.order, self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess(Step):
+    """From pixels to the model's inputs."""
+
+    name: ClassVar[str] = "preprocess"
+
+    family: Family
+
+    def __call__(self, work: Work) -> None:
+        """Fill in the feeds, and where the picture lies on the model's canvas."""
+        work.feeds, work.letterbox = self.family.picture.preprocess(work.frame)
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Step):
+    """From the model's inputs to its outputs.
+
+    `wide`: the same weights with all cores, for a frame that is alone. `watchdog`: stops a run that takes too long.
+    """
+
+    name: ClassVar[str] = "run"
+
+    session: Runnable
+    wide: Runnable | None = None
+    watchdog: Deadlines | None = None
+
+    def __call__(self, work: Work) -> None:
+        """Fill in the outputs; raises InferenceError and InferenceTimeoutError."""
+        session = self.wide if self.wide and work.is_alone() else self.session
+        work.outputs = session.run(work.feeds, self.watchdog)
+
+
+@dataclass(frozen=True, slots=True)
+class Postprocess(Step):
+    """From the model's outputs to the results that the order selects."""
+
+    name: ClassVar[str] = "postprocess"
+
+    family: Family
+
+    def __call__(self, work: Work) -> None:
+        """Fill in the results; raises UnknownLabelError."""
+        order = work.order
+        selection = work.folder.select(order.confidence, order.labels, order.max_detections)
+        work.results = self.family.postprocess(work.outputs, work.letterbox, selection)
+
+
+@dataclass(frozen=True, slots=True)
+class Encode(Step):
+    """From results to the bytes of the answer."""
+
+    name: ClassVar[str] = "encode"
+
+    codec: FrameCodec
+
+    def __call__(self, work: Work) -> None:
+        """Fill in the encoded answer; raises what the codec raises."""
+        work.value = self.codec.encode(work)
+
+
+def milliseconds_since(started_at: float) -> float:
+    """Return the wall time since a reading of time.perf_counter, to the microsecond."""
+    return round((time.perf_counter() - started_at) * 1000, 3)

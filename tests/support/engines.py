@@ -1,0 +1,72 @@
+"""Engines without a service around them, with the real decoder and encoders, or with a decoder that a test scripts."""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from handlers.decoding.decoder import Decoder
+from handlers.encoding.encoders import ENCODERS
+from handlers.lane_codec import LaneCodec
+from models.frame import DecodeTarget, Frame
+from models.order import FrameOrder
+from models.repository.folder import ModelFolder, read_repository
+from models.runtime.engine import Engine
+from models.runtime.served import ServedModels
+from models.runtime.steps import FrameCodec, Work
+from models.scheduling.lanes import Lanes
+
+CODEC = LaneCodec(Decoder(1_000_000), ENCODERS)
+
+
+class ScriptedCodec:
+    """Decodes as the test says, and encodes nothing."""
+
+    def __init__(self, decode: Callable[[FrameOrder], Image.Image]) -> None:
+        self._decode = decode
+
+    def decode(self, order: FrameOrder, _: DecodeTarget) -> Frame:
+        return frame_of(self._decode(order))
+
+    def encode(self, _: Work) -> bytes:
+        return b""
+
+
+def frame_of(picture: Image.Image) -> Frame:
+    return Frame(np.asarray(picture), "rgb", picture.size)
+
+
+def order_of(picture: Image.Image) -> FrameOrder:
+    """Return the order for a picture, without loss."""
+    body = io.BytesIO()
+    picture.save(body, "PNG")
+    return FrameOrder(body.getvalue())
+
+
+def engine_of(
+    models: Path | Sequence[ModelFolder],
+    default_model: str = "identity",
+    lanes: Lanes | None = None,
+    codec: FrameCodec = CODEC,
+    run_timeout_s: float = 60,
+) -> Engine:
+    """Return an engine for the models below a folder, or in these folders; by default with one lane and one place."""
+    folders = read_repository(models) if isinstance(models, Path) else models
+    return Engine(ServedModels(folders, default_model, lanes or Lanes(1, 1, 60)), codec, run_timeout_s)
+
+
+@contextmanager
+def loaded_engine_of(
+    models: Path | Sequence[ModelFolder],
+    default_model: str = "identity",
+    lanes: Lanes | None = None,
+    codec: FrameCodec = CODEC,
+    run_timeout_s: float = 60,
+) -> Iterator[Engine]:
+    """Give such an engine with its models loaded, and close it with the block."""
+    with closing(engine_of(models, default_model, lanes, codec, run_timeout_s)) as engine:
+        engine.load()
+        yield engine
