@@ -4,12 +4,12 @@ ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
 WORKDIR /src
-COPY requirements/runtime.txt requirements/build.txt requirements/
+COPY requirements/tls.txt requirements/build.txt requirements/
 RUN python3 -m venv /opt/build \
  && /opt/build/bin/pip install --no-cache-dir --require-hashes --requirement requirements/build.txt \
  && python3 -m venv --without-pip /opt/framehook \
  && /opt/build/bin/python -m pip --python /opt/framehook/bin/python install --no-cache-dir --no-compile \
-    --require-hashes --requirement requirements/runtime.txt
+    --require-hashes --requirement requirements/tls.txt
 COPY pyproject.toml README.md LICENSE NOTICE openapi.yaml ./
 COPY handlers handlers
 COPY models models

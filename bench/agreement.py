@@ -73,7 +73,7 @@ class Judge:
     def __init__(self, weights: Path | None) -> None:
         """Take other weights than the zoo's."""
         folder = read_folder(BUILT_IN_ZOO / "ssdlite-mobilenet-v2")
-        self._session = Session(weights or folder.model_path)
+        self._session = Session(weights or folder.weights_path)
         self._family = family_of(folder, self._session.signature)
 
     def detections(self, frame: Frame) -> tuple[Detection, ...]:

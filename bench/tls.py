@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -91,9 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results: dict[tuple[str, str], list[dict[str, float]]] = {}
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
+        https = framehook(tls_self_signed="true")
         services = {
             HTTP: stack.enter_context(starting(framehook())),
-            HTTPS: stack.enter_context(starting(framehook(tls_self_signed="true", tls_folder=folder))),
+            HTTPS: stack.enter_context(
+                starting(replace(https, environment={**https.environment, "XDG_STATE_HOME": folder}))
+            ),
         }
         for scheme, service in services.items():
             service.wait_for(partial(is_ready, service.port, scheme), ASK_AGAIN_S)

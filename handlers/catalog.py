@@ -1,4 +1,4 @@
-"""What is served here."""
+"""The operations that list models and reload them."""
 
 import asyncio
 from typing import Any
@@ -7,8 +7,8 @@ from connexion import request
 from starlette.responses import JSONResponse
 
 from handlers.context import Context
+from handlers.encoding.model_record import model_record
 from models.errors import ModelRejectedError
-from models.repository.folder import ModelFolder
 
 
 async def list_models() -> JSONResponse:
@@ -28,26 +28,10 @@ async def get_model(model: str) -> JSONResponse:
 
 
 async def reload_model(model: str) -> JSONResponse:
-    """Bring one model into step with its folder; raises ModelNotFoundError and ModelRejectedError."""
+    """Load one model again from its folder. Raises ModelNotFoundError and ModelRejectedError."""
     context: Context = request.state.context
     outcome = await asyncio.to_thread(context.reloader.reload, model)
-    if outcome.change == "rejected":
+    if outcome.reason is not None:
         raise ModelRejectedError(outcome.reason)
     document = {"model": outcome.model, "change": outcome.change, "version": outcome.version}
     return JSONResponse({name: value for name, value in document.items() if value is not None})
-
-
-def model_record(folder: ModelFolder) -> dict[str, Any]:
-    """Return the contract's record of one model."""
-    config = folder.config
-    width, height = config.input.size_wh
-    return {
-        "name": folder.name,
-        "version": folder.version,
-        "family": config.family.name,
-        "inferenceTypes": list(config.inference_types),
-        "labels": list(folder.labels),
-        "inputSize": {"width": width, "height": height},
-        "licence": config.licence,
-        "source": config.source,
-    }

@@ -1,4 +1,4 @@
-"""The console: a page that shows what the service can do and how it is. It shows nothing but itself to strangers."""
+"""The operations of the console: a page to try the service. It needs no credential and contains no data itself."""
 
 from starlette.responses import HTMLResponse, Response
 
@@ -11,10 +11,10 @@ async def get_console() -> HTMLResponse:
 
 
 async def get_console_js() -> Response:
-    """Return what the page does."""
+    """Return the script of the page."""
     return Response(pages.CONSOLE_JS, media_type="text/javascript", headers=pages.STATIC)
 
 
 async def get_console_css() -> Response:
-    """Return how the page looks."""
+    """Return the style sheet of the page."""
     return Response(pages.CONSOLE_CSS, media_type="text/css", headers=pages.STATIC)

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.types import Scope
 
 from handlers.dataplane import DataPlane
-from handlers.streams import Streams
+from handlers.live_view import LiveStreams
 from models.errors import ShedReason
 from models.order import Answered
 from models.runtime.engine import Engine
@@ -22,9 +23,9 @@ WELL_FORMED_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 class Context:
     """The parts of the running service; built once, when it starts.
 
-    `metrics`: returns the current ones in Prometheus's text format. `challenges`: returns the values of
-    WWW-Authenticate. `families`: operationId → family, of operations that use the first model of a family instead of
-    the default model.
+    `metrics`: returns the current ones in Prometheus's text format. `status`: returns the contract's record.
+    `challenges`: returns the values of WWW-Authenticate. `families`: operationId → family, of operations that use the
+    first model of a family instead of the default model.
     """
 
     dataplane: DataPlane
@@ -32,6 +33,7 @@ class Context:
     contract_yaml: bytes
     contract_json: bytes
     metrics: Callable[[], bytes]
+    status: Callable[[], dict[str, Any]]
     challenges: Callable[..., list[str]]
     families: Mapping[str, str]
 
@@ -41,7 +43,7 @@ class Context:
         return self.dataplane.engine
 
     @property
-    def streams(self) -> Streams:
+    def streams(self) -> LiveStreams:
         """Return the live streams."""
         return self.dataplane.streams
 

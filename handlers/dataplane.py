@@ -7,8 +7,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from handlers.encoding import drawing
-from handlers.lane_codec import LaneCodec
-from handlers.streams import Streams
+from handlers.encoding.lane_codec import LaneCodec
+from handlers.live_view import LiveStreams
 from models.frame import DecodeTarget
 from models.order import Answered, FrameOrder
 from models.runtime.engine import Engine
@@ -26,7 +26,7 @@ class DataPlane:
 
     engine: Engine
     codec: LaneCodec
-    streams: Streams
+    streams: LiveStreams
 
     def find_model(self, order: FrameOrder) -> Model:
         """Return the model that an order is for, before its frame has arrived.
@@ -43,9 +43,9 @@ class DataPlane:
 
     def show(self, order: FrameOrder, answered: Answered) -> None:
         """Show an answered frame to the viewers of its stream. To be called on the event loop."""
-        watched = self.streams.note(order.stream, answered.model, answered.size_wh)
+        watched = self.streams.record_frame(order.stream, answered.model, answered.size_wh)
         if watched:
-            self.streams.show(watched, lambda: self._drawn(order, answered), len(order.body))
+            self.streams.queue_render(watched, lambda: self._drawn(order, answered), len(order.body))
 
     def _drawn(self, order: FrameOrder, answered: Answered) -> bytes:
         """Return the picture that viewers see."""

@@ -1,4 +1,4 @@
-"""The live view: streams of posted frames, with what was found drawn on them."""
+"""The operations of the live view: streams of posted frames, with the results drawn on them."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -10,11 +10,11 @@ from starlette.types import Receive, Scope, Send
 
 from handlers import pages
 from handlers.context import Context
-from handlers.streams import Stream, Streams
+from handlers.live_view import LiveStream, LiveStreams
 
 BOUNDARY = b"--frame"
 MIXED_REPLACE = "multipart/x-mixed-replace; boundary=frame"
-"""Each part takes the place of the one before it: what browsers show of cameras."""
+"""Each part replaces the one before it: browsers show this as a moving picture."""
 
 
 async def list_streams() -> JSONResponse:
@@ -24,33 +24,33 @@ async def list_streams() -> JSONResponse:
 
 
 async def show_stream(stream: str) -> HTMLResponse:
-    """Return a page that shows a stream; raises UnknownStreamError."""
+    """Return a page that shows a stream. Raises UnknownStreamError."""
     context: Context = request.state.context
     return pages.html(pages.STREAM.replace("{stream}", context.streams.find(stream).name))
 
 
 async def watch_stream(stream: str, frames: int | None = None) -> Response:
-    """Send the pictures of a stream as they are drawn; raises UnknownStreamError and TooManyViewersError."""
+    """Send the pictures of a stream as they are drawn. Raises UnknownStreamError and TooManyViewersError."""
     context: Context = request.state.context
     return _MovingPicture(context.streams, stream, frames)
 
 
 class _MovingPicture(StreamingResponse):
-    """Takes a viewer's place for just as long as it is being sent."""
+    """Counts as a viewer while it is being sent."""
 
-    def __init__(self, streams: Streams, name: str, frames: int | None) -> None:
+    def __init__(self, streams: LiveStreams, name: str, frames: int | None) -> None:
         super().__init__(iter(()), headers=pages.UNCACHED, media_type=MIXED_REPLACE)
         self._streams, self._name, self._frames = streams, name, frames
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection; raises UnknownStreamError and TooManyViewersError before a byte is sent."""
+        """Handle one ASGI connection. Raises UnknownStreamError or TooManyViewersError before any byte is sent."""
         with self._streams.watching(self._name) as stream:
             self.body_iterator = _parts(self._streams.pictures(stream), self._frames)
             await super().__call__(scope, receive, send)
 
 
 async def _parts(pictures: AsyncIterator[bytes], most: int | None) -> AsyncIterator[bytes]:
-    """Yield a multipart body, whose boundaries come at once behind each part: browsers wait for them."""
+    """Yield a multipart body. The boundary follows each part at once: browsers show a part when they see it."""
     yield BOUNDARY + b"\r\n"
     count = 0
     async for picture in pictures:
@@ -63,7 +63,7 @@ async def _parts(pictures: AsyncIterator[bytes], most: int | None) -> AsyncItera
     yield BOUNDARY + b"--\r\n"
 
 
-def _record(stream: Stream) -> dict[str, Any]:
+def _record(stream: LiveStream) -> dict[str, Any]:
     width, height = stream.size_wh
     return {
         "id": stream.name,

@@ -1,4 +1,4 @@
-"""The service itself: its health, its figures, and its contract."""
+"""The operations about the service itself: its health, its status, its metrics and its contract."""
 
 from connexion import request
 from starlette.responses import JSONResponse, Response
@@ -10,19 +10,19 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 async def get_liveness() -> JSONResponse:
-    """Tell that the process is alive."""
+    """Report that the process is alive."""
     return JSONResponse({"status": "live"})
 
 
 async def get_readiness() -> JSONResponse:
-    """Tell whether the service takes frames; raises NotReadyError while it does not."""
+    """Report that the service accepts frames. Raises NotReadyError or DrainingError while it does not."""
     context: Context = request.state.context
     context.engine.refuse_if_not_ready()
     return JSONResponse({"status": "ready"})
 
 
 async def get_contract_yaml() -> Response:
-    """Return the contract, byte for byte."""
+    """Return the contract as YAML."""
     context: Context = request.state.context
     return Response(context.contract_yaml, media_type="application/yaml")
 
@@ -31,6 +31,12 @@ async def get_contract_json() -> Response:
     """Return the contract as JSON, its references kept."""
     context: Context = request.state.context
     return Response(context.contract_json, media_type="application/json")
+
+
+async def get_status() -> JSONResponse:
+    """Return readiness, queue and counters as JSON."""
+    context: Context = request.state.context
+    return JSONResponse(context.status())
 
 
 async def get_metrics() -> Response:

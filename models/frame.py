@@ -36,8 +36,8 @@ Pixels: TypeAlias = NDArray[np.uint8]
 class RawLayout:
     """How the pixels of a raw frame lie in its body.
 
-    `size_wh`: (width, height) in pixels. `strides_bytes`: from one row to the next, one for each plane.
-    `padded_height`: the rows that the planes have room for; GStreamer's I420 has a row more than an odd height.
+    `size_wh`: (width, height) in pixels. `strides_bytes`: of each plane, from one row to the next. `padded_height`: the
+    rows that the planes have space for; in GStreamer's I420 one more than an odd height.
     """
 
     pixel_format: PixelFormat

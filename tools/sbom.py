@@ -1,7 +1,7 @@
 """Tells what the service consists of, as a CycloneDX document: packages, weights, labels and fonts.
 
 Usage: python -m tools.sbom [FILE], by default on standard output. The packages, their versions and the hashes of all
-their distributions are those of requirements/runtime.txt, their licences those of the installed packages; the files are
+their distributions are those of requirements/tls.txt, their licences those of the installed packages; the files are
 those of NOTICE that are part of the product. The same input gives the same bytes; SOURCE_DATE_EPOCH adds a time.
 """
 
@@ -28,7 +28,7 @@ from packaging.requirements import Requirement
 
 from tools.notice import ROOT, Notice, read_notices
 
-LOCK = "requirements/runtime.txt"
+LOCK = "requirements/tls.txt"
 PYTHONS = ("3.11", "3.12", "3.13")
 """The versions of Python that scripts/lock resolves for."""
 PARTS_OF_THE_PRODUCT = ("handlers/", "models/")

@@ -1,1 +1,1 @@
-"""In: bytes → Frame."""
+"""In: the bytes of a request → Frame."""

@@ -1,8 +1,8 @@
 """BMP files without compression, as views of their own bytes.
 
-The kinds with a palette, with runs, or with the shortest header are left to Pillow. Layout: Microsoft's "Bitmap
-Storage" (BITMAPFILEHEADER, then BITMAPINFOHEADER, V2 to V5), rows padded to four bytes, bottom row first unless the
-height is negative.
+Pillow decodes the other kinds: those with a palette, with run-length coding, or with the shortest header. Layout:
+Microsoft's "Bitmap Storage" (BITMAPFILEHEADER, then BITMAPINFOHEADER, V2 to V5), rows padded to four bytes, bottom row
+first unless the height is negative.
 """
 
 import struct
@@ -13,13 +13,13 @@ import numpy as np
 from handlers.decoding.bitfields import RGB555, Masks, unpack16, unpack32
 from handlers.decoding.limits import refuse_costly_runs, refuse_too_many_pixels
 from handlers.decoding.scaling import Scaler
-from handlers.errors import UndecodableFrameError
 from models.frame import ChannelOrder, Frame, Pixels
+from models.letterbox import Size
 
 FILE_HEADER_BYTES = 14
 INFO_HEADER_BYTES = 40
 HEADER_SIZES = {INFO_HEADER_BYTES, 52, 56, 64, 108, 124}
-"""Of the header behind the file header: info, V2, V3, OS/2 2.x, V4, V5."""
+"""In bytes, of the header behind the file header: info, V2, V3, OS/2 2.x, V4, V5."""
 OFFSET_AT, SIZE_AT = 10, 18
 MASKS_BYTES = 12
 BI_RGB = 0
@@ -28,19 +28,22 @@ RUN_LENGTHS = {1, 2}
 MASKED = {3, 6}
 """BI_BITFIELDS and BI_ALPHABITFIELDS."""
 MASKS_AT = FILE_HEADER_BYTES + INFO_HEADER_BYTES
-"""Where the masks of BI_BITFIELDS stand: behind the info header, or as its own fields from V2 on."""
+"""Offset of the masks of BI_BITFIELDS: behind the info header; from V2 on they are fields of the header."""
 RGB888: Masks = (0xFF0000, 0x00FF00, 0x0000FF)
 BYTE_ORDERS: dict[int, ChannelOrder] = {24: "bgr", 32: "bgra"}
-"""What these masks are in memory, for pixels of so many bits."""
+"""Order of the channels in memory with the masks RGB888, by the bits of a pixel."""
 WORD_BITS = 16
-DAMAGED = "What was sent begins like a BMP picture but is damaged or incomplete."
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the headers of an uncompressed BMP file say. `size_wh` in pixels; `masks`: of words of 16 or 32 bits."""
+    """The headers of an uncompressed BMP file.
 
-    size_wh: tuple[int, int]
+    `size_wh`: (width, height) in pixels. `bits`: of a pixel. `offset`: where the pixels begin, in bytes. `masks`: the
+    bits of red, green and blue in a pixel.
+    """
+
+    size_wh: Size
     top_down: bool
     bits: int
     offset: int
@@ -48,9 +51,9 @@ class Header:
 
 
 def decode(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
-    """Return a BMP file's frame, or None when it is of a kind for Pillow.
+    """Return a BMP file's frame, or None if it is of a kind that Pillow decodes.
 
-    Raises TooManyPixelsError and UndecodableFrameError.
+    Raises ValueError for a damaged file, TooManyPixelsError, and UndecodableFrameError for costly run-length coding.
     """
     header = _read_header(body)
     if header is None:
@@ -60,9 +63,10 @@ def decode(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
 
 
 def _read_header(body: bytes) -> Header | None:
-    """Return the headers, or None when they are not of an uncompressed file of 16, 24 or 32 bits.
+    """Return the headers, or None if they are not those of an uncompressed file of 16, 24 or 32 bits.
 
-    Raises UndecodableFrameError when they promise no pixel, runs that would take long, or pixels among the headers.
+    Raises ValueError for a picture without pixels or whose pixels overlap the headers, and UndecodableFrameError for
+    costly run-length coding.
     """
     try:
         offset, header_bytes = struct.unpack_from("<II", body, OFFSET_AT)
@@ -76,7 +80,7 @@ def _read_header(body: bytes) -> Header | None:
         refuse_costly_runs(body, offset, (abs(width), abs(height)))
     headers_end = max(FILE_HEADER_BYTES + header_bytes, MASKS_AT + MASKS_BYTES if compression in MASKED else 0)
     if width <= 0 or height == 0 or 0 < offset < headers_end:  # Pillow would read a negative width as a huge one
-        raise UndecodableFrameError(DAMAGED)
+        raise ValueError(f"expected pixels behind byte {headers_end}, got {width} x {height} at byte {offset}")
     return Header((width, abs(height)), height < 0, bits, offset or headers_end, masks) if masks else None
 
 
@@ -94,12 +98,15 @@ def _is_run_of_ones(mask: int, bits: int) -> bool:
 
 
 def _read_rows(body: bytes, header: Header) -> Pixels:
-    """Return uint8 [H, bytes of a row], top row first: a view of the file, without its padding."""
+    """Return uint8 [H, bytes of a row], top row first: a view of the file without padding.
+
+    Raises ValueError if the file ends too early.
+    """
     width, height = header.size_wh
     row_bytes = (width * header.bits + 7) // 8
     stride_bytes = (row_bytes + 3) // 4 * 4
     if header.offset + stride_bytes * height > len(body):
-        raise UndecodableFrameError(DAMAGED)
+        raise ValueError(f"expected {stride_bytes * height} bytes of pixels, got {len(body) - header.offset}")
     rows = np.frombuffer(body, np.uint8, stride_bytes * height, header.offset).reshape(height, stride_bytes)
     return (rows if header.top_down else rows[::-1])[:, :row_bytes]
 

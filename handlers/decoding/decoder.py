@@ -1,4 +1,4 @@
-"""How bodies become frames in one service: the limits, and the route from the bytes to the model's pixels."""
+"""How one service decodes bodies: its limit of pixels, and its route from bytes to the model's pixels."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ RouteName: TypeAlias = Literal["exact", "fast", "plain"]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way to fewer pixels: the codecs, and what brings their pixels to the model's size."""
+    """One way to the model's pixels: the codecs, and the scaler for a model's target."""
 
     codecs: Mapping[str, Codec]
     scaler: Callable[[DecodeTarget], Scaler]
@@ -39,15 +39,17 @@ ROUTES: dict[RouteName, Callable[[], Route]] = {
 
 
 class Decoder:
-    """Makes frames of bodies, for one model's target at a time. Immutable: all lanes use it at once."""
+    """Decodes bodies into frames at a model's target. Immutable, for all lanes at once.
+
+    `max_pixels`: of a picture, before scaling. Raises ConfigurationError if the route's packages are not installed.
+    """
 
     def __init__(self, max_pixels: int, route: RouteName = "exact") -> None:
-        """Take the limit and the route; raises ConfigurationError when the route's packages are not installed."""
         self._max_pixels = max_pixels
         self._route = ROUTES[route]()
 
     def encoded(self, body: bytes, target: DecodeTarget) -> Frame:
-        """Return the frame of a JPEG, PNG or BMP; raises UndecodableFrameError and TooManyPixelsError."""
+        """Return the frame of a picture in one of CODECS; raises UndecodableFrameError and TooManyPixelsError."""
         return encoded.decode(body, self._max_pixels, self._route.scaler(target), self._route.codecs)
 
     def raw(self, body: bytes, layout: RawLayout, target: DecodeTarget) -> Frame:
@@ -55,7 +57,7 @@ class Decoder:
         return decode_raw(body, layout, self._max_pixels, self._route.scaler(target))
 
     def whole(self, body: bytes, layout: RawLayout | None = None) -> Frame:
-        """Return the frame with all its pixels; without a layout, of a JPEG, PNG or BMP."""
+        """Return the frame with all its pixels; without a layout, of a picture in one of CODECS."""
         if layout is None:
             return encoded.decode(body, self._max_pixels, Unscaled())
         return decode_raw(body, layout, self._max_pixels, Unscaled())

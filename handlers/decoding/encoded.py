@@ -1,4 +1,4 @@
-"""Encoded pictures: the table of codecs. The bytes themselves decide which one decodes them."""
+"""Encoded pictures: the table of codecs. The bytes themselves select their codec."""
 
 import io
 import struct
@@ -16,38 +16,39 @@ from handlers.decoding.limits import (
     refuse_large_picture,
     refuse_png_chunks,
 )
-from handlers.decoding.scaling import Scaler, place
+from handlers.decoding.scaling import Scaler, letterbox_of
 from handlers.errors import UndecodableFrameError
 from models.frame import Frame
+from models.letterbox import Size
 
-Image.MAX_IMAGE_PIXELS = None  # our own limit is checked instead, for every picture: limits.py
-PngImagePlugin.MAX_TEXT_MEMORY = PngImagePlugin.MAX_TEXT_CHUNK  # all texts of a PNG together, unpacked: 1 MiB
+Image.MAX_IMAGE_PIXELS = None  # limits.py checks our own limit instead, for every picture
+PngImagePlugin.MAX_TEXT_MEMORY = PngImagePlugin.MAX_TEXT_CHUNK  # of all texts of a PNG together, unpacked: 1 MiB
 
 PILLOW_ERRORS = (OSError, ValueError, SyntaxError, LookupError, TypeError, EOFError, struct.error, zlib.error)
-"""What Pillow's decoders raise for bad files; it names no common base."""
+"""What Pillow's decoders raise for damaged files: they have no common base."""
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
     """One encoded format.
 
-    `name`: Pillow's name of it, which is also the one for people. `signature`: how its files begin.
-    `refuse_costly`: refuses files whose parts would take long to read, before any of them is. `refuse_large`: refuses
-    those that are too much work for their size, or of too many pixels.
-    `shortcut`: decodes the kinds of it for which there is a faster way than Pillow's; None for the others.
+    `name`: Pillow's name for it, and the one in messages. `signature`: how its files begin.
+    `refuse_costly`: rejects files whose structure would take long to read, before it is read.
+    `refuse_large`: rejects files of too many pixels, or of too much work for their size.
+    `shortcut`: decodes some kinds faster than Pillow, and returns None for the others; raises ValueError if damaged.
     """
 
     name: str
     signature: bytes
     refuse_costly: Callable[[bytes], None] = lambda _: None
-    refuse_large: Callable[[bytes, tuple[int, int], int], None] = refuse_large_picture
+    refuse_large: Callable[[bytes, Size, int], None] = refuse_large_picture
     shortcut: Callable[[bytes, int, Scaler], Frame | None] = lambda *_: None
 
     def decode(self, body: bytes, max_pixels: int, scaler: Scaler) -> Frame:
         """Decode one file of this format.
 
-        When the scaler has a target, JPEG is decoded at the smallest of 1/1, 1/2, 1/4 and 1/8 that still has its
-        pixels, and every frame is brought to its size. Raises TooManyPixelsError, told from the file's header, and
+        If the scaler has a target, JPEG is decoded at the smallest of 1/1, 1/2, 1/4 and 1/8 that still has the target's
+        pixels, and the frame gets the target's size. Raises TooManyPixelsError, from the file's header alone, and
         UndecodableFrameError.
         """
         self.refuse_costly(body)
@@ -56,37 +57,37 @@ class Codec:
             return self._decode_with_pillow(body, max_pixels, scaler) if frame is None else frame
         except PILLOW_ERRORS as error:
             raise UndecodableFrameError(
-                f"What was sent begins like a {self.name} picture but is damaged or incomplete."
+                f"The bytes begin like a {self.name} picture but are damaged or incomplete."
             ) from error
 
     def _decode_with_pillow(self, body: bytes, max_pixels: int, scaler: Scaler) -> Frame:
         with Image.open(io.BytesIO(body), formats=(self.name,)) as picture:
             size_wh = picture.size
             self.refuse_large(body, size_wh, max_pixels)
-            picture.decodermaxblock = max(ImageFile.MAXBLOCK, len(body))  # in pieces, what is left is copied each time
-            placed = place(scaler, size_wh)
-            drafted = picture.draft("RGB", placed.whole_wh) if scaler.target else None
-            pixels = scaler.image(_plain_image(picture), drafted[1][2:] if drafted else size_wh, placed)
+            picture.decodermaxblock = max(ImageFile.MAXBLOCK, len(body))  # of smaller blocks, each copies all the rest
+            letterbox = letterbox_of(scaler, size_wh)
+            drafted = picture.draft("RGB", letterbox.whole_wh) if scaler.target else None
+            pixels = scaler.image(_plain_image(picture), drafted[1][2:] if drafted else size_wh, letterbox)
             rgb = np.asarray(pixels if pixels.mode == "RGB" else pixels.convert("RGB"))
-            return Frame(rgb, "rgb", size_wh, placed.region_xyxy)
+            return Frame(rgb, "rgb", size_wh, letterbox.region_xyxy)
 
 
 def decode(body: bytes, max_pixels: int, scaler: Scaler, codecs: Mapping[str, Codec] | None = None) -> Frame:
-    """Decode the bytes of one picture, in whichever of the formats of `codecs` (by default CODECS) they are.
+    """Decode the bytes of one picture in one of the formats of `codecs`, by default CODECS.
 
     Grey, palette, 1-bit, 16-bit and CMYK pictures are converted to RGB, alpha is dropped, EXIF orientation is not
     applied. Raises UndecodableFrameError and TooManyPixelsError.
     """
     if not body:
-        raise UndecodableFrameError("The request has no body; expected one JPEG, PNG or BMP picture.")
+        raise UndecodableFrameError(f"The request has no body; expected one {FORMAT_NAMES} picture.")
     codec = _codec_of(body, codecs or CODECS)
     if codec:
         return codec.decode(body, max_pixels, scaler)
-    raise UndecodableFrameError("What was sent is not a JPEG, PNG or BMP picture, whatever its Content-Type says.")
+    raise UndecodableFrameError(f"This is not a {FORMAT_NAMES} picture: the bytes decide, not the Content-Type.")
 
 
 def format_of(body: bytes) -> str:
-    """Return what the bytes of an encoded picture are: jpeg, png, bmp or unknown."""
+    """Return the name in lower case of the codec for these bytes, or "unknown"."""
     codec = _codec_of(body, CODECS)
     return codec.name.lower() if codec else "unknown"
 
@@ -96,12 +97,12 @@ def _codec_of(body: bytes, codecs: Mapping[str, Codec]) -> Codec | None:
 
 
 def _plain_image(picture: Image.Image) -> Image.Image:
-    """Return the picture as grey (L) or RGB, which can be averaged."""
+    """Return the picture as grey (L) or RGB, the modes that can be averaged."""
     if picture.mode in {"L", "RGB"}:
         return picture
-    if picture.mode.startswith("I;16"):  # Pillow's own conversion clips these at 255 instead of scaling them
+    if picture.mode.startswith("I;16"):  # Pillow clips these at 255 instead of scaling them
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-    picture.info.pop("transparency", None)  # Pillow warns of a palette's
+    picture.info.pop("transparency", None)  # Pillow warns if a palette has one
     return picture.convert("RGB")
 
 
@@ -111,5 +112,6 @@ CODECS = {
     "image/bmp": Codec("BMP", b"BM", shortcut=bmp.decode),
 }
 
-ALIASES = ("image/jpg", "application/octet-stream")
-"""Further media types that are accepted as the label of an encoded picture."""
+_NAMES = [codec.name for codec in CODECS.values()]
+FORMAT_NAMES = f"{', '.join(_NAMES[:-1])} or {_NAMES[-1]}"
+"""The formats in words, for messages: "JPEG, PNG or BMP"."""

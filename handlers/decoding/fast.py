@@ -14,16 +14,16 @@ from models.frame import ChannelOrder, DecodeTarget, Frame, Pixels, region_px
 from models.letterbox import Letterbox, Size
 
 COLOUR_SPACES = ("Gray", "YCbCr", "RGB")
-"""Those of a JPEG file that libjpeg-turbo converts to RGB."""
+"""JPEG colour spaces that libjpeg-turbo converts to RGB."""
 
-cv2.setNumThreads(1)  # the lanes are the parallelism
+cv2.setNumThreads(1)  # lanes run in parallel already
 
 
 @dataclass(frozen=True, slots=True)
 class FastScaler:
-    """Resizes by OpenCV, bilinear without antialiasing: what is much larger is halved first, two or more times at once.
+    """Resizes with OpenCV, bilinear without antialiasing; a much larger picture is first reduced by a power of two.
 
-    Halving to 1/4 and less averages the four pixels in the middle of each square, not all of it.
+    Reducing to 1/4 and less averages the four pixels in the middle of each square, not all of them.
     """
 
     target: DecodeTarget
@@ -31,33 +31,33 @@ class FastScaler:
     def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
         """Return the frame at the target's size."""
         height, width = pixels_hwc.shape[:2]
-        placed = self.target.letterbox((width, height))
-        pixels = np.ascontiguousarray(self.pixels(pixels_hwc, (width, height), placed))
+        letterbox = self.target.letterbox((width, height))
+        pixels = np.ascontiguousarray(self.pixels(pixels_hwc, (width, height), letterbox))
         rgb = np.empty((*pixels.shape[:2], 3), np.uint8)
-        places = (channel_order.index(channel) for channel in "rgb")
-        cv2.mixChannels([pixels], [rgb], [*itertools.chain(*zip(places, range(3), strict=True))])
-        return Frame(rgb, "rgb", (width, height), placed.region_xyxy)
+        source_channels = (channel_order.index(channel) for channel in "rgb")
+        cv2.mixChannels([pixels], [rgb], [*itertools.chain(*zip(source_channels, range(3), strict=True))])
+        return Frame(rgb, "rgb", (width, height), letterbox.region_xyxy)
 
-    def image(self, image: Image.Image, extent_wh: tuple[float, float], placed: Letterbox) -> Image.Image:
-        """Return what the letterbox shows of an L or RGB image, at its size."""
-        return Image.fromarray(self.pixels(np.asarray(image), extent_wh, placed))
+    def image(self, image: Image.Image, extent_wh: tuple[float, float], letterbox: Letterbox) -> Image.Image:
+        """Return the part of an L or RGB image that the letterbox shows, at the letterbox's size."""
+        return Image.fromarray(self.pixels(np.asarray(image), extent_wh, letterbox))
 
-    def pixels(self, pixels_hwc: Pixels, extent_wh: tuple[float, float], placed: Letterbox) -> Pixels:
-        """Return what is shown of [H, W, channels] or [H, W], any view; of the last column only what counts."""
-        if pixels_hwc.strides[0] < 0:  # bottom row first: OpenCV would have to copy it all
-            return self.pixels(pixels_hwc[::-1], extent_wh, placed)[::-1]
+    def pixels(self, pixels_hwc: Pixels, extent_wh: tuple[float, float], letterbox: Letterbox) -> Pixels:
+        """Return the part of [H, W, channels] or [H, W], any view, that the letterbox shows; see `Scaler.image`."""
+        if pixels_hwc.strides[0] < 0:  # bottom row first: OpenCV would copy all of it
+            return self.pixels(pixels_hwc[::-1], extent_wh, letterbox)[::-1]
         size_wh = (pixels_hwc.shape[1], pixels_hwc.shape[0])
-        scale = averaging_scale(size_wh, placed)
+        scale = averaging_scale(size_wh, letterbox)
         smaller_wh = (size_wh[0] // scale, size_wh[1] // scale)
         if scale > 1:
             pixels_hwc = _resized(pixels_hwc, smaller_wh, (0, 0, *size_wh))
         shares = (smaller_wh[0] / size_wh[0], smaller_wh[1] / size_wh[1])
-        counted_wh = (extent_wh[0] * shares[0], extent_wh[1] * shares[1])
-        return _resized(pixels_hwc, placed.size_wh, region_px(placed, counted_wh, smaller_wh))
+        reduced_extent_wh = (extent_wh[0] * shares[0], extent_wh[1] * shares[1])
+        return _resized(pixels_hwc, letterbox.size_wh, region_px(letterbox, reduced_extent_wh, smaller_wh))
 
 
 def _resized(pixels_hwc: Pixels, size_wh: Size, box_xyxy: tuple[float, float, float, float]) -> Pixels:
-    """Return the part that counts, bilinear; pixels are squares, not points."""
+    """Return the pixels within the box, resized bilinearly; pixels are squares, not points."""
     if box_xyxy == (0, 0, pixels_hwc.shape[1], pixels_hwc.shape[0]):
         return cv2.resize(pixels_hwc, size_wh, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
     left, top, right, bottom = box_xyxy
@@ -69,20 +69,23 @@ def _resized(pixels_hwc: Pixels, size_wh: Size, box_xyxy: tuple[float, float, fl
 
 
 def decode_jpeg(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
-    """Return a JPEG file's frame, or None when it is of a kind for Pillow; raises what its neighbours raise."""
+    """Return a JPEG file's frame, or None if it is of a kind that Pillow decodes.
+
+    Raises TooManyPixelsError and UndecodableFrameError.
+    """
     try:
         height, width, colour_space, _ = simplejpeg.decode_jpeg_header(body)
-    except ValueError:  # odd files that Pillow puts up with
+    except ValueError:  # unusual files that Pillow accepts
         return None
     refuse_large_jpeg(body, (width, height), max_pixels)
     if colour_space not in COLOUR_SPACES or scaler.target is None:
         return None
-    placed = scaler.target.letterbox((width, height))
-    least_width, least_height = placed.whole_wh
+    letterbox = scaler.target.letterbox((width, height))
+    least_width, least_height = letterbox.whole_wh
     try:
         pixels = simplejpeg.decode_jpeg(body, "RGB", min_width=least_width, min_height=least_height, min_factor=1)
     except ValueError:
         return None
     scale = next(eighths / 8 for eighths in range(1, 9) if -(-width * eighths // 8) == pixels.shape[1])
-    rgb = FastScaler(scaler.target).pixels(pixels, (width * scale, height * scale), placed)
-    return Frame(rgb, "rgb", (width, height), placed.region_xyxy)
+    rgb = FastScaler(scaler.target).pixels(pixels, (width * scale, height * scale), letterbox)
+    return Frame(rgb, "rgb", (width, height), letterbox.region_xyxy)

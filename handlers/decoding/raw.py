@@ -1,6 +1,6 @@
-"""Raw frames: the table of pixel formats, and how the rows of one lie in its body.
+"""Raw frames: the table of pixel formats, and how planes and rows lie in a body.
 
-A pixel format means FFmpeg's one of the same name; yuv420p is taken as BT.601 in limited range.
+A pixel format is FFmpeg's of the same name; yuv420p is read as BT.601 in limited range.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,29 +14,30 @@ from handlers.decoding.scaling import Scaler
 from handlers.decoding.yuv import yuv420p
 from handlers.errors import RawFrameError
 from models.frame import ChannelOrder, Frame, PixelFormat, Pixels, RawLayout
+from models.letterbox import Size
 
 ROW_ALIGNMENT = 4
-"""Bytes to which GStreamer pads the rows of a frame."""
+"""GStreamer pads rows to a multiple of so many bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """One plane of a format: the bytes of a sample, and of how many pixels in each direction it is one."""
+    """One plane of a format: the bytes of a sample, and the pixels in each direction that share a sample."""
 
     sample_bytes: int
     subsampling: int = 1
 
-    def size(self, size_wh: tuple[int, int]) -> tuple[int, int]:
-        """Return the bytes of a row, without padding, and the rows."""
+    def size(self, size_wh: Size) -> tuple[int, int]:
+        """Return the bytes of a row, without padding, and the number of rows."""
         columns, rows = (-(-side // self.subsampling) for side in size_wh)
         return columns * self.sample_bytes, rows
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One row of the table: the planes of a format, and what makes a frame of them.
+    """One row of the table: the planes of a format, and how to read them.
 
-    `read`: makes a frame of the rows of each plane, uint8 [rows, bytes of a row] without padding.
+    `read`: makes a frame of the planes, each uint8 [rows, bytes of a row] without padding.
     """
 
     planes: tuple[Plane, ...]
@@ -77,8 +78,8 @@ LAYOUTS: dict[PixelFormat, Layout] = {
 
 
 def layout_bytes(layout: RawLayout) -> int:
-    """Return how long a body of this layout is."""
-    return sum(stride * rows for stride, rows in _plane_rooms(layout))
+    """Return the length of a body of this layout."""
+    return sum(stride * rows for stride, rows in _plane_sizes(layout))
 
 
 def decode_raw(body: bytes, layout: RawLayout, max_pixels: int, scaler: Scaler) -> Frame:
@@ -95,8 +96,8 @@ def decode_raw(body: bytes, layout: RawLayout, max_pixels: int, scaler: Scaler) 
     return LAYOUTS[layout.pixel_format].read(_planes_of(body, layout), scaler)
 
 
-def _plane_rooms(layout: RawLayout) -> list[tuple[int, int]]:
-    """Return each plane's stride, and the rows that it has room for."""
+def _plane_sizes(layout: RawLayout) -> list[tuple[int, int]]:
+    """Return the stride in bytes and the number of rows of each plane, with padding."""
     planes = LAYOUTS[layout.pixel_format].planes
     rows = [plane.size((layout.size_wh[0], layout.padded_height))[1] for plane in planes]
     return list(zip(layout.strides_bytes, rows, strict=True))
@@ -105,22 +106,22 @@ def _plane_rooms(layout: RawLayout) -> list[tuple[int, int]]:
 def _planes_of(body: bytes, layout: RawLayout) -> list[Pixels]:
     """Return views of the planes, without padding."""
     views, offset = [], 0
-    for plane, (stride, rows) in zip(LAYOUTS[layout.pixel_format].planes, _plane_rooms(layout), strict=True):
+    for plane, (stride, rows) in zip(LAYOUTS[layout.pixel_format].planes, _plane_sizes(layout), strict=True):
         row_bytes, used_rows = plane.size(layout.size_wh)
-        room = np.frombuffer(body, np.uint8, stride * rows, offset).reshape(rows, stride)
-        views.append(room[:used_rows, :row_bytes])
+        padded_plane = np.frombuffer(body, np.uint8, stride * rows, offset).reshape(rows, stride)
+        views.append(padded_plane[:used_rows, :row_bytes])
         offset += stride * rows
     return views
 
 
-def tight(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> RawLayout:
+def tight(pixel_format: PixelFormat, size_wh: Size) -> RawLayout:
     """Return the layout without padding."""
     planes = LAYOUTS[pixel_format].planes
     return RawLayout(pixel_format, size_wh, tuple(plane.size(size_wh)[0] for plane in planes), size_wh[1])
 
 
-def padded(pixel_format: PixelFormat, size_wh: tuple[int, int]) -> RawLayout:
-    """Return the layout that GStreamer uses unless told otherwise: rows of whole words, whole blocks of chroma."""
+def padded(pixel_format: PixelFormat, size_wh: Size) -> RawLayout:
+    """Return the layout that GStreamer uses by default: rows of whole words, whole blocks of chroma."""
     planes = LAYOUTS[pixel_format].planes
     block = max(plane.subsampling for plane in planes)
     strides = tuple(_round_up(plane.size(size_wh)[0], ROW_ALIGNMENT) for plane in planes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from handlers.decoding.encoded import FORMAT_NAMES
 from handlers.deepstack.dialect import FORM_TYPE
 from handlers.errors import InvalidParameterError, UndecodableFrameError
 from handlers.numbers import read_number
@@ -41,9 +42,9 @@ def read_form(content_type: str, body: bytes) -> PictureForm:
     if len(images) > 1:
         raise _unreadable()
     if not any(part.is_file and part.name == "image" for part in parts):
-        raise InvalidParameterError("The form has no file 'image': expected one JPEG, PNG or BMP picture.")
+        raise InvalidParameterError(f"The form has no file 'image': expected one {FORMAT_NAMES} picture.")
     if not images[0]:
-        raise UndecodableFrameError("The file 'image' of the form is empty; expected one JPEG, PNG or BMP picture.")
+        raise UndecodableFrameError(f"The file 'image' of the form is empty; expected one {FORMAT_NAMES} picture.")
     return PictureForm(images[0], _min_confidence(fields), _text(fields, "api_key"))
 
 

@@ -6,13 +6,11 @@ from http import HTTPStatus
 from typing import Any
 
 from handlers.decoding.decoder import Decoder
-from handlers.lane_codec import Encoder
+from handlers.encoding.lane_codec import Encoder
+from handlers.encoding.metadata import DECIMALS
 from models.letterbox import Size
 from models.results import Detection, Results
 from models.runtime.steps import Work
-
-DECIMALS = 6
-"""Of confidences."""
 
 STAGES = ("decode", "preprocess", "run", "postprocess")
 """The stages that count as the work on a picture."""

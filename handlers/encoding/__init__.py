@@ -1,1 +1,1 @@
-"""Results → bytes."""
+"""Out: Results → the bytes of an answer."""

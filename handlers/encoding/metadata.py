@@ -9,21 +9,22 @@ from models.families import INFERENCE_TYPES
 from models.results import Classification, Detection, Results, TextLine
 
 DECIMALS = 6
-"""Of confidences and boxes: a hundredth of a pixel on the widest picture the protocol knows."""
+"""Of confidences and boxes: enough for a hundredth of a pixel of the widest picture."""
 
 
 def encode(results: Results, types: Collection[str] = INFERENCE_TYPES, subtype: str | None = None) -> bytes:
-    """Return the inference metadata document, or nothing when nothing was found.
+    """Return the inference metadata document, or no bytes if there are no inferences.
 
-    Strict JSON: finite numbers, every box within 0..1 of the picture as received, none of them empty. A line of text
-    stands behind the entity that tells where it is, and refers to it. `types`: those that are told.
+    Strict JSON: finite numbers; every box within 0..1 of the picture as received, none of them empty. A line of text
+    follows the entity with its box, and refers to it. `types`: the types of inferences to report. `subtype`: of all of
+    them.
     """
-    told = [
+    entries = [
         *map(_entity, results.detections),
         *map(_classification, results.classifications),
         *itertools.chain.from_iterable(_line(number, line, types) for number, line in enumerate(results.lines, 1)),
     ]
-    inferences = [_with_subtype(inference, subtype) for inference in told if inference and inference["type"] in types]
+    inferences = [_with_subtype(entry, subtype) for entry in entries if entry and entry["type"] in types]
     if not inferences:
         return b""
     document = {"inferences": inferences}
@@ -34,12 +35,12 @@ def _with_subtype(inference: dict[str, Any], subtype: str | None) -> dict[str, A
     return inference if subtype is None else {"type": inference["type"], "subtype": subtype, **inference}
 
 
-def _classification(found: Classification) -> dict[str, Any]:
-    return {"type": "classification", "classification": {"tag": _tag(found.label, found.confidence)}}
+def _classification(classification: Classification) -> dict[str, Any]:
+    return {"type": "classification", "classification": {"tag": _tag(classification.label, classification.confidence)}}
 
 
 def _line(number: int, line: TextLine, types: Collection[str]) -> Iterator[dict[str, Any]]:
-    """Yield the entity that tells where the line is, when it can be told, and the text."""
+    """Yield the entity with the box of the line, if entities are reported and the box is not empty, and the text."""
     text: dict[str, Any] = {"type": "text", "text": {"value": line.value}}
     if line.language:
         text["text"]["language"] = line.language
@@ -52,7 +53,7 @@ def _line(number: int, line: TextLine, types: Collection[str]) -> Iterator[dict[
 
 
 def _entity(detection: Detection) -> dict[str, Any] | None:
-    """Return one result, or None when its box is too thin to be told in DECIMALS decimals."""
+    """Return one inference, or None if its box is empty once rounded to DECIMALS."""
     left, top, right, bottom = (round(edge, DECIMALS) + 0.0 for edge in detection.box_xyxy)
     width, height = round(right - left, DECIMALS), round(bottom - top, DECIMALS)
     if not (width > 0 and height > 0):

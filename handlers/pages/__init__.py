@@ -1,4 +1,4 @@
-"""The pages that lie here, and the headers they are sent with."""
+"""The pages in this folder, and their headers."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""What a browser may do for a page: nothing but what it gets from here."""
+"""Content-Security-Policy: a page may only load content of this server."""
 
 
 def _read(name: str) -> str:
@@ -22,5 +22,5 @@ STREAM = _read("stream.html")
 
 
 def html(page: str) -> HTMLResponse:
-    """Return a page that may do nothing but what the policy allows."""
+    """Return a page, restricted by the policy."""
     return HTMLResponse(page, headers=STATIC | {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"})

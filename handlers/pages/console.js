@@ -7,12 +7,6 @@ const CAMERA_PAUSE_MS = 100;
 const THUMBNAIL_MS = 4000;
 const SHOWN_LABELS = 8;
 const MAX_HEAD = 256;
-const BUCKET = /^framehook_request_duration_seconds_bucket\{le="([^"]+)",operation="([^"]+)"\} (\S+)$/gm;
-const ANSWERS = /^framehook_requests_total\{code="20[04]",operation="([^"]+)"\} (\S+)$/gm;
-const FRAME_OPERATIONS = new Set([
-  "infer", "infer_model", "score", "annotate", "annotate_model",
-  "detect_objects", "detect_custom", "detect_faces", "classify_scene",
-]);
 const NO_CREDENTIAL = [401, 403];
 
 const $ = (id) => document.getElementById(id);
@@ -26,7 +20,7 @@ class Refused extends Error {
   }
 }
 
-// Ask the service; throws Refused with the problem's detail.
+// Send a request to the service. Throws Refused with the detail of the problem document.
 async function ask(path, options = {}) {
   const headers = { ...options.headers, ...(now.token && { Authorization: `Bearer ${now.token}` }) };
   let answer;
@@ -63,14 +57,14 @@ function quoted(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-function tellCurl() {
+function showCurl() {
   const url = new URL(target(), location.href).href;
   const type = now.photo?.type || "image/jpeg";
   const token = now.token && '--oauth2-bearer "$TOKEN" ';
   $("curl").textContent = `curl ${token}--data-binary ${quoted("@" + now.name)} -H ${quoted("Content-Type: " + type)} ${quoted(url)}`;
 }
 
-function tellProblem(error) {
+function showProblem(error) {
   $("problem").hidden = !error;
   $("problem").textContent = error ? error.message : "";
 }
@@ -89,9 +83,9 @@ function take(photo, name) {
   post();
 }
 
-// Post the photo, and show the answer unless a newer one was asked for meanwhile; return why there is none.
+// Post the photo and show the answer, unless a newer request was made meanwhile. Return the error, if there is one.
 async function post() {
-  tellCurl();
+  showCurl();
   if (!now.photo) return;
   const number = ++now.asked;
   const model = $("model").value;
@@ -101,14 +95,14 @@ async function post() {
     const answer = await ask(target(), { method: "POST", body: now.photo, headers: { "Content-Type": type } });
     const found = answer.status === 204 ? [] : (await answer.json()).inferences;
     if (number !== now.asked) return;
-    tellProblem(null);
+    showProblem(null);
     show(found, answer.status, model, Math.round(performance.now() - startedAt));
   } catch (error) {
     if (number !== now.asked) return;
     $("boxes").replaceChildren();
     $("answer").textContent = "";
     $("summary").textContent = "";
-    tellProblem(error);
+    showProblem(error);
     return error;
   }
 }
@@ -124,11 +118,11 @@ function show(found, status, model, tookMs) {
   const named = found.some((each) => each.text) ? tags.filter((_, at) => found[at].text) : tags.filter(Boolean);
   const counts = new Map();
   for (const name of named) counts.set(name, (counts.get(name) || 0) + 1);
-  const told = [...counts].map(([name, count]) => (count > 1 ? `${count} \u00d7 ${name}` : name)).join(", ");
-  $("summary").textContent = `${told || "Nothing was found"} (${tookMs} ms).`;
+  const results = [...counts].map(([name, count]) => (count > 1 ? `${count} \u00d7 ${name}` : name)).join(", ");
+  $("summary").textContent = `${results || "Nothing was found"} (${tookMs} ms).`;
 }
 
-// The labels of a model; of the default one, whose name is not told, those of the first that knows what was found.
+// The labels of a model. For the default model, whose name the page does not know: of the first model with that label.
 function labelsOf(name, found) {
   const label = found[0]?.entity?.tag.value;
   return (models.get(name) || [...models.values()].find(({ labels }) => labels.includes(label)))?.labels || [];
@@ -145,8 +139,8 @@ function box(entity, text, labels) {
   return made;
 }
 
-// Put captions where drawn pictures have them: above, below, inside the top or the bottom of the box, off each other
-// where there is room.
+// Place captions as on annotated pictures: above, below, inside the top or the bottom of the box, without overlap if
+// there is room.
 function placeCaptions() {
   const { clientWidth, clientHeight } = $("boxes");
   const boxes = [...$("boxes").children].reverse();
@@ -167,7 +161,7 @@ function placeCaptions() {
   for (const { firstChild, style } of places) Object.assign(firstChild.style, style);
 }
 
-// The colours that drawn pictures have: steps of the golden ratio round the colour circle.
+// The colours of annotated pictures: steps of the golden ratio around the colour circle.
 function colours(classId) {
   const hue = (Math.max(classId, 0) * 0.618034) % 1;
   const part = (n) => {
@@ -179,16 +173,16 @@ function colours(classId) {
   return [`rgb(${red}, ${green}, ${blue})`, ink];
 }
 
-function tellSliders() {
+function showSliders() {
   $("confidence-value").textContent = Number($("confidence").value).toFixed(2);
   $("most-value").textContent = $("most").value;
-  tellCurl();
+  showCurl();
 }
 
 // ---- The camera ----
 
 async function startCamera() {
-  if (!navigator.mediaDevices) throw new Error("Browsers give the camera to pages over https or from localhost only.");
+  if (!navigator.mediaDevices) throw new Error("Browsers allow the camera only on pages from https or localhost.");
   const number = ++now.starts;
   const stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } }).catch((error) => {
     throw new Error(`The camera cannot be used: ${error.message}.`);
@@ -237,15 +231,15 @@ function stopCamera() {
 // ---- The models ----
 
 async function listModels() {
-  const told = await (await ask("models")).json();
+  const served = await (await ask("models")).json();
   const chosen = $("model").value;
   models.clear();
-  for (const model of told.models) models.set(model.name, model);
-  const options = told.models.map(({ name }) => element("option", { value: name, textContent: name }));
-  $("model").replaceChildren(element("option", { value: "", textContent: "The default one" }), ...options);
+  for (const model of served.models) models.set(model.name, model);
+  const options = served.models.map(({ name }) => element("option", { value: name, textContent: name }));
+  $("model").replaceChildren(element("option", { value: "", textContent: "The default model" }), ...options);
   if (models.has(chosen)) $("model").value = chosen;
-  $("models").replaceChildren(...told.models.map(row));
-  return (told.broken || []).map(({ name, detail }) => `${name} cannot be served: ${detail}`).join(" ");
+  $("models").replaceChildren(...served.models.map(row));
+  return (served.broken || []).map(({ name, detail }) => `${name} cannot be served: ${detail}`).join(" ");
 }
 
 function row(model) {
@@ -267,17 +261,17 @@ async function listStreams() {
     card.item.remove();
     cards.delete(name);
   }
-  for (const stream of streams) tellStream(stream);
+  for (const stream of streams) showStream(stream);
   for (const { id, lastFrameAt } of streams) await thumbnail(id, lastFrameAt);
-  return streams.length ? now.unseen : "None. Frames posted with ?stream=NAME are shown here.";
+  return streams.length ? now.unseen : "None. Frames that are posted with ?stream=NAME appear here.";
 }
 
-function tellStream({ id, model, size, framesPerSecond, viewers }) {
+function showStream({ id, model, size, framesPerSecond, viewers }) {
   if (!cards.has(id)) {
     const image = element("img", { alt: "" });
     const facts = element("span");
-    const told = element("span", { className: "facts" }, element("strong", { textContent: id }), facts);
-    const button = element("button", { type: "button", onclick: () => watch(id) }, image, told);
+    const text = element("span", { className: "facts" }, element("strong", { textContent: id }), facts);
+    const button = element("button", { type: "button", onclick: () => watch(id) }, image, text);
     const item = element("li", {}, button);
     cards.set(id, { item, image, facts });
     const next = [...cards.keys()].filter((other) => other > id).sort()[0];
@@ -288,7 +282,7 @@ function tellStream({ id, model, size, framesPerSecond, viewers }) {
   cards.get(id).facts.textContent = facts;
 }
 
-// Show the next picture of a stream that goes on; one after the other, since a browser has few connections to one server.
+// Show the next picture of a stream with new frames. One stream at a time: a browser has few connections per server.
 async function thumbnail(id, lastFrameAt) {
   const card = cards.get(id);
   const goesOn = card.lastFrameAt !== lastFrameAt;
@@ -303,7 +297,7 @@ async function thumbnail(id, lastFrameAt) {
   }
 }
 
-// The pictures of a stream as they come: parts of one long answer, each of which tells its length.
+// The pictures of a stream as they arrive: parts of one long answer, each with its length.
 async function* pictures(id, options, query = "") {
   const reader = (await ask(`mjpeg/${encodeURIComponent(id)}${query}`, options)).body.getReader();
   try {
@@ -324,7 +318,7 @@ function joined(one, other) {
   return both;
 }
 
-// The first part of a multipart body, if all of it has come.
+// The first part of a multipart body, or null until it is complete.
 function firstPart(bytes) {
   const head = new TextDecoder("latin1").decode(bytes.subarray(0, MAX_HEAD)).match(/Content-Length: (\d+)\r\n\r\n/);
   if (!head) return null;
@@ -333,7 +327,7 @@ function firstPart(bytes) {
   return end <= bytes.length ? { picture: new Blob([bytes.subarray(start, end)], { type: "image/jpeg" }), end } : null;
 }
 
-// Show a picture; done when it is seen, or another took its place.
+// Show a picture. Resolves when it is visible, or when another one has replaced it.
 async function put(image, picture) {
   const url = URL.createObjectURL(picture);
   image.src = url;
@@ -363,7 +357,7 @@ async function watch(id) {
 
 // ---- The service ----
 
-const history = { time: 0, frames: 0, buckets: new Map() };
+const history = { time: 0, framesAnswered: 0, buckets: new Map() };
 const charts = {};
 
 function chart(name, title) {
@@ -378,8 +372,8 @@ function chart(name, title) {
   $("charts").append(figure);
 }
 
-// Add one sample, of one number a line, and draw the last two minutes of them.
-function draw(name, numbers, told) {
+// Add a sample, with one number per line of the chart, and draw the last two minutes.
+function draw(name, numbers, legend) {
   const { title, value, svg, series } = charts[name];
   series.push(numbers);
   if (series.length > SAMPLES) series.shift();
@@ -392,34 +386,24 @@ function draw(name, numbers, told) {
     return drawn;
   });
   svg.replaceChildren(...lines);
-  value.replaceChildren(...told);
+  value.replaceChildren(...legend);
   svg.setAttribute("aria-label", `${title}: ${value.textContent}`);
 }
 
-async function readMetrics() {
-  const text = await (await ask("metrics")).text();
+async function readStatus() {
+  const { ready, reason, queueDepth, framesRunning, framesAnswered, requestDurations } = await (await ask("status")).json();
   const time = performance.now() / 1000;
-  const buckets = new Map();
-  for (const [, bound, operation, count] of text.matchAll(BUCKET)) {
-    if (!FRAME_OPERATIONS.has(operation)) continue;
-    const upTo = bound === "+Inf" ? Infinity : Number(bound);
-    buckets.set(upTo, (buckets.get(upTo) || 0) + Number(count));
-  }
-  const answers = [...text.matchAll(ANSWERS)].filter(([, operation]) => FRAME_OPERATIONS.has(operation));
-  const frames = answers.reduce((sum, [, , count]) => sum + Number(count), 0);
-  const gauge = (name) => Number(text.match(new RegExp(`^${name} (\\S+)$`, "m"))?.[1] || 0);
+  const buckets = new Map(requestDurations.map(({ upToMs = Infinity, count }) => [upToMs, count]));
   if (history.time) {
-    const rate = Math.max(0, frames - history.frames) / (time - history.time);
-    const [median, tail] = [0.5, 0.95].map((share) => 1000 * quantile(share, buckets, history.buckets));
+    const rate = Math.max(0, framesAnswered - history.framesAnswered) / (time - history.time);
+    const [median, tail] = [0.5, 0.95].map((share) => quantile(share, buckets, history.buckets));
     draw("frames", [rate], [element("b", { textContent: rate.toFixed(1) })]);
-    const [waiting, running] = [gauge("framehook_queue_depth"), gauge("framehook_frames_in_flight")];
-    draw("queue", [waiting, running], pair("waiting", waiting, "running", running));
+    draw("queue", [queueDepth, framesRunning], pair("waiting", queueDepth, "running", framesRunning));
     draw("latency", [median, tail], pair("p50", ms(median), "p95", ms(tail)));
   }
-  Object.assign(history, { time, frames, buckets });
-  const ready = gauge("framehook_ready") === 1;
-  tellState(ready ? "good" : "bad", ready ? "Ready" : "Not ready");
-  return "";
+  Object.assign(history, { time, framesAnswered, buckets });
+  showState(ready ? "good" : "bad", ready ? "Ready" : "Not ready");
+  return reason || "";
 }
 
 const ms = (value) => (Number.isFinite(value) ? `${value < 10 ? value.toFixed(1) : Math.round(value)} ms` : "-");
@@ -430,9 +414,9 @@ function pair(first, one, second, other) {
   return [name("first", first), value(one), name("second", second), value(other)];
 }
 
-// The share's quantile of what came since the sample before, as Prometheus reckons it; NaN when nothing came.
+// A quantile of the requests since the previous sample, as Prometheus computes it; NaN if there were none.
 function quantile(share, buckets, before) {
-  const grown = [...buckets].sort(([one], [other]) => one - other).map(([upTo, n]) => [upTo, n - (before.get(upTo) || 0)]);
+  const grown = [...buckets].map(([upTo, n]) => [upTo, n - (before.get(upTo) || 0)]);
   const all = grown.at(-1)?.[1] || 0;
   if (all <= 0) return NaN;
   const rank = share * all;
@@ -444,17 +428,17 @@ function quantile(share, buckets, before) {
   return lower;
 }
 
-function tellState(kind, text) {
+function showState(kind, text) {
   if ($("state").textContent === text) return;
   $("state").className = `state ${kind}`;
   $("state").textContent = text;
 }
 
-// ---- All the while ----
+// ---- Polling ----
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-// Do it again and again while the page is seen. Where a credential is lacking it stops, lest the browser ask for one for ever.
+// Repeat `read` while the page is visible. After a refused credential it waits for a new one, or the browser would ask for ever.
 async function poll(noteId, read, everyMs) {
   for (;;) {
     try {
@@ -465,7 +449,7 @@ async function poll(noteId, read, everyMs) {
       $(noteId).hidden = false;
       $(noteId).textContent = error.message;
       const refused = NO_CREDENTIAL.includes(error.status);
-      if (read === readMetrics) tellState("bad", refused ? "Not allowed to ask" : "Not reachable");
+      if (read === readStatus) showState("bad", refused ? "Not allowed to read" : "Not reachable");
       if (refused) {
         const again = element("button", { type: "button", textContent: "Try again" });
         $(noteId).append(" ", again);
@@ -483,7 +467,7 @@ async function poll(noteId, read, everyMs) {
 function start() {
   let settling;
   const changed = () => {
-    tellSliders();
+    showSliders();
     clearTimeout(settling);
     settling = setTimeout(() => now.camera || post(), SETTLE_MS);
   };
@@ -513,9 +497,9 @@ function start() {
     $("stage").classList.remove("over");
     take(event.dataTransfer.files[0], event.dataTransfer.files[0]?.name);
   });
-  $("camera").addEventListener("click", () => (now.camera ? stopCamera() : startCamera().catch(tellProblem)));
+  $("camera").addEventListener("click", () => (now.camera ? stopCamera() : startCamera().catch(showProblem)));
   $("copy").addEventListener("click", async () => {
-    await navigator.clipboard.writeText($("curl").textContent).catch(tellProblem);
+    await navigator.clipboard.writeText($("curl").textContent).catch(showProblem);
     $("copy").textContent = "Copied";
     setTimeout(() => ($("copy").textContent = "Copy"), POLL_MS);
   });
@@ -523,14 +507,14 @@ function start() {
   chart("frames", "Frames/s");
   chart("latency", "Latency");
   chart("queue", "Queue");
-  tellSliders();
+  showSliders();
   poll("models-note", async () => {
     const note = await listModels();
-    tellCurl();
+    showCurl();
     return note;
   }, 15 * POLL_MS);
   poll("streams-note", listStreams, POLL_MS);
-  poll("service-note", readMetrics, POLL_MS);
+  poll("service-note", readStatus, POLL_MS);
 }
 
 start();

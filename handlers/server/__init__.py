@@ -1,1 +1,1 @@
-"""What stands around the operations."""
+"""The server around the operations: composition, settings, contract, metrics, sockets, middleware, access."""

@@ -1,4 +1,4 @@
-"""Memory that frames have left behind goes back to the system."""
+"""Returns the memory of finished frames to the operating system."""
 
 import asyncio
 import ctypes
@@ -11,20 +11,20 @@ M_ARENA_MAX = -8
 
 
 def keep_one_heap() -> None:
-    """Have the C library use one heap for all threads; where it cannot, do nothing.
+    """Make the C library use one heap for all threads. Does nothing where the library has no such option.
 
-    glibc otherwise makes one for nearly every thread. Pictures of all sizes leave holes in each, which small blocks
-    then move into, and what one has free the others cannot use. To be called before there are threads.
-    docs/maintainers/reliability.md tells what that saves.
+    By default glibc makes a heap for nearly every thread. Pictures of many sizes leave holes in each heap, and one
+    thread cannot use the free memory of another. Call this before any thread is started. Measurements:
+    docs/maintainers/reliability.md.
     """
     with suppress(AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 async def give_back_memory() -> None:
-    """Have the C library return what is free of its heap, now and again; where it cannot, do nothing.
+    """Return the free memory of the heap to the system, every TRIM_S seconds. Does nothing without glibc.
 
-    By itself glibc gives back only what is free at the heap's end.
+    By itself glibc only returns free memory at the end of the heap.
     """
     with suppress(AttributeError):  # another C library
         trim = ctypes.CDLL(None).malloc_trim

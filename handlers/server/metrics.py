@@ -1,10 +1,10 @@
 """Every metric of the service, declared once; docs/metrics.md explains them.
 
-Labels take their values from fixed lists, or from the models served, so that no caller can make new ones.
+The values of labels come from fixed lists or from the models served, so no client can create new series.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from importlib.metadata import version
 
@@ -15,12 +15,12 @@ from prometheus_client.registry import Collector
 
 from handlers.context import RequestRecord
 from handlers.errors import RawFrameError, TooManyPixelsError, UndecodableFrameError
+from handlers.live_view import LiveStreams
 from handlers.server.middleware.admission import BytesBudget
 from handlers.server.middleware.logs import LossyHandler
 from handlers.server.middleware.problems import HUNG_UP, PROBLEMS
 from handlers.server.wire.handshakes import FAILURES
 from handlers.server.wire.tls import Tls
-from handlers.streams import Streams
 from models.errors import SHED_REASONS
 from models.runtime.engine import Engine
 from models.runtime.reload import Reload
@@ -32,14 +32,14 @@ STAGE_BUCKETS_S = (0.0001, 0.00025, 0.0005, *REQUEST_BUCKETS_S)
 
 
 class _ServedModels(Collector):
-    """What is served now: models come and go."""
+    """The models that are served at the moment."""
 
     def __init__(self, engine: Engine) -> None:
-        """Take the engine."""
+        """Read the models of this engine."""
         self._engine = engine
 
     def collect(self) -> Iterator[Metric]:
-        """Give one sample a model."""
+        """Yield a gauge with one sample per model."""
         family = GaugeMetricFamily(
             "framehook_model_info", "1 for every model served.", labels=("model", "family", "version")
         )
@@ -49,19 +49,19 @@ class _ServedModels(Collector):
 
 
 class _LostLines(Collector):
-    """The one figure that is of the process: its log's."""
+    """The lost lines of the log, which belong to the process and not to one service."""
 
     def collect(self) -> Iterator[Metric]:
-        """Give the counter."""
-        text = "Lines of the log that could not be written."
+        """Yield the counter."""
+        text = "Log lines that could not be written."
         yield CounterMetricFamily("framehook_log_lines_lost", text, LossyHandler.lost_lines)
 
 
 class Metrics:
-    """The figures of one service. Counted on the event loop; the gauges are read when somebody asks."""
+    """The metrics of one service. Counted on the event loop; gauges are read when the metrics are requested."""
 
-    def __init__(self, engine: Engine, budget: BytesBudget, streams: Streams, tls: Tls | None) -> None:
-        """Declare them all, in a registry of their own. `tls`: None for plain HTTP."""
+    def __init__(self, engine: Engine, budget: BytesBudget, streams: LiveStreams, tls: Tls | None) -> None:
+        """Declare all metrics in a new registry. `tls`: None for plain HTTP."""
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -70,34 +70,39 @@ class Metrics:
         )
         self._request_seconds = Histogram(
             "framehook_request_duration_seconds",
-            "From when a request's header had been read to the end of its answer.",
+            "Time from the end of a request's head to the end of its answer.",
             ("operation",),
             buckets=REQUEST_BUCKETS_S,
             registry=registry,
         )
         self._stage_seconds = Histogram(
             "framehook_stage_duration_seconds",
-            "What the stages of a frame took.",
+            "Time of the stages of a frame.",
             ("model", "stage"),
             buckets=STAGE_BUCKETS_S,
             registry=registry,
         )
-        self._shed = Counter("framehook_shed", "Frames refused for now, by reason.", ("reason",), registry=registry)
+        self._shed = Counter(
+            "framehook_shed",
+            "Frames refused because the service is busy or not ready, by reason.",
+            ("reason",),
+            registry=registry,
+        )
         self._rejected = Counter(
             "framehook_decode_rejected",
             "Frames that could not be decoded, by format and reason.",
             ("format", "reason"),
             registry=registry,
         )
-        self._detections = Counter("framehook_detections", "Results sent.", ("model",), registry=registry)
+        self._detections = Counter("framehook_detections", "Results in answers.", ("model",), registry=registry)
         self._dropped = Counter(
             "framehook_candidates_dropped",
-            "Candidates left out because the model gave them a value that is no number.",
+            "Candidates dropped because the model returned NaN or infinity for them.",
             ("model",),
             registry=registry,
         )
         self._reloads = Counter(
-            "framehook_model_reloads", "Changes of what is served, by result.", ("model", "result"), registry=registry
+            "framehook_model_reloads", "Reloads of models, by result.", ("model", "result"), registry=registry
         )
         self._handshake_failures = Counter(
             "framehook_tls_handshake_failures", "TLS handshakes that failed, by reason.", ("reason",), registry=registry
@@ -112,7 +117,7 @@ class Metrics:
         registry.register(_ServedModels(engine))
 
     def count(self, record: RequestRecord) -> None:
-        """Count one request that is over."""
+        """Count one finished request."""
         operation = record.operation or "none"
         code = HUNG_UP if record.problem == HUNG_UP else str(record.status or "none")
         self._requests.labels(operation, code).inc()
@@ -125,16 +130,43 @@ class Metrics:
             self._count_frame(record.model, record)
 
     def count_reload(self, reload: Reload) -> None:
-        """Count one change of what is served, or one that was rejected."""
+        """Count one reload of a model, also a rejected one."""
         self._reloads.labels(reload.model, reload.change).inc()
 
     def count_handshake_failure(self, reason: str) -> None:
-        """Count one TLS handshake that failed; the reasons are those of `FAILURES`."""
+        """Count one failed TLS handshake; `reason` is one of `FAILURES`."""
         self._handshake_failures.labels(reason).inc()
 
     def as_text(self) -> bytes:
-        """Return them all in Prometheus's text format."""
+        """Return all metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
+
+    def frames_answered(self, operations: Collection[str]) -> int:
+        """Return how many requests of these operations were answered with results, or with none found."""
+        answered = (
+            sample.value
+            for family in self._requests.collect()
+            for sample in family.samples
+            if sample.name.endswith("_total")
+            and sample.labels["operation"] in operations
+            and sample.labels["code"] in {"200", "204"}
+        )
+        return int(sum(answered))
+
+    def request_durations(self, operations: Collection[str]) -> list[dict[str, float]]:
+        """Return a cumulative histogram of the requests of these operations, refusals included.
+
+        One record per bucket, by rising bound: `upToMs`, absent in the last one, which has no bound, and `count`.
+        """
+        counts = dict.fromkeys((*REQUEST_BUCKETS_S, math.inf), 0)
+        samples = (sample for family in self._request_seconds.collect() for sample in family.samples)
+        for sample in samples:
+            if sample.name.endswith("_bucket") and sample.labels["operation"] in operations:
+                counts[float(sample.labels["le"])] += int(sample.value)
+        return [
+            {"count": count} if bound_s == math.inf else {"upToMs": bound_s * 1000, "count": count}
+            for bound_s, count in counts.items()
+        ]
 
     def _count_frame(self, model: str, record: RequestRecord) -> None:
         for stage, took_ms in record.stages_ms.items():
@@ -142,7 +174,7 @@ class Metrics:
         self._detections.labels(model).inc(record.detections or 0)
         self._dropped.labels(model).inc(record.dropped or 0)
 
-    def _declare_gauges(self, engine: Engine, budget: BytesBudget, streams: Streams, tls: Tls | None) -> None:
+    def _declare_gauges(self, engine: Engine, budget: BytesBudget, streams: LiveStreams, tls: Tls | None) -> None:
         for name, text, read in (
             (
                 "framehook_queue_depth",
@@ -151,24 +183,24 @@ class Metrics:
             ),
             (
                 "framehook_frames_in_flight",
-                "Frames that are being worked on.",
+                "Frames that lanes are working on.",
                 lambda: sum(lanes.running for lanes in engine.lanes),
             ),
-            ("framehook_bytes_in_flight", "Bytes of all bodies in the house.", lambda: budget.in_flight),
+            ("framehook_bytes_in_flight", "Bytes of all bodies in memory.", lambda: budget.in_flight),
             (
                 "framehook_lanes",
-                "Frames that can be worked on at once.",
+                "Frames that can be processed at the same time.",
                 lambda: sum(lanes.count for lanes in engine.lanes),
             ),
-            ("framehook_viewers", "Who watches live streams.", lambda: streams.viewers),
+            ("framehook_viewers", "Viewers of live streams.", lambda: streams.viewers),
             (
                 "framehook_ready",
-                "1 when frames are taken: every model is loaded, and the service is not about to end.",
+                "1 if the service accepts frames: every model is loaded and it is not shutting down.",
                 lambda: engine.is_ready,
             ),
             (
                 "framehook_tls_certificate_expiry_timestamp_seconds",
-                "When the certificate expires, in seconds since 1970; not a number without TLS.",
+                "When the certificate expires, in seconds since 1970; NaN without TLS.",
                 lambda: tls.served.certificate.expires_at.timestamp() if tls else math.nan,
             ),
         ):

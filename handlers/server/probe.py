@@ -1,8 +1,8 @@
-"""`python -m handlers.server.probe`: exit status 0 when the service beside it is ready, for the image's HEALTHCHECK.
+"""`python -m handlers.server.probe`: the HEALTHCHECK of the image. Exit status 0 if the local service is ready.
 
-It reads port and TLS from the environment, as the service does, and imports nothing of it: a probe every ten seconds
-must cost little. It checks no certificate, which is for other names than 127.0.0.1. Where callers must show one, or a
-credential even for probes, it has none, and can only tell that the service answers.
+It reads the port and the TLS settings from the environment, as the service does, and imports nothing of the service: a
+probe every ten seconds must be cheap. It does not verify the certificate, which is not for 127.0.0.1. It has neither a
+client certificate nor a credential: if the service requires one, it only checks that the service answers.
 """
 
 import os
@@ -17,7 +17,7 @@ PREFIX = "FRAMEHOOK_"
 
 
 def probe() -> int:
-    """Return 0 when the service is ready, else 1."""
+    """Return 0 if the service is ready, else 1."""
     port = int(os.environ.get(f"{PREFIX}PORT", "8080"))
     connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     if _is_set("TLS_CERTIFICATE") or _is_set("TLS_SELF_SIGNED"):

@@ -1,6 +1,7 @@
 """Every setting of the service: its default, its unit, its environment name."""
 
 import re
+import resource
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,10 +21,7 @@ from pydantic import (
 
 from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
-from handlers.server.wire.connections import default_max_connections
-from handlers.server.wire.self_signed import default_folder
-from models.errors import ModelConfigError
-from models.repository.folder import BUILT_IN_ZOO, CONFIG_FILE_NAME, find_models
+from models.repository.folder import BUILT_IN_ZOO
 from models.scheduling.cores import usable_cores
 
 ENVIRONMENT_PREFIX = "FRAMEHOOK_"
@@ -31,136 +29,170 @@ CONFIG_NAME = "config"
 ZOO = "zoo"
 NOTHING = "nothing"
 TAKEN_HEADERS = ("authorization", "host", "connection", "cookie", "accept", "content-", "x-ms-", "x-frame-")
-"""Headers that mean something else to the service, or are logged, begin like this."""
+"""Prefixes of headers that already have a meaning, or are logged."""
 MEBIBYTE = 1 << 20
-QUEUE_PLACES_A_LANE = 8
+QUEUE_PLACES_PER_LANE = 8
 """Bounds how long an admitted frame waits under overload: docs/maintainers/performance.md."""
+MOST_CONNECTIONS = 1024
+"""Enough for hundreds of cameras; an idle connection costs some 10 KiB."""
+OTHER_FILES = 64
+"""File descriptors that are not connections: models, log, event loop, and sockets being accepted or closed."""
 KUBERNETES_NAME = re.compile(
     r"(\w+_)?SERVICE_(HOST|PORT(_\w+)?)|(\w+_)?PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?", re.IGNORECASE
 )
 KUBERNETES_VALUE = re.compile(r"(tcp|udp|sctp)://.*")
-"""What a Service makes Kubernetes put into the environment of the pods beside it."""
+"""The environment variables that Kubernetes sets in pods for every Service."""
 YAML_ERRORS = (OSError, ValueError, RecursionError, yaml.YAMLError)
-"""What reading a YAML file raises: PyYAML does not translate impossible dates and endless nesting."""
+"""Errors of reading a YAML file: PyYAML does not translate impossible dates and endless nesting."""
 
 
-def _split(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+def split(text: str) -> tuple[str, ...]:
+    """Return the parts of a text between its commas, without the blanks around them."""
+    return tuple(part.strip() for part in text.split(","))
+
+
+def default_max_connections() -> int:
+    """Return as many connections as the process may open, with room for its other files, at most 1024."""
+    soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(MOST_CONNECTIONS, soft_limit - OTHER_FILES)) if soft_limit > 0 else MOST_CONNECTIONS
+
+
+def _names(value: Any) -> Any:
+    return split(value) if isinstance(value, str) else value
 
 
 def _roots(value: Any) -> Any:
-    """Return the folders of a text or a list; one folder may come as it is."""
-    parts = (value,) if isinstance(value, Path) else _split(value)
+    """Return the folders of a text or a list. A single Path is accepted, too."""
+    parts = (value,) if isinstance(value, Path) else _names(value)
     return tuple(BUILT_IN_ZOO if part == ZOO else part for part in parts) if isinstance(parts, tuple | list) else parts
 
 
 def _permissions(value: Any) -> Any:
-    return () if value == NOTHING else _split(value)
+    return () if value == NOTHING else _names(value)
 
 
 AtLeastOne = Annotated[int, Field(ge=1)]
 Roots = Annotated[tuple[Path, ...], BeforeValidator(_roots), Field(min_length=1)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Seconds = Annotated[float, Field(gt=0, le=threading.TIMEOUT_MAX)]
 
 
 class Settings(BaseModel):
-    """All settings, read once. A name that is not listed here stops the start, wherever it was given."""
+    """All settings, read once when the service starts. An unknown name is an error, whichever source it comes from."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = Field("127.0.0.1", pattern=r"^[!-~]+$", description="Address to listen on.")
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="TCP port to listen on; 0 takes a free one.")
-    deepstack_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
-        default=None, description="A second TCP port, for clients that expect one of their own, such as 32168."
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        8080, description="TCP port to listen on; 0 chooses a free one."
     )
     credentials_file: Path | None = Field(
-        default=None, description="YAML file of those who may come in: framehook credentials. By default everybody."
+        default=None,
+        description="YAML file with the credentials that `framehook credentials` writes. By default none are needed.",
     )
     credentials: SecretStr | None = Field(
-        default=None, description="The same as text, beside those of the file; in the environment only."
+        default=None, description="More credentials, as YAML text; only in the environment or the settings file."
     )
     anonymous_may: Annotated[tuple[Literal["infer", "read", "view", "monitor"], ...], BeforeValidator(_permissions)] = (
         Field(
             "monitor",
             validate_default=True,
-            description="What needs no credential: infer, read, view, monitor, or nothing.",
+            description="Permissions that need no credential: some of infer,read,view,monitor, or nothing.",
         )
     )
-    digest_md5: bool = Field(default=False, description="Offer Digest with MD5 too, to clients that know nothing else.")
-    api_key_header: str = Field(
-        "X-API-Key", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$", description="The header for tokens, beside Bearer."
+    digest_md5: bool = Field(
+        default=False, description="Also offer Digest with MD5, for clients that support nothing better."
     )
-    tls_certificate: Path | None = Field(None, description="PEM file with the certificate and its chain: serve HTTPS.")
-    tls_key: Path | None = Field(None, description="PEM file with the key of the certificate, not encrypted.")
+    api_key_header: str = Field(
+        "X-API-Key",
+        pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$",
+        description="The header for tokens, besides `Authorization: Bearer`.",
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM file with the certificate and its chain; turns HTTPS on. Needs the extra tls."
+    )
+    tls_key: Path | None = Field(None, description="PEM file with the private key of the certificate, not encrypted.")
     tls_client_ca: Path | None = Field(
-        None, description="PEM file with the authorities one of which must have signed a caller's certificate."
+        None,
+        description="PEM file with certificate authorities; only clients with a certificate from them can connect.",
     )
     tls_self_signed: bool = Field(
-        default=False, description="Serve HTTPS with a certificate made here, for the lab (needs the extra)."
+        default=False, description="Serve HTTPS with a self-signed certificate, for tests. Needs the extra tls."
     )
-    tls_folder: Path = Field(default_factory=default_folder, description="Where the self-signed certificate is kept.")
     model_repository: Roots = Field(
         default_factory=lambda: (BUILT_IN_ZOO,),
-        description="Folders with one folder per model, separated by commas; zoo is the built-in one.",
+        description="Folders with one folder per model, separated by commas. By default zoo, the built-in one.",
     )
     models: Names = Field(
-        default_factory=tuple, description="Models to serve, separated by commas; by default all in the repository."
+        default_factory=tuple,
+        description="Names of the models to serve, separated by commas. By default all models of the repositories.",
     )
-    default_model: str = Field("ssdlite-mobilenet-v2", description="The model behind /inference and /score.")
+    default_model: str = Field(
+        "ssdlite-mobilenet-v2", description="The model for requests that name no model, such as /inference."
+    )
     on_broken_model: Literal["stop", "wait"] = Field(
-        "stop", description="When a model cannot be served: stop, or wait, live but not ready, until it is mended."
+        "stop",
+        description="If a model cannot be served: stop the service, or wait, live but not ready, until it is repaired.",
     )
     watch_models: bool = Field(default=True, description="Reload models when their folders change.")
-    trial_timeout_s: Seconds = Field(60, description="Seconds that a candidate may take to load and answer a frame.")
-    trial_max_bytes: AtLeastOne = Field(4 << 30, description="Address space that a candidate may take in its trial.")
+    trial_timeout_s: Seconds = Field(
+        60,
+        description="Seconds that a changed model may take to load and to answer its first frame.",
+    )
     lanes: Annotated[int, Field(ge=1, le=1024)] = Field(
-        default_factory=usable_cores, description="Frames worked on at once; by default one per usable core."
+        default_factory=usable_cores,
+        description="Frames that are processed at the same time. By default one per usable core.",
     )
     queue_size: Annotated[int, Field(ge=0)] = Field(
-        default_factory=lambda settings: QUEUE_PLACES_A_LANE * settings.get("lanes", 1),
-        description="Frames that may wait for a lane; by default eight for each.",
+        default_factory=lambda settings: QUEUE_PLACES_PER_LANE * settings.get("lanes", 1),
+        description="Frames that may wait for a lane. By default eight per lane.",
     )
     wide_lane: bool = Field(
         default=False,
-        description="Run a frame that is alone by as many threads as there are lanes: sooner done, at more cost.",
+        description="Run a frame on as many threads as there are lanes if it is the only one: faster, but more work.",
     )
-    queue_timeout_s: Seconds = Field(2, description="Seconds that a frame may wait for a lane; then it is given up.")
-    run_timeout_s: Seconds = Field(10, description="Seconds that a model may take over one frame; then it is stopped.")
-    max_body_bytes: AtLeastOne = Field(32 * MEBIBYTE, description="Largest body accepted, in bytes.")
+    queue_timeout_s: Seconds = Field(2, description="Seconds that a frame may wait for a lane before it is refused.")
+    run_timeout_s: Seconds = Field(
+        10, description="Seconds that a model may take for one frame before its run is stopped."
+    )
+    max_body_bytes: AtLeastOne = Field(32 * MEBIBYTE, description="Largest accepted body.")
     max_bytes_in_flight: AtLeastOne = Field(
-        256 * MEBIBYTE, description="Bytes of all bodies in the house at once; more is refused as busy."
+        256 * MEBIBYTE, description="Bytes of all bodies in memory at the same time; more are refused with 503."
     )
-    max_pixels: AtLeastOne = Field(36_000_000, description="Largest picture accepted, width times height.")
+    max_pixels: AtLeastOne = Field(36_000_000, description="Largest accepted picture, width times height.")
     decoding: RouteName = Field(
-        "exact", description="How a picture is brought to the model's size: exact, fast (needs the extra), or plain."
+        "exact", description="How a picture is scaled to the input size of the model; fast needs the extra fast."
     )
     receive_timeout_s: Seconds = Field(
-        10, description="Seconds for the head of a request to arrive, and for what was sent to be taken."
+        10,
+        description="Seconds for the head of a request to arrive, and for the client to read what was sent to it.",
     )
     min_body_bytes_per_s: Annotated[int, Field(ge=0)] = Field(
-        256 << 10, description="Bytes a second that a body must bring over any receive_timeout_s; fewer end in 408."
+        256 << 10,
+        description="Slowest accepted body, in bytes per second over receive_timeout_s; a slower one gets 408.",
     )
-    max_header_bytes: AtLeastOne = Field(64 << 10, description="Largest head of a request, in bytes; more is 431.")
-    max_header_count: AtLeastOne = Field(100, description="Most header fields of a request; more is 431.")
+    max_header_bytes: AtLeastOne = Field(
+        64 << 10, description="Largest accepted head of a request; a larger one gets 431."
+    )
     max_connections: AtLeastOne = Field(
         default_factory=default_max_connections,
-        description="Connections at once; above, the one idle longest gives way. By default 1024, or as files allow.",
+        description="Most connections; one more closes the one idle longest. By default 1024, or as open files allow.",
     )
     max_viewers: Annotated[int, Field(ge=0)] = Field(
-        16, description="Viewers of live streams at once; more are refused with 503. 0: nobody may watch."
+        16,
+        description="Most viewers of live streams; more are refused with 503. 0: nobody may watch.",
     )
     drain_delay_s: Annotated[float, Field(ge=0, le=threading.TIMEOUT_MAX)] = Field(
-        1, description="Seconds from SIGTERM, when readiness turns false, to when the port is closed."
+        1, description="Seconds between SIGTERM, when readiness turns false, and closing the port."
     )
     shutdown_timeout_s: Seconds = Field(
-        8, description="Seconds after the port is closed for what is under way to be answered."
+        8, description="Seconds in which requests in flight may be answered after the port is closed."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
 
     @property
     def is_tls(self) -> bool:
-        """Tell whether HTTPS is served."""
+        """Tell whether the service speaks HTTPS."""
         return self.tls_self_signed or self.tls_certificate is not None
 
     @model_validator(mode="after")
@@ -192,10 +224,10 @@ class Settings(BaseModel):
 
 
 def read_settings(arguments: Mapping[str, str], environment: Mapping[str, str]) -> Settings:
-    """Read the settings: a command-line argument beats the environment, which beats the file, then the default.
+    """Return the settings: an argument takes precedence over the environment, and the environment over the file.
 
-    `arguments` by setting name. The file is YAML, named by the argument `config` or by FRAMEHOOK_CONFIG. Raises
-    ConfigurationError, whose sentence names the setting and where it was given, never its value.
+    `arguments`: setting name → value. The file is YAML; the argument `config` or FRAMEHOOK_CONFIG names it. Raises
+    ConfigurationError, whose message names the setting and its source, never its value.
     """
     from_environment = {
         name.removeprefix(ENVIRONMENT_PREFIX).lower(): (value, f"environment variable {name}")
@@ -206,7 +238,7 @@ def read_settings(arguments: Mapping[str, str], environment: Mapping[str, str]) 
     given: dict[str, tuple[Any, str]] = from_environment | from_arguments
     empty = next((origin for value, origin in given.values() if value == ""), None)
     if empty:
-        raise ConfigurationError(f"{empty} is empty; leave it away for the default.")
+        raise ConfigurationError(f"{empty} is empty; leave it out for the default.")
     config_path, _ = given.pop(CONFIG_NAME, (None, ""))
     if config_path:
         given = _read_file(Path(config_path)) | given
@@ -214,20 +246,6 @@ def read_settings(arguments: Mapping[str, str], environment: Mapping[str, str]) 
         return Settings.model_validate({name: value for name, (value, _) in given.items()})
     except ValidationError as error:
         raise ConfigurationError(_sentence(error, given)) from error
-
-
-def settings_for_folder(settings: Settings, folder: Path) -> Settings:
-    """Return the settings for one model's folder alone, or for a repository; its first model is the default then.
-
-    Raises ModelConfigError when it is neither.
-    """
-    if not folder.is_dir():
-        raise ModelConfigError(f"{folder} is not a folder.")
-    is_model = (folder / CONFIG_FILE_NAME).exists()
-    root, names = (folder.resolve().parent, (folder.resolve().name,)) if is_model else (folder, ())
-    served = [*find_models((root,), names)]
-    default = settings.default_model if settings.default_model in served else served[0]
-    return settings.model_copy(update={"model_repository": (root,), "models": names, "default_model": default})
 
 
 def _read_file(path: Path) -> dict[str, tuple[Any, str]]:

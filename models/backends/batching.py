@@ -1,4 +1,4 @@
-"""Micro-batching: frames that are ready at the same time go through the graph together. For accelerators only."""
+"""Micro-batching: frames that are ready at the same time run through the graph together. For accelerators only."""
 
 import threading
 import time
@@ -8,27 +8,27 @@ from typing import TypeAlias
 
 import numpy as np
 
-from models.backends.onnx import Runnable
+from models.backends.backend import Runnable
 from models.errors import InferenceError, ModelConfigError
 from models.families import Feeds, Outputs, Signature
 from models.scheduling.deadlines import Deadlines
 
-SAME = 1e-2
-"""How far an answer may move when its frame is not alone, as a share of its largest value: accelerators choose other
-kernels for other sizes. Measured on CPU: 0."""
+TOLERANCE = 1e-2
+"""How much the outputs for a frame may change in a batch, as a share of their largest value: accelerators choose
+different kernels for different sizes. Measured on CPU: 0."""
 
 Batch: TypeAlias = list[tuple[Feeds, Future[Outputs]]]
 
 
 class Batcher:
-    """Runs the frames of several lanes as one batch.
+    """Runs the frames of several lanes as one batch of at most `max_size`.
 
-    The first lane to come leads: it waits up to `max_delay_ms` for others, runs what has come, and gives each its part.
-    While one batch runs, the next one gathers. So it takes as many lanes to fill a batch as it has places.
+    The first lane leads: it waits up to `max_delay_ms` for others, runs the batch, and gives each lane its part. While
+    one batch runs, the next one gathers. So a full batch needs as many lanes as it has places. The graph must already
+    have passed `refuse_other_answers`.
     """
 
     def __init__(self, session: Runnable, max_size: int, max_delay_ms: float) -> None:
-        """Take a graph that `refuse_other_answers` has been asked about."""
         self._session = session
         self._max_size = max_size
         self._max_delay_s = max_delay_ms / 1000
@@ -36,9 +36,9 @@ class Batcher:
         self._gathering: Batch = []
 
     def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
-        """Run one frame with whoever else is there.
+        """Run one frame together with the frames of other lanes that are ready.
 
-        Raises InferenceError and InferenceTimeoutError; when one frame makes the graph fail, all of its batch do.
+        Raises InferenceError and InferenceTimeoutError; when the graph fails on one frame, the whole batch fails.
         """
         share: Future[Outputs] = Future()
         with self._changed:
@@ -59,22 +59,22 @@ class Batcher:
         return self._session.signature
 
     def refuse_other_answers(self, frames: Sequence[Feeds]) -> None:
-        """Raise ModelConfigError unless frames together get the answers that each gets alone."""
+        """Raise ModelConfigError unless frames get the same outputs in a batch as each gets alone."""
         try:
             alone = [self._session.run(feeds) for feeds in frames]
             together = self._split(self._session.run(_joined(frames)), len(frames))
         except (InferenceError, ValueError, IndexError) as error:
             raise ModelConfigError(
-                "execution.max_batch_size: the graph takes one frame at a time; leave it 1."
+                "execution.max_batch_size: the graph takes one frame at a time; leave it at 1."
             ) from error
-        for one, other in zip(alone, together, strict=True):
-            if not all(_is_same(one[name], other[name]) for name in one):
+        for outputs, batched in zip(alone, together, strict=True):
+            if not all(_is_same(outputs[name], batched[name]) for name in outputs):
                 raise ModelConfigError(
-                    "execution.max_batch_size: frames that go through the graph together get other answers; leave it 1."
+                    "execution.max_batch_size: the graph gives different outputs for frames in a batch; leave it at 1."
                 )
 
     def _close(self, batch: Batch) -> None:
-        """Let whoever comes now lead the next one; the lock is held."""
+        """Add no more frames to the batch: the next lane leads a new one. The lock is held."""
         if self._gathering is batch:
             self._gathering = []
             self._changed.notify_all()
@@ -89,7 +89,7 @@ class Batcher:
         try:
             outputs = self._session.run(_joined([feeds for feeds, _ in batch]), watchdog)
             shares = self._split(outputs, len(batch))
-        except BaseException as error:  # noqa: BLE001  # each of them waits for an answer
+        except BaseException as error:  # noqa: BLE001  # each lane of the batch waits for its share
             for _, share in batch:
                 share.set_exception(error)
         else:
@@ -107,5 +107,6 @@ def _joined(frames: Sequence[Feeds]) -> Feeds:
     return {name: np.concatenate([feeds[name] for feeds in frames]) for name in frames[0]}
 
 
-def _is_same(one: np.ndarray, other: np.ndarray) -> bool:
-    return one.shape == other.shape and np.allclose(one, other, rtol=0, atol=SAME * float(np.abs(one).max(initial=0)))
+def _is_same(alone: np.ndarray, batched: np.ndarray) -> bool:
+    tolerance = TOLERANCE * float(np.abs(alone).max(initial=0))
+    return alone.shape == batched.shape and np.allclose(alone, batched, rtol=0, atol=tolerance)

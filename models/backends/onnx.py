@@ -1,22 +1,25 @@
-"""One model file, ready to run: the only module that knows onnxruntime."""
+"""ONNX graphs, loaded and run with onnxruntime. Only this module imports it."""
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read on import; else it tells its makers of each model it loads
+os.environ.setdefault(
+    "ORT_DISABLE_TELEMETRY", "1"
+)  # read on import; otherwise it reports each loaded model to its makers
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort
 
-from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError
+from models.backends.watchdog import watched
+from models.errors import ModelConfigError
 from models.families import Feeds, Outputs, Signature, Tensor
-from models.repository.folder import ProviderName
+from models.repository.config import ProviderName
 from models.scheduling.deadlines import Deadlines
 
 RUNTIME_ERRORS = (
@@ -24,11 +27,11 @@ RUNTIME_ERRORS = (
     ort.ModelLoaded, ort.ModelRequiresCompilation, ort.NoModel, ort.NoSuchFile, ort.NotFound, ort.NotImplemented,
     ort.RuntimeException, RuntimeError, ValueError,
 )  # fmt: skip
-"""What onnxruntime raises; its own classes share no base but Exception."""
+"""What onnxruntime raises; its own classes have no common base but Exception."""
 
 EXACT_INT8 = "session.x64quantprecision"
 """Without this, x86 processors that lack VNNI add int8 products in saturating 16 bits: the default model then finds
-nothing at all on the street photo. With it, processors that have VNNI take more than twice as long. See ADR 3."""
+nothing on the street photo. With it, processors that have VNNI take more than twice as long. See ADR 3."""
 INT8_PRODUCT = Path(__file__).parent / "int8_product.onnx"
 """Multiplies a matrix of unsigned activations by constant signed weights: tools/converters/int8_product.py."""
 PROBE_SIDE = 64
@@ -42,46 +45,32 @@ PROVIDERS: dict[ProviderName, str] = {
     "coreml": "CoreMLExecutionProvider",
     "directml": "DmlExecutionProvider",
 }
-"""As model.yaml names them → as onnxruntime does."""
+"""The name in model.yaml → onnxruntime's name."""
 WITH_DEVICES: frozenset[ProviderName] = frozenset({"cuda", "tensorrt", "directml"})
-"""Those of which a machine may have several, by number."""
+"""Providers that run on numbered devices."""
 
 NUMPY_NAMES = {"float": "float32", "double": "float64"}
-"""Where onnxruntime names an element type otherwise than numpy."""
-
-
-class Runnable(Protocol):
-    """Weights that are loaded: one graph, or several that a library runs in turn. Thread-safe."""
-
-    @property
-    def signature(self) -> Signature:
-        """Return the names and types of the inputs and outputs."""
-        ...
-
-    def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
-        """Run it for one frame; raises InferenceError and InferenceTimeoutError."""
-        ...
+"""onnxruntime's name of an element type → numpy's, where they differ."""
 
 
 class Session:
-    """A loaded ONNX graph. Thread-safe: all lanes run the same session, each run on its caller's thread."""
+    """A loaded ONNX graph. Thread-safe: all lanes run the same session, each run on its caller's thread.
+
+    `threads`: of each run, by default one, since the lanes are the parallelism. More threads spin between two nodes,
+    but stop when the run ends, because they would take the processor from the lanes (measured: nearly twice the CPU
+    time a frame). `providers`: each node runs on the first of these that supports it, else on the CPU. `device`: the
+    number of the accelerator. Raises ModelConfigError when onnxruntime cannot load the file or lacks a provider.
+    """
 
     def __init__(
         self, path: Path, threads: int = 1, providers: Sequence[ProviderName] = ("cpu",), device: int = 0
     ) -> None:
-        """Load the file; raises ModelConfigError when onnxruntime cannot, or offers none of such providers.
-
-        `providers`: what runs the graph, the first one that knows a node; the CPU takes what is left. `device`: which
-        of several accelerators.
-        By default one thread per run: the lanes are the parallelism. More threads spin between two nodes, but stop when
-        the run ends, since they would take the processor from the lanes (measured: nearly twice the CPU time a frame).
-        """
         with _loading(path):
             options = _options(threads)
             if saturates_int8():
                 options.add_session_config_entry(EXACT_INT8, "1")
             self._session = onnxruntime.InferenceSession(path, options, providers=_chosen(providers, device))
-        _refuse_to_do_without(self._session, providers)
+        _refuse_missing_providers(self._session, providers)
         self._output_names = [output.name for output in self._session.get_outputs()]
 
     @property
@@ -93,52 +82,49 @@ class Session:
         )
 
     def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
-        """Run the graph once on the calling thread, stopped by the watchdog if it takes too long.
+        """Run the graph once on the calling thread; the watchdog stops it if it takes too long.
 
         onnxruntime stops between two nodes, and between two rounds of a loop. Raises InferenceError when the graph
         fails, and InferenceTimeoutError when it was stopped.
         """
-        with watched(watchdog) as options:
+        options = onnxruntime.RunOptions()
+        with watched(watchdog, partial(setattr, options, "terminate", True), RUNTIME_ERRORS):
             outputs = self._session.run(self._output_names, feeds, options)
         return dict(zip(self._output_names, outputs, strict=True))
 
 
 class PipelineSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # onnxruntime has no types
-    """One of several graphs that a library runs in turn for one frame; every run is `watched`. Thread-safe."""
+    """One of several graphs that a library runs in turn for one frame; runs use `pipeline_options`. Thread-safe.
+
+    `threads`: see Session. Raises ModelConfigError when onnxruntime cannot load the file.
+    """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        """Load the file; raises ModelConfigError when onnxruntime cannot. `threads`: see Session."""
         with _loading(path):
             options = _options(threads)
             options.enable_cpu_mem_arena = False  # it would keep the memory of the largest frame ever seen
             super().__init__(path, options, providers=["CPUExecutionProvider"])
 
     def run(self, output_names: Any, input_feed: Any, run_options: Any = None) -> Any:
-        """Run the graph under the watchdog of the calling thread."""
+        """Run the graph with the options of the calling thread's `pipeline_options`."""
         return super().run(output_names, input_feed, run_options or _run_options.get())
 
 
 _run_options: ContextVar[onnxruntime.RunOptions | None] = ContextVar("run_options", default=None)
-"""Of what is being run on this thread: a library that stands between hands none on."""
+"""RunOptions of the pipeline that runs on this thread, for libraries that do not pass options through."""
 
 
 @contextmanager
-def watched(watchdog: Deadlines | None, *library_errors: type[Exception]) -> Iterator[onnxruntime.RunOptions]:
-    """Have the watchdog stop the runs in the block when they take too long, all of them together.
+def pipeline_options(watchdog: Deadlines | None, *library_errors: type[Exception]) -> Iterator[None]:
+    """Let the watchdog stop all PipelineSessions that run in the block, together, when the block takes too long.
 
-    Raises InferenceTimeoutError when they were stopped, and InferenceError when onnxruntime fails, or a library that
-    stands between, with errors of its own.
+    `library_errors`: what the library that runs them raises. Raises InferenceError and InferenceTimeoutError.
     """
     options = onnxruntime.RunOptions()
-    limit = watchdog.limiting(partial(setattr, options, "terminate", True)) if watchdog else nullcontext()
     token = _run_options.set(options)
     try:
-        with limit:
-            yield options
-    except (*RUNTIME_ERRORS, *library_errors) as error:
-        if watchdog and options.terminate:
-            raise InferenceTimeoutError(watchdog.limit_s) from error
-        raise InferenceError("The model failed on this frame.") from error
+        with watched(watchdog, partial(setattr, options, "terminate", True), (*RUNTIME_ERRORS, *library_errors)):
+            yield
     finally:
         _run_options.reset(token)
 
@@ -162,20 +148,20 @@ def saturates_int8() -> bool:
 
 
 def _chosen(providers: Sequence[ProviderName], device: int) -> list[tuple[str, dict[str, str]]]:
-    """Return the providers as onnxruntime takes them; raises ModelConfigError when it offers one of them not."""
+    """Return the providers in onnxruntime's format; raises ModelConfigError if this onnxruntime lacks one of them."""
     offered = onnxruntime.get_available_providers()
     for name in providers:
         if PROVIDERS[name] not in offered:
-            known = [name for name, theirs in PROVIDERS.items() if theirs in offered]
+            available = [name for name, theirs in PROVIDERS.items() if theirs in offered]
             raise ModelConfigError(
                 f"execution.providers: this onnxruntime {onnxruntime.__version__} does not offer {name}, only "
-                f"{', '.join(known)}; install its build for {name}."
+                f"{', '.join(available)}; install its build for {name}."
             )
     return [(PROVIDERS[name], {"device_id": str(device)} if name in WITH_DEVICES else {}) for name in providers]
 
 
-def _refuse_to_do_without(session: onnxruntime.InferenceSession, providers: Sequence[ProviderName]) -> None:
-    """Raise ModelConfigError when onnxruntime has left a provider away because its libraries or devices are missing."""
+def _refuse_missing_providers(session: onnxruntime.InferenceSession, providers: Sequence[ProviderName]) -> None:
+    """Raise ModelConfigError when onnxruntime dropped a provider because its libraries or devices are missing."""
     used = session.get_providers()
     missing = [name for name in providers if PROVIDERS[name] not in used]
     if missing:

@@ -14,7 +14,7 @@ from models.families.config import INFERENCE_TYPES, InferenceType, InputConfig, 
 from models.families.detr import DetrConfig
 from models.families.end_to_end import EndToEndConfig
 from models.families.family import Family, FamilySection, Reader, Spec
-from models.families.ppocr import LABELS, PpocrConfig
+from models.families.ppocr import PpocrConfig
 from models.families.signature import Feeds, Outputs, Signature, Tensor
 from models.families.ssd import SsdConfig
 from models.families.yolov3 import Yolov3Config
@@ -26,7 +26,6 @@ __all__ = [
     "FAMILIES",
     "FAMILY_CONFIGS",
     "INFERENCE_TYPES",
-    "PACKAGED_LABELS",
     "Family",
     "FamilyConfig",
     "FamilySection",
@@ -85,8 +84,3 @@ FamilyConfig: TypeAlias = Annotated[
     AnyFamilySection, Field(discriminator="name"), BeforeValidator(_with_a_known_name)
 ]  # fmt: skip
 """The section `family` of model.yaml, as pydantic checks it."""
-
-PACKAGED_LABELS: dict[str, tuple[str, ...]] = {
-    "ppocr": LABELS,
-}
-"""Families whose weights come with an optional package, not with the model's folder → their labels."""

@@ -3,8 +3,8 @@
 Layout, as the TensorFlow object detection zoo's SSD models export it once their anchors are decoded in the graph:
 one float32 input [N, 3, height, width], RGB 0..255 (normalisation inside), the picture stretched to the input size;
 outputs `boxes` [N, anchors, 4], corners in shares of the picture, and `scores` [N, anchors, classes] after a sigmoid.
-Prepared models (docs/maintainers/adr/0006-prepared-graphs.md) differ at the edges: the input is uint8 [N, height, width, 3], and
-the second output is `logits`, the scores before the sigmoid. Either difference may occur alone.
+Prepared models (docs/maintainers/adr/0006-prepared-graphs.md) differ at the edges: the input is
+uint8 [N, height, width, 3], and the second output is `logits`, the scores before the sigmoid. Either may occur alone.
 Source: W. Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016.
 """
 

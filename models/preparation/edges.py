@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from models.families import InputConfig
-from models.repository.folder import ModelConfig
+from models.repository.config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from models.preparation.graph import UnfamiliarGraphError
 from models.preparation.identity import largest_difference
 from models.preparation.rounding import without_rounding
 from models.preparation.steps import FED_AS_QUANTISED, prepare
+from models.repository.config import PackageWeights
 from models.repository.folder import ModelFolder, read_folder
 from models.runtime.loading import LoadedModel, load_model
 
@@ -43,7 +44,7 @@ def prepare_folder(source: Path, target: Path) -> Preparation:
     prepared model answers differently, or if `target` exists or cannot be written.
     """
     folder = read_folder(source)
-    if folder.config.file is None:
+    if isinstance(folder.config.weights, PackageWeights):
         raise ModelConfigError(f"{folder.path}: nothing to prepare; its weights come with a package.")
     if target.exists():
         raise ModelConfigError(f"{target} exists already; expected the name of a new folder.")
@@ -59,15 +60,15 @@ def prepare_folder(source: Path, target: Path) -> Preparation:
 
 def _prepare(folder: ModelFolder, target: Path) -> Preparation:
     original = load_model(folder)
-    original_graph, prepared_graph = onnx.load(folder.model_path), onnx.load(folder.model_path)
+    original_graph, prepared_graph = onnx.load(folder.weights_path), onnx.load(folder.weights_path)
     edges = Edges.of(folder.config)
     steps = prepare(prepared_graph, edges)
     if not steps:
         raise ModelConfigError(
-            f"{folder.model_path}: nothing to prepare; it is prepared already, or has another structure."
+            f"{folder.weights_path}: nothing to prepare; it is prepared already, or has another structure."
         )
     _copy_all_but_weights(folder, target)
-    onnx.save(prepared_graph, target / folder.model_path.name)
+    onnx.save(prepared_graph, target / folder.weights_path.name)
     prepared = read_folder(target)
     difference = largest_difference(original, load_model(prepared), edges)
     if FED_AS_QUANTISED not in steps:
@@ -86,21 +87,24 @@ def _prepare(folder: ModelFolder, target: Path) -> Preparation:
 def _copy_all_but_weights(folder: ModelFolder, target: Path) -> None:
     target.mkdir()
     for path in folder.path.iterdir():
-        if path.is_file() and path != folder.model_path:
+        if path.is_file() and path != folder.weights_path:
             shutil.copyfile(path, target / path.name)
 
 
 def _load_unrounded(graph: ModelProto, folder: ModelFolder, scratch: Path) -> LoadedModel:
     """Load the folder's model with the rounding removed from its graph; `scratch` receives the changed weights."""
     try:
-        onnx.save(without_rounding(graph), scratch / folder.model_path.name)
+        onnx.save(without_rounding(graph), scratch / folder.weights_path.name)
     except UnfamiliarGraphError as error:
-        raise ModelConfigError(f"{folder.model_path}: expected every scale and zero point to be a constant.") from error
+        raise ModelConfigError(
+            f"{folder.weights_path}: expected every scale and zero point to be a constant."
+        ) from error
     return load_model(replace(folder, path=scratch))
 
 
 def _expect_at_most(tolerance: float, difference: float, folder: ModelFolder) -> None:
     if not difference <= tolerance:
         raise ModelConfigError(
-            f"{folder.model_path}: prepared, it answers differently, by {difference:.2g}; expected at most {tolerance}."
+            f"{folder.weights_path}: prepared, it answers differently, by {difference:.2g}; "
+            f"expected at most {tolerance}."
         )

@@ -1,4 +1,4 @@
-"""What tells one version of a model's folder from another, and a whole one from one that is still being written."""
+"""The version of a model's folder, and its manifest, which shows whether the folder is complete."""
 
 import hashlib
 import re
@@ -14,9 +14,9 @@ VERSION_DIGITS = 12
 
 
 def files_of(folder: Path) -> Iterator[Path]:
-    """Yield the regular files of a model's folder in the order of their names; raises ModelConfigError.
+    """Yield the regular files of a model's folder, sorted by name; raises ModelConfigError.
 
-    Links must lead to somewhere in the repository, the folder's parent. Names with a dot in front do not count.
+    Links must stay inside the repository, the folder's parent. Names that begin with a dot are skipped.
     """
     root = folder.parent.resolve()
     _refuse_if_outside(folder, root)
@@ -30,13 +30,13 @@ def files_of(folder: Path) -> Iterator[Path]:
 
 def _refuse_if_outside(path: Path, root: Path) -> None:
     if not path.resolve().is_relative_to(root):
-        raise ModelConfigError(f"{path} leads out of the model repository; put the file itself there.")
+        raise ModelConfigError(f"{path} leads out of the model repository; put the file itself into the repository.")
 
 
 def checked_version(folder: Path) -> str:
-    """Return the version of a folder: the beginning of the SHA-256 of its files' names and contents.
+    """Return the version of a folder: the first 12 hexadecimal digits of the SHA-256 of its files' names and contents.
 
-    Raises ModelConfigError when one cannot be read, or when there is a manifest and it tells otherwise.
+    Raises ModelConfigError when a file cannot be read, or when the files do not match the folder's manifest.
     """
     try:
         sums = {path.name: _sum_of(path) for path in files_of(folder)}
@@ -45,7 +45,7 @@ def checked_version(folder: Path) -> str:
         raise ModelConfigError(f"{folder} cannot be read.") from error
     for name, expected in manifest.items():
         if sums.get(name) != expected:
-            raise ModelConfigError(f"{folder / name} is not what {MANIFEST_NAME} says; is it still being written?")
+            raise ModelConfigError(f"{folder / name} does not match {MANIFEST_NAME}; is it still being written?")
     lines = "".join(f"{name}\0{digest}\n" for name, digest in sums.items() if name != MANIFEST_NAME)
     return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()[:VERSION_DIGITS]
 
@@ -59,5 +59,5 @@ def _read_manifest(path: Path) -> dict[str, str]:
     """Return name → SHA-256."""
     matches = [MANIFEST_LINE.fullmatch(line) for line in path.read_text(encoding="utf-8").splitlines()]
     if not matches or None in matches:
-        raise ModelConfigError(f"{path}: expected lines as sha256sum writes them.")
+        raise ModelConfigError(f"{path}: expected lines in the format of sha256sum.")
     return {match[2]: match[1] for match in matches if match and match[2] != MANIFEST_NAME}

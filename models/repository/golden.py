@@ -1,4 +1,4 @@
-"""A model's golden picture: whether what model.yaml says of it was found."""
+"""A model's golden picture: whether the results that model.yaml expects were found."""
 
 from collections.abc import Iterator
 
@@ -6,57 +6,61 @@ import numpy as np
 
 from models.boxes import iou_xyxy
 from models.errors import ModelConfigError
-from models.repository.folder import CONFIG_FILE_NAME, Found, GoldenConfig, ModelFolder
+from models.repository.config import ExpectedResult, GoldenConfig
+from models.repository.folder import CONFIG_FILE_NAME, ModelFolder
 from models.results import Detection, Results
 
 MIN_IOU = 0.9
 MAX_CONFIDENCE_DIFFERENCE = 0.1
-"""Quantised models answer a little differently on other processors."""
-SHOWN = 5
+"""The results of quantised models differ slightly between processors."""
+MAX_SHOWN = 5
+"""Most results that a message lists."""
 
 
-def found_in(results: Results) -> Iterator[Found]:
-    """Yield what was found: what has a place, then what the whole picture shows, then lines of text, by their value."""
+def found_in(results: Results) -> Iterator[ExpectedResult]:
+    """Yield the results as model.yaml would expect them: objects, then classes of the whole picture, then lines."""
     for detection in results.detections:
-        yield _placed(detection.label, detection)
-    for whole in results.classifications:
-        yield Found(label=whole.label, confidence=whole.confidence)
+        yield _with_box(detection.label, detection)
+    for classification in results.classifications:
+        yield ExpectedResult(label=classification.label, confidence=classification.confidence)
     for line in results.lines:
-        yield _placed(line.value, line.place)
+        yield _with_box(line.value, line.place)
 
 
 def refuse_other_results(folder: ModelFolder, golden: GoldenConfig, results: Results) -> None:
-    """Do nothing if all that is expected was found, each once; else raise ModelConfigError, which names the first."""
-    got = list(found_in(results))
-    left = list(got)
+    """Raise ModelConfigError, which names the first one missing, unless each expected result was found once."""
+    found = list(found_in(results))
+    unmatched = list(found)
     for expected in golden.expect:
-        match = next((found for found in left if _same(found, expected)), None)
+        match = next((result for result in unmatched if _is_same(result, expected)), None)
         if match is None:
-            alike = [found for found in got if found.label == expected.label] or got
-            told = ", ".join(map(str, alike[:SHOWN])) or "nothing"
+            similar = [result for result in found if result.label == expected.label] or found
+            listed = ", ".join(map(str, similar[:MAX_SHOWN])) or "nothing"
             raise ModelConfigError(
                 f"{folder.path / CONFIG_FILE_NAME}: golden: model {folder.name}, {golden.picture}: "
-                f"expected {expected}, got {told}; confidences may differ by "
+                f"expected {expected}, got {listed}; confidences may differ by "
                 f"{MAX_CONFIDENCE_DIFFERENCE}, and boxes must overlap with an IoU of {MIN_IOU}."
             )
-        left.remove(match)
+        unmatched.remove(match)
 
 
-def _placed(label: str, place: Detection) -> Found:
+def _with_box(label: str, place: Detection) -> ExpectedResult:
     left, top, right, bottom = place.box_xyxy
-    return Found(label=label, confidence=place.confidence, box_ltwh=(left, top, right - left, bottom - top))
+    return ExpectedResult(label=label, confidence=place.confidence, box_ltwh=(left, top, right - left, bottom - top))
 
 
-def _same(found: Found, expected: Found) -> bool:
+def _is_same(result: ExpectedResult, expected: ExpectedResult) -> bool:
     return (
-        found.label == expected.label
-        and abs(found.confidence - expected.confidence) <= MAX_CONFIDENCE_DIFFERENCE
-        and (expected.box_ltwh is None or (found.box_ltwh is not None and _overlap(found.box_ltwh, expected.box_ltwh)))
+        result.label == expected.label
+        and abs(result.confidence - expected.confidence) <= MAX_CONFIDENCE_DIFFERENCE
+        and (
+            expected.box_ltwh is None or (result.box_ltwh is not None and _overlap(result.box_ltwh, expected.box_ltwh))
+        )
     )
 
 
 def _overlap(*boxes_ltwh: tuple[float, float, float, float]) -> bool:
-    """Tell whether two boxes are about the same."""
+    """Return whether two boxes overlap with an IoU of MIN_IOU or more."""
     box_xyxy, other_xyxy = (
         np.array([[left, top, left + width, top + height]], np.float32) for left, top, width, height in boxes_ltwh
     )

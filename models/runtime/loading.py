@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from models.backends.backend import Runnable, load_weights
 from models.backends.batching import Batcher
-from models.backends.onnx import Runnable, Session
 from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError
 from models.families import FAMILIES, Family, Signature, Spec
 from models.frame import DecodeTarget, Frame
@@ -53,10 +53,10 @@ def load_warm(folder: ModelFolder, watchdog: Deadlines, wide_threads: int = 1) -
             work.frame = flat_frame(model.family.picture.target)
             work.take(model.steps)
     except InferenceError as error:
-        raise ModelConfigError(f"{folder.model_path} failed on a warm-up frame: {error.__cause__}") from error
+        raise ModelConfigError(f"{folder.weights_name} failed on a warm-up frame: {error.__cause__}") from error
     except InferenceTimeoutError as error:
         raise ModelConfigError(
-            f"{folder.model_path} took longer over a warm-up frame than the setting run_timeout_s, "
+            f"{folder.weights_name} took longer over a warm-up frame than the setting run_timeout_s, "
             f"{watchdog.limit_s:g} s."
         ) from error
     return model
@@ -69,30 +69,15 @@ def load_model(folder: ModelFolder, wide_threads: int = 1, watchdog: Deadlines |
     session. `watchdog`: stops runs that take too long.
     """
     execution = folder.config.execution
-    session = _load_weights(folder, execution.threads)
+    session = load_weights(folder, execution.threads)
     family = family_of(folder, session.signature)
     wide = None
     if execution.max_batch_size > 1:
         session = _batcher(folder, family, session)
     elif wide_threads > execution.threads and execution.providers == ("cpu",):
-        wide = _load_weights(folder, wide_threads)
+        wide = load_weights(folder, wide_threads)
     steps = Preprocess(family), Run(session, wide, watchdog), Postprocess(family)
     return LoadedModel(family, session, wide, steps)
-
-
-def _load_weights(folder: ModelFolder, threads: int) -> Runnable:
-    execution = folder.config.execution
-    if folder.config.file is not None:
-        return Session(folder.model_path, threads, execution.providers, execution.device)
-    if execution.providers != ("cpu",):
-        raise ModelConfigError(f"{folder.model_path}: execution.providers: this family runs on the CPU only.")
-    try:
-        from models.backends.rapidocr import Reader  # noqa: PLC0415  # an extra
-    except ImportError as error:
-        raise ModelConfigError(
-            f"{folder.model_path}: family {folder.config.family.name} needs: pip install 'framehook[ocr]'."
-        ) from error
-    return Reader(threads)
 
 
 def family_of(folder: ModelFolder, signature: Signature) -> Family:
@@ -102,7 +87,7 @@ def family_of(folder: ModelFolder, signature: Signature) -> Family:
         return FAMILIES[config.family.name](Spec(config.family, config.input, config.output, folder.labels, signature))
     except ModelConfigError as error:
         raise ModelConfigError(
-            f"{folder.model_path}, family {config.family.name} with {len(folder.labels)} label(s): {error}"
+            f"{folder.weights_name}, family {config.family.name} with {len(folder.labels)} label(s): {error}"
         ) from error
 
 
@@ -113,7 +98,7 @@ def _batcher(folder: ModelFolder, family: Family, session: Runnable) -> Batcher:
         frames = [flat_frame(family.picture.target, level) for level in (0, 255)]
         batcher.refuse_other_answers([family.picture.preprocess(frame)[0] for frame in frames])
     except ModelConfigError as error:
-        raise ModelConfigError(f"{folder.model_path}: {error}") from error
+        raise ModelConfigError(f"{folder.weights_name}: {error}") from error
     return batcher
 
 

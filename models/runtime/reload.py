@@ -1,4 +1,7 @@
-"""Models come, change and go while the service runs: a candidate is copied, tried, loaded, and then takes over."""
+"""Hot reload: models are added, replaced and removed while the service runs.
+
+A changed folder is copied to a temporary folder, tried in a process of its own, loaded, and then takes over.
+"""
 
 import shutil
 import tempfile
@@ -10,17 +13,20 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from models.errors import ModelConfigError
-from models.repository.checksums import files_of
+from models.repository.checksums import checked_version, files_of
 from models.repository.folder import ModelFolder, find_models, read_folder
 from models.runtime.engine import Engine
 from models.runtime.trial import Trial
 
-Change: TypeAlias = Literal["loaded", "replaced", "unchanged", "unloaded", "rejected"]
+Change: TypeAlias = Literal["loaded", "replaced", "unchanged", "unloaded", "rejected", "untried"]
+"""`untried`: the folder has changed, but no temporary folder can be written to copy it to."""
+
+SCRATCH_PREFIX = "framehook-"
 
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """What became of one model. `version`: of what is served now, None when nothing is. `reason`: of a rejection."""
+    """The outcome for one model. `version`: the version served now, or None. `reason`: why a version was not loaded."""
 
     model: str
     change: Change
@@ -29,9 +35,11 @@ class Reload:
 
 
 class Reloader:
-    """Brings what is served into step with the repository, one model at a time.
+    """Makes the engine serve what is in the repository, one model at a time. Thread-safe.
 
-    Everything happens on a copy, so nothing that is written meanwhile can mix one version with another. Thread-safe.
+    A folder is copied only when its version is not the one served. Then everything happens on the copy, so that files
+    written meanwhile cannot mix two versions. `roots`, `names`: see `find_models`. `report`: called with every outcome
+    but `unchanged` and `untried`.
     """
 
     def __init__(
@@ -42,32 +50,28 @@ class Reloader:
         trial: Trial,
         report: Callable[[Reload], None],
     ) -> None:
-        """Take the repository as `find_models` does.
-
-        `report`: hears of everything but `unchanged`.
-        """
         self._engine, self._roots, self._names = engine, roots, names
         self._trial, self._report = trial, report
         self._lock = threading.Lock()
 
     def reload(self, name: str) -> Reload:
-        """Bring one model into step; raises ModelNotFoundError when there is none of that name, served or not."""
+        """Reload one model if its folder has changed; raises ModelNotFoundError when there is no such model."""
         with self._lock:
             outcome = self._reload(name)
-        if outcome.change != "unchanged":
+        if outcome.change not in {"unchanged", "untried"}:
             self._report(outcome)
         return outcome
 
     def refresh(self) -> list[Reload]:
-        """Bring all models into step."""
-        found: Collection[str] = ()
-        with suppress(ModelConfigError):  # each of those served will say so
-            found = find_models(self._roots, self._names)
+        """Reload all models whose folders have changed."""
+        in_repository: Collection[str] = ()
+        with suppress(ModelConfigError):  # reloading each served model reports it
+            in_repository = find_models(self._roots, self._names)
         served = (model.name for model in self._engine.served.models)
-        return [self.reload(name) for name in sorted({*found, *served, *self._engine.served.broken})]
+        return [self.reload(name) for name in sorted({*in_repository, *served, *self._engine.served.broken})]
 
     def close(self) -> None:
-        """End a trial that is under way."""
+        """End a trial that is running."""
         self._trial.close()
 
     def _reload(self, name: str) -> Reload:
@@ -76,8 +80,12 @@ class Reloader:
             path = find_models(self._roots, self._names).get(name)
             if path is None:
                 return self._unload(name, served)
+            if served and served == checked_version(path):
+                return Reload(name, "unchanged", served)
+            if obstacle := obstacle_to_reloads():
+                return Reload(name, "untried", served, obstacle)
             with _copied(path) as folder:
-                if folder.version == served:
+                if folder.version == served:  # it has changed back meanwhile
                     return Reload(name, "unchanged", served)
                 self._trial(folder.path)
                 self._engine.served.install(replace(folder, path=path), self._engine.warm(folder))
@@ -87,7 +95,7 @@ class Reloader:
         return Reload(name, "replaced" if served else "loaded", folder.version)
 
     def _unload(self, name: str, served: str | None) -> Reload:
-        """Take out a model whose folder is gone; the default model stays."""
+        """Remove a model whose folder is gone; the default model stays."""
         if self._engine.served.is_default(name):
             return Reload(name, "rejected", served, "Its folder is gone, but the default model is never unloaded.")
         if name not in self._engine.served.broken:
@@ -96,11 +104,26 @@ class Reloader:
         return Reload(name, "unloaded")
 
 
+def obstacle_to_reloads() -> str | None:
+    """Return why no model can be reloaded, in one sentence with the remedy; None when they can be."""
+    try:
+        tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX).cleanup()
+    except OSError as error:
+        return (
+            f"Models cannot be reloaded: no temporary folder can be written ({error.strerror or error}); "
+            "mount a writable /tmp, with docker: --tmpfs /tmp."
+        )
+    return None
+
+
 @contextmanager
 def _copied(path: Path) -> Iterator[ModelFolder]:
-    """Give a model's folder read from a copy that nobody else writes to; raises ModelConfigError, of the original."""
+    """Yield the model's folder, read from a copy that nobody else writes to.
+
+    Raises ModelConfigError, with the path of the original in its message.
+    """
     try:
-        with tempfile.TemporaryDirectory(prefix="framehook-") as scratch:
+        with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX) as scratch:
             copy = Path(scratch) / path.name
             copy.mkdir()
             for file in files_of(path):
@@ -110,4 +133,4 @@ def _copied(path: Path) -> Iterator[ModelFolder]:
             except ModelConfigError as error:
                 raise ModelConfigError(str(error).replace(str(copy), str(path))) from error
     except OSError as error:
-        raise ModelConfigError(f"{path} cannot be copied to be tried: {error.strerror or error}.") from error
+        raise ModelConfigError(f"{path} cannot be copied for its trial: {error.strerror or error}.") from error

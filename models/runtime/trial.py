@@ -1,7 +1,7 @@
-"""A model's folder is tried in a process of its own, which may die of it: python -m models.runtime.trial FOLDER ...
+"""The trial of a model's folder, in a process of its own: python -m models.runtime.trial FOLDER ...
 
-A graph can end the process that loads it, never end, or take all memory. Prints what is wrong with the folder, if
-anything, and ends with 0, or with 1 when the model cannot be served.
+A graph can crash the process that loads it, never end, or take all memory. The process exits with 0 when the model can
+be served; otherwise it prints why not and exits with 1.
 """
 
 import argparse
@@ -19,24 +19,26 @@ from models.repository.folder import read_folder
 from models.runtime.loading import load_warm
 from models.scheduling.deadlines import Deadlines
 
+MAX_BYTES = 4 << 30
+"""The address space that a trial may take."""
 REJECTED = 1
 NO_MEMORY = "std::bad_alloc"
-"""As onnxruntime's message has it when it could get no more."""
+"""What onnxruntime's message contains when an allocation failed."""
 
 
 @dataclass(slots=True)
 class Trial:
-    """Has a process of its own load a model and answer a frame; one at a time.
+    """Loads a model and runs it on a frame, in a process of its own; one at a time.
 
-    `wide_threads` and `run_timeout_s` as for serving. `limit_s`: how long it may take. `max_bytes`: how much address
-    space it may take. `environment`: what the process gets.
+    `wide_threads` and `run_timeout_s`: as for serving. `limit_s`: how long the trial may take. `environment`: of the
+    process. `max_bytes`: how much address space the process may take.
     """
 
     wide_threads: int
     run_timeout_s: float
     limit_s: float
-    max_bytes: int
     environment: Mapping[str, str]
+    max_bytes: int = MAX_BYTES
     _process: subprocess.Popen[str] | None = None
     _is_over: bool = False
 
@@ -49,44 +51,46 @@ class Trial:
         try:
             self._process = subprocess.Popen(command, env=self.environment, stdout=PIPE, stderr=DEVNULL, text=True)  # noqa: S603
         except OSError as error:
-            raise ModelConfigError(f"{folder}: no trial could be started: {error.strerror}.") from error
+            raise ModelConfigError(f"{folder}: the trial could not be started: {error.strerror}.") from error
         with self._process as process:
             try:
                 if self._is_over:
                     self.close()
-                said, _ = process.communicate(timeout=self.limit_s)
+                output, _ = process.communicate(timeout=self.limit_s)
             except subprocess.TimeoutExpired as error:
                 process.kill()
                 raise ModelConfigError(f"{folder}: the trial was stopped after {self.limit_s:g} s.") from error
-        if process.returncode == REJECTED and said:
-            raise ModelConfigError(said)
+        if process.returncode == REJECTED and output:
+            raise ModelConfigError(output)
         if process.returncode:
             raise ModelConfigError(
-                f"{folder}: the trial died ({_death(process.returncode)}): the model takes more than {self.max_bytes} "
-                "bytes, or onnxruntime cannot bear it."
+                f"{folder}: the trial crashed ({_cause_of(process.returncode)}): the model takes more than "
+                f"{self.max_bytes} bytes, or it crashes onnxruntime."
             )
 
     def close(self) -> None:
-        """End a trial that is under way, and all that begin later."""
+        """End a trial that is running, and every trial that begins later."""
         self._is_over = True
         if self._process:
             self._process.kill()
 
 
-def _death(status: int) -> str:
+def _cause_of(status: int) -> str:
     return f"signal {-status}" if status < 0 else f"status {status}"
 
 
 def main() -> int:
     """Try one folder."""
-    parser = argparse.ArgumentParser(description="Tries a model's folder.")
+    parser = argparse.ArgumentParser(description="Try a model's folder.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--wide-threads", type=int, default=1)
     parser.add_argument("--run-timeout-s", type=float, required=True)
     parser.add_argument("--max-bytes", type=int, required=True)
     options = parser.parse_args()
+    import models.backends.onnx  # noqa: F401, PLC0415  # before the limit, which is for the model
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(ValueError):  # the limit of this process is lower already
+    with contextlib.suppress(ValueError):  # this process has a lower limit already
         resource.setrlimit(resource.RLIMIT_AS, (options.max_bytes, options.max_bytes))
     try:
         load_warm(read_folder(options.folder), Deadlines(options.run_timeout_s), options.wide_threads)

@@ -115,7 +115,7 @@ def with_credential(server: LiveServer, path: str, headers: dict[str, str]) -> h
 
 def may_not(server: LiveServer, path: str) -> httpx.Response:
     """Have a camera ask how the service is, and a probe ask for everything else."""
-    token = CAMERA_TOKEN if path.startswith(("/health", "/metrics")) else PROBE_TOKEN
+    token = CAMERA_TOKEN if path.startswith(("/health", "/status", "/metrics")) else PROBE_TOKEN
     return with_credential(server, path, bearer(token))
 
 
@@ -189,6 +189,7 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "live": get,
     "ready": get,
     "metrics": get,
+    "status": get,
     "contractYaml": get,
     "contractJson": get,
 }

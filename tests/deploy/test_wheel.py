@@ -63,6 +63,10 @@ def test_the_licences_and_the_command_travel_along(site: Path) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
 
 
+def test_the_font_of_the_extra_ocr_does_not_travel_along(site: Path) -> None:
+    assert [path.name for path in site.rglob("*.tt*")] == ["DejaVuSans.ttf"]
+
+
 def test_nothing_else_travels_along(site: Path) -> None:
     assert {path.name.split("-")[0] for path in site.iterdir()} == {"handlers", "models", "framehook"}
     assert not list(site.rglob("tests"))

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handlers import streams
+from handlers import live_view
 from handlers.server.wire import http_server
 from models.order import FrameOrder
 from tests.support import process
@@ -43,7 +43,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(http_server, "KEEP_ALIVE_S", KEEP_ALIVE_S)
-        patched.setattr(streams, "EXPIRY_S", EXPIRY_S)
+        patched.setattr(live_view, "EXPIRY_S", EXPIRY_S)
         with serving(folder, lanes=1, max_viewers=MAX_VIEWERS, receive_timeout_s=1) as live:
             yield live
 
@@ -140,21 +140,23 @@ def kept_bodies() -> list[FrameOrder]:
     return [thing for thing in gc.get_objects() if isinstance(thing, FrameOrder) and thing.body]
 
 
-def kept_pictures() -> list[streams.Stream]:
+def kept_pictures() -> list[live_view.LiveStream]:
     return [
-        thing for thing in gc.get_objects() if isinstance(thing, streams.Stream) and (thing.picture or thing.waiting)
+        thing
+        for thing in gc.get_objects()
+        if isinstance(thing, live_view.LiveStream) and (thing.picture or thing.waiting)
     ]
 
 
 def test_a_frame_is_drawn_once_for_all_viewers(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
-    publish = streams.Stream.publish
+    publish = live_view.LiveStream.publish
 
-    def counted(stream: streams.Stream, picture: bytes) -> None:
+    def counted(stream: live_view.LiveStream, picture: bytes) -> None:
         drawn.append(len(picture))
         publish(stream, picture)
 
-    monkeypatch.setattr(streams.Stream, "publish", counted)
+    monkeypatch.setattr(live_view.LiveStream, "publish", counted)
     post(watched, "shared")
     with ExitStack() as stack, httpx.Client(base_url=watched.url) as client:
         answers = [stack.enter_context(client.stream("GET", "/mjpeg/shared")) for _ in range(MAX_VIEWERS)]
@@ -189,8 +191,8 @@ def test_a_stream_expires(watched: LiveServer) -> None:
 
 def test_streams_are_bounded(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one whose last frame is oldest is forgotten, but not one that is watched; and no frame is refused for it."""
-    monkeypatch.setattr(streams, "MAX_STREAMS", 3)
-    monkeypatch.setattr(streams, "EXPIRY_S", 60.0)
+    monkeypatch.setattr(live_view, "MAX_STREAMS", 3)
+    monkeypatch.setattr(live_view, "EXPIRY_S", 60.0)
     post(watched, "first")
     with httpx.Client(base_url=watched.url) as client, client.stream("GET", "/mjpeg/first"):
         wait_for(lambda: listed(watched, "first")["viewers"])
@@ -217,7 +219,7 @@ def test_viewers_are_bounded_and_their_places_come_back(watched: LiveServer) -> 
 def test_a_viewer_that_goes_away_is_forgotten_though_no_frame_comes(
     watched: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "EXPIRY_S", 60.0)
+    monkeypatch.setattr(live_view, "EXPIRY_S", 60.0)
     post(watched, "left")
     for _ in range(5):
         with connect(watched.port, b"GET /mjpeg/left HTTP/1.1\r\nHost: x\r\n\r\n"):
@@ -227,20 +229,20 @@ def test_a_viewer_that_goes_away_is_forgotten_though_no_frame_comes(
 
 def test_a_stream_that_expired_begins_anew() -> None:
     """Whether or not anybody asked for the list meanwhile."""
-    known = streams.Streams(max_viewers=1)
-    known.note("gate", "identity", (64, 48))
-    known.note("gate", "identity", (64, 48))
+    known = live_view.LiveStreams(max_viewers=1)
+    known.record_frame("gate", "identity", (64, 48))
+    known.record_frame("gate", "identity", (64, 48))
     [stream] = known.live()
     assert stream.interval_s > 0
-    stream.seen_at -= streams.EXPIRY_S + 1
-    known.note("gate", "identity", (64, 48))
+    stream.seen_at -= live_view.EXPIRY_S + 1
+    known.record_frame("gate", "identity", (64, 48))
     [anew] = known.live()
     assert anew.interval_s == 0
 
 
 def test_a_viewer_is_not_idle(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for a picture longer than idle connections are kept still gets it."""
-    monkeypatch.setattr(streams, "EXPIRY_S", 60.0)
+    monkeypatch.setattr(live_view, "EXPIRY_S", 60.0)
     post(watched, "slow")
     with connect(watched.port, b"GET /mjpeg/slow?frames=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as viewer:
         time.sleep(KEEP_ALIVE_S * 3)
@@ -259,7 +261,7 @@ def test_a_viewer_that_does_not_read_is_dropped(watched: LiveServer) -> None:
 
 
 def test_frames_for_which_there_is_no_room_are_not_shown(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MAX_WAITING_BYTES", 100_000)
+    monkeypatch.setattr(live_view, "MAX_WAITING_BYTES", 100_000)
     with (
         posting(watched, "full", NOISE),
         httpx.Client(base_url=watched.url) as client,

@@ -16,6 +16,12 @@ from tests.support.credentials import SECRETS
 
 ROOT = Path(__file__).parent.parent.parent
 CONTRACT: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text())
+OPERATIONS = [
+    (method, path, operation)
+    for path, operations in CONTRACT["paths"].items()
+    for method, operation in operations.items()
+]
+"""Method, path and record of every operation of the contract."""
 TRANSPORT_HEADERS = {"date", "content-length", "content-type", "connection", "transfer-encoding"}
 UI = "/ui"
 

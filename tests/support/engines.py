@@ -10,14 +10,15 @@ from PIL import Image
 
 from handlers.decoding.decoder import Decoder
 from handlers.encoding.encoders import ENCODERS
-from handlers.lane_codec import LaneCodec
+from handlers.encoding.lane_codec import LaneCodec
 from models.frame import DecodeTarget, Frame
 from models.order import FrameOrder
-from models.repository.folder import ModelFolder, read_repository
+from models.repository.folder import ModelFolder
 from models.runtime.engine import Engine
 from models.runtime.served import ServedModels
 from models.runtime.steps import FrameCodec, Work
 from models.scheduling.lanes import Lanes
+from tests.support.repositories import read_repository
 
 CODEC = LaneCodec(Decoder(1_000_000), ENCODERS)
 

@@ -251,6 +251,6 @@ def write_config(
     (folder / "labels.txt").write_text("\n".join(labels), encoding="utf-8")
     resized = f", resize: {resize}" if resize else ""
     (folder / "model.yaml").write_text(
-        "file: model.onnx\nlabels: labels.txt\nlicence: Apache-2.0\nsource: made by the tests\n"
+        "weights: {file: model.onnx}\nlabels: labels.txt\nlicence: Apache-2.0\nsource: made by the tests\n"
         f"family: {{name: {family}}}\ninput: {{size_wh: [{size_wh[0]}, {size_wh[1]}]{resized}}}\n"
     )

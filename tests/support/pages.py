@@ -1,14 +1,13 @@
-"""Pages with lines of text at known places, drawn with the fonts that the service brings along."""
+"""Pages with lines of text at known places, drawn with the fonts of the service's captions."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from handlers.encoding import drawing
+from handlers.encoding.captions import MAIN_FONT, FontFile, east_asian_font
 
-FONTS = Path(drawing.__file__).parent / "fonts"
-LATIN, CHINESE = FONTS / "DejaVuSans.ttf", FONTS / "wqy-microhei.ttc"
+LATIN, CHINESE = MAIN_FONT, east_asian_font()
 PAPER, INK = (255, 255, 255), (0, 0, 0)
 
 
@@ -19,7 +18,7 @@ class Line:
     value: str
     left_top: tuple[int, int]
     size_px: int = 28
-    font: Path = LATIN
+    font: FontFile = LATIN
 
     @property
     def ink_xyxy(self) -> tuple[float, float, float, float]:
@@ -31,7 +30,7 @@ class Line:
         ImageDraw.Draw(page).text(self.left_top, self.value, INK, self._type())
 
     def _type(self) -> ImageFont.FreeTypeFont:
-        return ImageFont.truetype(self.font, self.size_px)
+        return self.font.load(self.size_px)
 
 
 TIMETABLE = (
@@ -59,6 +58,7 @@ def write_reader(repository: Path, **keys: str) -> Path:
     folder.mkdir(parents=True)
     family = "".join(f", {key}: {value}" for key, value in keys.items())
     (folder / "model.yaml").write_text(
-        f"licence: Apache-2.0\nsource: PP-OCRv6, as rapidocr brings it\nfamily: {{name: ppocr{family}}}\n"
+        "weights: {package: rapidocr}\nlicence: Apache-2.0\nsource: PP-OCRv6, as rapidocr brings it\n"
+        f"family: {{name: ppocr{family}}}\n"
     )
     return folder

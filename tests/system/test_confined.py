@@ -1,16 +1,20 @@
 """The service on a read-only root, as an ordinary user without capabilities and without a home."""
 
+import json
 import os
 import re
 import signal
-import subprocess
+import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.pictures import street_as
+from tests.support.graphs import board, write_identity_model
+from tests.support.pictures import encode, street_as
 from tests.support.process import serving, wait_until_ready
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.system
 
@@ -20,20 +24,54 @@ CONFINED = (
     "--unshare-user", "--uid", "10001", "--gid", "10001", "--cap-drop", "ALL", "--die-with-parent",
     "--setenv", "HOME", "/nonexistent",
 )  # fmt: skip
+NO_RELOADS = "hot reload is not available"
 
 
-def test_it_serves_where_it_may_write_nothing() -> None:
-    with serving(wrapper=CONFINED, log=subprocess.DEVNULL, PYTHONDONTWRITEBYTECODE="1") as (process, port):
+@pytest.mark.parametrize(
+    ("mounts", "warnings"), [((), [NO_RELOADS]), (("--tmpfs", "/tmp"), [])], ids=["nothing writable", "as documented"]
+)
+def test_it_serves_and_writes_nothing(tmp_path: Path, mounts: tuple[str, ...], warnings: list[str]) -> None:
+    """The line of docs/deploying.md mounts a writable /tmp; without it, the service says what is not available."""
+    path, models, made = tmp_path / "log", str(tmp_path / "models"), tmp_path / "made"
+    for folder in (models, made):
+        Path(folder).mkdir()
+    wrapper = (*CONFINED, *mounts, "--ro-bind", models, models)
+    with (
+        path.open("w") as log,
+        serving(
+            "--model-repository", f"zoo,{models}", wrapper=wrapper, log=log, PYTHONDONTWRITEBYTECODE="1"
+        ) as (process, port),
+    ):  # fmt: skip
         wait_until_ready(port)
-        answer = httpx.post(f"http://127.0.0.1:{port}/inference", content=street_as("JPEG"))
-        assert answer.status_code == 200
+        url = f"http://127.0.0.1:{port}/inference"
+        assert httpx.post(url, content=street_as("JPEG")).status_code == 200
+        wait_for(lambda: {*warnings, "ready"} <= {line["message"] for line in lines_of(path)})
+        time.sleep(1)  # the watch begins
+        write_identity_model(made, "new").rename(Path(models) / "new")
+        time.sleep(1 if warnings else 0)
+        expected = 404 if warnings else 200
+        wait_for(lambda: httpx.post(f"{url}/new", content=encode(board(7), "PNG")).status_code == expected)
         service = PROC / str(_innermost(process.pid))
         [capabilities] = re.findall(r"^CapEff:\s*(\w+)$", (service / "status").read_text(), re.MULTILINE)
         assert int(capabilities, 16) == 0
         opened = [link.readlink() for link in (service / "fd").iterdir() if link.lstat().st_mode & WRITABLE]
-        assert not [path for path in opened if path.is_absolute() and not path.is_relative_to("/dev")]
+        assert not [file for file in opened if file.is_absolute() and not _may_be_written(file, path)]
+        assert list((service / "root" / "tmp").glob("framehook-*")) == []
         os.kill(int(service.name), signal.SIGTERM)
         assert process.wait(15) == 0
+    lines = [line for line in lines_of(path) if line["message"] != "request"]
+    assert [line["message"] for line in lines if line["level"] != "info"] == warnings
+    assert all("mount a writable /tmp" in line["reason"] for line in lines if line["message"] == NO_RELOADS)
+    requests = [line for line in lines_of(path) if line["message"] == "request"]
+    assert not [line for line in requests if line["level"] == "error"]
+
+
+def lines_of(log: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.read_text().splitlines() if line.endswith("}")]
+
+
+def _may_be_written(file: Path, log: Path) -> bool:
+    return file.is_relative_to("/dev") or file == log
 
 
 def _innermost(pid: int) -> int:

@@ -60,7 +60,7 @@ def test_every_package_has_a_purl_and_a_licence(bom: dict[str, Any]) -> None:
             assert component["purl"] == f"pkg:pypi/{component['name']}@{component['version']}"
 
 
-@pytest.mark.parametrize("suffix", ["zoo/*/model.onnx", "zoo/*/labels.txt", "runtime/*.onnx"])
+@pytest.mark.parametrize("suffix", ["zoo/*/model.onnx", "zoo/*/labels.txt", "backends/*.onnx"])
 def test_every_file_of_the_models_is_there_with_its_sha256(bom: dict[str, Any], suffix: str) -> None:
     named = {component["name"]: component for component in bom["components"]}
     files = list((ROOT / "models").glob(suffix))

@@ -6,15 +6,16 @@ import hmac
 import re
 import secrets
 from collections.abc import Collection
-from typing import Literal, NoReturn, TypeAlias
-
-from starlette.requests import HTTPConnection
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
 from handlers.errors import TooManyFailuresError, UnauthorizedError
 from handlers.server.access.back_off import BackOff
 from handlers.server.access.credentials import MAX_NAME_LENGTH, REALM, Credential, token_hash
 from handlers.server.access.digest import ALGORITHMS, Algorithm, DigestAnswer, Nonces, expected_response, parse_answer
 from handlers.server.access.passwords import Passwords
+
+if TYPE_CHECKING:  # the command line imports this module without a web framework
+    from starlette.requests import HTTPConnection
 
 Scheme: TypeAlias = Literal["digest", "basic", "bearer", "apiKey"]
 
@@ -69,11 +70,11 @@ class Recognition:
             values.append(f'Bearer realm="{REALM}"')
         return values
 
-    def has_credential(self, request: HTTPConnection) -> bool:
+    def has_credential(self, request: "HTTPConnection") -> bool:
         """Tell whether a request has a credential in a header, right or wrong."""
         return self._api_key_header in request.headers or "authorization" in request.headers
 
-    async def identify(self, request: HTTPConnection) -> Credential:
+    async def identify(self, request: "HTTPConnection") -> Credential:
         """Return the credential of a request: that in the header for tokens, else that in Authorization.
 
         Raises UnauthorizedError when it is missing or wrong, and TooManyFailuresError.
@@ -98,7 +99,7 @@ class Recognition:
         """
         return (self._by_token.get(token_hash(token)) if token else None) or _refuse()
 
-    def _digest(self, request: HTTPConnection, fields: str) -> Credential:
+    def _digest(self, request: "HTTPConnection", fields: str) -> Credential:
         answer = parse_answer(fields)
         if answer is None or answer.algorithm not in self.algorithms or len(answer.username) > MAX_NAME_LENGTH:
             _refuse()
@@ -124,7 +125,7 @@ class Recognition:
         is_right = hmac.compare_digest(expected.encode(), answer.response.encode())
         return credential if is_right and secret and credential is not NOBODY else None
 
-    async def _basic(self, request: HTTPConnection, fields: str) -> Credential:
+    async def _basic(self, request: "HTTPConnection", fields: str) -> Credential:
         name, password = _name_and_password(fields)
         known = self._passwords.remembered(name, password)
         if known:
@@ -146,7 +147,7 @@ class Recognition:
         return credential
 
 
-def peer_of(request: HTTPConnection) -> str:
+def peer_of(request: "HTTPConnection") -> str:
     """Return the client's address."""
     return str((request.scope["client"] or ("",))[0])
 
@@ -176,7 +177,7 @@ def _name_and_password(fields: str) -> tuple[str, str]:
     return name, password
 
 
-def _is_target(uri: str, request: HTTPConnection) -> bool:
+def _is_target(uri: str, request: "HTTPConnection") -> bool:
     """Tell whether a Digest's `uri` is the target of the request line; the host of an absolute one is ignored."""
     target, query = (request.scope[name].decode("latin-1") for name in ("raw_path", "query_string"))
     asked = f"{target}?{query}" if query else target

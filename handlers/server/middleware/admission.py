@@ -35,9 +35,10 @@ class AdmissionMiddleware:
             return
         context: Context = scope["state"]["context"]
         record: RequestRecord = scope["state"]["record"]
-        record.stream = scope["state"]["stream"] = stream_of(scope["query_string"], scope["client"])
+        stream = stream_of(scope["query_string"], scope["client"])
+        record.stream = scope["state"]["stream"] = stream
         with suppress(ModelNotFoundError):  # the operation reports it, once it knows who asks
-            context.engine.refuse_if_unavailable(context.model_for(scope), record.stream)
+            context.engine.refuse_if_unavailable(context.model_for(scope), stream)
         self._budget.refuse_if_no_room(declared_bytes(scope))
         with self._budget.reservation() as reservation:
 

@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from handlers.context import Context, RequestRecord
+from handlers.decoding.description import RAW_MEDIA_TYPE
+from handlers.decoding.encoded import CODECS
 from handlers.deepstack import dialect
 from handlers.errors import (
     BodyTimeoutError,
@@ -76,8 +78,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
         415,
         "unsupported-media-type",
         "Unsupported media type",
-        "Send the header Content-Type: image/jpeg, image/png, image/bmp or image/x-raw. "
-        "For the first three, application/octet-stream is accepted too.",
+        f"Send the header Content-Type: {', '.join(CODECS)} or {RAW_MEDIA_TYPE}. "
+        "For all but the last, application/octet-stream is accepted too.",
     ),
     ModelRejectedError: Problem(422, "model-rejected", "The model cannot be served"),
     InferenceError: Problem(

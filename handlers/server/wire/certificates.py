@@ -1,61 +1,74 @@
-"""What a certificate says of itself, as far as its operator must know it."""
+"""Certificates, read and made with cryptography: an extra, which only HTTPS needs and only this module imports."""
 
-import hashlib
-import re
-import ssl
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
-FIRST_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-VERSION, UTC_TIME = 0xA0, 0x17
-"""Tags of DER; X.690, and RFC 5280, section 4.1."""
-VALIDITY = 3
-"""Fields of a certificate before its validity: serial number, algorithm, issuer."""
-LONG_LENGTH = 0x80
-UTC_TIME_PIVOT = "50"
-"""From this year on a UTCTime is of the twentieth century: RFC 5280, section 4.1.2.5.1."""
+VALID_FOR = timedelta(days=365)
+CLOCK_DIFFERENCE = timedelta(days=1)
+"""A camera whose clock is behind by less accepts a new certificate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The first certificate of a file, which is the server's own. `fingerprint`: SHA-256, as AB:CD:..."""
+    """What an operator needs to know of a certificate. `fingerprint`: SHA-256, as AB:CD:... `expires_at`: in UTC."""
 
     fingerprint: str
     expires_at: datetime
 
 
 def read_certificate(pem: bytes) -> Certificate:
-    """Return what the first certificate of a PEM file says. Raises ValueError when there is none."""
-    found = FIRST_CERTIFICATE.search(pem)
-    if found is None:
-        raise ValueError("no certificate in PEM")
-    der = ssl.PEM_cert_to_DER_cert(found[0].decode("ascii"))
-    digest = hashlib.sha256(der).digest()
-    return Certificate(digest.hex(":").upper(), _expires_at(der))
+    """Return the first certificate of a PEM file, the server's own. Raises ValueError if it is missing or damaged."""
+    certificate = _load(pem)
+    fingerprint = certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+    return Certificate(fingerprint, certificate.not_valid_after_utc)
 
 
-def _expires_at(der: bytes) -> datetime:
-    """Return `notAfter`: Python's ssl tells it only of a peer's certificate."""
+def is_valid_for(pem: bytes, host: str | None) -> bool:
+    """Return whether a PEM file holds a certificate that has not expired and names `host`; None: any host."""
     try:
-        [(_, certificate)] = _elements(der)
-        fields = [element for element in _elements(next(_elements(certificate))[1]) if element[0] != VERSION]
-        _, (tag, time) = _elements(fields[VALIDITY][1])
-    except (IndexError, StopIteration) as error:
-        raise ValueError("a damaged certificate") from error
-    text = time.decode("ascii")
-    if tag == UTC_TIME:
-        text = ("19" if text[:2] >= UTC_TIME_PIVOT else "20") + text
-    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+        certificate = _load(pem)
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return False
+    return (host is None or _name(host) in names) and certificate.not_valid_after_utc > datetime.now(UTC)
 
 
-def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """Give tag and content of each element of a sequence."""
-    while der:
-        tag, length, start = der[0], der[1], 2
-        if length >= LONG_LENGTH:
-            start += length - LONG_LENGTH
-            length = int.from_bytes(der[2:start])
-        yield tag, der[start : start + length]
-        der = der[start + length :]
+def make_certificate(hosts: Collection[str]) -> tuple[bytes, bytes]:
+    """Return a self-signed certificate for these names and addresses and its P-256 key, both in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "framehook, self-signed")])
+    names = x509.SubjectAlternativeName([_name(host) for host in sorted(hosts)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - CLOCK_DIFFERENCE)
+        .not_valid_after(now + VALID_FOR)
+        .add_extension(names, critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    unencrypted = serialization.NoEncryption()
+    return (
+        certificate.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, unencrypted),
+    )
+
+
+def _load(pem: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(pem)
+    except x509.InvalidVersion as error:
+        raise ValueError("a certificate of an unknown version") from error
+
+
+def _name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

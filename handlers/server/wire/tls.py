@@ -1,7 +1,7 @@
-"""TLS: the certificate that the service shows, the authority that its callers are held against, and their renewal.
+"""TLS: the certificate that the service shows, the authority of its clients, and the renewal of both.
 
-Every handshake takes the context that is there when it begins, and a renewal replaces that as a whole. So connections
-that are open go on with theirs, and a session of an old context is not resumed.
+A renewal replaces the TLS context as a whole, and a handshake uses the context of the moment when it begins. So open
+connections keep the old context, and a new context does not resume its sessions.
 """
 
 import asyncio
@@ -12,15 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from handlers.errors import ConfigurationError
 from handlers.server.settings import Settings
-from handlers.server.wire.certificates import Certificate, read_certificate
-from handlers.server.wire.self_signed import self_signed
+
+if TYPE_CHECKING:  # plain HTTP does without cryptography, which this module needs
+    from handlers.server.wire.certificates import Certificate
 
 LOOK_S = 5.0
-"""How often the files are looked at: no file system fails to tell what is read, and links may lead anywhere."""
+"""How often the files are read. Reading notices every change, whatever the file system and through any link."""
 SOON = timedelta(days=14)
 
 logger = logging.getLogger("framehook")
@@ -28,7 +29,7 @@ logger = logging.getLogger("framehook")
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """Where the parts lie, in PEM."""
+    """The PEM files: the certificate with its chain, its key, and the authorities of clients."""
 
     certificate: Path
     key: Path
@@ -40,42 +41,44 @@ class Served:
     """What new connections get."""
 
     context: ssl.SSLContext
-    certificate: Certificate
+    certificate: "Certificate"
 
 
 class Tls:
-    """What is served, and kept in step with the files."""
+    """What is served, kept in step with the files. Raises ConfigurationError when they cannot be served.
 
-    def __init__(self, files: TlsFiles) -> None:
-        """Load the files. Raises ConfigurationError when they cannot be served."""
-        self._files = files
-        self._seen = _digests(files)
+    `read_certificate`: returns the first certificate of a PEM file, or raises ValueError.
+    """
+
+    def __init__(self, files: TlsFiles, read_certificate: Callable[[bytes], "Certificate"]) -> None:
+        self._files, self._read_certificate = files, read_certificate
+        self._digests_seen = _digests(files)
         self._urgency: str | None = None
-        self.served = _load(files)
-        self._say("certificate loaded")
+        self.served = self._load()
+        self._log_served("certificate loaded")
 
     def renew(self) -> None:
-        """Load the files when they have changed; what cannot be served, as when it is half written, is left alone."""
-        seen = _digests(self._files)
-        if seen != self._seen:
-            self._seen = seen
+        """Load the files if they have changed. Files that cannot be served, as half-written ones, change nothing."""
+        digests = _digests(self._files)
+        if digests != self._digests_seen:
+            self._digests_seen = digests
             try:
-                self.served = _load(self._files)
+                self.served = self._load()
             except ConfigurationError as error:
                 logger.warning("certificate not renewed", extra={"facts": {"reason": str(error)}})
                 return
-            self._say("certificate renewed")
-        self._warn()
+            self._log_served("certificate renewed")
+        self._warn_of_expiry()
 
     def __str__(self) -> str:
-        """Return what is served for people."""
+        """Return what is served, for people."""
         certificate = self.served.certificate
         return (
             f"certificate {self._files.certificate}, until {certificate.expires_at:%Y-%m-%d}, "
             f"SHA-256 {certificate.fingerprint}"
         )
 
-    def _say(self, event: str) -> None:
+    def _log_served(self, event: str) -> None:
         certificate, client_ca = self.served.certificate, self._files.client_ca
         facts = {
             "certificate": str(self._files.certificate),
@@ -85,41 +88,68 @@ class Tls:
         }
         logger.info(event, extra={"facts": facts})
         self._urgency = None
-        self._warn()
+        self._warn_of_expiry()
 
-    def _warn(self) -> None:
-        """Say once that the certificate expires soon, and once that it has expired."""
-        left = self.served.certificate.expires_at - datetime.now(UTC)
-        urgency = None if left > SOON else "soon" if left > timedelta() else "expired"
+    def _warn_of_expiry(self) -> None:
+        """Log once that the certificate expires soon, and once that it has expired."""
+        time_left = self.served.certificate.expires_at - datetime.now(UTC)
+        urgency = None if time_left > SOON else "soon" if time_left > timedelta() else "expired"
         if urgency and urgency != self._urgency:
             event = "certificate has expired" if urgency == "expired" else "certificate expires soon"
             logger.warning(event, extra={"facts": {"expires": self.served.certificate.expires_at.isoformat()}})
         self._urgency = urgency
 
+    def _load(self) -> Served:
+        """Return the context for new connections; raises ConfigurationError, whose sentence names the file."""
+        certificate = self._read_chain(self._files.certificate)
+        context = _context(self._files)
+        if self._files.client_ca:
+            self._read_chain(self._files.client_ca)
+            context.load_verify_locations(self._files.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return Served(context, certificate)
+
+    def _read_chain(self, path: Path) -> "Certificate":
+        """Return the first certificate of a file; OpenSSL must be able to read all of them."""
+        content = _read(path)
+        try:
+            certificate = self._read_certificate(content)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        except (ValueError, ssl.SSLError) as error:
+            raise ConfigurationError(f"The file {path} holds no certificate in PEM, or a damaged one.") from error
+        return certificate
+
 
 def create_tls(settings: Settings) -> Tls | None:
-    """Return what the settings ask for; None for plain HTTP. Raises ConfigurationError when it cannot be served."""
-    if settings.tls_self_signed:
-        certificate, key = self_signed(settings.tls_folder, settings.host)
-        return Tls(TlsFiles(certificate, key, settings.tls_client_ca))
-    if settings.tls_certificate and settings.tls_key:
-        return Tls(TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca))
-    return None
+    """Return TLS as the settings describe it; None for plain HTTP.
+
+    Raises ConfigurationError when the extra `tls` is missing or the files cannot be served.
+    """
+    if not settings.is_tls:
+        return None
+    try:
+        from handlers.server.wire.certificates import read_certificate  # noqa: PLC0415  # needs the extra tls
+        from handlers.server.wire.self_signed import self_signed  # noqa: PLC0415  # so does this
+    except ImportError as error:
+        raise ConfigurationError("HTTPS needs the package cryptography: pip install 'framehook[tls]'.") from error
+    certificate, key = settings.tls_certificate, settings.tls_key
+    if certificate is None or key is None:
+        certificate, key = self_signed(settings.host)
+    return Tls(TlsFiles(certificate, key, settings.tls_client_ca), read_certificate)
 
 
 async def keep_renewed(tls: Tls) -> None:
-    """Look at the files again and again, until cancelled."""
+    """Renew again and again, until cancelled."""
     while True:
         await asyncio.sleep(LOOK_S)
         await asyncio.to_thread(tls.renew)
 
 
-def _load(files: TlsFiles) -> Served:
-    """Return the context for new connections; raises ConfigurationError, whose sentence names the file."""
+def _context(files: TlsFiles) -> ssl.SSLContext:
+    """Return a server's context that shows the certificate."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    certificate = _read_chain(files.certificate)
     _read(files.key)
     try:
         context.load_cert_chain(files.certificate, files.key, _refuse_password(files.key))
@@ -131,22 +161,7 @@ def _load(files: TlsFiles) -> Served:
         raise ConfigurationError(
             f"The key {files.key} and the certificate {files.certificate} cannot be used: {_reason(error)}."
         ) from error
-    if files.client_ca:
-        _read_chain(files.client_ca)
-        context.load_verify_locations(files.client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return Served(context, certificate)
-
-
-def _read_chain(path: Path) -> Certificate:
-    """Return the first of the certificates in a file, all of which OpenSSL can read."""
-    content = _read(path)
-    try:
-        certificate = read_certificate(content)
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except (ValueError, ssl.SSLError) as error:
-        raise ConfigurationError(f"The file {path} holds no certificate in PEM, or a damaged one.") from error
-    return certificate
+    return context
 
 
 def _read(path: Path) -> bytes:
@@ -157,7 +172,7 @@ def _read(path: Path) -> bytes:
 
 
 def _refuse_password(path: Path) -> Callable[[], NoReturn]:
-    """Return what OpenSSL calls for an encrypted key, instead of asking at the terminal."""
+    """Return a callback for OpenSSL that refuses an encrypted key, instead of asking at the terminal."""
 
     def refuse() -> NoReturn:
         raise ConfigurationError(f"The key {path} is encrypted; give one that is not, readable by the service alone.")
@@ -170,7 +185,7 @@ def _reason(error: ssl.SSLError) -> str:
 
 
 def _digests(files: TlsFiles) -> tuple[bytes, ...]:
-    """Return what tells whether anything has changed; what cannot be read counts as empty."""
+    """Return a digest for each file, to notice changes; a file that cannot be read counts as empty."""
     return tuple(_digest(path) for path in (files.certificate, files.key, files.client_ca) if path)
 
 

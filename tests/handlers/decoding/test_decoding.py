@@ -375,7 +375,7 @@ COMMENT = b"\xff\xfe\x00\x02"
     [
         pytest.param(jpeg_with(COMMENT, 900), jpeg_with(COMMENT, 1000), "1000 segments", id="comments"),
         pytest.param(jpeg_with(b"\xff", 900), jpeg_with(b"\xff", 1000), "1000 segments", id="fill bytes"),
-        pytest.param(png_with(b"teXt", 90), png_with(b"teXt", 101), "100 of them", id="ancillary chunks"),
+        pytest.param(png_with(b"teXt", 90), png_with(b"teXt", 101), "100 ancillary ones", id="ancillary chunks"),
         pytest.param(png_with(b"IDAT", 1000), png_with(b"IDAT", 10_000), "10000 chunks", id="chunks"),
         pytest.param(png_with(b"iCCP", 1, PROFILE), png_with(b"iCCP", 2, PROFILE), "several colour", id="profiles"),
     ],

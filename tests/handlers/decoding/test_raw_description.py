@@ -11,7 +11,8 @@ from handlers.decoding.description import describe
 from handlers.decoding.raw import layout_bytes, padded, tight
 from models.errors import ModelConfigError
 from models.frame import PIXEL_FORMAT_NAMES, PixelFormat, RawLayout
-from models.repository.folder import RawFrameConfig, read_folder
+from models.repository.config import RawFrameConfig
+from models.repository.folder import read_folder
 from tests.support.graphs import write_identity_model
 from tests.support.matching import assert_matches, flat
 from tests.support.pictures import STREET, street
@@ -112,7 +113,7 @@ QUERY = {"width": 768, "height": 576, "pixelFormat": "bgr24"}
         (bytes(240), {"params": {"pixelFormat": "bgr24", "width": 5}}, "whole rows or columns of 15 or 16 bytes"),
         (BGR, {"params": {"pixelFormat": "bgr24", "height": 576, "stride": "2304"}}, "does not follow from a stride"),
         (BGR, {"params": {"pixelFormat": "bgr24", "width": 768, "stride": "0"}}, "columns of 0 bytes"),
-        (b"", {"params": {"pixelFormat": "bgr24", "width": 768}}, "A body of 0 bytes does not tell"),
+        (b"", {"params": {"pixelFormat": "bgr24", "width": 768}}, "does not follow from its 0 bytes"),
         (BGR, {"params": QUERY | {"stride": "2303"}}, "at least 2304 bytes."),
         (BGR, {"params": QUERY | {"stride": "0"}}, "at least 2304 bytes."),
         (BGR, {"params": QUERY | {"stride": "2304,1,1"}}, "expected one number of at least 2304 bytes."),

@@ -1,6 +1,5 @@
 """Clients of DeepStack and CodeProject.AI, each with the bytes that it sends, and what it does with the answer."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -29,7 +28,6 @@ from tests.support.credentials import (
 from tests.support.graphs import board, write_identity_model
 from tests.support.pictures import PHOTOS, blank, encode, street, street_as
 from tests.support.server import LiveServer, serving
-from tests.support.wire import free_port
 
 STREET = street_as("JPEG")
 DETECTION, CUSTOM_LIST = "/v1/vision/detection", "/v1/vision/custom/list"
@@ -164,6 +162,10 @@ def test_labels_are_chosen_in_the_address(server: LiveServer) -> None:
     answer = server.client.post(DETECTION, files={"image": STREET}, params={"object": "car"})
     assert {prediction["label"] for prediction in answer.json()["predictions"]} == {"car"}
     assert server.client.post(DETECTION, files={"image": STREET}, params={"object": "unicorn"}).status_code == 400
+
+
+def test_no_update_is_ever_offered(server: LiveServer) -> None:
+    assert server.client.get("/v1/status/updateavailable").json()["updateAvailable"] is False
 
 
 def test_nothing_found_is_an_empty_list(server: LiveServer) -> None:
@@ -357,13 +359,3 @@ def test_the_log_tells_whose_key_it_was(strict: LiveServer, caplog: pytest.LogCa
     send(strict, DETECTION, keyed(CAMERA_TOKEN))
     facts = [record.facts for record in caplog.records if hasattr(record, "facts")][-1]
     assert (facts["credential"], facts["operation"], facts["format"]) == ("camera", "detect_objects", "png")
-
-
-def test_both_ports_serve_the_same(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder, second = write_identity_model(tmp_path_factory.mktemp("repository")), free_port()
-    with serving(folder, deepstack_port=second) as live:
-        for port in (live.port, second):
-            answer = httpx.get(f"http://{live.host}:{port}/v1/status/updateavailable", timeout=10)
-            assert json.loads(answer.content)["updateAvailable"] is False
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.1:{second}/health/live", timeout=10)

@@ -1,9 +1,12 @@
 """Boxes and captions on pictures: in their place, within the picture, and readable."""
 
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from handlers.encoding.captions import EAST_ASIAN_PACKAGE, MAIN_FONT, east_asian_font
 from handlers.encoding.drawing import MIN_LONG_SIDE_PX, annotate
 from models.frame import Frame
 from models.results import Classification, Detection, Results
@@ -67,6 +70,25 @@ def test_letters_of_many_scripts_are_drawn_each_as_itself(letters: str) -> None:
     """A font draws every letter that it lacks as one and the same empty box."""
     drawn = [np.asarray(annotate(ground((800, 400), 0), of_label(label))).tobytes() for label in letters]
     assert len(set(drawn)) == len(letters)
+
+
+def test_without_the_extra_ocr_east_asian_letters_are_empty_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_font = np.asarray(annotate(ground((800, 400), 0), of_label("行")))
+    monkeypatch.setitem(sys.modules, EAST_ASIAN_PACKAGE, None)
+    east_asian_font.cache_clear()
+    try:
+        assert east_asian_font() is MAIN_FONT
+        drawn = [np.asarray(annotate(ground((800, 400), 0), of_label(label))) for label in "行人"]
+    finally:
+        east_asian_font.cache_clear()
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != with_font).any()
+
+
+def test_pictures_without_east_asian_letters_never_load_their_font() -> None:
+    east_asian_font.cache_clear()
+    annotate(ground((800, 400), 0), RESULTS)
+    assert east_asian_font.cache_info().misses == 0
 
 
 def of_label(label: str) -> Results:

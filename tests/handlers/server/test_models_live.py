@@ -1,6 +1,8 @@
 """Models come, change and go while the service runs, as its callers see it."""
 
+import logging
 import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,30 @@ def test_a_dropped_folder_is_served_and_a_removed_one_is_not(tmp_path: Path) -> 
         wait_for(lambda: label(live) == "changed")
         shutil.rmtree(tmp_path / "new")
         wait_for(lambda: live.client.get("/models/new").status_code == 404)
+
+
+def test_without_a_temporary_folder_the_log_says_once_that_nothing_is_reloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_identity_model(tmp_path / "models")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with serving(folder, **RELOADABLE) as live:
+        wait_for(lambda: "hot reload is not available" in caplog.messages)
+        time.sleep(1)  # the watch begins
+        (folder / "labels.txt").write_text("changed\nother\n")
+        refusal = live.client.post("/models/identity/reload", headers=AUTHORIZED)
+        assert refusal.status_code == 422
+        assert "mount a writable /tmp" in refusal.json()["detail"]
+        write_identity_model(folder.parent, "new")
+        time.sleep(1)  # the watch sees both
+        assert label(live) == "block"
+        assert live.client.get("/models/new").status_code == 404
+        assert live.client.get("/health/ready").status_code == 200
+        assert not [name for name in samples(live) if name[0] == "framehook_model_reloads_total"]
+    [warning] = [record for record in caplog.records if record.getMessage() == "hot reload is not available"]
+    assert warning.levelno == logging.WARNING
+    assert "mount a writable /tmp" in warning.facts["reason"]  # type: ignore[attr-defined]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def test_a_reload_on_request_is_told_and_counted(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """Settings: who beats whom, and what stops the start."""
 
+import resource
 from pathlib import Path
 
 import pytest
 
 from handlers.errors import ConfigurationError
-from handlers.server.settings import Settings, read_settings
+from handlers.server.settings import Settings, default_max_connections, read_settings
 
 
 def test_the_defaults() -> None:
@@ -92,3 +93,11 @@ def test_other_mistakes_are_not_blamed_on_kubernetes(name: str, value: str) -> N
     with pytest.raises(ConfigurationError) as refused:
         read_settings({}, {name: value})
     assert "Kubernetes" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("soft_limit", "expected"), [(128, 64), (50, 1), (1024, 960), (1 << 20, 1024), (-1, 1024)])
+def test_connections_leave_room_for_other_files(
+    monkeypatch: pytest.MonkeyPatch, soft_limit: int, expected: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft_limit, -1))
+    assert default_max_connections() == expected

@@ -9,14 +9,22 @@ import numpy as np
 import pytest
 
 from models.errors import ModelConfigError, ModelNotFoundError, UnknownLabelError
-from models.repository.folder import BUILT_IN_ZOO, read_folder, read_labels, read_repository
+from models.repository.folder import BUILT_IN_ZOO, read_folder, read_labels
 from models.results import Selection
 from models.runtime.loading import load_model
 from tests.support.client import ROOT
 from tests.support.engines import engine_of
 from tests.support.graphs import LABELS, write_config, write_identity_model, write_planted_model
+from tests.support.repositories import read_repository
 
-GOOD = "file: model.onnx\nlabels: labels.txt\nlicence: x\nsource: y\nfamily: {name: ssd}\ninput: {size_wh: [64, 64]}\n"
+GOOD = """\
+weights: {file: model.onnx}
+labels: labels.txt
+licence: x
+source: y
+family: {name: ssd}
+input: {size_wh: [64, 64]}
+"""
 MOST_OF_A_PICTURE = 40_000
 """Bytes, since it is part of every wheel."""
 
@@ -41,7 +49,7 @@ def test_the_built_in_zoo_is_complete() -> None:
         "ssdlite-mobilenet-v2": 80,
     }
     for folder in folders:
-        checksum = hashlib.sha256(folder.model_path.read_bytes()).hexdigest()
+        checksum = hashlib.sha256(folder.weights_path.read_bytes()).hexdigest()
         assert checksum in (folder.path / "README.md").read_text()
         assert checksum in (ROOT / "NOTICE").read_text()
         assert folder.config.golden
@@ -52,7 +60,7 @@ def test_the_built_in_zoo_is_complete() -> None:
 
 def test_a_good_folder_is_read(tmp_path: Path) -> None:
     folder = read_folder(folder_with(tmp_path, GOOD))
-    assert (folder.name, folder.labels, folder.model_path.name) == ("model", ("a", "b"), "model.onnx")
+    assert (folder.name, folder.labels, folder.weights_path.name) == ("model", ("a", "b"), "model.onnx")
 
 
 @pytest.mark.parametrize(
@@ -67,8 +75,33 @@ def test_a_good_folder_is_read(tmp_path: Path) -> None:
         pytest.param(GOOD.replace("ssd", "yolox, x: 1"), r"family\.yolox\.x: Extra inputs", id="no key of the family"),
         pytest.param(GOOD.replace("64, 64", "64"), "input.size_wh", id="half a size"),
         pytest.param(GOOD.replace("[64, 64]", "64"), "size_wh: Input should be a list", id="no list"),
-        pytest.param(GOOD.replace("model.onnx", "../x.onnx"), "file: String should match pattern", id="a path out"),
-        pytest.param(GOOD.replace("model.onnx", ".."), "file: String should match pattern", id="the folder above"),
+        pytest.param(
+            GOOD.replace("model.onnx", "../x.onnx"), r"weights\.file: String should match pattern", id="a path out"
+        ),
+        pytest.param(
+            GOOD.replace("model.onnx", ".."), r"weights\.file: String should match pattern", id="the folder above"
+        ),
+        pytest.param(
+            GOOD.replace("weights: {file: model.onnx}", "file: model.onnx"),
+            r"model\.yaml: file: put it under weights, as in weights: \{file: model\.onnx\}",
+            id="a file on top",
+        ),
+        pytest.param(GOOD.replace("file: model.onnx", ""), r"weights: expected \{file: \.\.\.\}", id="no weights"),
+        pytest.param(
+            GOOD.replace("model.onnx", "model.onnx, package: rapidocr"), "weights: expected", id="weights of two kinds"
+        ),
+        pytest.param(GOOD.replace("{file: model.onnx}", "model.onnx"), "weights: expected", id="weights of no kind"),
+        pytest.param(
+            GOOD.replace("file: model.onnx", "package: easyocr"),
+            r"weights\.package: .*'rapidocr'",
+            id="no such package",
+        ),
+        pytest.param(
+            GOOD.replace("file: model.onnx", "package: rapidocr"),
+            "labels: leave it out; the package rapidocr brings the labels",
+            id="labels of a package",
+        ),
+        pytest.param(GOOD.replace("labels: labels.txt", ""), "labels: expected the name of a file", id="no labels"),
         pytest.param(GOOD.replace("labels.txt", "none.txt"), "none.txt is not a file", id="no labels file"),
         pytest.param(GOOD + golden("../x.jpg", "a"), "golden.picture: String should match", id="a picture elsewhere"),
         pytest.param(GOOD + golden("x.jpg", "a"), "x.jpg is not a file", id="no golden picture"),

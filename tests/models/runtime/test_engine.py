@@ -15,12 +15,13 @@ from PIL import Image
 from models.backends.onnx import Session
 from models.errors import DrainingError, InferenceTimeoutError, ModelConfigError
 from models.order import FrameOrder
-from models.repository.folder import read_folder, read_repository
+from models.repository.folder import read_folder
 from models.runtime.engine import Engine
 from models.runtime.served import ServedModels
 from models.scheduling.lanes import Lanes
 from tests.support.engines import ScriptedCodec, engine_of, loaded_engine_of, order_of
 from tests.support.graphs import ENDLESS, board, work_for, write_endless_model, write_identity_model
+from tests.support.repositories import read_repository
 
 
 @pytest.mark.parametrize("wide_lane", [False, True])

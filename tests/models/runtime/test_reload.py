@@ -1,8 +1,10 @@
 """The life of a model: replaced as a whole or not at all, tried where it can do no harm."""
 
+import errno
 import hashlib
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from models.order import Answered
 from models.repository.checksums import MANIFEST_NAME
 from models.repository.folder import find_models, read_folder
 from models.runtime.engine import Engine
-from models.runtime.reload import Reload, Reloader
+from models.runtime.reload import Reload, Reloader, obstacle_to_reloads
 from models.runtime.trial import Trial
 from models.scheduling.lanes import Lanes
 from tests.support.engines import engine_of, order_of
@@ -38,12 +40,12 @@ class NoTrial(Trial):
 
 @contextmanager
 def reloading(
-    root: Path, trial: type[Trial] = Trial, max_bytes: int = LIMIT_BYTES
+    root: Path, trial: type[Trial] = Trial, max_bytes: int = LIMIT_BYTES, reports: list[Reload] | None = None
 ) -> Iterator[tuple[Engine, Reloader]]:
-    """Give an engine with the models below root, and what reloads them."""
+    """Yield an engine with the models below root, and their reloader; `reports`: collects what it reports."""
     engine = engine_of(root, lanes=Lanes(2, 100, 60), run_timeout_s=5)
-    reports: list[Reload] = []
-    reloader = Reloader(engine, (root,), (), trial(1, 5, 60, max_bytes, os.environ), reports.append)
+    report = (reports if reports is not None else []).append
+    reloader = Reloader(engine, (root,), (), trial(1, 5, 60, os.environ, max_bytes), report)
     engine.load()
     try:
         yield engine, reloader
@@ -76,6 +78,54 @@ def test_a_changed_folder_takes_over(tmp_path: Path) -> None:
         assert labels_found(engine) == {"changed"}
         assert labels_in(waiting.result(30)) == {"block"}, "a frame keeps the version it was given"
         assert waiting.result().version != outcome.version
+
+
+def test_an_unchanged_folder_is_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("something was copied")
+
+    write_identity_model(tmp_path)
+    with reloading(tmp_path) as (_, reloader):
+        monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+        monkeypatch.setattr(shutil, "copyfile", refuse)
+        assert [outcome.change for outcome in reloader.refresh()] == ["unchanged"]
+
+
+def test_without_a_temporary_folder_what_is_served_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "models"
+    root.mkdir()
+    folder = write_identity_model(root)
+    reports: list[Reload] = []
+    with reloading(root, NoTrial, reports=reports) as (engine, reloader):
+        version = engine.served.version_of("identity")
+        (folder / "labels.txt").write_text("changed\nother\n")
+        write_identity_model(root, "new")
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+        changed, new = reloader.refresh()
+        assert (changed.change, changed.version, new.change, new.version) == ("untried", version, "untried", None)
+        assert changed.reason == obstacle_to_reloads()
+        assert "No such file or directory" in str(changed.reason)
+        assert "mount a writable /tmp" in str(changed.reason)
+        assert (reports, engine.served.broken, labels_found(engine)) == ([], {}, {"block"})
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        assert obstacle_to_reloads() is None
+        assert [outcome.change for outcome in reloader.refresh()] == ["replaced", "loaded"]
+        assert [report.change for report in reports] == ["replaced", "loaded"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["models"], "nothing is left behind"
+
+
+def test_a_disk_that_is_full_rejects_a_candidate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folder = write_identity_model(tmp_path)
+    with reloading(tmp_path) as (engine, reloader):
+        (folder / "labels.txt").write_text("changed\nother\n")
+        monkeypatch.setattr(shutil, "copyfile", fail)
+        outcome = reloader.reload("identity")
+        assert outcome.change == "rejected"
+        assert outcome.reason == f"{folder} cannot be copied for its trial: No space left on device."
+        assert labels_found(engine) == {"block"}
 
 
 def test_models_come_and_go(tmp_path: Path) -> None:
@@ -133,7 +183,7 @@ def huge(path: Path) -> None:
 
 
 def unwritten_config(folder: Path) -> None:
-    (folder / "model.yaml").write_text("file: model.onnx\nlabels: lab")
+    (folder / "model.yaml").write_text("weights: {file: model.onnx}\nlabels: lab")
 
 
 def truncated(folder: Path) -> None:
@@ -163,8 +213,8 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "half a model.yaml": (unwritten_config, "Field required|is not a file"),
     "too few labels": (lambda folder: (folder / "labels.txt").write_text("one\n"), "expected output scores"),
-    "labels out of step": (out_of_step, "SHA256SUMS says"),
-    "functions too deep": (lambda folder: chained_functions(folder / "model.onnx"), "the trial died|call depth"),
+    "labels out of step": (out_of_step, "does not match SHA256SUMS"),
+    "functions too deep": (lambda folder: chained_functions(folder / "model.onnx"), "the trial crashed|call depth"),
     "takes all memory": (lambda folder: huge(folder / "model.onnx"), "expected|failed on a warm-up frame|takes more"),
     "never ends": (endless, "took longer over a warm-up frame|stopped after"),
 }
@@ -251,7 +301,7 @@ def test_a_candidate_whose_trial_goes_wrong_never_takes_over(tmp_path: Path) -> 
 def test_a_trial_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     write_identity_model(tmp_path)
     with pytest.raises(ModelConfigError, match=r"stopped after 0\.01 s"):
-        Trial(1, 5, 0.01, LIMIT_BYTES, os.environ)(tmp_path / "identity")
+        Trial(1, 5, 0.01, os.environ, LIMIT_BYTES)(tmp_path / "identity")
 
 
 def test_names_are_unique_and_asked_for_ones_are_there(tmp_path: Path) -> None:

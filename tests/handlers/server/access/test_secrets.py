@@ -16,7 +16,7 @@ import yaml
 
 from handlers.errors import ConfigurationError
 from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file
-from handlers.server.app import create_dataplane, create_reloader
+from handlers.server.parts import create_dataplane, create_reloader
 from handlers.server.settings import Settings, read_settings
 from tests.support.client import ROOT
 from tests.support.credentials import GUARDED, basic, bearer

@@ -49,7 +49,7 @@ def write_forklifts(root: Path, labels: list[str] | None = None) -> Path:
     left, top, width, height = (edge * side for edge in expected["box_ltwh"])
     columns = np.zeros((4 + CLASSES, 40), np.float32)
     columns[:5, 7] = left + width / 2, top + height / 2, width, height, expected["confidence"]
-    write_yolo_weights(folder / CONFIG["file"], side, columns)
+    write_yolo_weights(folder / CONFIG["weights"]["file"], side, columns)
     (folder / CONFIG["golden"]["picture"]).write_bytes(encode(Image.new("RGB", (side, side)), "JPEG"))
     (root / "photo.jpg").write_bytes(STREET.read_bytes())
     return folder

@@ -4,21 +4,20 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from PIL import Image
 
+from handlers.server.commands.options import SECRETS
+from handlers.server.settings import Settings
 from tests.support.client import ROOT
 from tests.support.graphs import board, write_failing_model, write_identity_model, write_small_detector
 from tests.support.matching import flat
 from tests.support.pictures import STREET, blank, encode
-from tests.support.process import FRAMEHOOK, framehook, serving, wait_until_ready
+from tests.support.process import FRAMEHOOK, framehook
 
 
 def test_infer_gives_the_servers_answer(server: Any) -> None:
@@ -116,84 +115,34 @@ def test_check_loads_and_warms_every_model(tmp_path: Path) -> None:
     assert re.fullmatch(r"framehook: .*model\.onnx failed on a warm-up frame: .*Gather.*\n", failing.stderr)
 
 
-def test_help_names_every_setting() -> None:
+OPTIONS = {
+    "infer": {"--model-repository", "--default-model", "--decoding", "--max-pixels", "--config", "--annotate"},
+    "models": {"--model-repository", "--models", "--config"},
+    "check": {"--port", "--credentials-file", "--tls-certificate", "--queue-size", "--config", "--picture"},
+    "prepare": {"OUTPUT_FOLDER"},
+    "credentials add": {"--password", "--may", "--models", "--file"},
+    "serve": {"--port", "--queue-size", "--max-body-bytes", "--config"},
+}
+FOREIGN = {
+    "infer": {"--port", "--models ", "--queue-size", "--tls-certificate", "--credentials-file"},
+    "models": {"--port", "--lanes", "--default-model"},
+    "prepare": {"--port", "--config", "--model-repository"},
+    "credentials add": {"--port", "--lanes", "--config"},
+}
+"""Settings that a command does not use, and does not accept."""
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_help_lists_the_options_of_the_command_and_no_others(command: str) -> None:
+    text = framehook(*command.split(), "--help").stdout
+    assert [option for option in OPTIONS[command] if option not in text] == []
+    assert [option for option in FOREIGN.get(command, ()) if option in text] == []
+
+
+def test_serve_lists_every_setting_but_secrets() -> None:
     text = framehook("serve", "--help").stdout
-    for option in ("--port", "--queue-size", "--max-body-bytes", "--config"):
-        assert option in text
-
-
-def test_serve_logs_one_json_line_a_request_and_ends_on_sigterm(tmp_path: Path) -> None:
-    write_identity_model(tmp_path)
-    with serving("--model-repository", str(tmp_path), FRAMEHOOK_DEFAULT_MODEL="identity") as (process, port):
-        wait_until_ready(port)
-        url = f"http://127.0.0.1:{port}"
-        header = {"x-ms-client-request-id": "camera-7"}
-        httpx.post(f"{url}/score", content=encode(board(1), "PNG"), headers=header)
-        httpx.post(f"{url}/inference", content=encode(board(failure=True), "PNG"))
-        httpx.post(f"{url}/inference", content=b"", headers={"x-ms-client-request-id": 'a"b'})
-        httpx.get(f"{url}/nope%0a%1b%5b31m\u202e")
-        httpx.get(f"{url}/health/live")
-        with socket.create_connection(("127.0.0.1", port)) as camera:
-            camera.sendall(b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
-            time.sleep(0.2)
-        time.sleep(0.2)
-        process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=20)
-    assert process.returncode == 0
-    assert log.isascii()
-    lines = [json.loads(line) for line in log.splitlines()]
-    requests = [line for line in lines if line["message"] == "request" and line["path"] != "/health/ready"]
-    score, failed, empty, unknown, live, hung_up = requests
-    assert (score["requestId"], score["operation"], score["status"]) == ("camera-7", "score", 200)
-    assert (score["model"], score["detections"], score["dropped"], score["level"]) == ("identity", 1, 0, "info")
-    assert list(score["stagesMs"]) == ["read", "queue", "decode", "preprocess", "run", "postprocess", "encode"]
-    assert all(milliseconds >= 0 for milliseconds in score["stagesMs"].values())
-    assert score["durationMs"] >= sum(score["stagesMs"].values()) * 0.9
-    assert (failed["status"], failed["level"], failed["problem"]) == (500, "error", "internal-error")
-    assert failed["model"] == "identity"
-    assert "Gather" in failed["traceback"]
-    assert (empty["status"], empty["problem"]) == (400, "undecodable-frame")
-    assert re.fullmatch(r"[0-9a-f-]{36}", empty["requestId"])
-    assert (unknown["operation"], unknown["status"], unknown["path"]) == (None, 404, "/nope\n\x1b[31m\u202e")
-    assert live["operation"] == "get_liveness"
-    assert (hung_up["level"], hung_up["problem"]) == ("info", "client-disconnected")
-    assert len([line for line in log.splitlines() if "/score" in line]) == 1
-    assert len({line["requestId"] for line in requests}) == len(requests)
-
-
-def test_a_full_disk_stops_the_log_and_nothing_else(tmp_path: Path) -> None:
-    write_identity_model(tmp_path)
-    with (
-        Path("/dev/full").open("w", encoding="ascii") as full,
-        serving("--model-repository", str(tmp_path), FRAMEHOOK_DEFAULT_MODEL="identity", log=full) as (process, port),
-    ):
-        wait_until_ready(port)
-        url = f"http://127.0.0.1:{port}"
-        answers = [httpx.post(f"{url}/inference", content=encode(board(number), "PNG")) for number in range(30)]
-        assert {answer.status_code for answer in answers} == {200}
-        [lost] = re.findall(
-            r"^framehook_log_lines_lost_total ([0-9.]+)$", httpx.get(f"{url}/metrics").text, re.MULTILINE
-        )
-        assert float(lost) >= len(answers)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-
-
-def test_serve_ends_with_one_line_when_a_model_cannot_be_loaded(tmp_path: Path) -> None:
-    folder = write_identity_model(tmp_path)
-    (folder / "model.onnx").write_bytes(b"<html>")
-    with serving("--model-repository", str(tmp_path), "--default-model", "identity") as (process, _):
-        _, log = process.communicate(timeout=30)
-    assert process.returncode == 1
-    [critical] = [line for line in map(json.loads, log.splitlines()) if line["level"] == "critical"]
-    assert "model.onnx is not a model" in critical["message"]
-    assert "traceback" not in critical
-
-
-def test_serve_refuses_what_kubernetes_injects() -> None:
-    run = framehook("serve", FRAMEHOOK_PORT="tcp://10.0.0.1:8080")
-    assert run.returncode == 1
-    assert "enableServiceLinks: false" in run.stderr
+    shown = {option.replace("-", "_") for option in re.findall(r"^  --([a-z0-9-]+)", text, re.MULTILINE)}
+    assert shown == set(Settings.model_fields) - SECRETS | {"config"}
 
 
 def test_it_runs_from_any_folder(tmp_path: Path) -> None:
@@ -245,14 +194,6 @@ def test_infer_ends_quietly_on_ctrl_c() -> None:
         _, errors = process.communicate(timeout=20)
     assert process.returncode == -signal.SIGINT
     assert "Traceback" not in errors
-
-
-def test_serve_says_when_its_port_is_taken() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        run = framehook("serve", "--port", str(taken.getsockname()[1]))
-    assert run.returncode == 1
-    assert "address already in use" in run.stderr
-    assert "Traceback" not in run.stderr
 
 
 def test_infer_annotates_and_overwrites_nothing(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_check_fails_when_the_golden_picture_is_answered_otherwise(
     entry = {"label": "block", "confidence": 0.9, "box_ltwh": BOX_OF_7, **expected}
     run = framehook("check", write_golden(tmp_path, entry))
     assert run.returncode == (1 if got else 0)
-    assert ("found in its golden picture what it must" in run.stdout) is not bool(got)
+    assert ("the golden picture gives the expected results" in run.stdout) is not bool(got)
     if got:
         assert re.fullmatch(f"framehook: .*model.yaml: golden: model identity, golden.png: .*{got}.*\n", run.stderr)
 
@@ -61,6 +61,6 @@ def test_a_golden_picture_that_is_none_is_named(tmp_path: Path) -> None:
 
 def test_the_zoo_finds_what_it_must(tmp_path: Path) -> None:
     """And so does a picture of somebody's own beside it."""
-    assert framehook("check").stdout.count("found in its golden picture what it must") == 3
+    assert framehook("check").stdout.count("the golden picture gives the expected results") == 3
     seen = framehook("check", write_golden(tmp_path, {"label": "other", "confidence": 0.9}), "--picture", STREET)
     assert seen.returncode == 1

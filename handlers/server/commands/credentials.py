@@ -1,4 +1,4 @@
-"""`framehook credentials`: writes down who may come in."""
+"""`framehook credentials`: edits the credentials file."""
 
 import argparse
 import getpass
@@ -17,36 +17,57 @@ from handlers.server.access.credentials import (
     with_token,
     write_credentials_file,
 )
-from handlers.server.settings import Settings
+from handlers.server.settings import Settings, split
 
-MIN_LENGTH = 8
-"""Of passwords, as NIST SP 800-63B has it."""
+MIN_PASSWORD_LENGTH = 8
+"""NIST SP 800-63B."""
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command and what it takes."""
-    parser = commands.add_parser("credentials", help="write down who may come in", allow_abbrev=False)
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    add_parser = actions.add_parser("add", help="add a token, which is printed once, or a user with a password")
-    add_parser.add_argument("name", help="who it is for")
-    add_parser.add_argument("--password", action="store_true", help="a password, asked for or from standard input")
-    add_parser.add_argument("--md5", action="store_true", help="with it: also for Digest with MD5")
-    add_parser.add_argument("--may", type=_parts, help=f"some of {','.join(PERMISSIONS)}; by default infer,read")
+    """Add the command and its options."""
+    parser = commands.add_parser(
+        "credentials",
+        help="add, remove and list the credentials of users and programs",
+        description="Add, remove and list the credentials of users and programs. Only their hashes are stored. The "
+        "service reads the file when it starts.",
+        allow_abbrev=False,
+    )
+    actions = parser.add_subparsers(required=True, metavar="ACTION", title="actions")
+    text = "add a token, which is printed once, or a user with a password"
+    add_parser = actions.add_parser("add", help=text, description=f"{text[:1].upper()}{text[1:]}.")
+    add_parser.add_argument("name", help="the name of the user or program")
+    add_parser.add_argument(
+        "--password",
+        action="store_true",
+        help="a password instead of a token; it is read from the terminal or from standard input",
+    )
+    add_parser.add_argument("--md5", action="store_true", help="with --password: also for Digest with MD5")
+    add_parser.add_argument(
+        "--may",
+        type=_parts,
+        metavar="PERMISSIONS",
+        help=f"permissions, separated by commas: some of {','.join(PERMISSIONS)}; by default infer,read",
+    )
     add_parser.add_argument(
         "--models",
         dest="usable",
         type=_parts,
         metavar="MODELS",
-        help="the models it may use, separated by commas; by default all",
+        help="the models that it may use, separated by commas; by default all",
     )
     add_parser.set_defaults(command=_add)
-    remove_parser = actions.add_parser("remove", help="remove one")
-    remove_parser.add_argument("name", help="whose it is")
+    remove_parser = actions.add_parser("remove", help="remove a credential", description="Remove a credential.")
+    remove_parser.add_argument("name", help="the name of the user or program")
     remove_parser.set_defaults(command=_remove)
-    list_parser = actions.add_parser("list", help="print whose there are, and what they may do")
+    text = "list the credentials and their permissions"
+    list_parser = actions.add_parser("list", help=text, description=f"{text[:1].upper()}{text[1:]}.")
     list_parser.set_defaults(command=_list)
     for each in (add_parser, remove_parser, list_parser):
-        each.add_argument("--file", type=Path, help="by default that of the settings, else credentials.yaml")
+        each.add_argument(
+            "--file",
+            type=Path,
+            help="the credentials file; by default FRAMEHOOK_CREDENTIALS_FILE, else credentials.yaml",
+        )
 
 
 def _add(settings: Settings, options: argparse.Namespace) -> int:
@@ -64,24 +85,24 @@ def _add(settings: Settings, options: argparse.Namespace) -> int:
         fault = error.errors(include_input=False)[0]
         raise ConfigurationError(f"{fault['loc'][0]}: {fault['msg']}.") from None
     write_credentials_file(path, (*credentials, credential))
-    print(f"ok: {path} knows {name}, who may {', '.join(credential.may)}", file=sys.stderr)
+    print(f"ok: {name} added to {path}, with the permissions {', '.join(credential.may)}", file=sys.stderr)
     if token:
         print(token)
     return 0
 
 
 def _with_password(name: str, limits: dict[str, tuple[str, ...]], *, md5: bool) -> Credential:
-    """Ask for a password, twice where somebody types it; raises ConfigurationError when it will not do."""
+    """Read a password, twice from a terminal. Raises ConfigurationError if the password cannot be used."""
     if sys.stdin.isatty():
         password = getpass.getpass()
-        if getpass.getpass("Once more: ") != password:
+        if getpass.getpass("Repeat the password: ") != password:
             raise ConfigurationError("The two passwords differ.")
     else:
         password = sys.stdin.buffer.readline().decode("utf-8", "surrogateescape").rstrip("\r\n")
-    if not password.isprintable():  # also what is no UTF-8
-        raise ConfigurationError("A password takes printable characters, in UTF-8.")
-    if len(password) < MIN_LENGTH:
-        raise ConfigurationError(f"A password takes at least {MIN_LENGTH} characters.")
+    if not password.isprintable():  # surrogates, which stand for invalid UTF-8, are not printable
+        raise ConfigurationError("A password must consist of printable characters, in UTF-8.")
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise ConfigurationError(f"A password must have at least {MIN_PASSWORD_LENGTH} characters.")
     return with_password(name, password, md5=md5, **limits)
 
 
@@ -92,8 +113,8 @@ def _remove(settings: Settings, options: argparse.Namespace) -> int:
     if len(kept) == len(credentials):
         raise ConfigurationError(f"{path} has no credential {options.name}.")
     write_credentials_file(path, kept)
-    left = "" if kept else ", nor anybody else: the service will not start with it"
-    print(f"ok: {path} does not know {options.name} any more{left}", file=sys.stderr)
+    warning = "" if kept else "; it has no credential left, and the service does not start with such a file"
+    print(f"ok: {options.name} removed from {path}{warning}", file=sys.stderr)
     return 0
 
 
@@ -110,7 +131,7 @@ def _file(settings: Settings, options: argparse.Namespace) -> Path:
 
 
 def _parts(text: str) -> tuple[str, ...]:
-    parts = tuple(part.strip() for part in text.split(","))
+    parts = split(text)
     if not all(parts):
         raise argparse.ArgumentTypeError("expected names separated by commas")
     return parts

@@ -1,0 +1,233 @@
+"""The live streams and their viewers. No pixels outlive a frame unless its stream is watched.
+
+Runs on the event loop only, so it needs no lock. Pictures are rendered on a single thread of its own, one at a time.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from handlers.errors import TooManyViewersError, UnknownStreamError
+from models.letterbox import Size
+
+EXPIRY_S = 60.0
+"""A stream is live for so long after its last frame."""
+MAX_STREAMS = 256
+"""If there are more, the stream with the oldest last frame is dropped, of those without viewers."""
+MAX_WAITING_BYTES = 64 << 20
+"""Of all frames that wait to be rendered; a frame over this limit is not shown."""
+NICENESS = 10
+"""Of the rendering thread: lanes and the event loop come first."""
+REST_MULTIPLE = 9.0
+"""The thread rests after each picture, for this multiple of the time it took: a tenth of a core at most."""
+NEWEST_SHARE = 0.2
+"""Weight of the newest interval in the mean interval between frames."""
+
+Render: TypeAlias = Callable[[], bytes]
+"""Returns the JPEG picture of a frame; called on the rendering thread."""
+
+logger = logging.getLogger("framehook")
+
+
+@dataclass(slots=True, eq=False)
+class LiveStream:
+    """One live stream.
+
+    `model`, `size_wh`: of the last frame; size is (width, height) in pixels. `seen_at`: when that frame came, by the
+    monotonic clock, and `seen_at_utc` in seconds since 1970. `interval_s`: mean interval between frames; 0 after the
+    first. `viewers`: their number. `picture`: the last one rendered; empty while there are no viewers. `number`: of
+    pictures so far. `waiting`: renders the next picture, and the bytes it holds until then. `fresh`: set when viewers
+    have something new.
+    """
+
+    name: str
+    model: str
+    size_wh: Size
+    seen_at: float = field(default_factory=time.monotonic)
+    seen_at_utc: float = field(default_factory=time.time)
+    interval_s: float = 0
+    viewers: int = 0
+    picture: bytes = b""
+    number: int = 0
+    waiting: tuple[Render, int] | None = None
+    fresh: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def frames_per_s(self) -> float:
+        """Return the rate of frames, which falls while the next one is overdue; 0 before the second frame."""
+        return 1 / max(self.interval_s, time.monotonic() - self.seen_at) if self.interval_s else 0.0
+
+    @property
+    def expires_in_s(self) -> float:
+        """Return how long the stream stays live without another frame; not positive once it has expired."""
+        return self.seen_at + EXPIRY_S - time.monotonic()
+
+    def record_frame(self, model: str, size_wh: Size) -> None:
+        """Update the stream with another frame."""
+        now = time.monotonic()
+        passed_s = max(now - self.seen_at, 1e-6)
+        self.interval_s += (passed_s - self.interval_s) * (NEWEST_SHARE if self.interval_s else 1)
+        self.model, self.size_wh, self.seen_at, self.seen_at_utc = model, size_wh, now, time.time()
+
+    def publish(self, picture: bytes) -> None:
+        """Give viewers a new picture; without viewers it is dropped."""
+        if self.viewers:
+            self.picture = picture
+            self.number += 1
+            self.notify()
+
+    def notify(self) -> None:
+        """Wake all waiting viewers."""
+        self.fresh.set()
+        self.fresh = asyncio.Event()
+
+
+class LiveStreams:
+    """The live streams by name, the one with the oldest last frame first. Their number is bounded; they expire.
+
+    `max_viewers`: of all streams together.
+    """
+
+    def __init__(self, max_viewers: int) -> None:
+        self._max_viewers = max_viewers
+        self._streams: dict[str, LiveStream] = {}
+        self._watched: list[LiveStream] = []
+        """One entry per viewer."""
+        self._to_render: asyncio.Queue[LiveStream] = asyncio.Queue()
+        self._waiting_bytes = 0
+        self._is_closed = False
+
+    def record_frame(self, name: str, model: str, size_wh: Size) -> LiveStream | None:
+        """Record a frame of that stream; return the stream if it has viewers."""
+        stream = self._streams.pop(name, None)
+        if stream and stream.expires_in_s > 0:
+            stream.record_frame(model, size_wh)
+        else:
+            self._make_room()
+            stream = LiveStream(name, model, size_wh)
+        self._streams[name] = stream
+        return stream if stream.viewers else None
+
+    def queue_render(self, stream: LiveStream, render: Render, size_bytes: int) -> None:
+        """Queue a frame to be rendered for viewers; it replaces one of its stream that still waits.
+
+        `size_bytes`: what `render` holds in memory. Without room for them the frame is not shown.
+        """
+        _, replaced_bytes = stream.waiting or (None, 0)
+        if self._waiting_bytes - replaced_bytes + size_bytes > MAX_WAITING_BYTES:
+            return
+        if stream.waiting is None:
+            self._to_render.put_nowait(stream)
+        self._waiting_bytes += size_bytes - replaced_bytes
+        stream.waiting = render, size_bytes
+
+    @property
+    def viewers(self) -> int:
+        """Return the number of viewers of all streams together."""
+        return len(self._watched)
+
+    def live(self) -> list[LiveStream]:
+        """Return the live streams, sorted by name."""
+        self._drop_expired()
+        return [self._streams[name] for name in sorted(self._streams)]
+
+    def find(self, name: str) -> LiveStream:
+        """Return the live stream of that name; raises UnknownStreamError."""
+        self._drop_expired()
+        if name not in self._streams:
+            raise UnknownStreamError
+        return self._streams[name]
+
+    @contextmanager
+    def watching(self, name: str) -> Iterator[LiveStream]:
+        """Count as a viewer of a stream until the block ends; raises UnknownStreamError and TooManyViewersError."""
+        stream = self.find(name)
+        if self.viewers >= self._max_viewers:
+            raise TooManyViewersError
+        self._watched.append(stream)
+        stream.viewers += 1
+        try:
+            yield stream
+        finally:
+            self._watched.remove(stream)
+            stream.viewers -= 1
+            if not stream.viewers:
+                stream.picture = b""
+                self._take_waiting(stream)
+
+    async def pictures(self, stream: LiveStream) -> AsyncIterator[bytes]:
+        """Yield the pictures of a watched stream; a slow viewer misses some.
+
+        Ends when the stream expires or the service stops.
+        """
+        seen = 0
+        while not self._is_closed and (left_s := stream.expires_in_s) > 0:
+            if stream.picture and stream.number != seen:
+                seen = stream.number
+                yield stream.picture
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await stream.fresh.wait()
+
+    async def render_pictures(self) -> None:
+        """Render the queued frames until cancelled."""
+        loop = asyncio.get_running_loop()
+        thread = ThreadPoolExecutor(1, "live-view", _lower_priority)
+        try:
+            while True:
+                stream = await self._to_render.get()
+                render = self._take_waiting(stream)
+                if render:
+                    started_at = time.monotonic()
+                    await _publish(loop.run_in_executor(thread, render), stream)
+                    del render
+                    await asyncio.sleep(REST_MULTIPLE * (time.monotonic() - started_at))
+        finally:
+            thread.shutdown(wait=False)
+
+    def close(self) -> None:
+        """End the pictures of all viewers."""
+        self._is_closed = True
+        for stream in self._watched:
+            stream.notify()
+
+    def _take_waiting(self, stream: LiveStream) -> Render | None:
+        """Remove and return what renders the stream's waiting frame, or None if no frame waits."""
+        render, size_bytes = stream.waiting or (None, 0)
+        stream.waiting = None
+        self._waiting_bytes -= size_bytes
+        return render
+
+    def _make_room(self) -> None:
+        self._drop_expired()
+        if len(self._streams) >= MAX_STREAMS:
+            unwatched = (name for name, stream in self._streams.items() if not stream.viewers)
+            del self._streams[next(unwatched, next(iter(self._streams)))]
+
+    def _drop_expired(self) -> None:
+        for name in [name for name, stream in self._streams.items() if stream.expires_in_s <= 0]:
+            del self._streams[name]
+
+
+async def _publish(rendering: asyncio.Future[bytes], stream: LiveStream) -> None:
+    """Wait for a picture and publish it; if rendering fails, log it and show nothing: the next frame may succeed."""
+    await asyncio.wait([rendering])
+    error = rendering.exception()
+    if error is None:
+        stream.publish(rendering.result())
+    else:
+        logger.warning("picture not drawn", exc_info=error, extra={"facts": {"stream": stream.name}})
+
+
+def _lower_priority() -> None:
+    """Let other threads run first; on Linux a priority can belong to a single thread."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

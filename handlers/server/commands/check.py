@@ -1,0 +1,153 @@
+"""`framehook check`: checks the settings and the models, without serving them."""
+
+import argparse
+import io
+import itertools
+import statistics
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from handlers.dataplane import DataPlane
+from handlers.errors import ConfigurationError, EdgeError
+from handlers.server.commands.offline import own_dataplane, read_picture
+from handlers.server.commands.options import ALL_SETTINGS, settings_options
+from handlers.server.parts import create_recognition
+from handlers.server.settings import Settings
+from handlers.server.wire.tls import create_tls
+from models.errors import ModelConfigError
+from models.families import Signature
+from models.order import FrameOrder
+from models.repository.folder import CONFIG_FILE_NAME, find_models
+from models.repository.golden import found_in, refuse_other_results
+from models.runtime.served import Model
+
+CHECK_RUNS = 11
+SHOWN_RESULTS = 5
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its options: all settings, since it checks them all."""
+    parser = commands.add_parser(
+        "check",
+        help="check the settings and the models, then exit",
+        description="Check the settings, the credentials, the certificate and the models that `framehook serve` would "
+        "use, then exit. Loads every model, runs it on a picture, and prints what the model is, what it finds and how "
+        "long it takes. The exit status is 0 if everything is right, else 1.",
+        parents=[settings_options(ALL_SETTINGS)],
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="FOLDER",
+        help="a model, or a repository of models; by default the configured repository",
+    )
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        metavar="FILE",
+        help="the picture to run the models on; by default the golden picture of the model, else a black one",
+    )
+    parser.set_defaults(command=check)
+
+
+def check(settings: Settings, options: argparse.Namespace) -> int:
+    """Check the settings, load and run every model, and print a line about each.
+
+    Raises ConfigurationError, EdgeError or ModelsError for the first fault.
+    """
+    if options.folder:
+        settings = _settings_for_folder(settings, options.folder)
+    try:
+        picture = read_picture(options.picture, settings.max_body_bytes) if options.picture else None
+    except OSError as error:
+        raise ConfigurationError(f"The picture {options.picture} cannot be read: {error.strerror}.") from error
+    recognition = create_recognition(settings)
+    tls = create_tls(settings)
+    if tls:
+        print(f"ok: {tls}")
+    with own_dataplane(settings) as dataplane:
+        started_at = time.perf_counter()
+        dataplane.engine.load()
+        ready_s = time.perf_counter() - started_at
+        models = dataplane.engine.served.models
+        for model in models:
+            golden = _golden_picture(dataplane, model, settings.max_body_bytes)
+            print(f"ok: {model.name} {_shape(model)}")
+            print(f"    {_trial_answer(dataplane, model, picture or golden or _black_picture(model))}")
+            if golden:
+                print("    the golden picture gives the expected results")
+    if recognition.credentials:
+        print(f"ok: {len(recognition.credentials)} credential(s), for the schemes {', '.join(recognition.schemes)}")
+    print(f"ok: settings and {len(models)} model(s), ready after {ready_s:.2f} s")
+    return 0
+
+
+def _settings_for_folder(settings: Settings, folder: Path) -> Settings:
+    """Return the settings for the folder of one model, or for a repository, whose first model is then the default.
+
+    Raises ModelConfigError if the folder is neither.
+    """
+    if not folder.is_dir():
+        raise ModelConfigError(f"{folder} is not a folder.")
+    is_model = (folder / CONFIG_FILE_NAME).exists()
+    root, names = (folder.resolve().parent, (folder.resolve().name,)) if is_model else (folder, ())
+    served = [*find_models((root,), names)]
+    default = settings.default_model if settings.default_model in served else served[0]
+    return settings.model_copy(update={"model_repository": (root,), "models": names, "default_model": default})
+
+
+def _golden_picture(dataplane: DataPlane, model: Model, max_bytes: int) -> bytes | None:
+    """Return the model's golden picture, or None if it has none.
+
+    Raises ModelConfigError if the model does not find the expected results in it.
+    """
+    golden = model.folder.config.golden
+    if golden is None:
+        return None
+    path = model.folder.path / golden.picture
+    try:
+        picture = read_picture(path, max_bytes)
+        results = dataplane.infer(FrameOrder(picture, model=model.name)).result().results
+    except OSError as error:
+        raise ModelConfigError(f"{path} cannot be read: {error.strerror}.") from error
+    except EdgeError as error:
+        raise ModelConfigError(f"{path}: {error}") from error
+    refuse_other_results(model.folder, golden, results)
+    return picture
+
+
+def _shape(model: Model) -> str:
+    """Return the family, the labels, the input size and the tensors of a loaded model, in one line."""
+    config = model.folder.config
+    width, height = config.input.size_wh
+    signature = model.loaded.session.signature if model.loaded else Signature({}, {})
+    tensors = [f"{name} {tensor}" for name, tensor in (*signature.inputs.items(), *signature.outputs.items())]
+    return (
+        f"(family {config.family.name}, {len(model.folder.labels)} labels, {width} x {height}, "
+        f"on {', '.join(config.execution.providers)}: {'; '.join(tensors)})"
+    )
+
+
+def _black_picture(model: Model) -> bytes:
+    """Return a black picture of the model's input size, as a PNG."""
+    picture = io.BytesIO()
+    Image.new("RGB", model.folder.config.input.size_wh).save(picture, "PNG")
+    return picture.getvalue()
+
+
+def _trial_answer(dataplane: DataPlane, model: Model, picture: bytes) -> str:
+    """Return what a model finds in a picture, and how long a frame takes."""
+    took_ms, run_ms = [], []
+    for _ in range(CHECK_RUNS):
+        started_at = time.perf_counter()
+        answered = dataplane.infer(FrameOrder(picture, model=model.name)).result()
+        took_ms.append((time.perf_counter() - started_at) * 1000)
+        run_ms.append(answered.stages_ms["run"])
+    first_results = itertools.islice(found_in(answered.results), SHOWN_RESULTS)
+    labels = ", ".join(f"{result.label} {result.confidence:.2f}" for result in first_results) or "nothing"
+    frame_ms = statistics.median(took_ms)
+    return f"found {labels}; {frame_ms:.1f} ms a frame, {statistics.median(run_ms):.1f} of it the run"

@@ -1,0 +1,30 @@
+"""`framehook models`: lists the models of the repository."""
+
+import argparse
+import json
+
+from handlers.encoding.model_record import model_record
+from handlers.server.commands.options import settings_options
+from handlers.server.settings import Settings
+from models.repository.folder import find_models, read_folder
+
+SETTINGS = ("model_repository", "models")
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its options."""
+    parser = commands.add_parser(
+        "models",
+        help="list the models of the repository",
+        description="List the models of the repository: one JSON line per model, with what GET /models reports of it.",
+        parents=[settings_options(SETTINGS)],
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=models)
+
+
+def models(settings: Settings, _: argparse.Namespace) -> int:
+    """Print the record of each model, one JSON line each. Raises ModelConfigError for a folder that is wrong."""
+    for path in find_models(settings.model_repository, settings.models).values():
+        print(json.dumps(model_record(read_folder(path)), ensure_ascii=False))
+    return 0

@@ -1,0 +1,34 @@
+"""What the commands that run models without a server share."""
+
+import errno
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from handlers.dataplane import DataPlane
+from handlers.errors import BodyTooLargeError
+from handlers.server.parts import create_dataplane
+from handlers.server.settings import Settings
+
+
+@contextmanager
+def own_dataplane(settings: Settings) -> Iterator[DataPlane]:
+    """Yield a data plane whose engine is closed at the end of the `with` block.
+
+    From here on Ctrl-C ends the process at once. A KeyboardInterrupt could be raised while a lock is being acquired;
+    the lock would stay acquired, and the lanes would wait for it for ever.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    dataplane = create_dataplane(settings)
+    with closing(dataplane.engine):
+        yield dataplane
+
+
+def read_picture(path: Path, max_bytes: int) -> bytes:
+    """Return the bytes of a regular file. Raises OSError, and BodyTooLargeError for more than `max_bytes`."""
+    if not path.is_file():  # reading a pipe would block
+        raise FileNotFoundError(errno.ENOENT, "no such file, or not a regular one")
+    if path.stat().st_size > max_bytes:
+        raise BodyTooLargeError(f"The file is larger than the limit of {max_bytes} bytes.")
+    return path.read_bytes()

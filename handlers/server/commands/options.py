@@ -1,0 +1,62 @@
+"""Settings as options of the command line."""
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings
+
+SECRETS = {"credentials"}
+"""Settings that are no options: every user of a machine can read the command lines of its processes."""
+ALL_SETTINGS = tuple(name for name in Settings.model_fields if name not in SECRETS)
+
+UNITS = {"_bytes_per_s": "BYTES", "_bytes": "BYTES", "_s": "SECONDS"}
+"""Suffix of a setting's name → its value in the help text; the first one that fits counts."""
+
+
+def settings_options(names: Iterable[str]) -> argparse.ArgumentParser:
+    """Return a parent parser with `--config` and one option for each of these settings.
+
+    An option that is not given leaves no attribute behind, so that the environment, the file and the default count.
+    """
+    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = parser.add_argument_group(
+        "settings",
+        f"Each can also be set as {ENVIRONMENT_PREFIX}NAME in the environment, or as a key of the file of "
+        f"--{CONFIG_NAME}. An option takes precedence over the environment, and the environment over the file.",
+    )
+    group.add_argument(f"--{CONFIG_NAME}", metavar="FILE", help="YAML file with settings.")
+    for name in names:
+        field = Settings.model_fields[name]
+        is_switch = field.annotation is bool
+        alone: dict[str, Any] = {"nargs": "?", "const": "true"} if is_switch else {}
+        text = f"{field.description}{_default(field)}"
+        group.add_argument(f"--{name.replace('_', '-')}", metavar=_value(name, field), help=text, **alone)
+    return parser
+
+
+def _default(field: FieldInfo) -> str:
+    """Return the sentence about the default; a default that depends on the machine is part of the description."""
+    if field.default_factory or field.default is None:
+        return ""
+    return f" Default: {str(field.default).lower() if field.annotation is bool else field.default}."
+
+
+def _value(name: str, field: FieldInfo) -> str:
+    """Return what the help text writes for the value of an option."""
+    kind = get_origin(field.annotation)
+    if kind is Literal:
+        return "{" + ",".join(get_args(field.annotation)) + "}"
+    if kind is tuple:
+        return "LIST"
+    if field.annotation is bool:
+        return "true|false"
+    unit = next((unit for suffix, unit in UNITS.items() if name.endswith(suffix)), None)
+    if unit:
+        return unit
+    if field.annotation in {Path, Path | None}:
+        return "FILE"
+    return "NUMBER" if field.annotation is int else "TEXT"

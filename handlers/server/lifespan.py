@@ -1,0 +1,70 @@
+"""What runs beside the requests: models are loaded and watched, memory is released, the certificate is renewed."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any
+
+from connexion import AsyncApp
+
+from handlers.context import Context
+from handlers.server.memory import give_back_memory
+from handlers.server.settings import Settings
+from handlers.server.watching import watch
+from handlers.server.wire.tls import keep_renewed
+from models.errors import ModelsError
+from models.runtime.engine import Engine
+
+logger = logging.getLogger("framehook")
+
+
+@asynccontextmanager
+async def lifespan(
+    _: AsyncApp, state: dict[str, Any], settings: Settings, give_up: Callable[[], None], close: Callable[[], None]
+) -> AsyncIterator[dict[str, Any]]:
+    """Load the models in the background, run the periodic tasks, and stop all of them at the end.
+
+    Yields `state`, which every request and connection can read. `close`: stops the threads that check passwords.
+    """
+    _use_batch_scheduling()
+    context: Context = state["context"]
+    engine = context.engine
+    loading = asyncio.create_task(asyncio.to_thread(engine.load, tolerant=settings.on_broken_model == "wait"))
+    loading.add_done_callback(partial(_loaded, engine=engine, give_up=give_up))
+    background = [asyncio.create_task(give_back_memory()), asyncio.create_task(context.streams.render_pictures())]
+    if settings.watch_models:
+        background.append(asyncio.create_task(watch(settings.model_repository, context.reloader, loading)))
+    if "tls" in state:
+        background.append(asyncio.create_task(keep_renewed(state["tls"])))
+    yield state
+    for task in background:
+        task.cancel()
+    context.reloader.close()
+    close()
+    await asyncio.wait([loading, *background])
+    await asyncio.to_thread(engine.close)
+
+
+def _use_batch_scheduling() -> None:
+    """Let the event loop, the calling thread, work in batches instead of interrupting a lane for every request.
+
+    Each interruption costs both threads their CPU caches: docs/maintainers/performance.md.
+    """
+    with suppress(AttributeError, OSError):  # the system has no such policy, or forbids it
+        os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+
+
+def _loaded(loading: asyncio.Task[None], engine: Engine, give_up: Callable[[], None]) -> None:
+    """Log how the loading ended. Call `give_up` if it failed: without models there is nothing to serve."""
+    error = loading.exception()
+    if error is None:
+        for name, reason in engine.served.broken.items():
+            logger.error("model broken", extra={"facts": {"model": name, "reason": reason}})
+        if not engine.served.broken:
+            logger.info("ready", extra={"facts": {"models": [model.name for model in engine.served.models]}})
+        return
+    logger.critical(str(error), exc_info=None if isinstance(error, ModelsError) else error)
+    give_up()

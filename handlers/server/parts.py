@@ -1,0 +1,94 @@
+"""Makes the parts of the service that know nothing of the web application; the command line uses them, too."""
+
+import logging
+import os
+from collections.abc import Callable
+
+from handlers.dataplane import DataPlane
+from handlers.decoding.decoder import Decoder
+from handlers.deepstack.predictions import ENCODERS as DIALECT_ENCODERS
+from handlers.encoding.encoders import ENCODERS
+from handlers.encoding.lane_codec import LaneCodec
+from handlers.errors import ConfigurationError
+from handlers.live_view import LiveStreams
+from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file, unique
+from handlers.server.access.recognition import Recognition
+from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
+from models.errors import ModelConfigError, ModelNotFoundError
+from models.repository.folder import find_models, read_folder
+from models.runtime.engine import Engine
+from models.runtime.reload import Reload, Reloader
+from models.runtime.served import ServedModels
+from models.runtime.trial import Trial
+from models.scheduling.lanes import Lanes
+
+logger = logging.getLogger("framehook")
+
+
+def create_dataplane(settings: Settings) -> DataPlane:
+    """Return what answers frames. Its models are not loaded yet. Raises the errors of `create_engine`."""
+    codec = LaneCodec(Decoder(settings.max_pixels, settings.decoding), ENCODERS | DIALECT_ENCODERS)
+    return DataPlane(create_engine(settings, codec), codec, LiveStreams(settings.max_viewers))
+
+
+def create_engine(settings: Settings, codec: LaneCodec) -> Engine:
+    """Return the engine for the configured repository, its models not yet loaded.
+
+    A broken folder raises ModelConfigError if `on_broken_model` is `stop`; else the engine lists it as broken. Raises
+    ConfigurationError if the default model is not among the models.
+    """
+    folders, broken = [], {}
+    for name, path in find_models(settings.model_repository, settings.models).items():
+        try:
+            folders.append(read_folder(path))
+        except ModelConfigError as error:
+            if settings.on_broken_model == "stop":
+                raise
+            broken[name] = str(error)
+    lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s)
+    try:
+        served = ServedModels(folders, settings.default_model, lanes, broken)
+    except ModelNotFoundError as error:
+        names = ", ".join(folder.name for folder in folders)
+        raise ConfigurationError(f"The setting default_model must be one of the models served: {names}.") from error
+    return Engine(served, codec, settings.run_timeout_s, wide_lane=settings.wide_lane)
+
+
+def create_reloader(settings: Settings, engine: Engine, count: Callable[[Reload], None]) -> Reloader:
+    """Return what loads changed models into the engine. `count` is called with every change, for the metrics."""
+    trial = Trial(
+        settings.lanes if settings.wide_lane else 1,
+        settings.run_timeout_s,
+        settings.trial_timeout_s,
+        {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)},  # no secrets
+    )
+
+    def report(reload: Reload) -> None:
+        count(reload)
+        facts = {"model": reload.model, "version": reload.version, "reason": reload.reason}
+        level = logging.ERROR if reload.change == "rejected" else logging.INFO
+        logger.log(level, "model %s", reload.change, extra={"facts": facts})
+
+    return Reloader(engine, settings.model_repository, settings.models, trial, report)
+
+
+def create_recognition(settings: Settings) -> Recognition:
+    """Return what identifies callers by their credentials.
+
+    Raises ConfigurationError if a credential is wrong, or if a setting about credentials is set and there are none.
+    """
+    credentials: tuple[Credential, ...] = ()
+    if settings.credentials_file:
+        credentials += read_credentials_file(settings.credentials_file)
+    if settings.credentials:
+        credentials += read_credentials(settings.credentials.get_secret_value(), "The setting credentials")
+    if not credentials and settings.model_fields_set & {"credentials_file", "credentials", "anonymous_may"}:
+        raise ConfigurationError(
+            "There are no credentials, yet credentials_file, credentials or anonymous_may is set: everybody could "
+            "come in. Add some (framehook credentials add), or leave these settings out."
+        )
+    recognition = Recognition(unique(credentials), settings.api_key_header, digest_md5=settings.digest_md5)
+    shut_out = next((each for each in credentials if not recognition.accepts(each)), None)
+    if shut_out:
+        raise ConfigurationError(f"The credential {shut_out.name} is for Digest with MD5 alone; digest_md5 is not set.")
+    return recognition

@@ -1,0 +1,77 @@
+"""The interface of the backends, which run weights, and the table of all backends."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from models.errors import ModelConfigError
+from models.families import Feeds, Outputs, Signature
+from models.repository.config import PackageName, PackageWeights
+from models.repository.folder import ModelFolder
+from models.scheduling.deadlines import Deadlines
+
+KindOfWeights: TypeAlias = Literal["file"] | PackageName
+
+
+class Runnable(Protocol):
+    """Loaded weights: one graph, or several that a library runs in turn. Thread-safe."""
+
+    @property
+    def signature(self) -> Signature:
+        """Return the names and types of the inputs and outputs."""
+        ...
+
+    def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
+        """Run the weights for one frame on the calling thread; the watchdog stops a run that takes too long.
+
+        Raises InferenceError and InferenceTimeoutError.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What runs one kind of weights.
+
+    `load`: loads a folder's weights, with a number of threads for each run; imports the backend's module when it is
+    called, so that a backend may need an optional package. `requirement`: what pip installs for it.
+    """
+
+    load: Callable[[ModelFolder, int], Runnable]
+    requirement: str
+
+
+def load_weights(folder: ModelFolder, threads: int) -> Runnable:
+    """Load the weights that model.yaml names, for runs with that many threads; raises ModelConfigError."""
+    weights = folder.config.weights
+    backend = BACKENDS[weights.package if isinstance(weights, PackageWeights) else "file"]
+    try:
+        return backend.load(folder, threads)
+    except ModuleNotFoundError as error:
+        raise ModelConfigError(
+            f"{folder.weights_name}: its backend is not installed: pip install '{backend.requirement}'."
+        ) from error
+    except ImportError as error:  # a shared library is missing
+        raise ModelConfigError(f"{folder.weights_name}: {backend.requirement} cannot be imported: {error}.") from error
+
+
+def _load_onnx(folder: ModelFolder, threads: int) -> Runnable:
+    from models.backends.onnx import Session  # noqa: PLC0415  # only where a model needs it
+
+    execution = folder.config.execution
+    return Session(folder.weights_path, threads, execution.providers, execution.device)
+
+
+def _load_rapidocr(folder: ModelFolder, threads: int) -> Runnable:
+    from models.backends.rapidocr import Reader  # noqa: PLC0415  # an extra
+
+    if folder.config.execution.providers != ("cpu",):
+        raise ModelConfigError(f"{folder.weights_name}: execution.providers: rapidocr runs on the CPU only.")
+    return Reader(threads)
+
+
+BACKENDS: dict[KindOfWeights, Backend] = {
+    "file": Backend(_load_onnx, "framehook"),
+    "rapidocr": Backend(_load_rapidocr, "framehook[ocr]"),
+}
+"""`file`, or the package that model.yaml names → what runs its weights."""

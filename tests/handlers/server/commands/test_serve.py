@@ -1,0 +1,136 @@
+"""`framehook serve`, as a user runs it: its log, and how it ends."""
+
+import json
+import re
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.graphs import board, write_identity_model
+from tests.support.pictures import encode
+from tests.support.process import framehook, serving, wait_until_ready
+
+UNKNOWN_PATH = "/nope\n\x1b[31m\u202e"
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The log of one service from its start to its end."""
+
+    status: int
+    text: str
+    requests: dict[str, dict[str, Any]]
+    """Name → the line of one request."""
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
+    """The log of a service that answers a few requests and is ended by SIGTERM."""
+    folder = write_identity_model(tmp_path_factory.mktemp("repository"))
+    with serving("--model-repository", str(folder.parent), FRAMEHOOK_DEFAULT_MODEL="identity") as (process, port):
+        wait_until_ready(port)
+        url = f"http://127.0.0.1:{port}"
+        header = {"x-ms-client-request-id": "camera-7"}
+        httpx.post(f"{url}/score", content=encode(board(1), "PNG"), headers=header)
+        httpx.post(f"{url}/inference", content=encode(board(failure=True), "PNG"))
+        httpx.post(f"{url}/inference", content=b"", headers={"x-ms-client-request-id": 'a"b'})
+        httpx.get(f"{url}/nope%0a%1b%5b31m\u202e")
+        httpx.get(f"{url}/health/live")
+        with socket.create_connection(("127.0.0.1", port)) as camera:
+            camera.sendall(b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+            time.sleep(0.2)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        _, text = process.communicate(timeout=20)
+    lines = [json.loads(line) for line in text.splitlines()]
+    requests = [line for line in lines if line["message"] == "request" and line["path"] != "/health/ready"]
+    names = ("score", "failed", "empty", "unknown", "live", "hung up")
+    return Log(process.returncode, text, dict(zip(names, requests, strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("score", {"requestId": "camera-7", "operation": "score", "status": 200, "level": "info"}),
+        ("score", {"model": "identity", "detections": 1, "dropped": 0}),
+        ("failed", {"status": 500, "level": "error", "problem": "internal-error", "model": "identity"}),
+        ("empty", {"status": 400, "problem": "undecodable-frame"}),
+        ("unknown", {"operation": None, "status": 404, "path": UNKNOWN_PATH}),
+        ("live", {"operation": "get_liveness"}),
+        ("hung up", {"level": "info", "problem": "client-disconnected"}),
+    ],
+)
+def test_a_request_is_logged_with_its_facts(log: Log, name: str, facts: dict[str, Any]) -> None:
+    line = log.requests[name]
+    assert {key: line[key] for key in facts} == facts
+
+
+def test_a_frame_is_logged_with_its_stages(log: Log) -> None:
+    score = log.requests["score"]
+    assert list(score["stagesMs"]) == ["read", "queue", "decode", "preprocess", "run", "postprocess", "encode"]
+    assert all(milliseconds >= 0 for milliseconds in score["stagesMs"].values())
+    assert score["durationMs"] >= sum(score["stagesMs"].values()) * 0.9
+
+
+def test_a_failure_is_logged_with_its_cause(log: Log) -> None:
+    assert "Gather" in log.requests["failed"]["traceback"]
+
+
+def test_a_request_has_one_line_and_an_id_of_its_own(log: Log) -> None:
+    assert re.fullmatch(r"[0-9a-f-]{36}", log.requests["empty"]["requestId"])
+    assert len([line for line in log.text.splitlines() if "/score" in line]) == 1
+    assert len({line["requestId"] for line in log.requests.values()}) == len(log.requests)
+
+
+def test_the_log_is_ascii_and_the_service_ends_on_sigterm(log: Log) -> None:
+    assert log.status == 0
+    assert log.text.isascii()
+
+
+def test_a_full_disk_stops_the_log_and_nothing_else(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    with (
+        Path("/dev/full").open("w", encoding="ascii") as full,
+        serving("--model-repository", str(tmp_path), FRAMEHOOK_DEFAULT_MODEL="identity", log=full) as (process, port),
+    ):
+        wait_until_ready(port)
+        url = f"http://127.0.0.1:{port}"
+        answers = [httpx.post(f"{url}/inference", content=encode(board(number), "PNG")) for number in range(30)]
+        assert {answer.status_code for answer in answers} == {200}
+        [lost] = re.findall(
+            r"^framehook_log_lines_lost_total ([0-9.]+)$", httpx.get(f"{url}/metrics").text, re.MULTILINE
+        )
+        assert float(lost) >= len(answers)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_serve_ends_with_one_line_when_a_model_cannot_be_loaded(tmp_path: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    (folder / "model.onnx").write_bytes(b"<html>")
+    with serving("--model-repository", str(tmp_path), "--default-model", "identity") as (process, _):
+        _, log = process.communicate(timeout=30)
+    assert process.returncode == 1
+    [critical] = [line for line in map(json.loads, log.splitlines()) if line["level"] == "critical"]
+    assert "model.onnx is not a model" in critical["message"]
+    assert "traceback" not in critical
+
+
+def test_serve_refuses_what_kubernetes_injects() -> None:
+    run = framehook("serve", FRAMEHOOK_PORT="tcp://10.0.0.1:8080")
+    assert run.returncode == 1
+    assert "enableServiceLinks: false" in run.stderr
+
+
+def test_serve_says_when_its_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run = framehook("serve", "--port", str(taken.getsockname()[1]))
+    assert run.returncode == 1
+    assert "address already in use" in run.stderr
+    assert "Traceback" not in run.stderr
