@@ -40,7 +40,7 @@ from handlers.server.wire.tls import create_tls
 
 logger = logging.getLogger("framehook")
 
-OPEN = "everybody who reaches this port may use it: no credentials are set up"
+OPEN = "no credentials are configured: everyone who can reach this port may use the service"
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "infer": inference.infer,

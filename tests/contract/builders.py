@@ -1,4 +1,4 @@
-"""What provokes each response that openapi.yaml shows as an example: one builder a name."""
+"""Requests that provoke the response examples of openapi.yaml: one builder per name of an example."""
 
 import socket
 import threading
@@ -61,7 +61,7 @@ def get(server: LiveServer, path: str) -> httpx.Response:
 
 
 def overloaded(server: LiveServer, path: str) -> httpx.Response:
-    """Fill the one lane and the one place in the queue, then send one frame more."""
+    """Fill the only lane and the only place in the queue, then send another frame."""
     slow = encode(board(work=work_for(1.0)), "PNG")
     fillers = [threading.Thread(target=_send, args=(server, body)) for body in (slow, FRAME)]
     for filler in fillers:
@@ -74,7 +74,7 @@ def overloaded(server: LiveServer, path: str) -> httpx.Response:
 
 
 def waited_too_long(server: LiveServer, path: str) -> httpx.Response:
-    """Fill the one lane with a frame that takes for ever, then send one that has to wait."""
+    """Fill the only lane with a frame that never ends, then send one that has to wait."""
     endless = partial(post, server, path, encode(board(work=ENDLESS), "PNG"))
     filler = threading.Thread(target=endless)
     filler.start()
@@ -114,7 +114,7 @@ def with_credential(server: LiveServer, path: str, headers: dict[str, str]) -> h
 
 
 def may_not(server: LiveServer, path: str) -> httpx.Response:
-    """Have a camera ask how the service is, and a probe ask for everything else."""
+    """Ask for health and metrics with the credential of a camera, and for all else with that of a probe."""
     token = CAMERA_TOKEN if path.startswith(("/health", "/status", "/metrics")) else PROBE_TOKEN
     return with_credential(server, path, bearer(token))
 
@@ -261,7 +261,7 @@ ON_DRAINING_SERVICE: dict[str, Builder] = {
     "draining": get,
     "drainingForFrames": post,
 }
-"""Sent to a service that was told to end, and whose port is still open."""
+"""Sent to a service that is shutting down, and whose port is still open."""
 
 
 def _send(server: LiveServer, body: bytes) -> None:

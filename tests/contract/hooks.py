@@ -60,11 +60,11 @@ def pictures(*names: str) -> st.SearchStrategy[bytes]:
 
 
 DESCRIPTIONS: dict[bytes, dict[str, int | str]] = {}
-"""The query that describes each raw frame that was drawn."""
+"""Raw frame → the query that describes it."""
 
 
 def raw_frame(seed: int) -> bytes:
-    """Return a raw frame of random pixels, and take down the query that describes it."""
+    """Return a raw frame of random pixels, and record the query that describes it."""
     random = np.random.default_rng(seed)
     pixel_format = PIXEL_FORMAT_NAMES[random.integers(len(PIXEL_FORMAT_NAMES))]
     width, height = (int(side) for side in random.integers(1, MAX_SIDE_PX, 2))
@@ -84,7 +84,7 @@ STRATEGIES = {
     "image/jpg": pictures("JPEG"),
     "application/octet-stream": pictures("JPEG", "PNG", "BMP"),
 }
-"""One a media type of the contract; without one, schemathesis skips the type silently."""
+"""One per media type of the contract: schemathesis silently skips a type that has none."""
 
 for media_type, strategy in STRATEGIES.items():
     schemathesis.openapi.media_type(media_type, strategy)
@@ -92,21 +92,21 @@ for media_type, strategy in STRATEGIES.items():
 
 @schemathesis.deserializer("image/jpeg", "image/png")
 def open_picture(context: schemathesis.DeserializationContext, response: schemathesis.Response) -> str:  # noqa: ARG001
-    """Take a picture for text, as the schema has it, once it is seen to be one."""
+    """Return a picture as text, as the schema declares it, after checking that it is a picture."""
     Image.open(io.BytesIO(response.content)).load()
     return response.content.decode("latin-1")
 
 
 @schemathesis.deserializer("multipart/x-mixed-replace")
 def open_parts(context: schemathesis.DeserializationContext, response: schemathesis.Response) -> str:  # noqa: ARG001
-    """Take the parts for text, as the schema has it, once they are seen to be pictures."""
+    """Return the parts as text, as the schema declares them, after checking that they are pictures."""
     assert len(parts_in(response.content)) == 1
     return response.content.decode("latin-1")
 
 
 @functools.cache
 def go_live(base_url: str) -> str:
-    """Have a camera post for as long as this process lives; return its stream."""
+    """Start a camera that posts until the process ends; return its stream."""
     frame = picture("JPEG", "RGB", (64, 48), 1)
 
     def post() -> None:
@@ -130,9 +130,9 @@ def served_models(base_url: str) -> dict[str, list[str]]:
 
 @schemathesis.hook
 def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:  # noqa: ARG001
-    """Leave out forms whose key is no text: in a form it is one again, and as good as any.
+    """Leave out forms whose key is not text: in a form it becomes text, which is valid.
 
-    And queries of so many fields that the contract never sees them; lists become a field an entry.
+    Also leave out queries with so many fields that they never reach the contract; a list becomes one field per entry.
     """
     fields = sum(len(value) if isinstance(value, list) else 1 for value in (case.query or {}).values())
     return fields <= MAX_QUERY_FIELDS and not (
@@ -142,10 +142,10 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:  # noqa: ARG001  # the hook's name and arguments are schemathesis's
-    """Make valid cases ask for labels, models and streams that exist, and describe raw frames as they are.
+    """Make valid cases name existing labels, models and streams, and describe raw frames correctly.
 
-    No schema can. Who watches a stream watches it to its first picture. Invalid cases watch none of the streams that
-    were listed, lest they wait for pictures.
+    A schema cannot express this. A watched stream ends after its first picture. Invalid cases watch a stream that does
+    not exist, or they would wait for pictures.
     """
     if not case.meta or not case.meta.generation.mode.is_positive:
         if "stream" in case.path_parameters:

@@ -204,7 +204,7 @@ def test_a_parameter_example_is_sent(server: LiveServer, name: str) -> None:
 
 
 def example_of(parameter: dict[str, Any]) -> Any:
-    """Return the example of a parameter; that of a list is its entries', lest the web page fill in a filter."""
+    """Return the example of a parameter. Lists have it at their entries, or the web page would fill in a filter."""
     return parameter["example"] if "example" in parameter else [parameter["schema"]["items"]["example"]]
 
 

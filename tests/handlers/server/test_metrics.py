@@ -1,4 +1,4 @@
-"""The metrics: those that are documented, true, and no more series whatever callers send."""
+"""The metrics: they are documented and true, and clients cannot create new series."""
 
 import json
 import re
@@ -104,7 +104,7 @@ def test_refused_frames_are_counted_by_what_they_are(live: LiveServer) -> None:
 
 
 def test_callers_make_no_series(live: LiveServer) -> None:
-    """Paths, models, streams, methods and request ids of any kind: only statuses that are new make a series."""
+    """Paths, models, streams, methods and request ids of any kind: only a new status creates a series."""
 
     def post_all(first: int) -> set[tuple[str, ...]]:
         for number in range(first, first + 50):
