@@ -1,6 +1,6 @@
-"""Load shedding: frames that admission would refuse are refused before anything else is done for them.
+"""Load shedding: frames that admission would refuse are refused as soon as their head has been read (ADR 8).
 
-Under overload nine of ten requests end so, and what each costs is taken from the frames that are served. ADR 8.
+Under overload this is how nine of ten requests end, and each refusal takes CPU time from the frames that are served.
 """
 
 import time
@@ -15,11 +15,14 @@ from models.errors import UnavailableError
 from models.runtime.engine import Engine
 
 NEVER_SHED = {b"transfer-encoding", b"expect", b"upgrade"}
-"""Requests with these headers need more care than an answer: their connection may have to be closed."""
+"""Requests with these headers go the whole way: their connection may have to be closed after the answer."""
 
 
 class LoadShedder:
-    """Answers only where nothing but 503 can be the answer; whoever is not certain goes the whole way."""
+    """Answers requests that can get no other answer than 503, and leaves every doubtful one to the application.
+
+    `operations`: those that take a frame as the body, path → operationId; only those for the default model are shed.
+    """
 
     def __init__(
         self,
@@ -28,7 +31,6 @@ class LoadShedder:
         max_body_bytes: int,
         report: Report,
     ) -> None:
-        """Take the operations that frames are posted to, path → operationId; only those for the default model count."""
         self._engine = engine
         self._operations = {
             path.encode(): name
@@ -41,7 +43,7 @@ class LoadShedder:
     def refusal(
         self, target: bytes, headers: Sequence[tuple[bytes, bytes]], client: tuple[str, int] | None
     ) -> bytes | None:
-        """Return the fields and the body of a 503; None to let a request in.
+        """Return header fields and body of a 503; None to let a request in.
 
         `target`: of a POST, as sent. `headers`: by lower-case name.
         """
