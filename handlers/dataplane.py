@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from handlers.encoding import drawing
-from handlers.lane_codec import LaneCodec
+from handlers.encoding.lane_codec import LaneCodec
 from handlers.live_view import LiveStreams
 from models.frame import DecodeTarget
 from models.order import Answered, FrameOrder

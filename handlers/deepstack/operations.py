@@ -74,7 +74,7 @@ async def _answer_form(order: FrameOrder) -> Response:
     record.model, record.frame_format = model.name, format_of(order.body)
     if order.encoding == "predictions" and not _finds_objects(model):
         raise ModelNotFoundError(
-            f"The model {model.name} finds no objects; /v1/vision/custom/list lists those that do."
+            f"The model {model.name} finds no objects; /v1/vision/custom/list lists the models that do."
         )
     return Response(await infer(frame_request, order), media_type="application/json")
 

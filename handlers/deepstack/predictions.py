@@ -6,8 +6,8 @@ from http import HTTPStatus
 from typing import Any
 
 from handlers.decoding.decoder import Decoder
+from handlers.encoding.lane_codec import Encoder
 from handlers.encoding.metadata import DECIMALS
-from handlers.lane_codec import Encoder
 from models.letterbox import Size
 from models.results import Detection, Results
 from models.runtime.steps import Work

@@ -2,7 +2,7 @@
 
 from handlers.decoding.decoder import Decoder
 from handlers.encoding import drawing, metadata
-from handlers.lane_codec import Encoder
+from handlers.encoding.lane_codec import Encoder
 from models.runtime.steps import Work
 
 

@@ -8,8 +8,8 @@ from handlers.dataplane import DataPlane
 from handlers.decoding.decoder import Decoder
 from handlers.deepstack.predictions import ENCODERS as DIALECT_ENCODERS
 from handlers.encoding.encoders import ENCODERS
+from handlers.encoding.lane_codec import LaneCodec
 from handlers.errors import ConfigurationError
-from handlers.lane_codec import LaneCodec
 from handlers.live_view import LiveStreams
 from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file, unique
 from handlers.server.access.recognition import Recognition

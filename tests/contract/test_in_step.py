@@ -92,7 +92,7 @@ def test_pixel_formats_are_the_layouts() -> None:
 
 
 def test_gstreamers_names_are_documented() -> None:
-    documented = re.findall(r"`(\w+)` \(`(\w+)`\)", (ROOT / "docs" / "raw-frames.md").read_text())
+    documented = re.findall(r"`(\w+)`\s+\(`(\w+)`\)", (ROOT / "docs" / "raw-frames.md").read_text())
     assert {theirs.lower(): ours for theirs, ours in documented} == GSTREAMER_NAMES
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from handlers.decoding.decoder import Decoder
 from handlers.encoding.encoders import ENCODERS
-from handlers.lane_codec import LaneCodec
+from handlers.encoding.lane_codec import LaneCodec
 from models.frame import DecodeTarget, Frame
 from models.order import FrameOrder
 from models.repository.folder import ModelFolder

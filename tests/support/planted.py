@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from models.families import Outputs
+from tests.support.encoders import CANVAS_WH, LABELS, Seen
 from tests.support.graphs import write_config
-from tests.support.heads import CANVAS_WH, LABELS, Seen
 
 OPSET = 17
 Constants = Mapping[str, NDArray[np.generic]]

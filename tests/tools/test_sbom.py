@@ -19,7 +19,7 @@ from tools.sbom import LOCK, licence_of, main, make_bom, read_lock
 PINNED = [pinned for pinned in read_lock(ROOT / LOCK) if pinned.on_linux]
 NAMES = sorted({pinned.requirement.name for pinned in PINNED})
 PERMISSIVE = {
-    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "MIT", "MIT-CMU", "PSF-2.0", "Zlib"
+    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "MIT", "MIT-0", "MIT-CMU", "PSF-2.0", "Zlib"
 }  # fmt: skip
 EXCEPTIONS = {  # the MPL asks of who passes them on unchanged that the source comes along: Python is its source
     "certifi": "MPL-2.0",

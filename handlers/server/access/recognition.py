@@ -104,9 +104,8 @@ class Recognition:
         if answer is None or answer.algorithm not in self.algorithms or len(answer.username) > MAX_NAME_LENGTH:
             _refuse()
         suspect = self._back_off.suspect(peer_of(request), answer.username)
-        if not self._nonces.was_used_by(
-            answer.nonce, answer.username
-        ):  # a session that works does not wait for guessers
+        # a session that works does not wait for guessers
+        if not self._nonces.was_used_by(answer.nonce, answer.username):
             self._back_off.refuse_if_too_soon(suspect)
         credential = self._answered_by(answer, request.scope["method"])
         if credential is None:

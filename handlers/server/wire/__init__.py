@@ -1,1 +1,1 @@
-"""Sockets: HTTP/1.1 and TLS as bytes, their deadlines and limits, and load shedding before anything is parsed."""
+"""Sockets: HTTP/1.1 and TLS as bytes, with deadlines, limits, and load shedding before a request becomes ASGI."""

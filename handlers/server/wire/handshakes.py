@@ -1,7 +1,7 @@
-"""TLS handshakes: counted and bounded like every other connection, from when the socket is accepted.
+"""TLS handshakes, counted and limited like all connections from the moment when the socket is accepted.
 
-Were uvicorn given the certificate, a connection would be unknown here until its handshake is over: nothing would bound
-how many there are, nor count those that fail. So the socket is accepted in the clear, and TLS begins on it.
+If uvicorn had the certificate, it would report a connection only after its handshake: nothing could limit how many
+handshakes there are, or count those that fail. So uvicorn accepts plain connections, and TLS begins on each here.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from handlers.server.wire.http_protocol import HttpProtocol
 from handlers.server.wire.tls import Tls
 
 SHUTDOWN_S = 3600
-"""Longer than any connection takes to end: HttpProtocol sees to that itself."""
+"""Longer than any connection takes to end: `HttpProtocol` has its own deadline."""
 
 EVICTED = "evicted"
 FAILURES = ("client_certificate", EVICTED, "hung_up", "not_tls", "other", "refused_by_client", "timeout", "version")
-"""Why a handshake fails; docs/metrics.md explains them."""
+"""Why a handshake fails: labels of a metric, explained in docs/metrics.md."""
 OPENSSL_REASONS = {
     "CERTIFICATE_VERIFY_FAILED": "client_certificate",
     "HTTP_REQUEST": "not_tls",
@@ -36,14 +36,14 @@ logger = logging.getLogger("framehook")
 
 
 class Handshake(asyncio.Protocol):
-    """A connection that is not yet encrypted. Idle to the register of connections: it gives way when there are many.
+    """A connection that is not yet encrypted. It counts as idle, so it gives way when there are too many connections.
 
-    It stands on both sides of uvloop's TLS: it is told of the socket, then of the encrypted connection. The loop's
-    public `start_tls` comes too late here: what the client has sent by then is lost.
+    It stands on both sides of uvloop's TLS: its first `connection_made` brings the socket, the second one the encrypted
+    connection. The loop's public `start_tls` is of no use: what the client has sent by then is lost. `options`:
+    uvicorn's, for the `HttpProtocol` that follows.
     """
 
     def __init__(self, connections: Connections, **options: Any) -> None:
-        """Take the register of all connections, and what uvicorn gives a protocol, for the one that follows."""
         self._connections = connections
         self._make_protocol = partial(HttpProtocol, connections=connections, **options)
         self._tls: Tls = options["app_state"]["tls"]
@@ -54,39 +54,39 @@ class Handshake(asyncio.Protocol):
         self._is_encrypted = False
 
     def connection_made(self, transport: Any) -> None:
-        """Hear of the socket, or of the end of the handshake."""
+        """Start the handshake on a socket, or serve the encrypted connection when the handshake is done."""
         if self._wire:
-            self._hand_on(transport)
+            self._serve(transport)
             return
         self._wire = transport
         self._known_to_uvicorn.add(self)
         if self._connections.add(self):
             self._connections.mark_idle(self)
-            self._begin()
+            self._start_tls()
         else:
             self._fail(EVICTED)
             transport.abort()
 
     def check(self, now: float) -> None:
-        """Do nothing: the deadline is the handshake's own."""
+        """Do nothing: uvloop ends a handshake that takes too long."""
 
     def evict(self) -> None:
-        """Close at once: somebody else needs the place more."""
+        """Close at once, to make room for another connection."""
         self._wire.abort()
 
     def shutdown(self) -> None:
-        """Close at once: the service ends, and no request has come."""
+        """Close at once: the service stops, and no request has arrived."""
         self._wire.abort()
 
-    def _begin(self) -> None:
+    def _start_tls(self) -> None:
         loop = asyncio.get_running_loop()
-        over = loop.create_future()
-        over.add_done_callback(self._end)
+        done = loop.create_future()
+        done.add_done_callback(self._on_done)
         encrypted = SSLProtocol(
             loop,
             self,
             self._tls.served.context,
-            over,
+            done,
             server_side=True,
             ssl_handshake_timeout=self._connections.limits.receive_timeout_s,
             ssl_shutdown_timeout=SHUTDOWN_S,
@@ -94,31 +94,31 @@ class Handshake(asyncio.Protocol):
         self._wire.set_protocol(encrypted)
         encrypted.connection_made(self._wire)
 
-    def _hand_on(self, transport: Any) -> None:
-        self._leave()
+    def _serve(self, transport: Any) -> None:
+        self._unregister()
         self._is_encrypted = True
         protocol = self._make_protocol(wire=self._wire)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
 
-    def _end(self, over: asyncio.Future[None]) -> None:
-        """Note why it failed, if it did; one that was evicted has no error."""
-        error = over.exception()
+    def _on_done(self, done: asyncio.Future[None]) -> None:
+        """Count a failure; an evicted handshake has no error."""
+        error = done.exception()
         if not self._is_encrypted:
             self._fail(_failure(error) if error else EVICTED)
 
-    def _leave(self) -> None:
+    def _unregister(self) -> None:
         self._connections.remove(self)
         self._known_to_uvicorn.discard(self)
 
     def _fail(self, failure: str) -> None:
-        self._leave()
+        self._unregister()
         self._count_failure(failure)
         logger.debug("handshake failed", extra={"facts": {"reason": failure}})
 
 
 def _failure(error: BaseException) -> str:
-    """Return the kind of failure."""
+    """Return which of FAILURES an error is."""
     if isinstance(error, ssl.SSLError):
         reason = error.reason or ""
         return "refused_by_client" if "ALERT" in reason else OPENSSL_REASONS.get(reason, "other")

@@ -1,6 +1,6 @@
-"""Load shedding: frames that admission would refuse are refused before anything else is done for them.
+"""Load shedding: frames that admission would refuse are refused as soon as their head has been read (ADR 8).
 
-Under overload nine of ten requests end so, and what each costs is taken from the frames that are served. ADR 8.
+Under overload this is how nine of ten requests end, and each refusal takes CPU time from the frames that are served.
 """
 
 import time
@@ -15,7 +15,7 @@ from models.errors import UnavailableError
 from models.runtime.engine import Engine
 
 NEVER_SHED = {b"transfer-encoding", b"expect", b"upgrade"}
-"""Requests with these headers need more care than an answer: their connection may have to be closed."""
+"""Requests with these headers go the whole way: their connection may have to be closed after the answer."""
 
 
 class LoadShedder:
@@ -39,7 +39,7 @@ class LoadShedder:
     def refusal(
         self, target: bytes, headers: Sequence[tuple[bytes, bytes]], client: tuple[str, int] | None
     ) -> bytes | None:
-        """Return the fields and the body of a 503; None to let a request in.
+        """Return header fields and body of a 503; None to let a request in.
 
         `target`: of a POST, as sent. `headers`: by lower-case name.
         """

@@ -10,8 +10,9 @@ from models.frame import Frame
 from models.repository.folder import read_folder
 from models.results import Results, Selection
 from models.runtime.loading import load_model
+from tests.support.encoders import Seen
 from tests.support.engines import engine_of
-from tests.support.heads import HEADS, Seen
+from tests.support.heads import HEADS
 from tests.support.planted import write_planted, write_yolov3
 
 PICTURE = Frame(np.zeros((240, 320, 3), np.uint8), "rgb", (320, 240))
@@ -49,7 +50,7 @@ def assert_golden(results: Results) -> None:
 @pytest.mark.parametrize("name", ["yolov5", "yolov8", "yolox", "end_to_end"])
 def test_a_file_gives_its_golden_answer(tmp_path: Path, name: str) -> None:
     seen = shifted(ON_CANVAS, 0 if name == "yolox" else 16)
-    assert_golden(answer(write_planted(tmp_path, name, HEADS[name](seen))))
+    assert_golden(answer(write_planted(tmp_path, name, HEADS[name].encode(seen))))
 
 
 def test_yolov3s_graph_gives_its_golden_answer(tmp_path: Path) -> None:

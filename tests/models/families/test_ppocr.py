@@ -1,6 +1,5 @@
-"""The family ppocr: what it makes of good lines, and of bad ones. backends/test_rapidocr.py runs the real weights."""
+"""The family ppocr: what is particular to it. backends/test_rapidocr.py runs the real weights."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import ModelConfigError
 from models.families import InputConfig, OutputConfig, Outputs, Signature, Spec, Tensor
 from models.families.ppocr import LABELS, Ppocr, PpocrConfig
 from models.frame import Frame
@@ -65,7 +63,7 @@ def test_a_large_frame_is_scaled_down_in_its_own_shape() -> None:
     assert letterbox.canvas_wh == (1280, 360)
 
 
-def test_a_line_is_told_with_its_place() -> None:
+def test_a_line_comes_with_its_place() -> None:
     [line] = read((LEFT, 0.9, "EXIT")).lines
     assert (line.value, line.language, line.place.label, line.place.class_id) == ("EXIT", None, "text", 0)
     assert line.place.confidence == pytest.approx(0.9)
@@ -97,17 +95,6 @@ def test_what_has_no_letter_is_dropped(value: str) -> None:
     assert read((WHOLE, 0.9, value)) == Results()
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_values_that_are_no_numbers_are_dropped_and_counted(bad: float) -> None:
-    broken: Quad = ((0, 0), (bad, 0), (9, 9), (0, 9))
-    results = read((WHOLE, bad, "a"), (broken, 0.9, "b"), (LEFT, 0.8, "c"))
-    assert (values(results), results.dropped) == (["c"], 2)
-
-
-def test_a_confidence_above_one_counts_as_one() -> None:
-    assert read((WHOLE, 1.0000001, "a")).lines[0].place.confidence == 1
-
-
 @pytest.mark.parametrize(
     ("selection", "expected"),
     [
@@ -122,10 +109,6 @@ def test_a_confidence_above_one_counts_as_one() -> None:
 def test_the_model_configures_and_the_selection_overrides(selection: Selection, expected: str) -> None:
     lines = [(LEFT, confidence, value) for confidence, value in ((0.7, "a"), (0.95, "b"), (0.3, "c"), (0.99, "d"))]
     assert "".join(values(read(*lines, selection=selection))) == expected
-
-
-def test_nothing_read_is_nothing_told() -> None:
-    assert read() == Results()
 
 
 @given(
@@ -144,27 +127,3 @@ def test_a_place_survives_the_way_to_the_canvas_and_back(
     outputs = outputs_of((((x0, y0), (x1, y0), (x1, y1), (x0, y1)), 0.9, "a"))
     [line] = family.postprocess(outputs, letterbox, Selection()).lines
     assert line.place.box_xyxy == pytest.approx(corners, abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("inputs", "outputs", "message"),
-    [
-        pytest.param({}, {}, "expected one input, got none", id="no input"),
-        pytest.param({"a": Tensor("int64", (1, 9, 9, 3))}, {}, r"got int64 \[1, 9, 9, 3\]", id="other pixels"),
-        pytest.param({}, {"quads": Tensor("float32", ("n", 4))}, "output quads to be", id="upright boxes"),
-        pytest.param({}, {"confidences": Tensor("float64", ("n",))}, "output confidences to be", id="doubles"),
-        pytest.param({}, {"values": Tensor("int64", ("n",))}, "output values to be str", id="codes for letters"),
-    ],
-)
-def test_another_layout_is_found_at_load(inputs: dict[str, Tensor], outputs: dict[str, Tensor], message: str) -> None:
-    signature = Signature(inputs if inputs or not outputs else INPUTS, OUTPUTS | outputs)
-    with pytest.raises(ModelConfigError, match=message):
-        Ppocr(
-            Spec(
-                PpocrConfig(name="ppocr"),
-                InputConfig.model_validate(PpocrConfig.input_defaults),
-                OutputConfig(),
-                LABELS,
-                signature,
-            )
-        )

@@ -1,4 +1,4 @@
-"""How the service ends, and what it survives."""
+"""How the service stops, and what it survives."""
 
 import json
 import re
@@ -36,14 +36,14 @@ def identity(folder: Path, *arguments: str, **options: Any) -> Iterator[tuple[su
 
 
 def ended(process: subprocess.Popen[str], within_s: float) -> list[dict[str, Any]]:
-    """Wait for the end, and return the lines of the log."""
+    """Wait until the process has ended, and return the lines of its log."""
     _, log = process.communicate(timeout=within_s)
     assert "Traceback" not in log
     return [json.loads(line) for line in log.splitlines()]
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_it_ends_well_when_it_is_told_to(stop: signal.Signals, tmp_path: Path) -> None:
+def test_it_stops_cleanly_on_a_signal(stop: signal.Signals, tmp_path: Path) -> None:
     with identity(tmp_path) as (process, _):
         process.send_signal(stop)
         ended(process, within_s=5)

@@ -48,7 +48,7 @@ def test_the_frame_behind_an_offer_is_served(
         assert b'"block"' in answer
 
 
-def test_what_follows_the_frame_behind_an_offer_is_no_hang_up(identity: LiveServer) -> None:
+def test_bytes_behind_a_frame_with_an_offer_are_not_a_hang_up(identity: LiveServer) -> None:
     slow = encode(board(9, work=work_for(0.3)), "PNG")
     head = f"POST /inference HTTP/1.1\r\nHost: x\r\n{OFFERS[0]}Content-Length: {len(slow)}\r\n\r\n".encode()
     behind = f"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: {len(FRAME)}\r\n\r\n".encode() + FRAME
@@ -93,7 +93,7 @@ def test_malformed_http_is_answered_by_the_parser(identity: LiveServer, request_
     assert b"text/plain" in answer
 
 
-def test_a_failure_of_our_own_is_no_fault_of_the_client(
+def test_an_error_of_ours_is_not_blamed_on_the_client(
     identity: LiveServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(LoadShedder, "refusal", lambda *_: 1 / 0)

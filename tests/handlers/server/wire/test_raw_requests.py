@@ -1,4 +1,4 @@
-"""What HTTP itself can do to the service: each request gets the answer that the table says, and no second one."""
+"""Raw requests, good and malicious: each gets the answer that the table names, and no second one."""
 
 import pytest
 

@@ -63,11 +63,11 @@ def _in_place(certificate: trustme.LeafCert, folder: Path) -> None:
 
 
 def _replaced(certificate: trustme.LeafCert, folder: Path) -> None:
-    made = folder / "made"
-    made.mkdir()
-    for path in write(certificate, made).values():
+    new_folder = folder / "new"
+    new_folder.mkdir()
+    for path in write(certificate, new_folder).values():
         path.replace(folder / path.name)
-    made.rmdir()
+    new_folder.rmdir()
 
 
 def _by_certbot(certificate: trustme.LeafCert, folder: Path) -> None:
@@ -80,15 +80,15 @@ def _by_certbot(certificate: trustme.LeafCert, folder: Path) -> None:
 
 
 def _by_kubernetes(certificate: trustme.LeafCert, folder: Path) -> None:
-    """One link to a folder, through which all files are reached, is replaced; the old folder goes."""
-    data, made = folder / "..data", folder / f"..{time.monotonic_ns()}"
-    made.mkdir()
+    """All files are reached through one link to a folder; the link is replaced, and the old folder is deleted."""
+    data, new_folder = folder / "..data", folder / f"..{time.monotonic_ns()}"
+    new_folder.mkdir()
     old = data.resolve() if data.exists() else None
-    for path in write(certificate, made).values():
+    for path in write(certificate, new_folder).values():
         if not (folder / path.name).is_symlink():
             (folder / path.name).unlink()
             (folder / path.name).symlink_to(Path("..data") / path.name)
-    (folder / "..new").symlink_to(made.name)
+    (folder / "..new").symlink_to(new_folder.name)
     (folder / "..new").replace(data)
     if old:
         shutil.rmtree(old)
@@ -112,7 +112,7 @@ def test_a_renewed_certificate_is_shown_and_open_connections_go_on(
         assert fingerprint(connection) == fingerprint(first)
 
 
-def test_what_cannot_be_served_is_left_alone_and_told_once(
+def test_files_that_cannot_be_served_change_nothing_and_are_logged_once(
     tmp_path: Path, ca: trustme.CA, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -129,8 +129,8 @@ def test_what_cannot_be_served_is_left_alone_and_told_once(
             path.write_bytes(content)
             wait_for(lambda: "certificate not renewed" in caplog.text)
             time.sleep(5 * LOOK_S)
-            [said] = [facts for record in caplog.records if (facts := getattr(record, "facts", {})).get("reason")]
-            assert reason in said["reason"]
+            [logged] = [facts for record in caplog.records if (facts := getattr(record, "facts", {})).get("reason")]
+            assert reason in logged["reason"]
             assert "PRIVATE KEY" not in caplog.text
             assert shown(live) == fingerprint(first)
         files["tls_key"].unlink()
@@ -139,8 +139,8 @@ def test_what_cannot_be_served_is_left_alone_and_told_once(
         caplog.clear()
         write(second, tmp_path)
         wait_for(partial(is_shown, live, second))
-        told: list[dict[str, Any]] = [getattr(record, "facts", {}) for record in caplog.records]
-        assert fingerprint(second) in [facts.get("fingerprint") for facts in told]
+        logs: list[dict[str, Any]] = [getattr(record, "facts", {}) for record in caplog.records]
+        assert fingerprint(second) in [facts.get("fingerprint") for facts in logs]
 
 
 class _Caller(threading.Thread):
@@ -204,7 +204,7 @@ def test_no_request_fails_while_certificates_change(tmp_path: Path, ca: trustme.
     assert [len(caller.seen) for caller in callers[2:]] == [1, 1], "a kept connection shows what it was opened with"
 
 
-def test_a_renewed_authority_is_taken_and_the_old_one_no_more(tmp_path: Path, ca: trustme.CA) -> None:
+def test_a_renewed_authority_replaces_the_old_one(tmp_path: Path, ca: trustme.CA) -> None:
     """Sessions of the old authority are not resumed either."""
     old, new = trustme.CA(), trustme.CA()
     with_old, with_new = trusting(ca, issue(old)), trusting(ca, issue(new))
@@ -214,19 +214,19 @@ def test_a_renewed_authority_is_taken_and_the_old_one_no_more(tmp_path: Path, ca
         with connect_encrypted(live.port, with_old, LIVE) as kept:
             read_answer(kept)
             session = kept.session
-            assert not _gets_in(live, with_new)
+            assert not _is_admitted(live, with_new)
             write_authority(new, tmp_path)
-            wait_for(lambda: _gets_in(live, with_new))
-            assert not _gets_in(live, with_old)
-            assert not _gets_in(live, with_old, session)
+            wait_for(lambda: _is_admitted(live, with_new))
+            assert not _is_admitted(live, with_old)
+            assert not _is_admitted(live, with_old, session)
             kept.sendall(LIVE)
             assert statuses(read_answer(kept)) == (200,)
         live.client.close()
         write_authority(old, tmp_path)
-        wait_for(lambda: _gets_in(live, with_old))
+        wait_for(lambda: _is_admitted(live, with_old))
 
 
-def _gets_in(live: LiveServer, trusted: ssl.SSLContext, session: ssl.SSLSession | None = None) -> bool:
+def _is_admitted(live: LiveServer, trusted: ssl.SSLContext, session: ssl.SSLSession | None = None) -> bool:
     try:
         plain = connect(live.port)
         with trusted.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as connection:

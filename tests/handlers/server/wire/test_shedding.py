@@ -34,7 +34,7 @@ def one_lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @contextmanager
 def busy(server: LiveServer) -> Iterator[None]:
-    """Keep the lane busy while the block runs; fails when it was done first."""
+    """Keep the lane busy while the block runs; fails if its frame is answered earlier."""
     slow = encode(board(1, work=work_for(1.5)), "PNG")
     with connect(server.port) as connection:
         connection.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(slow) + slow)
@@ -106,7 +106,7 @@ GOOD = [HOST_FIELD, LENGTH]
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine that has a lane, and no place in its queue."""
+    """An engine with one lane and no queue."""
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     with loaded_engine_of([read_folder(folder)], folder.name, Lanes(1, 0, 60)) as engine:
         yield engine

@@ -1,4 +1,4 @@
-"""Clients that are slow or silent: each loses its connection in time, and nobody else notices."""
+"""Clients that are slow or silent: each loses its connection in time, and the others notice nothing."""
 
 import socket
 import threading
@@ -25,7 +25,7 @@ LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A service with little patience."""
+    """A service with short deadlines."""
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     limits = {"receive_timeout_s": TIMEOUT_S, "min_body_bytes_per_s": 10_000}
     with pytest.MonkeyPatch.context() as patched:
@@ -36,7 +36,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.fixture(autouse=True)
 def _others_are_served(strict: LiveServer) -> Iterator[None]:
-    """Post good frames all the while, over one connection: every one is answered, and soon."""
+    """Meanwhile, post good frames over one connection: each is answered within seconds."""
     done = threading.Event()
     taken_s: list[float] = []
 
@@ -140,7 +140,7 @@ def test_what_follows_an_answer_does_not_keep_the_connection(strict: LiveServer,
         assert time.monotonic() - started_at < KEEP_ALIVE_S + LATE_S
 
 
-def test_who_reads_steadily_may_take_longer(strict: LiveServer) -> None:
+def test_a_steady_reader_may_take_longer(strict: LiveServer) -> None:
     with connect(strict.port) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
         connection.sendall(b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -152,8 +152,8 @@ def test_who_reads_steadily_may_take_longer(strict: LiveServer) -> None:
     assert received > 1_000_000
 
 
-def test_who_does_not_read_loses_its_connection(strict: LiveServer) -> None:
-    """Eleven megabytes are asked for and never read: more than the buffers between can hold."""
+def test_a_client_that_does_not_read_loses_its_connection(strict: LiveServer) -> None:
+    """Eleven megabytes are requested and never read: more than the buffers between client and server can hold."""
     with connect(strict.port) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 8)

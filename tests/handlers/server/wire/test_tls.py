@@ -1,4 +1,4 @@
-"""HTTPS on the wire: who gets in, who does not, and that nobody can take more by TLS than without it."""
+"""HTTPS on the wire: which clients are admitted, and that TLS allows nothing that plain HTTP forbids."""
 
 import logging
 import signal
@@ -26,7 +26,7 @@ TIMEOUT_S = 1.0
 LATE_S = 3.0
 MAX_CONNECTIONS = 12
 SEND_BUFFER_BYTES = 32 << 10
-"""So that an answer of 1.4 MB stays in the service until it is read."""
+"""Small, so that an answer of 1.4 MB stays in the service until it is read."""
 FRAME = encode(board(7), "PNG")
 POST = b"POST /inference HTTP/1.1\r\nHost: x\r\n"
 WHOLE = POST + b"Content-Length: %d\r\n\r\n" % len(FRAME) + FRAME
@@ -42,7 +42,7 @@ def ca() -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def live(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A service that speaks HTTPS and has little patience and little room."""
+    """An HTTPS service with short deadlines and few connections."""
     folder = tmp_path_factory.mktemp("live")
     limits = {"receive_timeout_s": TIMEOUT_S, "min_body_bytes_per_s": 10_000, "max_connections": MAX_CONNECTIONS}
     files = write(issue(ca), folder)
@@ -55,7 +55,7 @@ def live(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 @pytest.fixture(scope="module")
 def mutual(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A service whose callers must show a certificate of the same authority."""
+    """A service whose clients must show a certificate of the same authority."""
     folder = tmp_path_factory.mktemp("mutual")
     files = write(issue(ca), folder) | write_authority(ca, folder)
     trusted = trusting(ca, issue(ca))
@@ -96,7 +96,7 @@ def test_answers_are_as_the_contract_says(live: LiveServer) -> None:
 
 
 def test_what_comes_right_behind_the_handshake_is_whole(live: LiveServer) -> None:
-    """Three megabytes that are there before anybody could take them."""
+    """Three megabytes that arrive while the handshake is ending."""
     padded = FRAME + bytes(3_000_000)
     for _ in range(5):
         with encrypted(live, POST + b"Content-Length: %d\r\n\r\n" % len(padded) + padded) as connection:
@@ -104,7 +104,7 @@ def test_what_comes_right_behind_the_handshake_is_whole(live: LiveServer) -> Non
 
 
 def _attempt(port: int, context: ssl.SSLContext, sent: bytes = LIVE + b"\r\n") -> bytes:
-    """Return what a client hears; nothing when it is turned away, in the handshake or right behind it."""
+    """Return what a client receives; nothing when it is refused, in the handshake or right after it."""
     with suppress(OSError), connect_encrypted(port, context, sent) as connection:
         return read_answer(connection)
     return b""
@@ -163,7 +163,7 @@ def test_a_handshake_that_fails_is_counted_and_nothing_else(
     assert mutual.client.post("/inference", content=FRAME).status_code == 200
 
 
-def test_with_the_right_certificate_callers_get_in(mutual: LiveServer) -> None:
+def test_clients_with_the_right_certificate_are_admitted(mutual: LiveServer) -> None:
     assert mutual.client.get("/health/ready").status_code == 200
 
 
@@ -176,7 +176,7 @@ def test_a_handshake_has_a_deadline(live: LiveServer, sent: bytes) -> None:
 
 
 def test_handshakes_are_bounded_like_connections(live: LiveServer) -> None:
-    """Ten times as many as may be: those before them give way, and a good client still gets in."""
+    """Ten times the limit: the earlier ones are closed, and a good client is still served."""
     before = failures(live).get("evicted", 0)
     with ExitStack() as stack:
         for _ in range(10 * MAX_CONNECTIONS):
@@ -192,10 +192,10 @@ def test_where_all_are_busy_a_handshake_finds_no_place(live: LiveServer) -> None
         for _ in range(MAX_CONNECTIONS):
             stack.enter_context(encrypted(live, POST + b"Content-Length: 9\r\n\r\n"))
         time.sleep(0.2)
-        with pytest.raises(OSError):  # noqa: PT011  # reset, or an end in the midst of the handshake
+        with pytest.raises(OSError):  # noqa: PT011  # reset, or an end in the middle of the handshake
             encrypted(live)
     deadline = time.monotonic() + LATE_S
-    while time.monotonic() < deadline:  # the places come back when the service hears that they are free
+    while time.monotonic() < deadline:  # places are free once the service notices the closed connections
         with suppress(OSError), encrypted(live):
             break
 
@@ -233,7 +233,7 @@ def test_what_does_not_arrive_in_time_ends(live: LiveServer, sent: bytes, piece:
 
 
 class _Slow:
-    """Reads a connection at leisure."""
+    """Reads a connection slowly."""
 
     def __init__(self, connection: ssl.SSLSocket) -> None:
         self._connection = connection
@@ -244,24 +244,24 @@ class _Slow:
 
 
 def _send_on(connection: ssl.SSLSocket) -> None:
-    """Begin another request; raises OSError when nobody is there any more."""
+    """Begin another request; raises OSError when the connection is closed."""
     for part in (LIVE, *[b"X: y\r\n"] * 4):
         connection.sendall(part)
         time.sleep(0.1)
 
 
-def test_who_does_not_read_loses_its_connection(live: LiveServer) -> None:
-    """One answer of 1.4 MB: all of it is encrypted at once, and none of it is taken."""
+def test_a_client_that_does_not_read_loses_its_connection(live: LiveServer) -> None:
+    """One answer of 1.4 MB: all of it is encrypted at once, and none of it is read."""
     with encrypted(live) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(BUNDLE + b"\r\n")
         time.sleep(TIMEOUT_S + LATE_S)
-        with pytest.raises(OSError):  # noqa: PT011  # whatever OpenSSL makes of a reset
+        with pytest.raises(OSError):  # noqa: PT011  # OpenSSL reports a reset in several ways
             _send_on(connection)
 
 
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"], ids=["kept", "closed"])
-def test_who_reads_steadily_may_take_longer(live: LiveServer, close: bytes) -> None:
+def test_a_steady_reader_may_take_longer(live: LiveServer, close: bytes) -> None:
     with encrypted(live) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         connection.sendall(BUNDLE + close + b"\r\n")
@@ -287,7 +287,7 @@ def test_frames_are_shed_over_tls_and_the_connection_serves_on(live: LiveServer)
 
 
 def test_it_ends_in_time_with_connections_and_handshakes_open(tmp_path: Path, ca: trustme.CA) -> None:
-    """A client that is idle and takes no notice, one in the midst of a handshake, and one whose frame is under way."""
+    """An idle client that ignores the end, one in the middle of a handshake, and one whose frame is in flight."""
     write_identity_model(tmp_path / "models")
     files = write(issue(ca), tmp_path)
     options = [f"--{name.replace('_', '-')}={path}" for name, path in files.items()]
@@ -312,7 +312,7 @@ def test_it_ends_in_time_with_connections_and_handshakes_open(tmp_path: Path, ca
 
 
 def _wait(port: int, process: subprocess.Popen[str], trusted: ssl.SSLContext) -> None:
-    """Wait for the service to take frames."""
+    """Wait until the service accepts frames."""
     deadline = time.monotonic() + 30
     request = b"GET /health/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     while statuses(_attempt(port, trusted, request)) != (200,):
@@ -322,7 +322,7 @@ def _wait(port: int, process: subprocess.Popen[str], trusted: ssl.SSLContext) ->
 
 
 def test_many_clients_at_once_get_their_own_answers(live: LiveServer) -> None:
-    """Fresh connections from several threads: no answer is lost or another's."""
+    """Fresh connections from several threads: no answer is lost or goes to another client."""
     wrong: list[object] = []
 
     def post(number: int) -> None:
