@@ -18,6 +18,7 @@ from tests.support.live import posting
 from tests.support.pages import TIMETABLE, page
 from tests.support.pictures import PHOTOS, blank, encode, street_as
 from tests.support.server import LiveServer
+from tests.support.waiting import wait_for
 
 ARRIVAL_S = 0.2
 """Time for a frame to reach its lane; a fifth of what the slow ones take there."""
@@ -60,13 +61,23 @@ def get(server: LiveServer, path: str) -> httpx.Response:
     return server.client.get(path)
 
 
+def wait_for_frames(server: LiveServer, count: int) -> None:
+    """Return once so many frames wait or run."""
+
+    def has_arrived() -> bool:
+        status = server.client.get("/status").json()
+        return bool(status["queueDepth"] + status["framesRunning"] == count)
+
+    wait_for(has_arrived)
+
+
 def overloaded(server: LiveServer, path: str) -> httpx.Response:
     """Fill the only lane and the only place in the queue, then send another frame."""
-    slow = encode(board(work=work_for(1.0)), "PNG")
+    slow = encode(board(work=work_for(2.0)), "PNG")
     fillers = [threading.Thread(target=_send, args=(server, body)) for body in (slow, FRAME)]
-    for filler in fillers:
+    for number, filler in enumerate(fillers, 1):
         filler.start()
-        time.sleep(ARRIVAL_S)
+        wait_for_frames(server, number)
     answer = post(server, path)
     for filler in fillers:
         filler.join()
@@ -78,7 +89,7 @@ def waited_too_long(server: LiveServer, path: str) -> httpx.Response:
     endless = partial(post, server, path, encode(board(work=ENDLESS), "PNG"))
     filler = threading.Thread(target=endless)
     filler.start()
-    time.sleep(ARRIVAL_S)
+    wait_for_frames(server, 1)
     answer = post(server, path)
     filler.join()
     return answer
