@@ -26,7 +26,9 @@ def test_only_pictures_are_frames(pixels: NDArray[np.uint8]) -> None:
 
 
 def test_rgb_at_its_own_size_is_the_picture_itself() -> None:
-    np.testing.assert_array_equal(Frame(RAMP, "rgb", (4, 2)).rgb((4, 2)), RAMP)
+    rgb = Frame(RAMP, "rgb", (4, 2)).rgb((4, 2))
+    np.testing.assert_array_equal(rgb, RAMP)
+    assert np.shares_memory(rgb, RAMP)
 
 
 def test_bgr_becomes_rgb() -> None:
