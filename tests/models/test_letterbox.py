@@ -37,6 +37,35 @@ def test_full_hd_on_a_square(
     assert letterbox.region_xyxy == pytest.approx(region)
 
 
+@pytest.mark.parametrize(
+    ("mode", "size_wh", "offset_xy", "region"),
+    [
+        ("stretch", (640, 320), (0, 0), (0, 0, 1, 1)),
+        ("letterbox", (180, 320), (230, 0), (0, 0, 1, 1)),
+        ("letterbox_top_left", (180, 320), (0, 0), (0, 0, 1, 1)),
+        ("centre_crop", (640, 320), (0, 0), (0, 0.359375, 1, 0.640625)),
+        ("within", (180, 320), (0, 0), (0, 0, 1, 1)),
+    ],
+)
+def test_a_portrait_on_a_wide_canvas(
+    mode: ResizeMode, size_wh: tuple[int, int], offset_xy: tuple[int, int], region: tuple[float, ...]
+) -> None:
+    placed = letterbox((1080, 1920), (640, 320), mode)
+    assert (placed.size_wh, placed.offset_xy) == (size_wh, offset_xy)
+    assert placed.region_xyxy == pytest.approx(region)
+
+
+def test_a_thin_picture_keeps_one_pixel() -> None:
+    assert letterbox((4096, 1), (64, 64), "letterbox").size_wh == (64, 1)
+    assert letterbox((1, 4096), (64, 64), "letterbox").size_wh == (1, 64)
+
+
+def test_boxes_stay_float32() -> None:
+    placed = letterbox((1920, 1080), (640, 640), "letterbox")
+    assert placed.to_picture(np.zeros((1, 4), np.float32)).dtype == np.float32
+    assert placed.shares_to_picture(np.zeros((1, 4), np.float32)).dtype == np.float32
+
+
 def test_offsets_are_rounded_down_as_by_the_exporters() -> None:
     assert fit_letterbox((639, 360), (640, 640), "letterbox").offset_xy == (0, 139)
 

@@ -38,11 +38,12 @@ def test_clients_with_a_password_are_let_in(live: LiveServer, client: str, user:
 
 @pytest.mark.parametrize(("number", "client"), list(enumerate(PASSWORD_CLIENTS)))
 def test_clients_with_a_wrong_password_are_not(live: LiveServer, number: int, client: str) -> None:
-    """Nor with a wrong user; the right ones are, right after."""
+    """Nor with a wrong user; the right ones are, right after. A right password makes no other one right."""
     post, url, user = PASSWORD_CLIENTS[client], f"{live.url}/inference", f"client-{number}"
     assert post(url, user, "wrong password") == 401
     assert post(url, f"wrong-{number}", PASSWORD) == 401
     assert post(url, user, PASSWORD) == 200
+    assert post(url, user, "wrong password") == 401
 
 
 @pytest.fixture(scope="module")
