@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.frame import Frame
-from models.letterbox import letterbox
+from models.letterbox import fit_letterbox
 
 RAMP = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3)
 
@@ -48,4 +48,4 @@ def test_a_resize_is_bilinear_whatever_part_is_shown() -> None:
     frame, image = Frame(noise[..., ::-1], "bgr", (12, 8)), Image.fromarray(noise)
     np.testing.assert_array_equal(frame.rgb((5, 4)), image.resize((5, 4), Image.Resampling.BILINEAR))
     middle = image.resize((4, 4), Image.Resampling.BILINEAR, (2, 0, 10, 8))
-    np.testing.assert_array_equal(frame.rgb_in(letterbox((12, 8), (4, 4), "centre_crop")), middle)
+    np.testing.assert_array_equal(frame.rgb_in(fit_letterbox((12, 8), (4, 4), "centre_crop")), middle)

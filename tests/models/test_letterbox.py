@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from handlers.decoding.decoder import ROUTES, Decoder, RouteName
+from lab.pictures import encode
 from models.errors import ModelConfigError
 from models.families import InputConfig, Signature, Tensor
 from models.families.preprocessing import PictureInput
 from models.frame import DecodeTarget, Frame
 from models.letterbox import Letterbox, ResizeMode, fit_letterbox
-from tests.support.drawn import DRAWN, frame_with_box
-from tests.support.pictures import encode
+from tests.support.models.drawn import DRAWN, frame_with_box
 
 MODES: tuple[ResizeMode, ...] = ("stretch", "letterbox", "letterbox_top_left", "centre_crop", "within")
 SIDES = st.integers(1, 4096)
@@ -50,18 +50,18 @@ def test_full_hd_on_a_square(
 def test_a_portrait_on_a_wide_canvas(
     mode: ResizeMode, size_wh: tuple[int, int], offset_xy: tuple[int, int], region: tuple[float, ...]
 ) -> None:
-    placed = letterbox((1080, 1920), (640, 320), mode)
+    placed = fit_letterbox((1080, 1920), (640, 320), mode)
     assert (placed.size_wh, placed.offset_xy) == (size_wh, offset_xy)
     assert placed.region_xyxy == pytest.approx(region)
 
 
 def test_a_thin_picture_keeps_one_pixel() -> None:
-    assert letterbox((4096, 1), (64, 64), "letterbox").size_wh == (64, 1)
-    assert letterbox((1, 4096), (64, 64), "letterbox").size_wh == (1, 64)
+    assert fit_letterbox((4096, 1), (64, 64), "letterbox").size_wh == (64, 1)
+    assert fit_letterbox((1, 4096), (64, 64), "letterbox").size_wh == (1, 64)
 
 
 def test_boxes_stay_float32() -> None:
-    placed = letterbox((1920, 1080), (640, 640), "letterbox")
+    placed = fit_letterbox((1920, 1080), (640, 640), "letterbox")
     assert placed.to_picture(np.zeros((1, 4), np.float32)).dtype == np.float32
     assert placed.shares_to_picture(np.zeros((1, 4), np.float32)).dtype == np.float32
 

@@ -11,6 +11,7 @@ import requests.auth
 import trustme
 
 from handlers.server.access.credentials import with_password, with_token
+from lab.graphs import write_identity_model
 from tests.support.callers import ASCII_USER, FRAME, HEADERS, PASSWORD_CLIENTS, by_curl
 from tests.support.certificates import issue, trusting, write, write_authority
 from tests.support.credentials import (
@@ -20,7 +21,6 @@ from tests.support.credentials import (
     bearer,
     settings_for,
 )
-from tests.support.graphs import write_identity_model
 from tests.support.server import LiveServer, serving
 
 BEYOND_HTTPX = ("httpx digest", USER)
