@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
-from bench.frames import read_frames
-from bench.workloads import TARGET, WORKLOADS, Workload
+from bench.harness.frames import read_frames
+from bench.harness.workloads import TARGET, WORKLOADS, Workload
 from handlers.decoding.decoder import Decoder, RouteName
 from models.backends.onnx import Session
 from models.frame import Frame

@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, get_args
 
-from bench.outcomes import percentiles_ms
-from bench.processes import Clocks, memory_mib
-from bench.servers import ZOO_MODEL
+from bench.harness.outcomes import percentiles_ms
+from bench.harness.processes import Clocks, memory_mib
+from bench.harness.servers import ZOO_MODEL
 from handlers.decoding.decoder import Decoder, RouteName
 from handlers.encoding import metadata
 from models.repository.folder import read_folder

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.requests import HTTPConnection
 
-from bench import report
+from bench.harness import report
 from handlers.errors import EdgeError, TooManyFailuresError
 from handlers.server.access.credentials import REALM, Credential, with_password, with_token
 from handlers.server.access.digest import DigestAnswer, expected_response, user_hash

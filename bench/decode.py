@@ -14,8 +14,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.frames import read_frames
-from bench.workloads import WORKLOADS, Stages, Workload, routes
+from bench.harness.frames import read_frames
+from bench.harness.workloads import WORKLOADS, Stages, Workload, routes
 from handlers.decoding.decoder import ROUTES
 
 FRAMES = 8

@@ -18,15 +18,15 @@ from typing import Any
 import requests
 from PIL import Image
 
-from bench import pictures, report
-from bench.connection import Reply
-from bench.frames import read_frames
-from bench.generator import Clients, Shot, Target, open_loop, run, schedule
-from bench.outcomes import Run, Verdict
-from bench.overload import capacity, cores
-from bench.processes import on_cores
-from bench.servers import HOST, OK, UNAVAILABLE, Service, framehook, serving
-from tests.support.pictures import encode
+from bench.faults.overload import capacity, cores
+from bench.harness import pictures, report
+from bench.harness.connection import Reply
+from bench.harness.frames import read_frames
+from bench.harness.generator import Clients, Shot, Target, open_loop, run, schedule
+from bench.harness.outcomes import Run, Verdict
+from bench.harness.processes import on_cores
+from bench.harness.servers import HOST, OK, UNAVAILABLE, Service, framehook, serving
+from lab.pictures import encode
 
 SIDE = 320
 PATIENCE_S = 0.1

@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from bench import pictures, report
-from bench.servers import Server, servers, serving
+from bench.harness import pictures, report
+from bench.harness.servers import Server, servers, serving
 
 SETTLE_S = 3.0
 """After the first frame: what start-up left to do."""

@@ -22,12 +22,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any, TypeAlias
 
-from bench import pictures, report
-from bench.frames import ROOT
-from bench.generator import Target, closed_loop, run
-from bench.outcomes import Verdict
-from bench.processes import Clocks
-from bench.servers import Server, Service, servers, serving
+from bench.harness import pictures, report
+from bench.harness.generator import Target, closed_loop, run
+from bench.harness.outcomes import Verdict
+from bench.harness.processes import Clocks
+from bench.harness.servers import Server, Service, servers, serving
+from lab import ROOT
 
 Figures: TypeAlias = dict[str, Any]
 Subject: TypeAlias = Callable[[int, float], Figures]

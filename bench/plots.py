@@ -1,4 +1,4 @@
-"""Draws docs/maintainers/performance/*.svg from the figures that bench.load and bench.overload wrote.
+"""Draws docs/maintainers/performance/*.svg from the figures that bench.load and bench.faults.overload wrote.
 
 python -m bench.plots FILE.json ... [--folder docs/maintainers/performance]
 """
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from bench.frames import ROOT
+from lab import ROOT
 
 Results: TypeAlias = Sequence[Mapping[str, Any]]
 STYLE: Any = {

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from statistics import median, quantiles
 from typing import Any
 
-from bench import pictures, report
-from bench.servers import HOST, OK, Server, Service, servers, starting
+from bench.harness import pictures, report
+from bench.harness.servers import HOST, OK, Server, Service, servers, starting
 
 ASK_AGAIN_S = 0.01
 FOLLOWING = 10

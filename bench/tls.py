@@ -16,8 +16,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from bench import pictures, report
-from bench.servers import ASK_AGAIN_S, HOST, OCTETS, OK, PATH, TIMEOUT_S, Service, framehook, starting
+from bench.harness import pictures, report
+from bench.harness.servers import ASK_AGAIN_S, HOST, OCTETS, OK, PATH, TIMEOUT_S, Service, framehook, starting
 
 HTTP, HTTPS = "HTTP", "HTTPS"
 MS_PER_S = 1000

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from handlers.server.middleware.logs import JsonFormatter
+from lab.graphs import write_identity_model
 from tests.support.credentials import AUTHORIZED, GUARDED, RELOADABLE, SECRETS
-from tests.support.graphs import write_identity_model
 from tests.support.server import LiveServer, running, serving
 
 # These machines are shared: how long an example takes says nothing.

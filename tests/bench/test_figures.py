@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench import fairness, integrity, load
-from bench.connection import Reply
-from bench.outcomes import Outcome, Run, Verdict, percentiles_ms
+from bench import load
+from bench.faults import fairness, integrity
+from bench.harness.connection import Reply
+from bench.harness.outcomes import Outcome, Run, Verdict, percentiles_ms
 from bench.peers import pipeline
+from lab.graphs import EDGE_UNIT
+from lab.pictures import street_as
 from tests.support.client import ROOT
-from tests.support.graphs import EDGE_UNIT
-from tests.support.pictures import street_as
 
 
 def outcome(due_s: float, latency_s: float, verdict: Verdict = Verdict.RIGHT, stream: int = 0) -> Outcome:

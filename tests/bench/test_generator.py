@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bench.connection import Reply
-from bench.generator import Clients, Shot, Target, closed_loop, open_loop, run, schedule
-from bench.outcomes import Run, Verdict
+from bench.harness.connection import Reply
+from bench.harness.generator import Clients, Shot, Target, closed_loop, open_loop, run, schedule
+from bench.harness.outcomes import Run, Verdict
 
 FRAMES = 60
 PATIENT = Clients(patience_s=1)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.processes import ProcessTree, on_cores, running
+from bench.harness.processes import ProcessTree, on_cores, running
 
 BUSY_S = 0.3
 PROGRAM = f"""

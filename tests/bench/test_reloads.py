@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from bench.outcomes import Outcome, Run, Verdict
-from bench.reloads import Findings, judge, measure, version_in
+from bench.faults.reloads import Findings, judge, measure, version_in
+from bench.harness.outcomes import Outcome, Run, Verdict
 
 
 def answer(label: str, confidence: float) -> bytes:
@@ -16,7 +16,7 @@ def outcome(verdict: Verdict, due_s: float) -> Outcome:
 
 
 def test_every_answer_is_right_whatever_happens() -> None:
-    """`python -m bench.reloads` runs the same for five minutes."""
+    """`python -m bench.faults.reloads` runs the same for five minutes."""
     figures, amiss = measure(seconds=15, load=2, kill_every_s=4)
     assert amiss == []
     assert figures["kills"] >= 1

@@ -11,12 +11,12 @@ import httpx
 
 from handlers.deepstack.dialect import is_dialect
 from handlers.server.access.back_off import FREE_FAILURES
+from lab.graphs import ENDLESS, board, work_for
+from lab.pictures import PHOTOS, blank, encode, street_as
 from tests.support.client import check_answer
 from tests.support.credentials import AUTHORIZED, CAMERA_TOKEN, PROBE_TOKEN, basic, bearer
-from tests.support.graphs import ENDLESS, board, work_for
 from tests.support.live import posting
-from tests.support.pages import TIMETABLE, page
-from tests.support.pictures import PHOTOS, blank, encode, street_as
+from tests.support.models.pages import TIMETABLE, page
 from tests.support.server import LiveServer
 from tests.support.waiting import wait_for
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from lab.graphs import write_identity_model
+from lab.pictures import street_as
 from tests.contract.builders import (
     ON_ABANDONED_SERVICE,
     ON_DEFAULT_MODEL,
@@ -18,10 +20,8 @@ from tests.contract.builders import (
 )
 from tests.support.client import CONTRACT, OPERATIONS, check_schema, parse, resolve
 from tests.support.credentials import RELOADABLE
-from tests.support.graphs import write_identity_model
-from tests.support.matching import assert_matches, flat
-from tests.support.pages import write_reader
-from tests.support.pictures import street_as
+from tests.support.models.matching import assert_matches, flat
+from tests.support.models.pages import write_reader
 from tests.support.server import LiveServer, running, serving
 
 VARYING = {"inferenceMs", "processMs", "framesAnswered", "requestDurations"}

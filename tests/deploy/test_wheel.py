@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.pictures import STREET
 from tests.support.client import ROOT
-from tests.support.pictures import STREET
 
 INFER = "import sys; from handlers.server.commands.cli import main; sys.exit(main(['infer', sys.argv[1]]))"
 TELL_PLACE = "import handlers; print(handlers.__file__)"

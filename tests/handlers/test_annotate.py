@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from handlers.annotate import preferred
-from tests.support.graphs import board
-from tests.support.matching import flat
-from tests.support.pictures import PHOTOS, blank, encode, street_as
+from lab.graphs import board
+from lab.pictures import PHOTOS, blank, encode, street_as
+from tests.support.models.matching import flat
 from tests.support.server import LiveServer
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lab.graphs import board, number_in, write_identity_model, write_planted_model
+from lab.pictures import encode
 from tests.support.client import ContractClient
-from tests.support.graphs import board, number_in, write_identity_model, write_planted_model
-from tests.support.matching import flat
-from tests.support.pictures import encode
+from tests.support.models.matching import flat
 from tests.support.server import LiveServer, running, serving
 
 CALLERS, FRAMES_EACH = 12, 40

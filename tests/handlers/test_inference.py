@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from lab.pictures import blank, encode, street, street_as
 from tests.support.client import ContractClient, check_answer
-from tests.support.matching import flat, iou
-from tests.support.pictures import blank, encode, street, street_as
+from tests.support.models.matching import flat, iou
 from tests.support.server import LiveServer
 
 JPEG = street_as("JPEG")

@@ -19,15 +19,15 @@ from PIL import Image
 
 from handlers import live_view
 from handlers.server.wire import http_server
+from lab.graphs import board, write_identity_model
+from lab.pictures import encode, street, street_as
+from lab.wire import connect, read_to_end, statuses
 from models.order import FrameOrder
 from tests.support import process
-from tests.support.graphs import board, write_identity_model
 from tests.support.live import parts_in, posting
 from tests.support.metrics import samples
-from tests.support.pictures import encode, street, street_as
 from tests.support.server import LiveServer, serving
 from tests.support.waiting import PATIENCE_S, wait_for
-from tests.support.wire import connect, read_to_end, statuses
 
 FRAME = encode(board(7), "PNG")
 EXPIRY_S = 2.0

@@ -13,11 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from lab.graphs import ENDLESS, board, number_in, work_for, write_identity_model
+from lab.pictures import encode
 from models.scheduling.lanes import Lanes
 from tests.support.client import ContractClient
-from tests.support.graphs import ENDLESS, board, number_in, work_for, write_identity_model
 from tests.support.metrics import runs, samples
-from tests.support.pictures import encode
 from tests.support.server import LiveServer, serving
 
 RUN_TIMEOUT_S, QUEUE_TIMEOUT_S = 6, 3

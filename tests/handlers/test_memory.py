@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from handlers.decoding.raw import layout_bytes, tight
+from lab.pictures import bmp_words, encode, png
 from models.frame import PIXEL_FORMAT_NAMES, PixelFormat
 from tests.support.client import ROOT
-from tests.support.pictures import bmp_words, encode, png
 
 SIDE_PX = 3000
 BYTES_A_PIXEL = 8

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.boxes import NMS_BLOCK, area_xyxy, iou_xyxy, nms_per_class
+from models.boxes import NMS_BLOCK, area_xyxy, iou_xyxy, nms_per_class, xyxy_from_cxcywh
 
 EMPTY = np.empty((0, 4), np.float32)
 SHARES = st.floats(0, 1, width=32)
@@ -22,11 +22,20 @@ def box_sets(draw: st.DrawFn) -> NDArray[np.float32]:
     return boxes(*((min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in corners))
 
 
+def test_edges_of_a_centre_and_a_size() -> None:
+    centred = boxes((0.5, 0.25, 0.5, 0.25), (0, 0, 1, 2), (0, np.nan, 1, 1), (3e38, 0, 3e38, 1))
+    edges = boxes(
+        (0.25, 0.125, 0.75, 0.375), (-0.5, -1, 0.5, 1), (-0.5, np.nan, 0.5, np.nan), (1.5e38, -0.5, np.inf, 0.5)
+    )
+    np.testing.assert_allclose(xyxy_from_cxcywh(centred), edges)
+
+
 @pytest.mark.parametrize(
     ("rows", "areas"),
     [
         pytest.param(EMPTY, [], id="none"),
         pytest.param(boxes((0, 0, 0.5, 0.5)), [0.25], id="a quarter"),
+        pytest.param(boxes((0.25, 0.5, 0.75, 1)), [0.25], id="a quarter elsewhere"),
         pytest.param(boxes((0.5, 0, 0.5, 1)), [0], id="no width"),
         pytest.param(boxes((0.6, 0.6, 0.5, 0.5)), [0], id="inside out"),
     ],
@@ -61,6 +70,9 @@ def test_iou_is_symmetric_and_a_share(rows: NDArray[np.float32]) -> None:
         pytest.param(EMPTY, [], [], id="none"),
         pytest.param(boxes((0, 0, 1, 1), (0, 0, 1, 0.9)), [0, 0], [0], id="an overlap of one class"),
         pytest.param(boxes((0, 0, 1, 1), (0, 0, 1, 0.9)), [0, 1], [0, 1], id="an overlap of two classes"),
+        pytest.param(
+            boxes((0, 0, 1, 1), (0, 0, 1, 0.5)), [0, 0], [0, 1], id="an overlap of no more than the threshold"
+        ),
         pytest.param(
             boxes((0, 0, 1, 1), (0, 0, 1, 0.55), (0, 0, 1, 0.3)), [0, 0, 0], [0, 2], id="a dropped box drops nobody"
         ),

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from handlers.decoding.decoder import ROUTES, Decoder, RouteName
+from lab.pictures import encode
 from models.errors import ModelConfigError
 from models.families import InputConfig, Signature, Tensor
 from models.families.preprocessing import PictureInput
 from models.frame import DecodeTarget, Frame
 from models.letterbox import Letterbox, ResizeMode, fit_letterbox
-from tests.support.drawn import DRAWN, frame_with_box
-from tests.support.pictures import encode
+from tests.support.models.drawn import DRAWN, frame_with_box
 
 MODES: tuple[ResizeMode, ...] = ("stretch", "letterbox", "letterbox_top_left", "centre_crop", "within")
 SIDES = st.integers(1, 4096)
@@ -35,6 +35,35 @@ def test_full_hd_on_a_square(
     letterbox = fit_letterbox((1920, 1080), (640, 640), mode)
     assert (letterbox.size_wh, letterbox.offset_xy) == (size_wh, offset_xy)
     assert letterbox.region_xyxy == pytest.approx(region)
+
+
+@pytest.mark.parametrize(
+    ("mode", "size_wh", "offset_xy", "region"),
+    [
+        ("stretch", (640, 320), (0, 0), (0, 0, 1, 1)),
+        ("letterbox", (180, 320), (230, 0), (0, 0, 1, 1)),
+        ("letterbox_top_left", (180, 320), (0, 0), (0, 0, 1, 1)),
+        ("centre_crop", (640, 320), (0, 0), (0, 0.359375, 1, 0.640625)),
+        ("within", (180, 320), (0, 0), (0, 0, 1, 1)),
+    ],
+)
+def test_a_portrait_on_a_wide_canvas(
+    mode: ResizeMode, size_wh: tuple[int, int], offset_xy: tuple[int, int], region: tuple[float, ...]
+) -> None:
+    placed = fit_letterbox((1080, 1920), (640, 320), mode)
+    assert (placed.size_wh, placed.offset_xy) == (size_wh, offset_xy)
+    assert placed.region_xyxy == pytest.approx(region)
+
+
+def test_a_thin_picture_keeps_one_pixel() -> None:
+    assert fit_letterbox((4096, 1), (64, 64), "letterbox").size_wh == (64, 1)
+    assert fit_letterbox((1, 4096), (64, 64), "letterbox").size_wh == (1, 64)
+
+
+def test_boxes_stay_float32() -> None:
+    placed = fit_letterbox((1920, 1080), (640, 640), "letterbox")
+    assert placed.to_picture(np.zeros((1, 4), np.float32)).dtype == np.float32
+    assert placed.shares_to_picture(np.zeros((1, 4), np.float32)).dtype == np.float32
 
 
 def test_offsets_are_rounded_down_as_by_the_exporters() -> None:

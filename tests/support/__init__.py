@@ -1,1 +1,1 @@
-"""What the tests are made with: a live server, a client that checks the contract, pictures, and tiny models."""
+"""What the tests use: a live service, a client that checks every answer against the contract, credentials."""

@@ -8,11 +8,11 @@ import httpx
 import requests
 import requests.auth
 
+from lab.graphs import board
+from lab.pictures import encode
 from tests.support.credentials import (
     PASSWORD,
 )
-from tests.support.graphs import board
-from tests.support.pictures import encode
 from tests.support.server import LiveServer
 
 FRAME = encode(board(7), "BMP")

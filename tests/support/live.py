@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from PIL import Image
 
-from tests.support.pictures import street_as
+from lab.pictures import street_as
 from tests.support.server import LiveServer
 
 INTERVAL_S = 0.05

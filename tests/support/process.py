@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.wire import free_port
+from lab.wire import free_port
 
 FRAMEHOOK = Path(sys.executable).with_name("framehook")
 

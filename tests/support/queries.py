@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from tests.support.graphs import write_config
-from tests.support.planted import save_graph
+from lab.graphs import write_config
+from tests.support.models.planted import save_graph
 
 CANVAS_WH = (64, 32)
 LABELS = ("car", "person")

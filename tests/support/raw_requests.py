@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from tests.support.graphs import board
-from tests.support.pictures import encode
+from lab.graphs import board
+from lab.pictures import encode
 
 FRAME = encode(board(7), "PNG")
 LENGTH = b"Content-Length: %d\r\n" % len(FRAME)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from lab.wire import free_port, statuses, talk
 from tests.support.raw_requests import FRAME, RAW_REQUESTS, RawRequest
 from tests.support.server import LiveServer
-from tests.support.wire import free_port, statuses, talk
 
 pytestmark = pytest.mark.system
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.graphs import board, number_in, write_identity_model
-from tests.support.pictures import encode
+from lab.graphs import board, number_in, write_identity_model
+from lab.pictures import encode
 from tests.support.process import serving, wait_until_ready
 
 pytestmark = pytest.mark.system

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.graphs import board, write_identity_model
-from tests.support.pictures import encode, street_as
+from lab.graphs import board, write_identity_model
+from lab.pictures import encode, street_as
 from tests.support.process import serving, wait_until_ready
 from tests.support.waiting import wait_for
 

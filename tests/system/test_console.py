@@ -16,11 +16,11 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from handlers.server.access.credentials import with_token
+from lab.graphs import write_identity_model
+from lab.pictures import PHOTOS, STREET
 from tests.support.credentials import ADMIN, ADMIN_TOKEN, AUTHORIZED, settings_for
-from tests.support.graphs import write_identity_model
 from tests.support.live import posting
 from tests.support.metrics import samples
-from tests.support.pictures import PHOTOS, STREET
 from tests.support.server import LiveServer, serving
 from tests.support.waiting import PATIENCE_S
 

@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
+from lab.pictures import STREET
 from models.backends.onnx import Session
 from models.preparation.edges import Edges
 from models.preparation.steps import STEPS, prepare
 from models.repository.folder import BUILT_IN_ZOO, read_folder, read_labels
 from tests.support.client import ROOT
-from tests.support.pictures import STREET
 from tools.converters import efficientnet_lite0 as efficientnet
 from tools.converters import ssdlite_mobilenet_v2 as ssdlite
 

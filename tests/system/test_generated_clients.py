@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.pictures import STREET
 from tests.support.client import ROOT
-from tests.support.matching import flat
-from tests.support.pictures import STREET
+from tests.support.models.matching import flat
 from tests.support.server import LiveServer
 
 HERE = Path(__file__).parent

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pictures import encode, street
+from lab.pictures import encode, street
 from tests.support.process import FRAMEHOOK
 
 pytestmark = pytest.mark.system

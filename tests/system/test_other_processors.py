@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.matching import assert_matches
-from tests.support.pictures import PHOTOS, STREET
+from lab.pictures import PHOTOS, STREET
+from tests.support.models.matching import assert_matches
 from tests.support.process import FRAMEHOOK
 
 pytestmark = pytest.mark.system

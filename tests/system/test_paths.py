@@ -17,12 +17,12 @@ import onnx
 import pytest
 from onnx import external_data_helper
 
+from lab.graphs import write_identity_model
+from lab.wire import statuses, talk
 from tests.support.client import ROOT
 from tests.support.credentials import ADMIN_TOKEN, RELOADABLE
-from tests.support.graphs import write_identity_model
 from tests.support.process import serving, wait_until_ready
 from tests.support.raw_requests import CLOSE, FRAME, LENGTH
-from tests.support.wire import statuses, talk
 
 pytestmark = pytest.mark.system
 

@@ -7,7 +7,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from tests.support.pictures import STREET
+from lab.pictures import STREET
 from tests.support.server import LiveServer
 from tests.support.waiting import PATIENCE_S
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.pictures import STREET
 from tests.support.client import ROOT
-from tests.support.pictures import STREET
 
 BASE_PYTHON = getattr(sys, "_base_executable")  # noqa: B009 - not in the types
 VENV = Path(sys.prefix)

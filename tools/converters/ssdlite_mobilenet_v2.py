@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 from PIL import Image
 
-from tools.converters.graph import Convolution, GraphBuilder
-from tools.converters.quantisation import CALIBRATION_PHOTOS, quantise
+from lab.graph_builder import Convolution, GraphBuilder
+from lab.quantisation import CALIBRATION_PHOTOS, quantise
 from tools.converters.tfjs import GraphModel, Node, read_graph_model
 
 MODEL_JSON = "package/models/coco-ssd/model.json"

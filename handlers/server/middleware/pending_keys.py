@@ -8,8 +8,8 @@ from handlers.errors import EdgeError, ForbiddenError, TooManyFailuresError, Una
 from handlers.server.middleware.problems import HANG_UP_ERRORS, INTERNAL_PROBLEM, find_problem
 from models.errors import ModelsError
 
-UNVEILED_ERRORS = (UnauthorizedError, TooManyFailuresError, ForbiddenError, *HANG_UP_ERRORS)
-"""Refusals that a client may see before its key is known: of its key, and of a body that could not be read."""
+SHOWN_ERRORS = (UnauthorizedError, TooManyFailuresError, ForbiddenError, *HANG_UP_ERRORS)
+"""Refusals that a client may see while its key is pending: of the key itself, and of a body that was not read."""
 
 
 class PendingKeyMiddleware:
@@ -36,15 +36,15 @@ class PendingKeyMiddleware:
         try:
             await self._next_app(scope, receive, send_if_admitted)
         except (EdgeError, ModelsError, HTTPException) as error:
-            if _tells_of_the_operation(error, key):
+            if _must_hide(error, key):
                 raise UnauthorizedError from error
             raise
 
 
-def _tells_of_the_operation(error: Exception, key: PendingKey) -> bool:
-    """Tell whether the refusal of a request whose key is pending would describe the request or the service.
+def _must_hide(error: Exception, key: PendingKey) -> bool:
+    """Tell whether a refusal must become 401: the key is pending, and the refusal describes the request or the models.
 
-    Failures of our own and a busy service are reported as they are: their sentences are the same for every request.
+    Failures of our own and refusals by a busy service stay: their sentences are the same for every request.
     """
-    is_revealing = find_problem(error).status < INTERNAL_PROBLEM.status
-    return is_revealing and not key.is_admitted and not isinstance(error, UNVEILED_ERRORS)
+    is_descriptive = find_problem(error).status < INTERNAL_PROBLEM.status and not isinstance(error, SHOWN_ERRORS)
+    return is_descriptive and not key.is_admitted

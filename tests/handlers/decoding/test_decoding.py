@@ -17,8 +17,7 @@ from handlers import decoding
 from handlers.decoding.decoder import Decoder, RouteName
 from handlers.decoding.encoded import CODECS
 from handlers.errors import ConfigurationError, EdgeError, TooManyPixelsError, UndecodableFrameError
-from models.frame import DecodeTarget
-from tests.support.pictures import (
+from lab.pictures import (
     bmp,
     bmp_file,
     bmp_palette,
@@ -30,6 +29,7 @@ from tests.support.pictures import (
     street,
     street_as,
 )
+from models.frame import DecodeTarget
 
 MAX_PIXELS = 36_000_000
 SMALL = street().resize((96, 72))

@@ -9,8 +9,8 @@ from PIL import Image
 
 from handlers.decoding.decoder import Decoder
 from handlers.errors import UndecodableFrameError
-from tests.support.graphs import write_planted_model
-from tests.support.pictures import blank, encode, street
+from lab.graphs import write_planted_model
+from lab.pictures import blank, encode, street
 from tests.support.server import LiveServer, serving
 from tools.hostile.mutations import mutant
 from tools.hostile.pictures import WRITERS, photo

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from handlers.server.middleware.logs import JsonFormatter
+from lab import wire
+from lab.graphs import board, number_in, work_for, write_failing_model, write_identity_model
+from lab.pictures import encode
+from lab.wire import read_to_end
 from models.runtime.engine import Engine
-from tests.support import wire
 from tests.support.client import ContractClient
-from tests.support.graphs import board, number_in, work_for, write_failing_model, write_identity_model
-from tests.support.pictures import encode
 from tests.support.server import LiveServer, running, serving
-from tests.support.wire import read_to_end
 
 MAX_BODY_BYTES = 100_000
 BODY_TIMEOUT_S = 1

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from handlers.decoding.decoder import Decoder, RouteName
 from handlers.decoding.raw import LAYOUTS, layout_bytes, padded, tight
 from handlers.errors import RawFrameError, TooManyPixelsError
+from lab.pictures import street
 from models.frame import PIXEL_FORMAT_NAMES, DecodeTarget, PixelFormat, RawLayout
-from tests.support.pictures import street
-from tests.support.raw import FORMATS, raw
+from tests.support.models.raw import FORMATS, raw
 
 MAX_PIXELS = 1_000_000
 PLAIN = Decoder(MAX_PIXELS, "plain")

@@ -9,14 +9,14 @@ import pytest
 
 from handlers.decoding.description import describe
 from handlers.decoding.raw import layout_bytes, padded, tight
+from lab.graphs import write_identity_model
+from lab.pictures import STREET, street
 from models.errors import ModelConfigError
 from models.frame import PIXEL_FORMAT_NAMES, PixelFormat, RawLayout
 from models.repository.config import RawFrameConfig
 from models.repository.folder import read_folder
-from tests.support.graphs import write_identity_model
-from tests.support.matching import assert_matches, flat
-from tests.support.pictures import STREET, street
-from tests.support.raw import raw
+from tests.support.models.matching import assert_matches, flat
+from tests.support.models.raw import raw
 from tests.support.server import LiveServer, serving
 
 SIZE_WH = (768, 576)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lab.graphs import board, number_in, work_for, write_identity_model, write_planted_model
+from lab.pictures import blank, encode, street, street_as
 from tests.support.client import ContractClient
-from tests.support.graphs import board, number_in, work_for, write_identity_model, write_planted_model
-from tests.support.matching import flat
-from tests.support.pictures import blank, encode, street, street_as
+from tests.support.models.matching import flat
 from tests.support.published import PUBLISHED
 from tests.support.server import LiveServer, serving
 

@@ -13,6 +13,8 @@ from handlers.deepstack.dialect import is_dialect
 from handlers.deepstack.forms import MAX_PARTS, read_form
 from handlers.errors import InvalidParameterError
 from handlers.server.contract import read_contract
+from lab.graphs import board, write_identity_model
+from lab.pictures import PHOTOS, blank, encode, street, street_as
 from tests.support.client import check_answer
 from tests.support.credentials import (
     ADMIN,
@@ -25,8 +27,6 @@ from tests.support.credentials import (
     bearer,
     settings_for,
 )
-from tests.support.graphs import board, write_identity_model
-from tests.support.pictures import PHOTOS, blank, encode, street, street_as
 from tests.support.server import LiveServer, serving
 
 STREET = street_as("JPEG")

@@ -10,12 +10,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from lab.graphs import board, write_identity_model
+from lab.pictures import encode
 from models.errors import SHED_REASONS
 from tests.support.client import ROOT
 from tests.support.credentials import AUTHORIZED, RELOADABLE
-from tests.support.graphs import board, write_identity_model
 from tests.support.metrics import samples
-from tests.support.pictures import encode
 from tests.support.server import LiveServer, serving
 
 FRAME = encode(board(7), "PNG")

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from lab.graphs import board, write_identity_model
+from lab.pictures import encode
 from tests.support.credentials import ADMIN_TOKEN, AUTHORIZED, RELOADABLE
-from tests.support.graphs import board, write_identity_model
 from tests.support.metrics import samples
-from tests.support.pictures import encode
 from tests.support.server import LiveServer, running, serving
 from tests.support.waiting import wait_for
 

@@ -14,9 +14,9 @@ from handlers.server.middleware.admission import BytesBudget
 from handlers.server.parts import create_dataplane
 from handlers.server.settings import Settings
 from handlers.server.status import Status
+from lab.graphs import board, write_identity_model
+from lab.pictures import encode
 from tests.support.client import OPERATIONS
-from tests.support.graphs import board, write_identity_model
-from tests.support.pictures import encode
 from tests.support.server import LiveServer, running, serving
 
 FRAME = encode(board(7), "PNG")

@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from lab.graphs import write_identity_model
 from models.backends import backend as backend_module
 from models.backends.backend import BACKENDS, Backend, Runnable, load_weights
 from models.backends.watchdog import watched
@@ -16,8 +17,7 @@ from models.repository.config import PACKAGE_LABELS, PackageName
 from models.repository.folder import ModelFolder, read_folder
 from models.scheduling.deadlines import Deadlines
 from tests.support.client import ROOT
-from tests.support.graphs import write_identity_model
-from tests.support.pages import write_reader
+from tests.support.models.pages import write_reader
 
 
 def test_each_package_that_model_yaml_may_name_has_a_backend_and_labels() -> None:

@@ -24,8 +24,8 @@ from models.runtime.loading import load_model
 from models.scheduling.deadlines import Deadlines
 from models.scheduling.lanes import Lanes
 from tests.support.client import check_schema
-from tests.support.engines import loaded_engine_of, order_of
-from tests.support.pages import CHINESE, TIMETABLE, TIMETABLE_WH, Line, page, write_reader
+from tests.support.models.engines import loaded_engine_of, order_of
+from tests.support.models.pages import CHINESE, TIMETABLE, TIMETABLE_WH, Line, page, write_reader
 
 LANES = 4
 MARGIN_PX = 12

@@ -14,8 +14,8 @@ from models.families import InputConfig, OutputConfig, Outputs, Signature, Spec,
 from models.families.blazeface import Blazeface, BlazefaceConfig, anchors_xy
 from models.letterbox import Letterbox, ResizeMode
 from models.results import Results, Selection
-from tests.support.drawn import fed, frame_with_box
-from tests.support.encoders import NOTHING, mediapipe_anchors
+from tests.support.models.drawn import fed, frame_with_box
+from tests.support.models.encoders import NOTHING, mediapipe_anchors
 
 SIDE = 256
 ANCHORS = 896

@@ -19,7 +19,7 @@ from models.letterbox import Letterbox
 from models.repository.folder import read_folder
 from models.results import Results, Selection
 from models.runtime.loading import load_model
-from tests.support.drawn import fed
+from tests.support.models.drawn import fed
 from tests.support.queries import CANVAS_WH, write_deploy_model
 
 LABELS = ("car", "person")

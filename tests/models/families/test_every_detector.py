@@ -11,7 +11,7 @@ from models.errors import InferenceError
 from models.families import FAMILY_CONFIGS, Tensor
 from models.letterbox import Letterbox, ResizeMode
 from models.results import MAX_DETECTIONS, Results, Selection
-from tests.support.drawn import (
+from tests.support.models.drawn import (
     DRAWN,
     FIXED_CANVAS_MODES,
     assert_found_where_drawn,
@@ -19,8 +19,8 @@ from tests.support.drawn import (
     frame_with_box,
     seen_cxcywh,
 )
-from tests.support.encoders import CANVAS_WH, CANVAS_WHWH, LABELS, Seen
-from tests.support.heads import DETECTORS, HEADS, SEVERAL_LABELS, built, family_of, spec_of
+from tests.support.models.encoders import CANVAS_WH, CANVAS_WHWH, LABELS, Seen
+from tests.support.models.heads import DETECTORS, HEADS, SEVERAL_LABELS, built, family_of, spec_of
 
 WHOLE_CANVAS = Letterbox(CANVAS_WH, CANVAS_WH)
 CAR, PERSON = Seen((16, 24, 80, 72), 0, 0.9), Seen((100, 10, 140, 90), 1, 0.7)

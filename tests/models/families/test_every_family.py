@@ -9,8 +9,8 @@ from models.errors import ModelConfigError
 from models.families import FAMILY_CONFIGS, OutputConfig, Tensor
 from models.letterbox import Letterbox
 from models.results import Results, Selection
-from tests.support.encoders import CANVAS_WH, Seen
-from tests.support.heads import (
+from tests.support.models.encoders import CANVAS_WH, Seen
+from tests.support.models.heads import (
     HEADS,
     LINES,
     PIXELS,

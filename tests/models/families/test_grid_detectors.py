@@ -8,8 +8,8 @@ from models.families import Tensor
 from models.frame import Frame
 from models.letterbox import Letterbox
 from models.results import Selection
-from tests.support.encoders import CANVAS_WH, Seen
-from tests.support.heads import HEADS, built, family_of, spec_of
+from tests.support.models.encoders import CANVAS_WH, Seen
+from tests.support.models.heads import HEADS, built, family_of, spec_of
 
 WHOLE_CANVAS = Letterbox(CANVAS_WH, CANVAS_WH)
 CAR, PERSON = Seen((16, 24, 80, 72), 0, 0.9), Seen((100, 10, 140, 90), 1, 0.6)

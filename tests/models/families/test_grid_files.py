@@ -10,10 +10,10 @@ from models.frame import Frame
 from models.repository.folder import read_folder
 from models.results import Results, Selection
 from models.runtime.loading import load_model
-from tests.support.encoders import Seen
-from tests.support.engines import engine_of
-from tests.support.heads import HEADS
-from tests.support.planted import write_planted, write_yolov3
+from tests.support.models.encoders import Seen
+from tests.support.models.engines import engine_of
+from tests.support.models.heads import HEADS
+from tests.support.models.planted import write_planted, write_yolov3
 
 PICTURE = Frame(np.zeros((240, 320, 3), np.uint8), "rgb", (320, 240))
 """At 0.4, it lies on the canvas from 16 to 144; at the top left corner, from 0 to 128."""

@@ -12,6 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from lab.graphs import (
+    INPUT_PX,
+    board,
+    write_identity_model,
+    write_planted_model,
+    write_small_detector,
+)
 from models.errors import ModelConfigError
 from models.families.candidates import sigmoid
 from models.frame import Frame, Pixels
@@ -25,15 +32,8 @@ from models.repository.folder import BUILT_IN_ZOO, read_folder
 from models.results import Selection
 from models.runtime.loading import LoadedModel, load_model
 from tests.support.client import ROOT
-from tests.support.edges import ALL_STEPS, EDGES, FLOAT_STEPS
-from tests.support.graphs import (
-    INPUT_PX,
-    board,
-    write_identity_model,
-    write_planted_model,
-    write_small_detector,
-)
-from tests.support.pages import write_reader
+from tests.support.models.edges import ALL_STEPS, EDGES, FLOAT_STEPS
+from tests.support.models.pages import write_reader
 
 PIXELS = st.integers(0, 2**32 - 1).map(
     lambda seed: np.random.default_rng(seed).integers(0, 256, (INPUT_PX, INPUT_PX, 3), np.uint8)

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
+from lab.graphs import INPUT_PX, write_small_detector
 from models.errors import ModelConfigError
 from models.families import FAMILIES
 from models.preparation import folder as preparation
@@ -19,7 +20,7 @@ from models.preparation.identity import difference
 from models.preparation.steps import prepare
 from models.repository.folder import read_folder
 from models.runtime.loading import load_model
-from tests.support.edges import (
+from tests.support.models.edges import (
     ALL_STEPS,
     EDGES,
     FLOAT_STEPS,
@@ -31,7 +32,6 @@ from tests.support.edges import (
     set_input,
     take_normalised,
 )
-from tests.support.graphs import INPUT_PX, write_small_detector
 
 TO_ONE = {"scale": 2 / 255, "mean": [1.0, 1.0, 1.0]}
 IMAGENET = {"scale": 1 / 255, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}

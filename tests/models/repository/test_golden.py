@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from lab.pictures import PHOTOS, STREET
 from models.order import FrameOrder
 from models.repository.folder import BUILT_IN_ZOO
 from models.runtime.engine import Engine
-from tests.support.engines import loaded_engine_of
-from tests.support.matching import assert_matches
-from tests.support.pictures import PHOTOS, STREET
-from tests.support.repositories import read_repository
+from tests.support.models.engines import loaded_engine_of
+from tests.support.models.matching import assert_matches
+from tests.support.models.repositories import read_repository
 
 GOLDEN: dict[str, dict[str, list[dict[str, Any]]]] = json.loads((PHOTOS / "golden.json").read_text())
 FILES = [STREET, *sorted(PHOTOS.glob("*.jpg"))]

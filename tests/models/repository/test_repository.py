@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lab.graphs import LABELS, write_config, write_identity_model, write_planted_model
 from models.errors import ModelConfigError, ModelNotFoundError, UnknownLabelError
 from models.repository.folder import BUILT_IN_ZOO, read_folder, read_labels
 from models.results import Selection
 from models.runtime.loading import load_model
 from tests.support.client import ROOT
-from tests.support.engines import engine_of
-from tests.support.graphs import LABELS, write_config, write_identity_model, write_planted_model
-from tests.support.repositories import read_repository
+from tests.support.models.engines import engine_of
+from tests.support.models.repositories import read_repository
 
 GOOD = """\
 weights: {file: model.onnx}

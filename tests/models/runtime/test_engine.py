@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from lab.graphs import ENDLESS, board, work_for, write_endless_model, write_identity_model
 from models.backends.onnx import Session
 from models.errors import DrainingError, InferenceTimeoutError, ModelConfigError
 from models.order import FrameOrder
@@ -19,9 +20,8 @@ from models.repository.folder import read_folder
 from models.runtime.engine import Engine
 from models.runtime.served import ServedModels
 from models.scheduling.lanes import Lanes
-from tests.support.engines import ScriptedCodec, engine_of, loaded_engine_of, order_of
-from tests.support.graphs import ENDLESS, board, work_for, write_endless_model, write_identity_model
-from tests.support.repositories import read_repository
+from tests.support.models.engines import ScriptedCodec, engine_of, loaded_engine_of, order_of
+from tests.support.models.repositories import read_repository
 
 
 @pytest.mark.parametrize("wide_lane", [False, True])

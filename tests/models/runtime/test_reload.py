@@ -15,6 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from lab.graphs import board, write_endless_model, write_identity_model
 from models.errors import ModelConfigError, ModelNotFoundError, NotReadyError, OverloadedError
 from models.order import Answered
 from models.repository.checksums import MANIFEST_NAME
@@ -23,8 +24,7 @@ from models.runtime.engine import Engine
 from models.runtime.reload import Reload, Reloader, obstacle_to_reloads
 from models.runtime.trial import Trial
 from models.scheduling.lanes import Lanes
-from tests.support.engines import engine_of, order_of
-from tests.support.graphs import board, write_endless_model, write_identity_model
+from tests.support.models.engines import engine_of, order_of
 
 FLIPS = 30
 ORDER = order_of(board(7))

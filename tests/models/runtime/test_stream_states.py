@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from lab.graphs import board, write_identity_model
 from models.errors import OverloadedError
 from models.order import Answered, FrameOrder
 from models.repository.folder import read_folder
@@ -21,8 +22,7 @@ from models.runtime.engine import Engine
 from models.runtime.steps import Step, Work
 from models.runtime.stream_states import StreamStates
 from models.scheduling.lanes import Lanes
-from tests.support.engines import ScriptedCodec, engine_of
-from tests.support.graphs import board, write_identity_model
+from tests.support.models.engines import ScriptedCodec, engine_of
 
 STREAMS, FRAMES, LANES = 4, 40, 3
 MAX_DELAY_S = 0.003

@@ -7,6 +7,7 @@ import pytest
 
 from handlers.server.access.credentials import REALM, Credential, with_password, with_token
 from handlers.server.access.digest import user_hash
+from lab.graphs import write_identity_model
 from tests.support.callers import ASCII_USER, DIGEST_USERS, PASSWORD_CLIENTS
 from tests.support.credentials import (
     ADMIN,
@@ -16,7 +17,6 @@ from tests.support.credentials import (
     USER_WITH_PASSWORD,
     settings_for,
 )
-from tests.support.graphs import write_identity_model
 from tests.support.server import LiveServer, running
 
 

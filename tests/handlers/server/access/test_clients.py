@@ -11,6 +11,7 @@ import requests.auth
 import trustme
 
 from handlers.server.access.credentials import with_password, with_token
+from lab.graphs import write_identity_model
 from tests.support.callers import ASCII_USER, FRAME, HEADERS, PASSWORD_CLIENTS, by_curl
 from tests.support.certificates import issue, trusting, write, write_authority
 from tests.support.credentials import (
@@ -20,7 +21,6 @@ from tests.support.credentials import (
     bearer,
     settings_for,
 )
-from tests.support.graphs import write_identity_model
 from tests.support.server import LiveServer, serving
 
 BEYOND_HTTPX = ("httpx digest", USER)
@@ -38,11 +38,12 @@ def test_clients_with_a_password_are_let_in(live: LiveServer, client: str, user:
 
 @pytest.mark.parametrize(("number", "client"), list(enumerate(PASSWORD_CLIENTS)))
 def test_clients_with_a_wrong_password_are_not(live: LiveServer, number: int, client: str) -> None:
-    """Nor with a wrong user; the right ones are, right after."""
+    """Nor with a wrong user; the right ones are, right after. A right password makes no other one right."""
     post, url, user = PASSWORD_CLIENTS[client], f"{live.url}/inference", f"client-{number}"
     assert post(url, user, "wrong password") == 401
     assert post(url, f"wrong-{number}", PASSWORD) == 401
     assert post(url, user, PASSWORD) == 200
+    assert post(url, user, "wrong password") == 401
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from handlers.server.access.back_off import FREE_FAILURES
+from lab.graphs import write_identity_model
 from tests.support.callers import ASCII_USER, FRESH_USERS
 from tests.support.credentials import (
     AUTHORIZED,
@@ -17,7 +18,6 @@ from tests.support.credentials import (
     PASSWORD,
     basic,
 )
-from tests.support.graphs import write_identity_model
 from tests.support.server import LiveServer, running
 
 

@@ -18,10 +18,10 @@ from handlers.errors import ConfigurationError
 from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file
 from handlers.server.parts import create_dataplane, create_reloader
 from handlers.server.settings import Settings, read_settings
+from lab.graphs import write_identity_model
+from lab.pictures import STREET
 from tests.support.client import ROOT
 from tests.support.credentials import GUARDED, basic, bearer
-from tests.support.graphs import write_identity_model
-from tests.support.pictures import STREET
 from tests.support.process import FRAMEHOOK, serving
 
 TOKEN, PASSWORD, WRONG = "S3CR3T-token-0f7b2c", "S3CR3T-password-91ad4e", "S3CR3T-wrong-5d20c8"

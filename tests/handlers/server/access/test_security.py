@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.wire import statuses, talk
 from tests.support.callers import FRAME, digest_request
 from tests.support.client import CONTRACT
 from tests.support.credentials import (
@@ -14,7 +15,6 @@ from tests.support.credentials import (
     bearer,
 )
 from tests.support.server import LiveServer
-from tests.support.wire import statuses, talk
 
 
 @pytest.mark.parametrize("header", ["Authorization: Bearer {}", "authorization: bearer  {}", "X-Camera-Key: {}"])

@@ -15,10 +15,10 @@ import pytest
 import yaml
 from PIL import Image
 
+from lab.graphs import write_yolo_weights
+from lab.pictures import STREET, encode
 from tests.support.client import ROOT
-from tests.support.graphs import write_yolo_weights
-from tests.support.matching import flat
-from tests.support.pictures import STREET, encode
+from tests.support.models.matching import flat
 from tests.support.process import FRAMEHOOK, framehook, serving, wait_until_ready
 
 DOCUMENT = (ROOT / "docs" / "adding-a-model.md").read_text(encoding="utf-8")

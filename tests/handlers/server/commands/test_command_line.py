@@ -13,10 +13,10 @@ from PIL import Image
 
 from handlers.server.commands.options import SECRETS
 from handlers.server.settings import Settings
+from lab.graphs import board, write_failing_model, write_identity_model, write_small_detector
+from lab.pictures import STREET, blank, encode
 from tests.support.client import ROOT
-from tests.support.graphs import board, write_failing_model, write_identity_model, write_small_detector
-from tests.support.matching import flat
-from tests.support.pictures import STREET, blank, encode
+from tests.support.models.matching import flat
 from tests.support.process import FRAMEHOOK, framehook
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.graphs import board, write_identity_model
-from tests.support.pictures import STREET, encode
+from lab.graphs import board, write_identity_model
+from lab.pictures import STREET, encode
 from tests.support.process import framehook
 
 BOX_OF_7 = [7 / 2**17, 0, 1 - 7 / 2**17, 1]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.graphs import board, write_identity_model
+from lab.pictures import encode
 from tests.support.client import ROOT
-from tests.support.graphs import board, write_identity_model
-from tests.support.pictures import encode
 
 RUN = """
 import sys

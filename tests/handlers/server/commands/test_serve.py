@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.graphs import board, write_identity_model
-from tests.support.pictures import encode
+from lab.graphs import board, write_identity_model
+from lab.pictures import encode
 from tests.support.process import framehook, serving, wait_until_ready
 
 UNKNOWN_PATH = "/nope\n\x1b[31m\u202e"

@@ -16,9 +16,9 @@ from handlers.deepstack.dialect import pending_key
 from handlers.errors import EdgeError, InvalidParameterError, TooManyPixelsError, UnauthorizedError
 from handlers.server import app
 from handlers.server.contract import Contract, read_contract
+from lab.graphs import write_identity_model
 from models.errors import InferenceError, ModelNotFoundError
 from tests.support.credentials import ADMIN_TOKEN, AUTHORIZED, CAMERA_TOKEN, GUARDED, PROBE_TOKEN
-from tests.support.graphs import write_identity_model
 from tests.support.server import LiveServer, running
 
 PATH = "/v1/vision/careless"

@@ -24,12 +24,12 @@ from handlers.server.settings import Settings, read_settings
 from handlers.server.wire.certificates import VALID_FOR, read_certificate
 from handlers.server.wire.self_signed import self_signed, state_folder
 from handlers.server.wire.tls import Tls, create_tls
+from lab.graphs import write_identity_model
+from lab.wire import connect_encrypted, free_port
 from tests.support.certificates import fingerprint, issue, trusting, write, write_authority
 from tests.support.client import ROOT
-from tests.support.graphs import write_identity_model
 from tests.support.process import FRAMEHOOK
 from tests.support.server import serving
-from tests.support.wire import connect_encrypted, free_port
 
 CA = trustme.CA()
 KEY = ec.generate_private_key(ec.SECP256R1())

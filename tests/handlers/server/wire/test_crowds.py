@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.support.graphs import write_identity_model
+from lab.graphs import write_identity_model
+from lab.wire import connect, statuses
 from tests.support.server import LiveServer, serving
-from tests.support.wire import connect, statuses
 
 MAX_CONNECTIONS = 12
 POST = b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"

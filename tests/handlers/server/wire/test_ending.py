@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.graphs import ENDLESS, board, number_in, work_for, write_identity_model
-from tests.support.pictures import encode
+from lab.graphs import ENDLESS, board, number_in, work_for, write_identity_model
+from lab.pictures import encode
+from lab.wire import statuses
 from tests.support.process import serving, wait_until_ready
-from tests.support.wire import statuses
 
 FRAME = encode(board(7), "PNG")
 POST = b"POST /inference HTTP/1.1\r\nHost: x\r\n"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import pytest
 
 from handlers.server.wire.shedding import LoadShedder
-from tests.support.graphs import board, work_for
-from tests.support.pictures import encode
+from lab.graphs import board, work_for
+from lab.pictures import encode
+from lab.wire import connect, read_to_end, statuses
 from tests.support.server import LiveServer
-from tests.support.wire import connect, read_to_end, statuses
 
 FRAME = encode(board(9), "PNG")
 CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(FRAME), FRAME)

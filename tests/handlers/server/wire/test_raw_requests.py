@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.support.graphs import number_in
+from lab.graphs import number_in
+from lab.wire import statuses, talk
 from tests.support.raw_requests import FRAME, RAW_REQUESTS, RawRequest
 from tests.support.server import LiveServer
-from tests.support.wire import statuses, talk
 
 
 @pytest.mark.parametrize("request_", RAW_REQUESTS, ids=lambda request: request.name)

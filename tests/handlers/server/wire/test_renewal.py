@@ -15,12 +15,12 @@ import pytest
 import trustme
 
 from handlers.server.wire import tls
+from lab.graphs import board, write_identity_model
+from lab.pictures import encode
+from lab.wire import connect, connect_encrypted, read_answer, statuses
 from tests.support.certificates import fingerprint, issue, pem, trusting, write, write_authority
-from tests.support.graphs import board, write_identity_model
-from tests.support.pictures import encode
 from tests.support.server import LiveServer, serving
 from tests.support.waiting import wait_for
-from tests.support.wire import connect, connect_encrypted, read_answer, statuses
 
 LOOK_S = 0.05
 RENEWALS = 30

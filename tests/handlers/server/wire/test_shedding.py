@@ -10,16 +10,16 @@ import pytest
 from handlers.context import RequestRecord
 from handlers.server.contract import read_contract
 from handlers.server.wire.shedding import LoadShedder
+from lab.graphs import board, number_in, work_for, write_identity_model
+from lab.pictures import encode
+from lab.wire import connect, statuses
 from models.repository.folder import read_folder
 from models.runtime.engine import Engine
 from models.scheduling.lanes import Lanes
 from tests.support.client import ContractClient
-from tests.support.engines import loaded_engine_of
-from tests.support.graphs import board, number_in, work_for, write_identity_model
 from tests.support.metrics import samples
-from tests.support.pictures import encode
+from tests.support.models.engines import loaded_engine_of
 from tests.support.server import LiveServer, serving
-from tests.support.wire import connect, statuses
 
 FRAME = encode(board(7), "PNG")
 ARRIVAL_S = 0.2

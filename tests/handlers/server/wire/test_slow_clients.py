@@ -9,11 +9,11 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from handlers.server.wire import http_server
-from tests.support.graphs import board, write_identity_model
+from lab.graphs import board, write_identity_model
+from lab.pictures import encode
+from lab.wire import connect, read_to_end, statuses
 from tests.support.metrics import samples
-from tests.support.pictures import encode
 from tests.support.server import LiveServer, serving
-from tests.support.wire import connect, read_to_end, statuses
 
 TIMEOUT_S = 1.0
 KEEP_ALIVE_S = 3.0

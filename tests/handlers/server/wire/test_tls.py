@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 import trustme
 
+from lab.graphs import board, number_in, work_for, write_identity_model
+from lab.pictures import encode
+from lab.wire import connect, connect_encrypted, read_answer, read_to_end, statuses
 from tests.support.certificates import issue, trusting, write, write_authority
-from tests.support.graphs import board, number_in, work_for, write_identity_model
 from tests.support.metrics import samples
-from tests.support.pictures import encode
 from tests.support.process import serving as process_serving
 from tests.support.server import LiveServer, serving
-from tests.support.wire import connect, connect_encrypted, read_answer, read_to_end, statuses
 
 TIMEOUT_S = 1.0
 LATE_S = 3.0

@@ -8,6 +8,7 @@ import onnx
 import yaml
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from lab.graphs import INPUT_PX
 from models.families import InputConfig, Outputs, Spec
 from models.families.preprocessing import PictureInput
 from models.families.ssd import SsdConfig
@@ -15,7 +16,6 @@ from models.letterbox import Letterbox
 from models.preparation.edges import Edges
 from models.preparation.steps import FED_AS_QUANTISED, STEPS
 from models.results import Results, Selection
-from tests.support.graphs import INPUT_PX
 
 SIZES = "orig_target_sizes"
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-ROOT = Path(__file__).resolve().parents[2]
+from lab import ROOT
+
 CALIBRATION_PHOTOS = [ROOT / "examples" / "street.jpg", *sorted((ROOT / "tests" / "data").glob("*.jpg"))]
 
 

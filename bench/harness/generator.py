@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from bench.connection import Connection, Reply
-from bench.outcomes import Outcome, Run, Verdict
+from bench.harness.connection import Connection, Reply
+from bench.harness.outcomes import Outcome, Run, Verdict
 
 T = TypeVar("T")
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from lab.wire import free_port
 from tests.support.client import ROOT
-from tests.support.matching import assert_matches, flat
-from tests.support.wire import free_port
+from tests.support.models.matching import assert_matches, flat
 
 README = (ROOT / "README.md").read_text()
 INSTALL_DEADLINE_S = 300

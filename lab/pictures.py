@@ -4,25 +4,26 @@ import io
 import itertools
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.support.client import ROOT
+from lab import ROOT
 
 STREET = ROOT / "examples" / "street.jpg"
-PHOTOS = Path(__file__).parent.parent / "data"
+PHOTOS = ROOT / "tests" / "data"
 
 
 def encode(picture: Image.Image, name: str, **options: object) -> bytes:
+    """Return a picture in a format of Pillow's."""
     encoded = io.BytesIO()
     picture.save(encoded, name, **options)
     return encoded.getvalue()
 
 
 def street() -> Image.Image:
+    """Return the photo of the street, RGB."""
     return Image.open(STREET).convert("RGB")
 
 

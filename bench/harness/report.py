@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.frames import ROOT
+from lab import ROOT
 
 PACKAGES = ("onnxruntime", "numpy", "pillow", "connexion", "uvicorn", "uvloop")
 

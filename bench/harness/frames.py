@@ -6,7 +6,8 @@ from pathlib import Path
 import av
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
+from lab import ROOT
+
 PHOTOS = [ROOT / "examples" / "street.jpg", *sorted((ROOT / "tests" / "data").glob("vtest-*.jpg"))]
 
 

@@ -54,7 +54,8 @@ def _rows(objects: Sequence[Seen], values: Callable[[Seen], Sequence[float]], un
     """Return [1, rows, values]: a row for each object, the unused ones after them."""
     rows = np.tile(np.array(unused, np.float32), (max(ROWS, len(objects)), 1))
     if objects:
-        rows[: len(objects)] = [values(seen) for seen in objects]
+        rows_of = {seen: values(seen) for seen in set(objects)}  # a million may be the same
+        rows[: len(objects)] = [rows_of[seen] for seen in objects]
     return rows[None]
 
 

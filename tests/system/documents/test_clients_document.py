@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from lab.pictures import STREET
 from tests.support.client import CONTRACT, ROOT
-from tests.support.pictures import STREET
 from tests.support.server import LiveServer
 
 pytestmark = pytest.mark.system

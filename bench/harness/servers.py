@@ -11,13 +11,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.connection import NO_CONTENT, Reply
-from bench.frames import ROOT
-from bench.generator import Target
-from bench.outcomes import Verdict
-from bench.processes import ProcessTree, running
+from bench.harness.connection import NO_CONTENT, Reply
+from bench.harness.generator import Target
+from bench.harness.outcomes import Verdict
+from bench.harness.processes import ProcessTree, running
+from lab import ROOT
+from lab.wire import free_port
 from models.repository.folder import BUILT_IN_ZOO
-from tests.support.wire import free_port
 
 HOST = "127.0.0.1"
 PATH = "/score"

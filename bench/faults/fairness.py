@@ -1,6 +1,7 @@
 """Measures what one greedy camera does to the others: ten streams, one with ten times its share of the capacity.
 
-    python -m bench.fairness [--streams N] [--greed X] [--workload W2] [--seconds S] [--video FILE] [--output FILE]
+    python -m bench.faults.fairness [--streams N] [--greed X] [--workload W2] [--seconds S] [--video FILE]
+                                    [--output FILE]
 
 Every stream names itself by the parameter `stream`. The fair share is capacity ÷ streams; nine send at it, the
 greedy one at `--greed` times it. Told is what each gets: right answers per second, and the most ÷ the least of them.
@@ -11,12 +12,12 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from bench import pictures, report
-from bench.generator import Clients, Shot, open_loop, run, schedule
-from bench.outcomes import Run
-from bench.overload import capacity, cores
-from bench.processes import on_cores
-from bench.servers import framehook, serving
+from bench.faults.overload import capacity, cores
+from bench.harness import pictures, report
+from bench.harness.generator import Clients, Shot, open_loop, run, schedule
+from bench.harness.outcomes import Run
+from bench.harness.processes import on_cores
+from bench.harness.servers import framehook, serving
 
 CLIENTS = 8
 GREEDY = 0

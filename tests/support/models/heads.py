@@ -16,8 +16,8 @@ from models.families import (
     Spec,
     Tensor,
 )
-from tests.support import encoders
-from tests.support.encoders import CANVAS_WH, LABELS, Seen
+from tests.support.models import encoders
+from tests.support.models.encoders import CANVAS_WH, LABELS, Seen
 
 PICTURE = Tensor("float32", ("N", 3, "height", "width"))
 PIXELS = Tensor("uint8", ("N", "height", "width", 3))

@@ -8,9 +8,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from lab.graphs import write_config
 from models.families import Outputs
-from tests.support.encoders import CANVAS_WH, LABELS, Seen
-from tests.support.graphs import write_config
+from tests.support.models.encoders import CANVAS_WH, LABELS, Seen
 
 OPSET = 17
 Constants = Mapping[str, NDArray[np.generic]]

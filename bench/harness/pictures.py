@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from bench.frames import ROOT, read_frames
-from bench.workloads import WORKLOADS
+from bench.harness.frames import read_frames
+from bench.harness.workloads import WORKLOADS
+from lab import ROOT
 
 NAMES = dict(zip(("W1", "W2", "W3"), WORKLOADS, strict=False))
 """The goals' names of the workloads."""

@@ -1,8 +1,8 @@
 """Proves that no answer is lost, doubled or mixed up, whatever the load, with clients that hang up in between.
 
-    python -m bench.integrity [--frames N] [--load X ...] [--abandon SHARE] [--side PX] [--output FILE]
+    python -m bench.faults.integrity [--frames N] [--load X ...] [--abandon SHARE] [--side PX] [--output FILE]
 
-Every frame carries a number that the identity model (tests/support/graphs.py) reads out into a box, and an id of its
+Every frame carries a number that the identity model (lab/graphs.py) reads out into a box, and an id of its
 own that the answer must echo. The server has one core, the generator another; frames come as a Poisson process at
 multiples of capacity, for the same time at each, `--frames` in total. They are large and plain: dear to decode, so that
 the lanes are what is overloaded, and cheap to send. At the end one more frame must get its answer within
@@ -21,14 +21,14 @@ from typing import Any
 
 from PIL import Image
 
-from bench import report
-from bench.connection import Reply
-from bench.generator import Clients, Target, open_loop, run, schedule
-from bench.outcomes import Verdict
-from bench.overload import LOADS, capacity, cores
-from bench.processes import on_cores
-from bench.servers import HOST, OK, UNAVAILABLE, Service, framehook, head, serving
-from tests.support.graphs import board, number_in, write_identity_model
+from bench.faults.overload import LOADS, capacity, cores
+from bench.harness import report
+from bench.harness.connection import Reply
+from bench.harness.generator import Clients, Target, open_loop, run, schedule
+from bench.harness.outcomes import Verdict
+from bench.harness.processes import on_cores
+from bench.harness.servers import HOST, OK, UNAVAILABLE, Service, framehook, head, serving
+from lab.graphs import board, number_in, write_identity_model
 
 DISTINCT = 2000
 """More than are ever on their way at once."""

@@ -1,6 +1,6 @@
 """Measures what slow and silent clients do: when each loses its connection, and what good traffic feels meanwhile.
 
-    python -m bench.attacks [--attack NAME ...] [--connections N] [--video FILE] [--output FILE]
+    python -m bench.faults.attacks [--attack NAME ...] [--connections N] [--video FILE] [--output FILE]
 
 So many connections of one kind are opened at once, while four clients post frames over kept connections; the same
 clients have the service to themselves before. 503 for want of connections counts as wrong.
@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import pictures, report
-from bench.generator import closed_loop
-from bench.generator import run as run_load
-from bench.outcomes import Run, Verdict
-from bench.servers import HOST, framehook, serving
+from bench.harness import pictures, report
+from bench.harness.generator import closed_loop
+from bench.harness.generator import run as run_load
+from bench.harness.outcomes import Run, Verdict
+from bench.harness.servers import HOST, framehook, serving
 
 POST = b"POST /score HTTP/1.1\r\nHost: x\r\n"
 EVERY_S = 1.0

@@ -1,6 +1,6 @@
 """Measures what a server does with more frames than it can serve: open loop at multiples of its capacity.
 
-    python -m bench.overload [--server NAME ...] [--workload W2] [--load X ...] [--seconds S] [--even]
+    python -m bench.faults.overload [--server NAME ...] [--workload W2] [--load X ...] [--seconds S] [--even]
                              [--video FILE] [--peer-model FILE] [--output FILE]
 
 The server has one core, the generator another. Capacity is what a closed loop of `--clients` gets; then frames come at
@@ -16,12 +16,12 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench import pictures, report
-from bench.connection import Reply
-from bench.generator import Clients, Target, closed_loop, open_loop, run, schedule
-from bench.outcomes import Run, Verdict
-from bench.processes import Clocks, on_cores
-from bench.servers import HOST, OK, servers, serving
+from bench.harness import pictures, report
+from bench.harness.connection import Reply
+from bench.harness.generator import Clients, Target, closed_loop, open_loop, run, schedule
+from bench.harness.outcomes import Run, Verdict
+from bench.harness.processes import Clocks, on_cores
+from bench.harness.servers import HOST, OK, servers, serving
 
 LOADS = (0.5, 1.0, 2.0, 5.0, 10.0)
 PROBES_PER_S = 10

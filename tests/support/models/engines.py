@@ -18,7 +18,7 @@ from models.runtime.engine import Engine
 from models.runtime.served import ServedModels
 from models.runtime.steps import FrameCodec, Work
 from models.scheduling.lanes import Lanes
-from tests.support.repositories import read_repository
+from tests.support.models.repositories import read_repository
 
 CODEC = LaneCodec(Decoder(1_000_000), ENCODERS)
 

@@ -1,13 +1,13 @@
 """Flips a model's versions, offers bad ones, overloads the service and kills it, all at once, and judges every answer.
 
-    python -m bench.reloads [--seconds N] [--load X] [--kill-every S] [--output FILE]
+    python -m bench.faults.reloads [--seconds N] [--load X] [--kill-every S] [--output FILE]
 
 Frames come as a Poisson process at a multiple of capacity. Each carries a number and an id that its answer must echo
-(bench.integrity), and each answer must be of one version wholly: label and confidence belong together. Meanwhile a link
-is flipped between two good versions and a bad one, and the reload asked for: a version whose reload was acknowledged
-answers the next frame, and a bad one is refused. A supervisor starts the service anew when it was killed (SIGKILL) and
-tells how long it was until the next right answer. Frames may be lost only while it was away. Exits with 1 when anything
-is amiss.
+(bench.faults.integrity), and each answer must come from one version alone: label and confidence belong together.
+Meanwhile a link is switched between two good versions and a bad one, and a reload is requested each time: the version
+whose reload was acknowledged answers the next frame, and a bad one is refused. A supervisor restarts the service after
+each kill (SIGKILL) and measures the time until the next right answer. Frames may be lost only while the service was
+away. Exits with 1 when anything else went wrong.
 """
 
 import argparse
@@ -30,18 +30,18 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from bench import report
-from bench.connection import Reply
-from bench.generator import Clients, Target, open_loop, run, schedule
-from bench.integrity import DISTINCT, error_lines, png, target
-from bench.integrity import check as check_frame
-from bench.outcomes import Run, Verdict
-from bench.overload import capacity
-from bench.processes import ProcessTree, end, start
-from bench.servers import HOST, OK, Service, framehook
+from bench.faults.integrity import DISTINCT, error_lines, png, target
+from bench.faults.integrity import check as check_frame
+from bench.faults.overload import capacity
+from bench.harness import report
+from bench.harness.connection import Reply
+from bench.harness.generator import Clients, Target, open_loop, run, schedule
+from bench.harness.outcomes import Run, Verdict
+from bench.harness.processes import ProcessTree, end, start
+from bench.harness.servers import HOST, OK, Service, framehook
 from handlers.server.access.credentials import token_hash
-from tests.support.graphs import write_identity_model
-from tests.support.wire import free_port
+from lab.graphs import write_identity_model
+from lab.wire import free_port
 
 MODEL, TOKEN, BAD = "identity", "token-of-the-run", "bad"
 CREDENTIALS = json.dumps([{"name": "run", "may": ["admin"], "token_sha256": token_hash(TOKEN)}])

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from lab.graph_builder import Convolution, GraphBuilder
+from lab.quantisation import quantise
 from models.backends.onnx import Session
-from tools.converters.graph import Convolution, GraphBuilder
-from tools.converters.quantisation import quantise
 
 SIDE = 8
 INPUT_PX = 64

@@ -1,6 +1,6 @@
 """Measures how the service ends and comes back: SIGTERM under load, and kill -9 when it is started anew at once.
 
-    python -m bench.endings [--times N] [--video FILE] [--output FILE]
+    python -m bench.faults.endings [--times N] [--video FILE] [--output FILE]
 
 Four cameras post one frame after the other over kept connections; they heed Retry-After. SIGTERM: what became of every
 frame, seconds from the signal to the end, exit status. kill -9: frames lost, and seconds until the next right answer.
@@ -19,10 +19,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import pictures, report
-from bench.processes import ProcessTree, end, start
-from bench.servers import HOST, OK, UNAVAILABLE, Server, Service, framehook
-from tests.support.wire import free_port
+from bench.harness import pictures, report
+from bench.harness.processes import ProcessTree, end, start
+from bench.harness.servers import HOST, OK, UNAVAILABLE, Server, Service, framehook
+from lab.wire import free_port
 
 CLIENTS = 4
 SETTLE_S = 2.0

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from lab.pictures import STREET
 from tests.support.client import ROOT
-from tests.support.matching import flat, iou
-from tests.support.pictures import STREET
+from tests.support.models.matching import flat, iou
 from tests.support.server import LiveServer
 
 pytestmark = pytest.mark.system

@@ -1,0 +1,1 @@
+"""Engines, repositories and outputs of models, made by hand for the tests."""
