@@ -1,4 +1,4 @@
-"""Reloads, bad versions, twice the load that it bears, and kill -9, all at once, for a short time."""
+"""Reloads, bad versions, twice the load the service can bear, and kill -9, all at once, for a short time."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def outcome(verdict: Verdict, due_s: float) -> Outcome:
 
 
 def test_every_answer_is_right_whatever_happens() -> None:
-    """`python -m bench.faults.reloads` runs the same for five minutes."""
+    """`python -m bench.faults.reloads` does the same for five minutes."""
     figures, faults = measure(seconds=15, load=2, kill_every_s=4)
     assert faults == []
     assert figures["kills"] >= 1
@@ -31,7 +31,7 @@ def test_a_mixture_of_versions_is_noticed() -> None:
     assert version_in(answer("one", 0.8)) is None
 
 
-def test_what_is_amiss_is_told() -> None:
+def test_faults_are_reported() -> None:
     run = Run([outcome(Verdict.RIGHT, 1), outcome(Verdict.LOST, 2), outcome(Verdict.MIXED_UP, 3)], 0, 9)
     figures, faults = judge(run, Findings(wrong=["reload of one: 500"]), [8.0], ["{}"])
     assert faults == [

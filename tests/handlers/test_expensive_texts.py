@@ -25,7 +25,7 @@ TEXTS: dict[str, tuple[Callable[[str], object], str]] = {
 
 
 @pytest.mark.parametrize(("read", "text"), TEXTS.values(), ids=TEXTS)
-def test_no_text_is_dear(read: Callable[[str], object], text: str) -> None:
+def test_no_text_is_expensive(read: Callable[[str], object], text: str) -> None:
     started_at_s = time.process_time()
     read(text)
     assert time.process_time() - started_at_s < 1

@@ -183,7 +183,7 @@ def test_who_declares_much_and_sends_little_keeps_nobody_out(small: LiveServer) 
         assert small.client.post("/inference", content=FRAME + b"\0" * 60_000).status_code == 200
 
 
-def test_a_full_house_refuses_before_the_body_has_arrived(small: LiveServer) -> None:
+def test_a_full_service_refuses_before_the_body_has_arrived(small: LiveServer) -> None:
     with _busy(small):
         for path in ("/inference", "/inference/identity"):  # at the socket, and by admission
             with connect(small, path=path, headers="Content-Length: 1000") as connection:  # and sends none of it

@@ -86,7 +86,7 @@ def test_a_frame_can_be_described_in_many_ways(server: LiveServer, said: dict[st
     assert_matches(post(server, BGR, **said).json(), expected)
 
 
-def test_rows_padded_by_gstreamer_are_told_by_the_length(server: LiveServer) -> None:
+def test_rows_padded_by_gstreamer_are_recognised_by_the_length(server: LiveServer) -> None:
     picture = np.asarray(street().crop((0, 0, 767, 575)))
     body, _ = raw(picture, padded("bgr24", (767, 575)))
     expected = flat(post(server, body, params={"width": 767, "height": 575, "pixelFormat": "bgr24"}).json())

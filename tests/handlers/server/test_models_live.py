@@ -89,7 +89,7 @@ def test_without_the_token_nothing_is_reloaded(tmp_path: Path, given: str) -> No
         assert ADMIN_TOKEN not in answer.text
 
 
-def test_a_broken_model_may_wait_to_be_mended(tmp_path: Path) -> None:
+def test_a_broken_model_may_wait_to_be_repaired(tmp_path: Path) -> None:
     folder = write_identity_model(tmp_path)
     broken = write_identity_model(tmp_path, "broken")
     good = (broken / "model.onnx").read_bytes()

@@ -81,7 +81,7 @@ def test_under_stress_nothing_is_mixed_up(tmp_path: Path) -> None:
             np.testing.assert_array_equal(answer, [[2 * number]])
 
 
-def test_when_the_graph_fails_all_of_the_batch_hear_it(tmp_path: Path) -> None:
+def test_when_the_graph_fails_every_frame_of_the_batch_fails(tmp_path: Path) -> None:
     batcher = Batcher(doubling(tmp_path), 2, 10_000)
     failures: list[Exception] = []
 

@@ -30,7 +30,7 @@ def test_the_probe_is_made_by_its_tool() -> None:
     assert build().SerializeToString() == INT8_PRODUCT.read_bytes()
 
 
-def test_nobody_is_told_of_the_models_loaded(tmp_path: Path) -> None:
+def test_loading_a_model_reports_nothing_to_anybody(tmp_path: Path) -> None:
     """By itself onnxruntime keeps a number for the machine and what it has to tell below the home, until it is sent."""
     silent_by_itself = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME")
     environment = {name: value for name, value in os.environ.items() if name not in silent_by_itself}

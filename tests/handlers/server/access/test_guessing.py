@@ -95,7 +95,7 @@ def test_a_password_that_nobody_looked_at_is_no_failure(live: LiveServer, monkey
     assert live.client.get("/models", headers=headers).status_code == 200
 
 
-def test_good_frames_do_not_help_whoever_guesses(live: LiveServer) -> None:
+def test_good_frames_do_not_help_a_guesser(live: LiveServer) -> None:
     user = next(FRESH_USERS)
     with httpx.Client(base_url=live.url, auth=httpx.DigestAuth(user, PASSWORD)) as camera:
         types = []
