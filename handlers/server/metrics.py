@@ -5,7 +5,7 @@ The values of labels come from fixed lists or from the models served, so no clie
 
 import math
 from collections.abc import Collection, Iterator
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
@@ -65,48 +65,30 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        self._requests = Counter(
-            "framehook_requests", "Requests, by operation and status.", ("operation", "code"), registry=registry
-        )
-        self._request_seconds = Histogram(
+        counter, histogram = partial(Counter, registry=registry), partial(Histogram, registry=registry)
+        self._requests = counter("framehook_requests", "Requests, by operation and status.", ("operation", "code"))
+        self._request_seconds = histogram(
             "framehook_request_duration_seconds",
             "Time from the end of a request's head to the end of its answer.",
             ("operation",),
             buckets=REQUEST_BUCKETS_S,
-            registry=registry,
         )
-        self._stage_seconds = Histogram(
+        self._stage_seconds = histogram(
             "framehook_stage_duration_seconds",
             "Time of the stages of a frame.",
             ("model", "stage"),
             buckets=STAGE_BUCKETS_S,
-            registry=registry,
         )
-        self._shed = Counter(
-            "framehook_shed",
-            "Frames refused because the service is busy or not ready, by reason.",
-            ("reason",),
-            registry=registry,
-        )
-        self._rejected = Counter(
-            "framehook_decode_rejected",
-            "Frames that could not be decoded, by format and reason.",
-            ("format", "reason"),
-            registry=registry,
-        )
-        self._detections = Counter("framehook_detections", "Results in answers.", ("model",), registry=registry)
-        self._dropped = Counter(
-            "framehook_candidates_dropped",
-            "Candidates dropped because the model returned NaN or infinity for them.",
-            ("model",),
-            registry=registry,
-        )
-        self._reloads = Counter(
-            "framehook_model_reloads", "Reloads of models, by result.", ("model", "result"), registry=registry
-        )
-        self._handshake_failures = Counter(
-            "framehook_tls_handshake_failures", "TLS handshakes that failed, by reason.", ("reason",), registry=registry
-        )
+        text = "Frames refused because the service is busy or not ready, by reason."
+        self._shed = counter("framehook_shed", text, ("reason",))
+        text = "Frames that could not be decoded, by format and reason."
+        self._rejected = counter("framehook_decode_rejected", text, ("format", "reason"))
+        self._detections = counter("framehook_detections", "Results in answers.", ("model",))
+        text = "Candidates dropped because the model returned NaN or infinity for them."
+        self._dropped = counter("framehook_candidates_dropped", text, ("model",))
+        self._reloads = counter("framehook_model_reloads", "Reloads of models, by result.", ("model", "result"))
+        text = "TLS handshakes that failed, by reason."
+        self._handshake_failures = counter("framehook_tls_handshake_failures", text, ("reason",))
         for reason in SHED_REASONS:
             self._shed.labels(reason)
         for failure in FAILURES:
