@@ -1,5 +1,5 @@
-# Two stages: the first installs into a virtual environment, the second carries it, what it stands on, and nothing else.
-# Any image of that name with python3 (3.11 or newer) and its venv module serves as the base: scripts/image makes one.
+# Two stages: the first installs into a virtual environment, the second holds it, what it needs, and nothing else.
+# Any image with python3 (3.11 or newer) and its venv module can be the base: scripts/image makes one.
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
@@ -15,9 +15,9 @@ COPY handlers handlers
 COPY models models
 RUN /opt/build/bin/pip wheel --no-build-isolation --no-deps --wheel-dir dist . \
  && /opt/build/bin/python -m pip --python /opt/framehook/bin/python install --no-cache-dir --no-compile --no-deps dist/*.whl
-# What no request ever reaches: the packages' own tests, stubs and sources, onnxruntime's model tools and its library for
-# C programs, Pillow's codecs for other formats, and the spare bundles of Swagger UI. Then byte code for the rest, since a
-# read-only root cannot cache it.
+# Remove what no request uses: the packages' own tests, stubs and sources, onnxruntime's model tools and its library for C
+# programs, Pillow's codecs for other formats, and the spare bundles of Swagger UI. Then compile the rest to byte code,
+# since a read-only root cannot cache it.
 RUN cd /opt/framehook/lib/python3*/site-packages \
  && rm -rf numpy/*/tests numpy/tests numpy/_core/include numpy/f2py \
     onnxruntime/transformers onnxruntime/quantization onnxruntime/tools onnxruntime/datasets onnxruntime/backend \
@@ -28,7 +28,7 @@ RUN cd /opt/framehook/lib/python3*/site-packages \
  && find . \( -name '*.map' -o -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.c' -o -name '*.a' \) -delete \
  && /opt/framehook/bin/python -m compileall -q . \
  && find /opt/framehook/bin -mindepth 1 ! -name 'python*' ! -name framehook -delete
-# Of the base only the interpreter, its standard library and the shared libraries: no shell, no pip, no package manager.
+# Copy only the interpreter, its standard library and the shared libraries of the base: no shell, no pip, no package manager.
 COPY tools/runtime_root.py tools/
 RUN python3 tools/runtime_root.py /opt/framehook /runtime
 
