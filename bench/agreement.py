@@ -1,9 +1,9 @@
-"""Tells how well each route's detections agree with the plain route's: every pixel decoded, then one resize.
+"""Measures how well each route's detections agree with the plain route's: every pixel decoded, then one resize.
 
     python -m bench.agreement --video FILE [--model FILE.onnx] [--step N]
 
-The model's own quantisation blurs the comparison, so the float model that tools/converters makes is the better judge.
-Detections are compared from 0.5 on, and counted as lost or new from 0.6 on.
+The model's own quantisation blurs the comparison, so the float model that tools/converters makes judges better.
+Detections with a confidence of 0.5 or more are compared; those of 0.6 or more count as lost or new.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from models.runtime.loading import family_of
 
 SURE = 0.6
 SAME_OBJECT = 0.5
-"""Least intersection over union of two boxes of one object."""
+"""Two boxes with at least this intersection over union are of one object."""
 MAX_PIXELS = 36_000_000
 ROUTES: tuple[RouteName, ...] = ("exact", "fast")
 
 
 @dataclass(slots=True)
 class Agreement:
-    """What became of the plain route's detections."""
+    """Which of the plain route's detections another route finds, and how far they differ."""
 
     detections: int = 0
     lost: int = 0
@@ -41,25 +41,25 @@ class Agreement:
     def add(self, plain: Sequence[Detection], other: Sequence[Detection]) -> None:
         """Compare the detections of one frame."""
         self.detections += len(plain)
-        pairs = [(one, _match(one, other)) for one in plain]
-        self.ious += [_iou(one, match) for one, match in pairs if match]
-        self.differences += [abs(one.confidence - match.confidence) for one, match in pairs if match]
-        self.lost += sum(one.confidence >= SURE and match is None for one, match in pairs)
-        self.new += sum(one.confidence >= SURE and _match(one, plain) is None for one in other)
+        pairs = [(detection, _match(detection, other)) for detection in plain]
+        self.ious += [_iou(detection, match) for detection, match in pairs if match]
+        self.differences += [abs(detection.confidence - match.confidence) for detection, match in pairs if match]
+        self.lost += sum(detection.confidence >= SURE and match is None for detection, match in pairs)
+        self.new += sum(detection.confidence >= SURE and _match(detection, plain) is None for detection in other)
 
     def row(self) -> str:
-        """Return the end of a line of the table."""
+        """Return the last cells of a row of the table."""
         matched = f"{len(self.ious)} of {self.detections}"
         return f"{matched} | {self.lost} | {self.new} | {fmean(self.ious):.4f} | {fmean(self.differences):.4f} |"
 
 
-def _match(one: Detection, others: Sequence[Detection]) -> Detection | None:
-    same = [other for other in others if other.class_id == one.class_id and _iou(one, other) >= SAME_OBJECT]
-    return max(same, key=lambda other: _iou(one, other), default=None)
+def _match(detection: Detection, others: Sequence[Detection]) -> Detection | None:
+    same = [other for other in others if other.class_id == detection.class_id and _iou(detection, other) >= SAME_OBJECT]
+    return max(same, key=lambda other: _iou(detection, other), default=None)
 
 
-def _iou(one: Detection, other: Detection) -> float:
-    left, top, right, bottom = one.box_xyxy
+def _iou(detection: Detection, other: Detection) -> float:
+    left, top, right, bottom = detection.box_xyxy
     left2, top2, right2, bottom2 = other.box_xyxy
     width, height = min(right, right2) - max(left, left2), min(bottom, bottom2) - max(top, top2)
     intersection = max(width, 0) * max(height, 0)
@@ -68,22 +68,21 @@ def _iou(one: Detection, other: Detection) -> float:
 
 
 class Judge:
-    """The default model's family, with any weights of its layout."""
+    """The default model's family, with the zoo's weights or others of the same layout."""
 
     def __init__(self, weights: Path | None) -> None:
-        """Take other weights than the zoo's."""
         folder = read_folder(BUILT_IN_ZOO / "ssdlite-mobilenet-v2")
         self._session = Session(weights or folder.weights_path)
         self._family = family_of(folder, self._session.signature)
 
     def detections(self, frame: Frame) -> tuple[Detection, ...]:
-        """Return what is found."""
+        """Return the detections in a frame."""
         feeds, placed = self._family.picture.preprocess(frame)
         return self._family.postprocess(self._session.run(feeds), placed, AS_CONFIGURED).detections
 
 
 def compare(judge: Judge, workload: Workload, bodies: list[bytes]) -> dict[RouteName, Agreement]:
-    """Return how each route agrees with the plain one."""
+    """Return the agreement of each route with the plain one."""
     agreements = {route: Agreement() for route in ROUTES}
     decoders = {route: Decoder(MAX_PIXELS, route) for route in ROUTES}
     plain = Decoder(MAX_PIXELS, "plain")
@@ -98,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Compares the routes' detections.")
     parser.add_argument("--video", type=Path, help="take frames of this video instead of the repository's photos")
-    parser.add_argument("--step", type=int, default=15, help="take every so manieth frame")
+    parser.add_argument("--step", type=int, default=15, help="take every N-th frame")
     parser.add_argument("--model", type=Path, help="weights to judge with instead of the zoo's")
     options = parser.parse_args(arguments)
     judge, frames = Judge(options.model), read_frames(options.video, options.step)

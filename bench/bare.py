@@ -1,8 +1,8 @@
-"""The limit: the same decoder, family and session as the service's, on threads of one process, without HTTP.
+"""The upper limit: the service's decoder, family and session on threads of one process, without HTTP.
 
     python -m bench.bare --bodies FOLDER [--route exact|fast|plain] [--threads N] [--seconds S]
 
-Prints one JSON object. The CPU time is that of the loop alone, all threads together.
+Prints one JSON object. The CPU time covers the loop alone, summed over all threads.
 """
 
 import argparse
@@ -29,7 +29,7 @@ WARM_UP_FRAMES = 10
 
 
 def pipeline(route: RouteName) -> Callable[[bytes], bytes]:
-    """Return what makes inference metadata of a body: all the work of one frame, on the calling thread."""
+    """Return a function that turns a body into inference metadata: one frame's whole work, on the calling thread."""
     model = load_model(read_folder(ZOO_MODEL))
     decoder, target = Decoder(MAX_PIXELS, route), model.family.picture.target
 

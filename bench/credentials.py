@@ -1,8 +1,8 @@
-"""Measures what it costs to find out who is calling, how many guesses are allowed, and whether time tells who is known.
+"""Measures what authentication costs, how many guesses are allowed, and whether timing reveals known users.
 
     python -m bench.credentials [--pairs N] [--output FILE]
 
-In this process: no socket, no frame.
+Runs in this process: no socket, no frame.
 """
 
 import argparse
@@ -38,7 +38,7 @@ Check = Callable[[HTTPConnection], Coroutine[Any, Any, Credential]]
 
 
 def request(header: str, client: str = "192.0.2.1") -> HTTPConnection:
-    """Return a request for a frame's inference, with this header Authorization."""
+    """Return an inference request with this Authorization header."""
     scope = {
         "type": "http", "method": "POST", "raw_path": b"/inference", "query_string": b"", "client": (client, 1),
         "headers": [(b"authorization", header.encode())],
@@ -47,12 +47,12 @@ def request(header: str, client: str = "192.0.2.1") -> HTTPConnection:
 
 
 def basic(user: str, password: str = PASSWORD) -> str:
-    """Return the header of Basic."""
+    """Return the Authorization header of Basic."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def digest(recognition: Recognition, user: str, nc: int, password: str = PASSWORD) -> str:
-    """Return the header of Digest, with a new nonce for each first count."""
+    """Return the Authorization header of Digest; a count of 1 gets a new nonce."""
     nonce = recognition.challenges()[0].partition('nonce="')[2].partition('"')[0]
     answer = DigestAnswer(user, nonce, "/inference", "auth", f"{nc:08x}", "0a4f113b", "", "SHA-256")
     response = expected_response(answer, user_hash("SHA-256", user, REALM, password), "POST")
@@ -63,7 +63,7 @@ def digest(recognition: Recognition, user: str, nc: int, password: str = PASSWOR
 
 
 async def took_us(check: Check, asked: HTTPConnection) -> float:
-    """Return the microseconds that a check took, however it ended."""
+    """Return the microseconds that a check took, accepted or refused."""
     started_at = time.perf_counter()
     with suppress(EdgeError):
         await check(asked)
@@ -71,7 +71,7 @@ async def took_us(check: Check, asked: HTTPConnection) -> float:
 
 
 async def costs(recognition: Recognition) -> dict[str, float]:
-    """Return the median microseconds a check, by scheme, when the credential is right."""
+    """Return the median microseconds per check of a correct credential, by scheme."""
     await recognition.identify(request(basic("user-1")))
     headers: dict[str, Callable[[int], str]] = {
         "basic": lambda _: basic("user-1"),
@@ -85,12 +85,12 @@ async def costs(recognition: Recognition) -> dict[str, float]:
 
 
 async def first_password_ms(check: Check) -> float:
-    """Return the milliseconds that a password takes when it comes for the first time."""
+    """Return the milliseconds that the first check of a password takes."""
     return median([await took_us(check, request(basic(f"user-{n}"))) for n in range(2, USERS)]) / 1000
 
 
 async def guesses_a_s(check: Check) -> float:
-    """Return how many passwords of one user somebody can try in a second, over ten seconds."""
+    """Return how many passwords per second one client can try for one user, over ten seconds."""
     tried, until = 0, time.perf_counter() + GUESSING_S
     while time.perf_counter() < until:
         try:
@@ -103,7 +103,7 @@ async def guesses_a_s(check: Check) -> float:
 
 
 async def two_samples(check: Check, header: Callable[[str], str], pairs: int) -> tuple[float, float]:
-    """Return by how many µs (medians) a known user takes longer than an unknown one, and the p-value of that."""
+    """Return how many µs longer (medians) a known user takes than an unknown one, and the p-value."""
     known: list[float] = []
     unknown: list[float] = []
     for n in range(pairs):
@@ -115,7 +115,7 @@ async def two_samples(check: Check, header: Callable[[str], str], pairs: int) ->
 
 
 def mann_whitney_p(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Return the two-sided p-value of the Mann-Whitney U test, by its normal approximation."""
+    """Return the two-sided p-value of the Mann-Whitney U test, using the normal approximation."""
     ranks = np.concatenate([first, second]).argsort().argsort() + 1
     n, m = len(first), len(second)
     u = ranks[:n].sum() - n * (n + 1) / 2
@@ -142,7 +142,7 @@ async def measure(pairs: int) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description="Measures what it costs to find out who is calling.")
+    parser = argparse.ArgumentParser(description="Measures what authentication costs.")
     parser.add_argument("--pairs", type=int, default=20_000)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args(arguments)

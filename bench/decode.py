@@ -1,10 +1,10 @@
-"""Measures what it costs to bring a posted frame to the model's size, by every route, side by side in one run.
+"""Measures what each route costs to bring a posted frame to the model's size, side by side in one run.
 
     python -m bench.decode [--video FILE] [--rounds N]
 
-Prints CPU milliseconds per frame, decoding + resizing (of the round with the median sum; all routes take their turns in
-every round), and their share of the way users write it: Pillow's open and convert, then resize; for raw frames a plain
-conversion of all pixels, then the same.
+Prints CPU milliseconds per frame for decoding + resizing, and their ratio to code as users write it: Pillow's open and
+convert, then resize; for raw frames a plain conversion of all pixels, then resize. All routes take turns in every
+round; the figures are those of the round with the median sum.
 """
 
 import argparse
@@ -23,7 +23,7 @@ STEP = 100
 
 
 def cpu_ms(stages: Stages, bodies: list[bytes]) -> tuple[float, float]:
-    """Return the CPU time of one frame in milliseconds, stage by stage, all threads of this process together."""
+    """Return the CPU milliseconds of one frame by stage, summed over all threads of this process."""
     decode, resize = stages
     spent = [0.0, 0.0]
     for body in bodies:
@@ -31,14 +31,14 @@ def cpu_ms(stages: Stages, bodies: list[bytes]) -> tuple[float, float]:
         decoded = decode(body)
         decoded_at = time.process_time()
         resize(decoded)
-        del decoded  # as when a function returns: no frame's memory is held while the next one is decoded
+        del decoded  # release the frame before the next one is decoded, as a returning function would
         spent[0] += decoded_at - started_at
         spent[1] += time.process_time() - decoded_at
     return spent[0] / len(bodies) * 1000, spent[1] / len(bodies) * 1000
 
 
 def measure(workload: Workload, bodies: list[bytes], rounds: int) -> dict[str, tuple[float, float]]:
-    """Return the median cost of every route's stages, after one round to warm up."""
+    """Return the median cost of every route's stages, after one warm-up round."""
     ways = routes(workload)
     costs: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for _ in range(rounds + 1):
@@ -48,7 +48,7 @@ def measure(workload: Workload, bodies: list[bytes], rounds: int) -> dict[str, t
 
 
 def row(name: str, costs: dict[str, tuple[float, float]]) -> str:
-    """Return one line of the table."""
+    """Return one row of the table."""
     whole = sum(costs["by hand"])
     cells = [f"{decode:.2f} + {resize:.2f}" for decode, resize in costs.values()]
     shares = ["", *(f" = **{sum(cost) / whole:.2f}**" for cost in list(costs.values())[1:])]

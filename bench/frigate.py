@@ -1,11 +1,11 @@
-"""Measures how long Frigate waits for its answers, which it takes for nothing after 0.1 s.
+"""Measures how long Frigate waits for its answers; it gives up after 0.1 s.
 
     python -m bench.frigate [--load X ...] [--queue-size N ...] [--workload W2] [--seconds S] [--output FILE]
 
-JPEG pictures of 320 x 320 come in DeepStack's form, as Frigate's plugin writes it, at an even rate; late answers are
-waited for, to tell how late they are, where Frigate hangs up. Beside them eight cameras post frames to /score, each of
-a stream of its own: as many together as the load times the capacity, which is what a closed loop gets that leaves no
-place in the queue empty. The server has one core, the generator another.
+JPEG pictures of 320 x 320 arrive at an even rate in DeepStack's form, as Frigate's plugin writes it. Where Frigate
+would hang up, this waits for late answers, to measure how late they are. Meanwhile eight cameras post frames to /score,
+each as a stream of its own; their total rate is the load times the capacity, which is what a closed loop reaches that
+keeps the queue full. The server has one core, the generator another.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from lab.pictures import encode
 SIDE = 320
 PATIENCE_S = 0.1
 FRAMES_PER_S = 5
-"""What Frigate looks at of each camera, by default."""
+"""Frames per second that Frigate analyses of each camera, by default."""
 CAMERAS = 8
 LOADS = (0.0, 0.5, 0.8, 1.0, 2.0)
 QUEUE_SIZES = (2, 8)
@@ -39,7 +39,7 @@ COLUMNS = ("queue", "load", "p50, p99 ms", "within 0.1 s", "refused", "of", "oth
 
 
 def detector(service: Service, frames: Sequence[Image.Image]) -> Target:
-    """Return what the generator needs to post as Frigate does."""
+    """Return the generator's target for posting as Frigate does."""
     url = f"http://{HOST}:{service.port}/v1/vision/detection"
     small = [encode(frame.resize((SIDE, SIDE)), "JPEG") for frame in frames]
     posts = [_written(requests.Request("POST", url, data={"api_key": ""}, files={"image": jpeg})) for jpeg in small]
@@ -56,7 +56,7 @@ def detector(service: Service, frames: Sequence[Image.Image]) -> Target:
 
 
 def _written(request: requests.Request) -> tuple[bytes, bytes]:
-    """Return head and body as requests, which Frigate posts with, sends them."""
+    """Return head and body as the requests library sends them; Frigate uses it."""
     prepared = requests.Session().prepare_request(request)
     headers = "".join(f"{name}: {prepared.headers[name]!s}\r\n" for name in prepared.headers)
     head = f"POST {prepared.path_url} HTTP/1.1\r\nHost: {HOST}\r\n{headers}\r\n"
@@ -64,7 +64,7 @@ def _written(request: requests.Request) -> tuple[bytes, bytes]:
 
 
 def both(frigate: Target, cameras: Target, rate_per_s: float, seconds: float) -> list[Run]:
-    """Return what became of Frigate's frames, and of the others' where there are any."""
+    """Return the outcomes of Frigate's frames, and of the other cameras' if there are any."""
     rates = [rate_per_s / CAMERAS] * CAMERAS if rate_per_s else []
     merged = (shot for stream, rate in enumerate(rates) for shot in schedule(rate, seconds, stream + 1, stream))
     shots: list[Shot] = sorted(merged, key=lambda shot: shot.due_s)
@@ -77,7 +77,7 @@ def both(frigate: Target, cameras: Target, rate_per_s: float, seconds: float) ->
 
 
 def within(patience_s: float, result: Run) -> float:
-    """Return the share of the frames that had their answer in time."""
+    """Return the share of frames answered in time."""
     return sum(outcome.latency_s <= patience_s for outcome in result.having(Verdict.RIGHT)) / len(result.outcomes)
 
 
@@ -108,7 +108,7 @@ def measure(queue_size: int, options: argparse.Namespace) -> list[dict[str, Any]
 
 
 def row(figures: dict[str, Any]) -> str:
-    """Return one line of the table."""
+    """Return one row of the table."""
     frigate, cameras = figures["frigate"], figures["cameras"]
     counts = frigate["counts"]
     cells = (

@@ -1,4 +1,4 @@
-"""Measures what the service costs while nobody asks anything.
+"""Measures what the service costs while no requests arrive.
 
 python -m bench.idle [--server NAME ...] [--seconds S] [--output FILE]
 """
@@ -12,11 +12,11 @@ from bench.harness import pictures, report
 from bench.harness.servers import Server, servers, serving
 
 SETTLE_S = 3.0
-"""After the first frame: what start-up left to do."""
+"""Pause after the first frame, so that start-up work can finish."""
 
 
 def idle(server: Server, picture: bytes, seconds: float) -> dict[str, Any]:
-    """Return the share of one core that an idle server takes."""
+    """Return the share of one core that an idle server uses."""
     with serving(server, picture) as service:
         time.sleep(SETTLE_S)
         cpu_before_s, started_at = service.tree.cpu_s(), time.perf_counter()

@@ -1,13 +1,13 @@
-"""Measures the service against the bare pipeline and against what a user would take instead, in interleaved pairs.
+"""Measures the service against the bare pipeline and against other servers, in interleaved pairs.
 
     python -m bench.load [--pair A:B ...] [--workload W1 ...] [--clients N ...] [--rounds N] [--seconds S]
                          [--video FILE] [--peer-model FILE] [--output FILE]
 
-Closed loop: each client posts its next frame when it is answered. Every round measures A then B, the next one B then A;
-the ratios are taken within a round, and their median is told: on a machine with other work only those count. Every
-answer must be the one that its frame gets alone. Subjects: bare-exact, bare-fast (decoding routes), framehook-exact,
-framehook-fast, each also as NAME-wide, and the peers: microsoft, fastapi, fastapi-tuned, litserve, each also as
-NAME-exact, with int8 that is exact on processors without VNNI too (they need `scripts/bench peers` once).
+Closed loop: each client posts its next frame when the last one is answered. Rounds alternate between A, B and B, A.
+Ratios are taken within a round, and their median is reported: on a machine with other work only the ratios count.
+Every answer must equal the one that its frame gets alone. Subjects: bare-exact, bare-fast (decoding routes),
+framehook-exact, framehook-fast, each also as NAME-wide, and the peers: microsoft, fastapi, fastapi-tuned, litserve,
+each also as NAME-exact, with int8 that is exact on processors without VNNI too (they need `scripts/bench peers` once).
 """
 
 import argparse
@@ -52,7 +52,7 @@ TIMEOUT_S = 120
 
 @contextmanager
 def subject(name: str, server: Server | None, bodies: list[bytes]) -> Iterator[Subject]:
-    """Make ready what is measured; it idles until it is its turn."""
+    """Start a subject; it idles until its turn."""
     if server is None:
         with tempfile.TemporaryDirectory() as folder:
             for number, body in enumerate(bodies):
@@ -74,7 +74,7 @@ def measure_bare(route: str, folder: str, clients: int, seconds: float) -> Figur
 
 
 def measure_served(service: Service, target: Target, clients: int, seconds: float) -> Figures:
-    """Return the figures of a server under a closed loop."""
+    """Return the figures of a server in a closed loop."""
     run(closed_loop(target, clients, WARM_UP_S))
     before = Clocks.read(service.tree)
     result = run(closed_loop(target, clients, seconds))
@@ -115,7 +115,7 @@ def summary(reference: str, other: str, rounds: list[dict[str, Figures]]) -> dic
 
 
 def row(workload: str, clients: int, reference: str, other: str, medians: dict[str, Any]) -> str:
-    """Return one line of the table."""
+    """Return one row of the table."""
     ours, theirs = medians["figures"][reference], medians["figures"][other]
     ratios = medians["ratios"]
     cells = [
@@ -131,7 +131,7 @@ def row(workload: str, clients: int, reference: str, other: str, medians: dict[s
 
 
 def measure_all(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Give the results of every pair on every workload, printing a line each."""
+    """Yield the results of every pair on every workload, printing a row each."""
     known = servers(options.peer_model)
     for workload, pair in itertools.product(options.workload, options.pair):
         bodies = pictures.bodies(workload, options.video)

@@ -17,7 +17,7 @@ from lab import ROOT
 
 Results: TypeAlias = Sequence[Mapping[str, Any]]
 STYLE: Any = {
-    "svg.hashsalt": "framehook",  # the same figures give the same file
+    "svg.hashsalt": "framehook",  # so that the same figures give the same file
     "svg.fonttype": "none",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -27,7 +27,7 @@ STYLE: Any = {
 
 
 def overload_curve(results: Results, facts: str) -> Figure:
-    """Draw goodput and p99 over load, a line a server."""
+    """Draw goodput and p99 over load, one line per server."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     goodput, latency = figure.subplots(1, 2)
     for server in dict.fromkeys(result["server"] for result in results):
@@ -47,7 +47,7 @@ def overload_curve(results: Results, facts: str) -> Figure:
 
 
 def cpu_bars(results: Results, facts: str) -> Figure:
-    """Draw the CPU time of a frame in relation to the reference's, a group a workload; only eight clients count."""
+    """Draw CPU time per frame ÷ the reference's, one group per workload, for the largest number of clients."""
     busiest = max(result["clients"] for result in results)
     shown = [result for result in results if result["clients"] == busiest]
     figure = Figure(figsize=(10, 4), layout="constrained")
@@ -56,11 +56,11 @@ def cpu_bars(results: Results, facts: str) -> Figure:
     pairs = list(dict.fromkeys((result["other"], result["reference"]) for result in shown))
     width = 0.8 / len(pairs)
     for place, (other, reference) in enumerate(pairs):
-        found = {result["workload"]: result["ratios"]["cpu_ms_per_frame"] for result in shown
+        ratios = {result["workload"]: result["ratios"]["cpu_ms_per_frame"] for result in shown
                  if (result["other"], result["reference"]) == (other, reference)}  # fmt: skip
-        at = [workloads.index(workload) + place * width for workload in found]
+        at = [workloads.index(workload) + place * width for workload in ratios]
         axes.bar_label(
-            axes.bar(at, list(found.values()), width, label=f"{other} ÷ {reference}"), fmt="%.2f", fontsize=7
+            axes.bar(at, list(ratios.values()), width, label=f"{other} ÷ {reference}"), fmt="%.2f", fontsize=7
         )
     axes.set_xticks([place + width * (len(pairs) - 1) / 2 for place in range(len(workloads))], workloads)
     axes.axhline(1, color="black", linewidth=0.8)
@@ -85,11 +85,11 @@ def _p99_s(result: Mapping[str, Any]) -> float:
 
 
 PLOTS: Mapping[str, Callable[[Results, str], Figure]] = {"overload": overload_curve, "load": cpu_bars}
-"""Kind of a file → what is drawn of it."""
+"""Kind of file → function that draws it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write one picture a kind of file; results of several files of one kind are drawn together."""
+    """Write one picture per kind of file; several files of one kind share a picture."""
     parser = argparse.ArgumentParser(description="Draws the figures.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.json")
     parser.add_argument("--folder", type=Path, default=ROOT / "docs" / "maintainers" / "performance")

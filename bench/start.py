@@ -1,9 +1,8 @@
-"""Measures how long the service takes from its start until it is ready, and what its first frame takes then.
+"""Measures how long the service takes until it is ready, and how long its first frame takes.
 
     python -m bench.start [--times N] [--video FILE] [--output FILE]
 
-The first frame is compared with the median of those that follow it: when the warm-up has done its part, it takes little
-longer.
+The first frame is compared with the median of the following ones: after a good warm-up it takes little longer.
 """
 
 import argparse
@@ -21,7 +20,7 @@ FOLLOWING = 10
 
 
 def start(server: Server, picture: bytes) -> tuple[float, float]:
-    """Return the seconds until the server was ready, and its first frame's latency ÷ that of those after it."""
+    """Return the seconds until the server was ready, and the first frame's latency ÷ the following frames'."""
     started_at = time.perf_counter()
     with starting(server) as service:
         service.wait_for(lambda: _is_ready(service), ASK_AGAIN_S)

@@ -1,4 +1,4 @@
-"""Measures what HTTPS costs beside HTTP: the same requests to both, in turn, over kept and over fresh connections.
+"""Measures what HTTPS costs compared with HTTP: the same requests in turn, over kept and fresh connections.
 
 python -m bench.tls [--rounds N] [--requests N] [--video FILE] [--output FILE]
 """
@@ -24,7 +24,7 @@ MS_PER_S = 1000
 
 
 def connect(port: int, scheme: str) -> http.client.HTTPConnection:
-    """Return a connection; the certificate is not checked, and no session is resumed."""
+    """Return a connection. It does not check the certificate and resumes no session."""
     if scheme == HTTP:
         return http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_S)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -33,7 +33,7 @@ def connect(port: int, scheme: str) -> http.client.HTTPConnection:
 
 
 def ask(connection: http.client.HTTPConnection, body: bytes | None) -> bool:
-    """Probe, or post a frame; tell whether it was answered."""
+    """Probe, or post a frame; return whether the answer was good."""
     if body is None:
         connection.request("GET", "/health/ready")
     else:
@@ -44,7 +44,7 @@ def ask(connection: http.client.HTTPConnection, body: bytes | None) -> bool:
 
 
 def is_ready(port: int, scheme: str) -> bool:
-    """Ask over a connection of its own."""
+    """Probe over a new connection."""
     connection = connect(port, scheme)
     try:
         return ask(connection, None)
@@ -53,7 +53,7 @@ def is_ready(port: int, scheme: str) -> bool:
 
 
 def over_one(port: int, scheme: str, bodies: Sequence[bytes | None], count: int) -> None:
-    """Ask again and again over one connection."""
+    """Send all requests over one connection."""
     connection = connect(port, scheme)
     for body in itertools.islice(itertools.cycle(bodies), count):
         if not ask(connection, body):
@@ -62,13 +62,13 @@ def over_one(port: int, scheme: str, bodies: Sequence[bytes | None], count: int)
 
 
 def over_many(port: int, scheme: str, bodies: Sequence[bytes | None], count: int) -> None:
-    """Ask once over each connection."""
+    """Send one request over each connection."""
     for body in itertools.islice(itertools.cycle(bodies), count):
         over_one(port, scheme, [body], 1)
 
 
 def measure(service: Service, run: Callable[[], None], count: int) -> dict[str, float]:
-    """Return the server's CPU time and the wall time of one request, in milliseconds."""
+    """Return the server's CPU milliseconds and the wall milliseconds per request."""
     cpu_before_s, started_at = service.tree.cpu_s(), time.perf_counter()
     run()
     wall_s, cpu_s = time.perf_counter() - started_at, service.tree.cpu_s() - cpu_before_s

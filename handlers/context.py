@@ -87,6 +87,6 @@ class RequestRecord:
     peer: str | None = None
 
     def fill(self, answered: Answered) -> None:
-        """Fill in what became of the request's frame."""
+        """Fill in the outcome of the request's frame."""
         self.stages_ms.update(answered.stages_ms)
         self.detections, self.dropped = answered.results.count, answered.results.dropped

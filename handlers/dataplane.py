@@ -1,4 +1,4 @@
-"""One frame's way through the service, whoever asks: HTTP, the command line, a pipeline in the same process.
+"""One frame's way through the service, for every client: HTTP, the command line, a pipeline in the same process.
 
 Knows neither connexion nor starlette.
 """

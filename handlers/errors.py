@@ -1,7 +1,7 @@
 """The errors of the edge.
 
 EdgeError
-├── UndecodableFrameError            the body is no picture, or a damaged one
+├── UndecodableFrameError            the body is not a picture, or a damaged one
 ├── RawFrameError                    a raw frame's layout is unknown, or does not fit the body's length
 ├── TooManyPixelsError               the picture's header declares more pixels than the limit
 ├── BodyTooLargeError                the body has more bytes than the limit
@@ -26,7 +26,7 @@ class EdgeError(Exception):
 
 
 class UndecodableFrameError(EdgeError):
-    """The body is no picture, or a damaged one."""
+    """The body is not a picture, or a damaged one."""
 
 
 class RawFrameError(EdgeError):

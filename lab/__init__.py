@@ -1,4 +1,4 @@
-"""What tests, benches and tools share: graphs made by hand, drawn pictures, and plain sockets."""
+"""Shared by tests, benches and tools: hand-made graphs, drawn pictures, and plain sockets."""
 
 from pathlib import Path
 

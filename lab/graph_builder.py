@@ -1,4 +1,4 @@
-"""Builds an ONNX graph: names its parts, keeps its constants, and folds what stands behind a convolution into it."""
+"""Builds an ONNX graph: names its parts, keeps its constants, and folds what follows a convolution into it."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,12 +10,12 @@ from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 OPSET = 17
 IR_VERSION = 9
-"""What onnxruntime has read since 1.15."""
+"""onnxruntime reads it since 1.15."""
 
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """A convolution that has not been written down yet, so that what follows it can still be folded into it.
+    """A convolution that is not in the graph yet, so that what follows it can still be folded into it.
 
     `kernel`: float64 [outputs, inputs ÷ group, height, width]; `bias`: float64 [outputs]; `residual`: the name of
     a value to be added to the result. Padding is TensorFlow's SAME.
@@ -58,7 +58,7 @@ class GraphBuilder:
         return output
 
     def constant(self, name: str, value: object, dtype: type[np.generic] = np.float32) -> str:
-        """Keep a constant and return its name; raises ValueError when it names another value already."""
+        """Keep a constant and return its name; raises ValueError if the name is taken by another value."""
         array = np.ascontiguousarray(value, dtype)
         if not np.array_equal(self.constants.setdefault(name, array), array):
             raise ValueError(f"{name} names two constants")
@@ -82,7 +82,7 @@ class GraphBuilder:
     def model(
         self, inputs: list[ValueInfoProto], outputs: list[ValueInfoProto], source: str, name: str = "detector"
     ) -> ModelProto:
-        """Return the whole graph as a checked model of that name, with its source in the metadata."""
+        """Return the complete graph as a checked model of that name, with its source in the metadata."""
         initializers = [numpy_helper.from_array(value, name) for name, value in self.constants.items()]
         graph = helper.make_graph(self.nodes, name, inputs, outputs, initializers)
         model = helper.make_model(

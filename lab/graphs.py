@@ -1,11 +1,11 @@
-"""Tiny models of the ssd family, made on the spot: their answers prove things that a real detector's cannot.
+"""Tiny models of the ssd family, made on the fly: their answers prove things that a real detector's cannot.
 
-The identity model reads 64 bits that are painted into a frame as an 8 x 8 board of black and white squares:
+The identity model reads 64 bits, which are painted into a frame as an 8 x 8 board of black and white squares:
 
 - bits 0 to 15 and 16 to 31 are two numbers, which become the left and the top edge of its one box, in 2**-17ths,
 - bit 32 makes it find nothing, bit 33 makes it fail,
-- bits 40 to 55 are a number: so many hundred products of matrices are worked through before it answers (5 to 15 ms
-  each; `work_for` tells how many take how long, and ENDLESS takes minutes).
+- bits 40 to 55 are a number: so many hundred matrix products are computed before it answers (5 to 15 ms each;
+  `work_for` returns how many take a given time, and ENDLESS takes minutes).
 """
 
 import tempfile
@@ -33,14 +33,14 @@ LABELS = ("block", "other")
 
 
 def board(number: int = 0, *, nothing: bool = False, failure: bool = False, work: int = 0) -> Image.Image:
-    """Return the frame that carries `number` (32 bits) and the wishes for the identity model."""
+    """Return the frame that carries `number` (32 bits) and the instructions for the identity model."""
     bits = number | nothing << NOTHING_BIT | failure << FAILURE_BIT | work << WORK_BIT
     squares = np.array([bits >> bit & 1 for bit in range(SIDE * SIDE)], np.uint8).reshape(SIDE, SIDE) * 255
     return Image.fromarray(squares).resize((INPUT_PX, INPUT_PX), Image.Resampling.NEAREST).convert("RGB")
 
 
 def work_for(seconds: float) -> int:
-    """Return the work that keeps the identity model busy for about so long on this machine."""
+    """Return the work that keeps the identity model busy for about this long on this machine."""
     return round(seconds / _unit_of_work_s())
 
 
@@ -120,7 +120,7 @@ def write_planted_model(
 
 
 def write_yolo_weights(path: Path, side_px: int, columns: NDArray[np.float32]) -> None:
-    """Write weights laid out as by YOLOv8's exporter, which answer anything with these columns [4 + classes, n]."""
+    """Write weights in the layout of YOLOv8's exporter, which always answer these columns [4 + classes, n]."""
     nodes = [
         helper.make_node("ReduceMean", ["images"], ["level"], keepdims=0),
         helper.make_node("Mul", ["level", "zero"], ["nothing"]),
@@ -140,7 +140,7 @@ def write_yolo_weights(path: Path, side_px: int, columns: NDArray[np.float32]) -
 def write_small_detector(repository: Path, *, quantised: bool) -> Path:
     """Write a network of two convolutions with random weights, built at its edges like the default model's.
 
-    Its scaling of the picture, 2 / 255 and minus 1, is what a quantiser makes levels of one grey level each of.
+    It scales the picture by 2 / 255 and minus 1, so that a quantiser makes one level of each grey level.
     """
     random, graph, cells = np.random.default_rng(5), GraphBuilder(), (INPUT_PX // 8) ** 2
     scaled = graph.add("Mul", ["images", graph.constant("scale", 2 / 255)], "scaled")
@@ -172,7 +172,7 @@ def write_small_detector(repository: Path, *, quantised: bool) -> Path:
 
 
 def write_failing_model(repository: Path, name: str = "failing") -> Path:
-    """Write a model that loads, and fails on every frame."""
+    """Write a model that loads but fails on every frame."""
     nodes = [
         helper.make_node("Gather", ["planted_boxes", "beyond"], ["boxes"]),
         helper.make_node("Identity", ["planted_scores"], ["scores"]),
@@ -186,7 +186,7 @@ def write_failing_model(repository: Path, name: str = "failing") -> Path:
 
 
 def write_endless_model(repository: Path) -> Path:
-    """Write a model that loads, and never finishes a frame."""
+    """Write a model that loads but never finishes a frame."""
     nodes = [
         helper.make_node("Loop", ["", "", "matrix"], ["worked"], body=_product()),
         helper.make_node("ReduceMean", ["worked"], ["idle"], keepdims=0),
@@ -247,7 +247,7 @@ def write_config(
     size_wh: tuple[int, int] = (INPUT_PX, INPUT_PX),
     resize: str | None = None,
 ) -> None:
-    """Write model.yaml and labels.txt of a model of these tests."""
+    """Write model.yaml and labels.txt of a test model."""
     (folder / "labels.txt").write_text("\n".join(labels), encoding="utf-8")
     resized = f", resize: {resize}" if resize else ""
     (folder / "model.yaml").write_text(

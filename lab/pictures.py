@@ -1,4 +1,4 @@
-"""Pictures, encoded in every way a camera may."""
+"""Pictures, encoded in every way that a camera may use."""
 
 import io
 import itertools
@@ -16,14 +16,14 @@ PHOTOS = ROOT / "tests" / "data"
 
 
 def encode(picture: Image.Image, name: str, **options: object) -> bytes:
-    """Return a picture in a format of Pillow's."""
+    """Return a picture in one of Pillow's formats."""
     encoded = io.BytesIO()
     picture.save(encoded, name, **options)
     return encoded.getvalue()
 
 
 def street() -> Image.Image:
-    """Return the photo of the street, RGB."""
+    """Return the street photo, RGB."""
     return Image.open(STREET).convert("RGB")
 
 
@@ -33,7 +33,7 @@ def street_as(name: str) -> bytes:
 
 
 def blank(size_wh: tuple[int, int] = (64, 64)) -> bytes:
-    """Return a picture on which there is nothing."""
+    """Return a picture without any object."""
     return encode(Image.new("RGB", size_wh, (128, 128, 128)), "PNG")
 
 
@@ -121,9 +121,9 @@ def bmp_file(  # noqa: PLR0913
     gap: bytes = b"",
     header_bytes: int = 40,
 ) -> bytes:
-    """Put headers before rows that come top row first; a negative height leaves them in that order.
+    """Put headers before rows given top row first; a negative height keeps them in that order.
 
-    `gap`: what stands behind the info header; the first bytes of it are fields of a longer header.
+    `gap`: the bytes after the info header; the first of them are fields of a longer header.
     """
     if compression != 1:
         rows = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4)))

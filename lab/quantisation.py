@@ -1,4 +1,4 @@
-"""Makes the int8 twin of a float model: static quantisation (QDQ), activations by the extremes seen in photos."""
+"""Makes the int8 twin of a float model: static quantisation (QDQ), activation ranges from extremes seen in photos."""
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ def quantise(
 ) -> ModelProto:
     """Return the model with these operations in int8: weights signed and per channel, activations unsigned.
 
-    `feeds`: one for each calibration photo; `exclude`: names of nodes that stay float; `float_outputs`: those of the
+    `feeds`: one for each calibration photo; `exclude`: names of nodes that stay float; `float_outputs`: the
     operations whose results are not rounded.
     """
     with tempfile.TemporaryDirectory() as folder:

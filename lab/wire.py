@@ -8,14 +8,14 @@ from typing import Protocol
 
 
 def connect(port: int, sent: bytes = b"") -> socket.socket:
-    """Return a connection over which these bytes were sent."""
+    """Return a new connection after sending these bytes."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=10)
     connection.sendall(sent)
     return connection
 
 
 def connect_encrypted(port: int, trusted: ssl.SSLContext, sent: bytes = b"") -> ssl.SSLSocket:
-    """Return an encrypted connection over which these bytes were sent."""
+    """Return a new encrypted connection after sending these bytes."""
     connection = trusted.wrap_socket(connect(port), server_hostname="127.0.0.1")
     try:
         connection.sendall(sent)
@@ -26,18 +26,18 @@ def connect_encrypted(port: int, trusted: ssl.SSLContext, sent: bytes = b"") -> 
 
 
 def read_to_end(connection: socket.socket) -> bytes:
-    """Return all that comes until the server closes; raises TimeoutError when it does not."""
+    """Return all bytes until the server closes; raises TimeoutError if it does not."""
     return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 class Receiver(Protocol):
-    """What bytes come from."""
+    """A source of bytes."""
 
     def recv(self, size: int, /) -> bytes: ...
 
 
 def read_answer(connection: Receiver) -> bytes:
-    """Return one answer that has a Content-Length, in however many pieces it comes; less when the server closes."""
+    """Return one answer that has a Content-Length, in any number of pieces; less if the server closes."""
     received = bytearray()
     while data := connection.recv(65536):
         received += data
@@ -49,10 +49,10 @@ def read_answer(connection: Receiver) -> bytes:
 
 
 def talk(port: int, sent: bytes) -> bytes:
-    """Send bytes, and return all that comes back until the server closes; raises TimeoutError when it does not."""
+    """Send bytes and return all bytes until the server closes; raises TimeoutError if it does not."""
     with connect(port) as connection:
         received = bytearray()
-        with suppress(ConnectionError):  # closed while we were still sending
+        with suppress(ConnectionError):  # the server may close while we are still sending
             connection.sendall(sent)
         with suppress(ConnectionError):
             while data := connection.recv(65536):
@@ -66,7 +66,7 @@ def statuses(received: bytes) -> tuple[int, ...]:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on just now."""
+    """Return a port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

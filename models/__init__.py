@@ -1,1 +1,1 @@
-"""The models: what turns a frame into results, and how it is run. Knows nothing of HTTP."""
+"""The models: they turn a frame into results. This package knows nothing about HTTP."""

@@ -1,4 +1,4 @@
-"""What is asked of one frame, and what comes back: plain data, so that a lane may be a thread or another process."""
+"""The order for one frame, and the answer to it: plain data, so that a lane may be a thread or another process."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from models.results import Results
 
 @dataclass(frozen=True, slots=True)
 class FrameOrder:
-    """One frame and everything that is asked of it. Holds no callable.
+    """One frame and everything requested for it. Holds no callable.
 
     `body`: the bytes as received. `layout`: how the pixels of a raw frame lie in the body; None for encoded pictures.
-    `model`: its name; None for the default model. `encoding`: what the answer is encoded as, a row of the encoders that
-    the engine was given. `confidence`: lowest confidence reported, 0..1, `labels`: the only ones reported, and
-    `max_detections`: most results reported; None means: as the model is configured. `stream`: frames of one stream take
-    turns with those of others, and reach the stream's state in the order of their arrival; empty for no stream.
+    `model`: its name; None for the default model. `encoding`: how to encode the answer, a row of the engine's encoders.
+    `confidence`: lowest confidence reported, 0..1; `labels`: the only ones reported; `max_detections`: most results
+    reported; None means: as the model is configured. `stream`: frames of one stream take turns with those of others,
+    and reach the stream's state in the order of their arrival; empty for no stream.
 
-    An order names no version of the model: nothing in it depends on one, so it is valid whatever version answers it.
+    An order names no version of the model: nothing in it depends on one, so any version can answer it.
     """
 
     body: bytes = b""
@@ -33,7 +33,7 @@ class FrameOrder:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What became of one frame.
+    """The answer to one frame.
 
     `value`: the encoded answer; empty when nothing was found, or nothing was to be encoded. `model` and `version`: what
     answered. `size_wh`: (width, height) of the picture as received, in pixels. `stages_ms`: stage → wall time in

@@ -11,13 +11,13 @@ from lab.graphs import write_identity_model
 from tests.support.credentials import AUTHORIZED, GUARDED, RELOADABLE, SECRETS
 from tests.support.server import LiveServer, running, serving
 
-# These machines are shared: how long an example takes says nothing.
+# The machines are shared: the time of one example proves nothing.
 settings.register_profile("framehook", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("framehook")
 
 
 class SecretsHandler(logging.Handler):
-    """Keeps every line of the log in which there is a secret of the tests."""
+    """Collects every log line that contains a secret of the tests."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class SecretsHandler(logging.Handler):
 
 @pytest.fixture(scope="session", autouse=True)
 def no_secret_is_logged() -> Iterator[None]:
-    """Look into everything that the service logs in the process of the tests."""
+    """Check everything that the service logs in the process of the tests."""
     handler = SecretsHandler()
     logging.getLogger().addHandler(handler)
     logging.getLogger("framehook").setLevel(logging.INFO)  # each request has a line

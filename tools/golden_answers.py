@@ -1,7 +1,7 @@
-"""Makes tests/data/golden.json: what the zoo's models find in the test photos, computed without the service's code.
+"""Makes tests/data/golden.json: the answers of the zoo's models to the test photos, without the service's code.
 
-Everything is done the plain way, and the graphs run unoptimised, as quantised arithmetic is defined rather than as a
-processor's shortcuts have it. Run by hand from the repository's root: python tools/golden_answers.py
+The code is plain, and the graphs run unoptimised, so that quantised arithmetic follows its definition and not a
+processor's shortcuts. Run by hand from the repository's root: python tools/golden_answers.py
 """
 
 import json
@@ -27,11 +27,11 @@ FACES_SIDE = 256
 FACES_CONFIDENCE, FACES_IOU = 0.72, 0.3
 FACES_HALF_RANGE, FACES_CLIP = 127.5, 100
 FACES_GRIDS = ((16, 2, "Identity:0", "Identity_2:0"), (8, 6, "Identity_1:0", "Identity_3:0"))
-"""Cells in a row, anchors in a cell, and the outputs with their logits and boxes."""
+"""Cells per row, anchors per cell, and the outputs with their logits and boxes."""
 
 
 def detect(session: onnxruntime.InferenceSession, labels: list[str], path: Path) -> list[dict[str, object]]:
-    """Return label, confidence and l, t, w, h of every detection of a photo, by falling confidence."""
+    """Return label, confidence and l, t, w, h of every detection of a photo, most confident first."""
     picture = Image.open(path).convert("RGB").resize(SSD_SIZE_WH, Image.Resampling.BILINEAR)
     feeds = {"images_nhwc": np.asarray(picture)[None]}
     boxes, logits = (output[0] for output in session.run(["boxes", "logits"], feeds))
@@ -69,7 +69,7 @@ def _ltwh(box: NDArray[np.float32]) -> dict[str, float]:
 
 
 def classify(session: onnxruntime.InferenceSession, labels: list[str], path: Path) -> list[dict[str, object]]:
-    """Return label and confidence of every class that is likely enough, by falling confidence."""
+    """Return label and confidence of every class that is likely enough, most confident first."""
     photo = Image.open(path).convert("RGB")
     side = min(photo.size) * CROP_SHARE
     left, top = (photo.width - side) / 2, (photo.height - side) / 2
@@ -81,7 +81,7 @@ def classify(session: onnxruntime.InferenceSession, labels: list[str], path: Pat
 
 
 def find_faces(session: onnxruntime.InferenceSession, labels: list[str], path: Path) -> list[dict[str, object]]:
-    """Return label, confidence and l, t, w, h of every face, by falling confidence."""
+    """Return label, confidence and l, t, w, h of every face, most confident first."""
     photo = Image.open(path).convert("RGB")
     scale = FACES_SIDE / max(photo.size)
     width, height = round(photo.width * scale), round(photo.height * scale)
@@ -117,7 +117,7 @@ FINDERS: dict[str, Finder] = {
 
 
 def answers(model: str, find: Finder) -> dict[str, list[dict[str, object]]]:
-    """Return what a model finds, by the photos' names."""
+    """Return the answers of a model by photo name."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(ZOO / model / "model.onnx", options, providers=["CPUExecutionProvider"])

@@ -1,7 +1,7 @@
 """Checks that the tests notice faults: breaks a copy of the service in one way after another and runs the tests.
 
 Run from anywhere: python tools/mutants.py [NAME...]. Each row of tests/mutants.toml is one fault: a text in a file, its
-replacement, and the tests that must fail then. The working tree itself is never changed.
+replacement, and the tests that must fail. The working tree itself is never changed.
 """
 
 import argparse
@@ -27,9 +27,9 @@ ROWS = ROOT / "tests" / "mutants.toml"
 TIMEOUT_S = 180
 CONTROL_TIMEOUT_S = 900
 MAX_REPEATED = 10
-"""So many tests of the control may not fail."""
+"""The control may not have this many failures."""
 PASSED, FAILED = 0, 1
-"""Exit statuses of pytest; the others mean that it could not run the tests at all."""
+"""Exit statuses of pytest; any other means that it could not run the tests."""
 
 FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+\.py\b.*?)(?: - .*)?$", re.MULTILINE)
 
@@ -41,7 +41,7 @@ class BrokenMutantError(Exception):
 
 
 class Mutant(BaseModel):
-    """One fault: `old`, which stands exactly once in `file`, becomes `new`. `tests`: node ids of pytest."""
+    """One fault: `old`, which occurs exactly once in `file`, becomes `new`. `tests`: node ids of pytest."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,7 +53,7 @@ class Mutant(BaseModel):
     tests: Annotated[tuple[Text, ...], Field(min_length=1)]
 
     def broken_text(self, root: Path) -> str:
-        """Return the text of the file with the fault in it; raises BrokenMutantError when it cannot be put there."""
+        """Return the text of the file with the fault; raises BrokenMutantError if `old` does not fit."""
         try:
             text = (root / self.file).read_text(encoding="utf-8")
         except OSError as error:
@@ -76,14 +76,14 @@ class Mutant(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How one run of pytest ended; `status` is None when it ran out of time."""
+    """The result of one run of pytest; `status` is None after a timeout."""
 
     status: int | None
     output: str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the control and the mutants; return 1 when one survives or proves nothing."""
+    """Run the control and the mutants; return 1 if one survives or proves nothing."""
     parser = argparse.ArgumentParser(description="Breaks the service on purpose and checks that the tests notice.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only the mutants whose names begin with one of these")
     try:
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read_mutants(path: Path) -> list[Mutant]:
-    """Return the rows of the file in their order; raises BrokenMutantError when it is malformed."""
+    """Return the rows of the file in order; raises BrokenMutantError if it is malformed."""
     try:
         rows = tomllib.loads(path.read_text(encoding="utf-8"))
         return [Mutant.model_validate({"name": name} | row) for name, row in rows.items()]
@@ -120,7 +120,7 @@ def choose_mutants(mutants: Sequence[Mutant], prefixes: Sequence[str]) -> list[M
 def run_control(mutants: Sequence[Mutant]) -> None:
     """Run every named test against the service as it is; raises BrokenMutantError unless they pass.
 
-    Those that fail are repeated once, since some depend on time and the machine may be busy.
+    Failed tests are repeated once: some depend on time, and the machine may be busy.
     """
     tests = list(dict.fromkeys(test for mutant in mutants for test in mutant.tests))
     with copied_tree() as copy:
@@ -177,7 +177,7 @@ def copied_tree() -> Iterator[Path]:
 
 
 def check_imports(copy: Path) -> None:
-    """Raise BrokenMutantError unless Python imports the packages from the copy, whatever the working directory."""
+    """Raise BrokenMutantError unless Python imports the packages from the copy, in any working directory."""
     program = "import handlers, models; print(handlers.__file__, models.__file__, sep='\\n')"
     for file in run_command([sys.executable, "-c", program], copy.parent, environment(copy)).splitlines():
         if not Path(file).resolve().is_relative_to(copy):
@@ -191,7 +191,7 @@ def environment(copy: Path) -> dict[str, str]:
 
 
 def run_command(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> str:
-    """Return the output of one of our own commands; raises BrokenMutantError when it fails."""
+    """Return the output of a command; raises BrokenMutantError if it fails."""
     run = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)  # noqa: S603
     if run.returncode:
         raise BrokenMutantError(f"{shlex.join(command[:2])} failed: {run.stderr.strip()}")
@@ -199,7 +199,7 @@ def run_command(command: Sequence[str], folder: Path, variables: Mapping[str, st
 
 
 def run_pytest(copy: Path, tests: Sequence[str], timeout_s: float, stop: str = "--exitfirst") -> Run:
-    """Run these tests in the copy. `stop`: the option that says after how many failures to stop."""
+    """Run these tests in the copy. `stop`: the option that limits the number of failures."""
     command = [sys.executable, "-m", "pytest", stop, "-q", "-p", "no:cacheprovider", *tests]
     with subprocess.Popen(  # noqa: S603
         command,

@@ -2,7 +2,7 @@
 
 Run as `python -m tools.mutation [PART...] [--sample N] [--seed N] [--files PATTERN...]`. A mutant is one small change,
 such as `<` for `<=` or 1 for 0; mutmut runs the unit tests that reach the changed function, in a copy of the tree.
-Faults that no such tool would think of are in tests/mutants.toml.
+tests/mutants.toml has faults that such a tool does not make.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from tools.mutants import BrokenMutantError, copied_tree, environment, run_comma
 SOURCES = ("handlers", "models")
 RESULT = re.compile(r"^ +(\S+): (.+)$", re.MULTILINE)
 CAUGHT = {"killed", "timeout", "segfault"}
-"""What mutmut says of a mutant that makes the tests fail, hang or crash."""
+"""mutmut's statuses of mutants that make the tests fail, hang or crash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one mutant. `diff`: the change, empty when the tests caught it."""
+    """The result of one mutant. `diff`: the change, empty if the tests caught it."""
 
     name: str
     status: str
@@ -80,11 +80,11 @@ do_not_mutate_patterns = ['raise ']
 process_isolation = "forkserver"
 use_git_change_detection = false
 """
-"""Error messages stay as they are, since they are no promise."""
+"""Error messages are not mutated: their wording is no promise."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the mutants of each part and print what came of them; return 1 when a part could not be run."""
+    """Run the mutants of each part and print the results; return 1 if a part could not be run."""
     parser = argparse.ArgumentParser(description="Counts how many simple mutants of the code the tests catch.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"all by default; of {', '.join(PARTS)}")
     parser.add_argument("--files", nargs="+", metavar="PATTERN", help="only these files, with the tests of the part")
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_part(part: Part, sample: int | None, seed: int) -> list[Result]:
-    """Run the mutants of one part, or a sample of them; raises BrokenMutantError when mutmut cannot run the tests."""
+    """Run the mutants of one part, or a sample of them; raises BrokenMutantError if mutmut cannot run the tests."""
     with copied_tree() as copy:
         others = sorted(path.name for path in copy.iterdir() if path.name not in {*SOURCES, "pyproject.toml"})
         lists = {"sources": SOURCES, "files": part.files, "others": others, "tests": part.tests}
@@ -139,7 +139,7 @@ def draw_sample(copy: Path, patterns: Sequence[str], count: int, seed: int) -> l
 
 
 def run_mutmut(copy: Path, *arguments: str) -> str:
-    """Return the output of mutmut, run on the copy; raises BrokenMutantError when it fails."""
+    """Return the output of mutmut, run on the copy; raises BrokenMutantError if it fails."""
     return run_command([str(Path(sys.executable).with_name("mutmut")), *arguments], copy, environment(copy))
 
 

@@ -1,7 +1,7 @@
 """Reads NOTICE: which files of this repository hold works of others, where they come from, and their licences.
 
-A section is a line of paths, separated by commas, that may hold wildcards; and below it, indented, its lines: what the
-files are, `Licence:`, and `sha256:` (with several files, `sha256 of PATH:`).
+A section is a line of paths, separated by commas and possibly with wildcards. Indented lines follow: what the files
+are, `Licence:`, and `sha256:` (with several files, `sha256 of PATH:`).
 """
 
 import re
@@ -18,7 +18,7 @@ _CHECKSUM = re.compile(r"^ {4}sha256(?: of (?P<path>\S+))?: (?P<sha256>[0-9a-f]{
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What NOTICE says of one file. `path`: from the root of the repository; `sha256`: None when it is not stated."""
+    """The entry of NOTICE for one file. `path`: from the root of the repository; `sha256`: None if not stated."""
 
     path: str
     origin: str
@@ -27,9 +27,9 @@ class Notice:
 
 
 def read_notices(root: Path = ROOT) -> list[Notice]:
-    """Return what NOTICE says of every file that is there, in the order of NOTICE.
+    """Return the entries of all files that NOTICE covers, in its order.
 
-    Raises ValueError for a section without a licence, or whose paths lead to no file.
+    Raises ValueError for a section without a licence, or one whose paths match no file.
     """
     sections = _SECTION.finditer((root / "NOTICE").read_text(encoding="utf-8"))
     return [notice for section in sections for notice in _read_section(root, section)]
@@ -43,8 +43,8 @@ def _read_section(root: Path, section: re.Match[str]) -> Iterator[Notice]:
     checksums = {match["path"]: match["sha256"] for match in _CHECKSUM.finditer(body)}
     origin = " ".join(body[: licence.start()].split())
     for pattern in section["paths"].split(", "):
-        found = sorted(file.relative_to(root).as_posix() for file in root.glob(pattern))
-        if not found:
+        matching = sorted(file.relative_to(root).as_posix() for file in root.glob(pattern))
+        if not matching:
             raise ValueError(f"NOTICE speaks of {pattern}, which is not there.")
-        for path in found:
+        for path in matching:
             yield Notice(path, origin, licence[1], checksums.get(path, checksums.get(None)))

@@ -1,9 +1,9 @@
-"""Copies what a virtual environment stands on into an empty root: interpreter, standard library, shared libraries.
+"""Copies what a virtual environment needs into an empty root: interpreter, standard library, shared libraries.
 
-Usage: python3 runtime_root.py VENV ROOT, with the interpreter that VENV was made with; glibc must be 2.34 or newer.
+Usage: python3 runtime_root.py VENV ROOT, run by the interpreter that VENV was made with; glibc must be 2.34 or newer.
 The Dockerfile's last stage is this root and the environment, so that it holds no shell, no package manager and nothing
-setuid, whatever its base has. With a base of Debian packages, ROOT/var/lib/dpkg/status names those whose files are in
-it, for whoever looks for faults in images, and their copyright files come along.
+setuid, even if the base image does. With a base of Debian packages, ROOT/var/lib/dpkg/status lists those whose files
+are in it, for image scanners, and their copyright files are copied too.
 """
 
 import compileall
@@ -21,7 +21,7 @@ UNUSED = (
     "turtledemo", "venv", "tkinter", "_tkinter*", "curses", "_curses*", "readline*", "dbm", "_dbm*", "_gdbm*", "nis*",
     "_test*", "*_test.*", "xx*",
 )  # fmt: skip
-"""Parts of the standard library's folder that no service needs: pip in several guises, windows, terminals, tests."""
+"""Parts of the standard library's folder that no service needs: pip in several forms, windows, terminals, tests."""
 LOADER_CACHE = Path("/etc/ld.so.cache")
 RELEASE = Path("/etc/os-release")
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def interpreter_of(venv: Path) -> Path:
-    """Return the first path outside the environment to which its python links lead."""
+    """Return the first path outside the environment that its python links lead to."""
     path = venv / "bin" / "python"
     while path.is_relative_to(venv):
         path = path.parent / path.readlink()
@@ -55,7 +55,7 @@ def interpreter_of(venv: Path) -> Path:
 
 
 def copy_library(folder: Path, target: Path, root: Path) -> None:
-    """Copy the standard library, with byte code that is never checked against its sources: the root is read-only."""
+    """Copy the standard library, with byte code that is never checked against the sources: the root is read-only."""
     shutil.copytree(folder, target, ignore=shutil.ignore_patterns(*UNUSED), ignore_dangling_symlinks=True)
     unchecked = PycInvalidationMode.UNCHECKED_HASH
     compileall.compile_dir(target, stripdir=root, prependdir="/", quiet=1, invalidation_mode=unchecked)
@@ -68,14 +68,14 @@ def objects(folder: Path) -> list[Path]:
 
 def shared_libraries(files: Iterable[Path]) -> list[Path]:
     """Return the libraries and the loader that these files need, by the paths at which the loader looks for them."""
-    found = sorted({Path(path) for path in _LIBRARY.findall(output_of("ldd", *files))})
-    if not found:
+    libraries = sorted({Path(path) for path in _LIBRARY.findall(output_of("ldd", *files))})
+    if not libraries:
         raise SystemExit("ldd found no library that the interpreter needs.")
-    return found
+    return libraries
 
 
 def output_of(*command: str | Path) -> str:
-    """Return what a program prints. Whether it fails tells nothing: both do when they do not know one file of many."""
+    """Return the output of a program; ignore its exit status: ldd and dpkg-query fail if they do not know one file."""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
 
 
@@ -92,8 +92,8 @@ def copy(file: Path, root: Path) -> None:
 
 
 def describe_packages(files: Sequence[Path], root: Path) -> None:
-    """Write down which Debian packages the files belong to, with their copyright files."""
-    # dpkg may know a file by its path before or after /lib became a link to /usr/lib
+    """Record which Debian packages the files belong to, and copy their copyright files."""
+    # dpkg may list a file by its path before or after /lib became a link to /usr/lib
     paths = {str(name) for file in files for name in (file, file.resolve(), usr_less(file.resolve()))}
     searched = output_of("dpkg-query", "--search", *paths)
     owners = sorted({name for line in _OWNER.findall(searched) for name in line.split(", ")})

@@ -1,4 +1,4 @@
-"""Tells what the service consists of, as a CycloneDX document: packages, weights, labels and fonts.
+"""Lists what the service consists of, as a CycloneDX document: packages, weights, labels and fonts.
 
 Usage: python -m tools.sbom [FILE], by default on standard output. The packages, their versions and the hashes of all
 their distributions are those of requirements/tls.txt, their licences those of the installed packages; the files are
@@ -30,7 +30,7 @@ from tools.notice import ROOT, Notice, read_notices
 
 LOCK = "requirements/tls.txt"
 PYTHONS = ("3.11", "3.12", "3.13")
-"""The versions of Python that scripts/lock resolves for."""
+"""The Python versions that scripts/lock resolves for."""
 PARTS_OF_THE_PRODUCT = ("handlers/", "models/")
 WEIGHTS = ".onnx"
 SPDX_IDS = {
@@ -39,7 +39,7 @@ SPDX_IDS = {
     "MIT License": "MIT",
     "License :: OSI Approved :: BSD License": "BSD-3-Clause",  # jinja2; its licence file says which
 }
-"""What packages call their licences that name them otherwise."""
+"""SPDX identifiers of licences that packages name in another way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Pinned:
 
     @property
     def on_linux(self) -> bool:
-        """Tell whether the service may stand on it: some packages are for other systems only."""
+        """Return whether the service may use it on Linux: some packages are for other systems only."""
         marker = self.requirement.marker
         return marker is None or any(
             marker.evaluate({"sys_platform": "linux", "python_full_version": f"{version}.0"}) for version in PYTHONS
@@ -60,7 +60,7 @@ class Pinned:
 
 
 def read_lock(path: Path) -> list[Pinned]:
-    """Return the packages of a lock file. Raises ValueError for what is not pinned to one version with a hash."""
+    """Return the packages of a lock file. Raises ValueError if one is not pinned to one version with a hash."""
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
     lines = (line.strip() for line in text.splitlines())
     return [_read_pinned(line) for line in lines if line and not line.startswith("#")]
@@ -77,7 +77,7 @@ def _read_pinned(line: str) -> Pinned:
 
 
 def licence_of(package: str) -> str:
-    """Return the licence of an installed package: an SPDX expression where it names one, and "" where it names none."""
+    """Return the licence of an installed package as an SPDX expression; "" if it names none."""
     stated = metadata(package)
     named = stated["License-Expression"] or stated["License"]
     if not named:
@@ -86,7 +86,7 @@ def licence_of(package: str) -> str:
 
 
 def make_bom(root: Path = ROOT) -> str:
-    """Return the document, as JSON. Raises ValueError when a file is not the one that NOTICE speaks of."""
+    """Return the document, as JSON. Raises ValueError if a file does not have the sha256 in NOTICE."""
     product = _product(root)
     components = [_package(pinned) for pinned in read_lock(root / LOCK) if pinned.on_linux]
     components += [_file(root, notice) for notice in read_notices(root) if notice.path.startswith(PARTS_OF_THE_PRODUCT)]
@@ -123,14 +123,14 @@ def _package(pinned: Pinned) -> Component:
 
 
 def _file(root: Path, notice: Notice) -> Component:
-    found = hashlib.sha256((root / notice.path).read_bytes()).hexdigest()
-    if found != notice.sha256:
-        raise ValueError(f"{notice.path} is not the file that NOTICE speaks of: its sha256 is {found}.")
+    sha256 = hashlib.sha256((root / notice.path).read_bytes()).hexdigest()
+    if sha256 != notice.sha256:
+        raise ValueError(f"{notice.path} is not the file that NOTICE speaks of: its sha256 is {sha256}.")
     is_model = notice.path.endswith(WEIGHTS)
     return Component(
         name=notice.path, type=ComponentType.MACHINE_LEARNING_MODEL if is_model else ComponentType.FILE,
         description=notice.origin, licenses=[LicenseFactory().make_from_string(notice.licence)], bom_ref=notice.path,
-        hashes=[_sha256(found)],
+        hashes=[_sha256(sha256)],
     )  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def _sha256(hexadecimal: str) -> HashType:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the document to a file or to standard output."""
-    parser = argparse.ArgumentParser(description="Tells what the service consists of, as a CycloneDX document.")
+    parser = argparse.ArgumentParser(description="Lists what the service consists of, as a CycloneDX document.")
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="by default standard output")
     file: Path | None = parser.parse_args(arguments).file
     if file is None:

@@ -1,9 +1,9 @@
-"""Measures what slow and silent clients do: when each loses its connection, and what good traffic feels meanwhile.
+"""Measures slow and silent clients: when each loses its connection, and how good traffic fares meanwhile.
 
     python -m bench.faults.attacks [--attack NAME ...] [--connections N] [--video FILE] [--output FILE]
 
-So many connections of one kind are opened at once, while four clients post frames over kept connections; the same
-clients have the service to themselves before. 503 for want of connections counts as wrong.
+All connections of one kind are opened at once, while four clients post frames over kept connections. Before that, the
+same four clients use the service alone. A 503 for lack of connections counts as wrong.
 """
 
 import argparse
@@ -26,7 +26,7 @@ EVERY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """What a connection sends first, and then every second; and whether it reads what it is sent."""
+    """What a connection sends first, what it sends every second after that, and whether it reads answers."""
 
     first: bytes
     then: bytes = b""
@@ -47,10 +47,10 @@ SMALL_BUFFER_BYTES = 4096
 
 
 async def be_slow(port: int, attack: Attack) -> float:
-    """Be one slow client; return the seconds until the server closed the connection."""
+    """Act as one slow client; return the seconds until the server closed the connection."""
     started_at = time.perf_counter()
     client = socket.socket()
-    if not attack.reads:  # or the kernel would take megabytes in its place
+    if not attack.reads:  # otherwise the kernel would buffer megabytes
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER_BYTES)
     client.setblocking(False)
     await asyncio.get_running_loop().sock_connect(client, (HOST, port))
@@ -69,7 +69,7 @@ async def be_slow(port: int, attack: Attack) -> float:
 
 
 async def _until_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, reads: bool) -> None:
-    """Wait for the end; one who does not read only sees that it cannot write any more."""
+    """Wait until the server closes; a client that does not read notices only that writing fails."""
     try:
         while not reads and not writer.is_closing():
             await asyncio.sleep(EVERY_S / 4)
@@ -91,7 +91,7 @@ async def _both(target: Any, port: int, name: str, connections: int, patience_s:
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Return the figures of one kind of attack."""
+    """Return the figures for one kind of attack."""
     bodies = pictures.bodies("W2", options.video)
     with serving(framehook(), bodies[0]) as service:
         target = service.target(bodies)
@@ -114,7 +114,7 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def row(figures: dict[str, Any]) -> str:
-    """Return one line of the table."""
+    """Return one row of the table."""
     closed = f"{figures['closed']} of {figures['connections']}"
     times = f"{figures['first_closed_s']:.1f} to {figures['last_closed_s']:.1f}" if figures["closed"] else "kept"
     before, during = figures["good_before_ms"], figures["good_during_ms"]
@@ -125,7 +125,7 @@ def row(figures: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description="Measures what slow and silent clients do.")
+    parser = argparse.ArgumentParser(description="Measures what slow and silent clients cost.")
     parser.add_argument("--attack", action="append", choices=list(ATTACKS))
     parser.add_argument("--connections", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=16, help="for how long each attack is watched")

@@ -1,9 +1,9 @@
-"""Measures how the service ends and comes back: SIGTERM under load, and kill -9 when it is started anew at once.
+"""Measures how the service ends and comes back: SIGTERM under load, and kill -9 with an immediate restart.
 
     python -m bench.faults.endings [--times N] [--video FILE] [--output FILE]
 
-Four cameras post one frame after the other over kept connections; they heed Retry-After. SIGTERM: what became of every
-frame, seconds from the signal to the end, exit status. kill -9: frames lost, and seconds until the next right answer.
+Four cameras post one frame after the other over kept connections and obey Retry-After. SIGTERM: the outcome of every
+frame, seconds from the signal to the exit, exit status. kill -9: frames lost, and seconds until the next right answer.
 """
 
 import argparse
@@ -29,29 +29,28 @@ SETTLE_S = 2.0
 ASK_AGAIN_S = 0.02
 END_S = 30
 NOBODY_THERE = 0
-"""Nobody listens: nothing was sent, so nothing is lost."""
+"""The connection was refused: nothing was sent, so nothing is lost."""
 
 
 class Cameras:
-    """Post frames over kept connections, come back when told to, and note what became of every frame."""
+    """Post frames over kept connections, obey Retry-After, and record the outcome of every frame."""
 
     def __init__(self, service: Service, picture: bytes) -> None:
-        """Take where to post what."""
         self._service, self._picture = service, picture
         self._done = threading.Event()
         self.outcomes: list[tuple[float, int | None]] = []
-        """When each was known, and its status; None for a frame that was lost."""
+        """Per frame: the perf_counter time of its outcome, and the status; None for a lost frame."""
         self._threads: list[threading.Thread] = []
 
     def begin(self) -> None:
-        """Return when they have posted for a while."""
+        """Start posting, and return once the load is steady."""
         self._threads = [threading.Thread(target=self._post) for _ in range(CLIENTS)]
         for thread in self._threads:
             thread.start()
         time.sleep(SETTLE_S)
 
     def stop(self) -> None:
-        """Return when all are done."""
+        """Stop posting, and return when all threads have ended."""
         self._done.set()
         for thread in self._threads:
             thread.join()
@@ -76,42 +75,41 @@ class Cameras:
 
 
 class Run:
-    """A service on a port of its own, and cameras that post to it; whoever makes one closes it."""
+    """A service on a port of its own, and cameras that post to it. Starts at once; the caller must `close`."""
 
     def __init__(self, server: Server, picture: bytes, log: Path) -> None:
-        """Start the service."""
         self._server, self._picture, self._log, self._port = server, picture, log, free_port()
         self.start()
         self._service = Service(server, self._port, ProcessTree(self.process.pid), log)
         self.cameras = Cameras(self._service, picture)
 
     def start(self) -> None:
-        """Start the service; again when it was killed."""
+        """Start the service, or restart it after a kill."""
         self.process = start(self._server.command(self._port), self._server.environment, self._log)
 
     def begin(self) -> None:
-        """Have the cameras post once the service is ready."""
+        """Start the cameras once the service is ready."""
         self._service.wait_for(lambda: self._service.post(self._picture).status == OK, ASK_AGAIN_S)
         self.cameras.begin()
 
     def close(self) -> None:
-        """End both."""
+        """Stop the cameras, then the service."""
         self.cameras.stop()
         end(self.process)
 
     def outcomes_since(self, at: float) -> list[tuple[float, int | None]]:
-        """Return what became of the frames that were answered, or lost, since then."""
+        """Return the outcomes known since `at` (perf_counter)."""
         return [outcome for outcome in self.cameras.outcomes if outcome[0] >= at]
 
 
 def drain(run: Run) -> dict[str, Any]:
-    """Return what a SIGTERM under load does."""
-    told_at = time.perf_counter()
+    """Return the figures of a SIGTERM under load."""
+    signalled_at = time.perf_counter()
     run.process.send_signal(signal.SIGTERM)
     status = run.process.wait(END_S)
-    ended_s = time.perf_counter() - told_at
+    ended_s = time.perf_counter() - signalled_at
     run.cameras.stop()
-    after = [status for _, status in run.outcomes_since(told_at)]
+    after = [status for _, status in run.outcomes_since(signalled_at)]
     return {
         "ended_s": ended_s,
         "status": status,
@@ -122,7 +120,7 @@ def drain(run: Run) -> dict[str, Any]:
 
 
 def restart(run: Run) -> dict[str, Any]:
-    """Return what a kill -9 under load costs, when whoever supervises starts the service anew at once."""
+    """Return the figures of a kill -9 under load, when a supervisor restarts the service at once."""
     killed_at = time.perf_counter()
     run.process.kill()
     run.process.wait()
@@ -140,7 +138,7 @@ def restart(run: Run) -> dict[str, Any]:
 
 
 def measure(what: Callable[[Run], dict[str, Any]], picture: bytes, times: int) -> list[dict[str, Any]]:
-    """Return the figures of so many endings, each of a service of its own."""
+    """Return the figures of several endings, each with a fresh service."""
     figures = []
     for _ in range(times):
         with (

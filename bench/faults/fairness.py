@@ -1,11 +1,11 @@
-"""Measures what one greedy camera does to the others: ten streams, one with ten times its share of the capacity.
+"""Measures what one greedy camera costs the others: ten streams, one with ten times its share of the capacity.
 
     python -m bench.faults.fairness [--streams N] [--greed X] [--workload W2] [--seconds S] [--video FILE]
                                     [--output FILE]
 
-Every stream names itself by the parameter `stream`. The fair share is capacity ÷ streams; nine send at it, the
-greedy one at `--greed` times it. Told is what each gets: right answers per second, and the most ÷ the least of them.
-The server has one core, the generator another.
+Every frame names its stream in the parameter `stream`. The fair share is capacity ÷ streams; nine streams send at it,
+the greedy one at `--greed` times it. The figures are right answers per second of each stream, and the highest ÷ the
+lowest of them. The server has one core, the generator another.
 """
 
 import argparse
@@ -24,7 +24,7 @@ GREEDY = 0
 
 
 def shots(streams: int, greed: float, capacity_per_s: float, seconds: float) -> list[Shot]:
-    """Return the arrivals of all streams, Poisson each; stream 0 is the greedy one."""
+    """Return the arrivals of all streams, each a Poisson process; stream 0 is the greedy one."""
     share_per_s = capacity_per_s / streams
     rates = [share_per_s * (greed if stream == GREEDY else 1) for stream in range(streams)]
     merged = (shot for stream, rate in enumerate(rates) for shot in schedule(rate, seconds, stream, stream))
@@ -32,7 +32,7 @@ def shots(streams: int, greed: float, capacity_per_s: float, seconds: float) -> 
 
 
 def figures(result: Run, streams: int, capacity_per_s: float) -> dict[str, Any]:
-    """Return each stream's goodput and how far apart they are."""
+    """Return each stream's goodput and the highest ÷ the lowest."""
     goodputs = [result.goodput_per_s(stream=stream) for stream in range(streams)]
     share_per_s = capacity_per_s / streams
     return {
@@ -57,7 +57,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description="Measures how capacity is shared among streams.")
+    parser = argparse.ArgumentParser(description="Measures how streams share the capacity.")
     parser.add_argument("--streams", type=int, default=10)
     parser.add_argument("--greed", type=float, default=10, help="times its share, the first stream's rate")
     parser.add_argument("--workload", choices=pictures.NAMES, default="W2")

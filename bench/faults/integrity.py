@@ -1,12 +1,12 @@
-"""Proves that no answer is lost, doubled or mixed up, whatever the load, with clients that hang up in between.
+"""Checks that no answer is lost, doubled or mixed up under any load, while some clients hang up.
 
     python -m bench.faults.integrity [--frames N] [--load X ...] [--abandon SHARE] [--side PX] [--output FILE]
 
-Every frame carries a number that the identity model (lab/graphs.py) reads out into a box, and an id of its
-own that the answer must echo. The server has one core, the generator another; frames come as a Poisson process at
-multiples of capacity, for the same time at each, `--frames` in total. They are large and plain: dear to decode, so that
-the lanes are what is overloaded, and cheap to send. At the end one more frame must get its answer within
-a second, and the server's log must hold no error. Exits with 1 when anything is amiss.
+Every frame carries a number that the identity model (lab/graphs.py) returns as a box, and an id of its own that the
+answer must echo. The server has one core, the generator another. Frames arrive as a Poisson process at multiples of
+capacity, for the same time at each, `--frames` in total. They are large and plain: expensive to decode, so that the
+lanes are the bottleneck, but cheap to send. At the end one more frame must get its answer within a second, and the
+server's log must hold no error. Exits with 1 if anything is wrong.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from bench.harness.servers import HOST, OK, UNAVAILABLE, Service, framehook, hea
 from lab.graphs import board, number_in, write_identity_model
 
 DISTINCT = 2000
-"""More than are ever on their way at once."""
+"""More than are ever in flight at once."""
 SCATTER = 2_654_435_769
 """Odd, so that products modulo 2**32 are all different: D. Knuth, The Art of Computer Programming 3, section 6.4."""
 WITHIN_S = 1.0
@@ -54,7 +54,7 @@ def png(number: int, side_px: int) -> bytes:
 
 
 def target(port: int, frames: Sequence[bytes]) -> Target:
-    """Return what the generator needs to post these frames and to judge the answers."""
+    """Return the generator's target: how to post these frames and judge the answers."""
 
     def request(number: int, _: int) -> Sequence[bytes]:
         body = frames[number % DISTINCT]
@@ -64,7 +64,7 @@ def target(port: int, frames: Sequence[bytes]) -> Target:
 
 
 def check(number: int, reply: Reply) -> Verdict:
-    """Judge one answer: by its id, by its status, by the number in its box."""
+    """Judge one answer by its id, its status and the number in its box."""
     if reply.headers.get("x-ms-client-request-id") != f"frame-{number}":
         return Verdict.MIXED_UP
     if reply.status == UNAVAILABLE:
@@ -77,7 +77,7 @@ def check(number: int, reply: Reply) -> Verdict:
 
 
 def measure(service: Service, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Give the figures of every load, printing a line each."""
+    """Yield the figures of every load, printing a row each."""
     posts = target(service.port, [png(number, options.side) for number in range(DISTINCT)])
     rate_per_s = capacity(posts, CLIENTS, CAPACITY_S)["goodput_per_s"]
     seconds = options.frames / (rate_per_s * sum(options.load))
@@ -90,23 +90,23 @@ def measure(service: Service, options: argparse.Namespace) -> Iterator[dict[str,
         yield {"load": load, "capacity_per_s": rate_per_s, "frames": record}
 
 
-def amiss(service: Service, results: Sequence[dict[str, Any]], frame: bytes) -> list[str]:
-    """Return what went wrong."""
+def faults_in(service: Service, results: Sequence[dict[str, Any]], frame: bytes) -> list[str]:
+    """Return what went wrong, a sentence each."""
     counts = [result["frames"]["counts"] for result in results]
-    faults = [f"{name}: {sum(count[name] for count in counts)}" for name in (*FORBIDDEN, "doubled")]
-    found = [fault for fault in faults if not fault.endswith(": 0")]
+    totals = {name: sum(count[name] for count in counts) for name in (*FORBIDDEN, "doubled")}
+    faults = [f"{name}: {total}" for name, total in totals.items() if total]
     refused = sum(count["refused"] for count in counts)
     if refused != sum(result["frames"]["refused_with_retry_after"] for result in results):
-        found.append("refused without Retry-After")
+        faults.append("refused without Retry-After")
     started_at = time.perf_counter()
     if service.post(frame).status != OK or time.perf_counter() - started_at > WITHIN_S:
-        found.append("a good frame did not get its answer within a second")
+        faults.append("a good frame did not get its answer within a second")
     errors = error_lines(service.log)
-    return [*found, f"{len(errors)} errors in the log, such as {errors[0]}"] if errors else found
+    return [*faults, f"{len(errors)} errors in the log, such as {errors[0]}"] if errors else faults
 
 
 def error_lines(log: Path) -> list[str]:
-    """Return the lines of a log that tell of errors, or are no JSON."""
+    """Return the lines of a log that report errors or are not JSON."""
     with log.open(encoding="utf-8", errors="replace") as lines:
         return [line for line in lines if _is_error(line)]
 
@@ -119,7 +119,7 @@ def _is_error(line: str) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table, and what is amiss."""
+    """Print the table, and what went wrong."""
     parser = argparse.ArgumentParser(description="Counts lost, doubled and mixed-up answers.")
     parser.add_argument("--frames", type=int, default=200_000, help="in total")
     parser.add_argument("--load", action="append", type=float, help="times capacity; by default 0.5, 1, 2, 5 and 10")
@@ -137,10 +137,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         frame = png(0, options.side)
         with serving(server, frame, server_cores) as service:
             results = list(measure(service, options))
-            found = amiss(service, results, frame)
+            faults = faults_in(service, results, frame)
     report.write(options.output, "integrity", options, results)
-    print("\n".join(found) or "Nothing lost, doubled or mixed up.")
-    return 1 if found else 0
+    print("\n".join(faults) or "Nothing lost, doubled or mixed up.")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

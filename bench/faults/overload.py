@@ -1,12 +1,12 @@
-"""Measures what a server does with more frames than it can serve: open loop at multiples of its capacity.
+"""Measures a server under more frames than it can serve: open loop at multiples of its capacity.
 
     python -m bench.faults.overload [--server NAME ...] [--workload W2] [--load X ...] [--seconds S] [--even]
                              [--video FILE] [--peer-model FILE] [--output FILE]
 
-The server has one core, the generator another. Capacity is what a closed loop of `--clients` gets; then frames come at
-each load times that (by default as a Poisson process), whatever became of those before. framehook's readiness is asked
-ten times a second meanwhile. Goodput counts right answers that came while frames were still being sent; timely are
-those that came within a second of when their frame was due.
+The server has one core, the generator another. Capacity is what a closed loop of `--clients` reaches. Then frames
+arrive at each load times the capacity (by default as a Poisson process), regardless of earlier frames. Meanwhile
+framehook's readiness is probed ten times a second. Goodput counts right answers that came while frames were still being
+sent; timely answers came within a second of when their frame was due.
 """
 
 import argparse
@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 def cores(wanted: str | None) -> tuple[set[int], set[int]]:
-    """Return the server's and the generator's core: as wanted ("0,1"), or the first and the last of ours."""
+    """Return the server's and the generator's core: from the option ("0,1"), or the first and last available."""
     usable = [int(core) for core in wanted.split(",")] if wanted else sorted(os.sched_getaffinity(0))
     return {usable[0]}, {usable[-1]}
 
@@ -47,7 +47,7 @@ def capacity(target: Target, clients: int, seconds: float) -> dict[str, Any]:
 
 
 def overload(frames: Target, rate_per_s: float, options: argparse.Namespace, probes: Target | None) -> list[Run]:
-    """Return what became of the frames at that rate, and of the probes, if there are to be any."""
+    """Return the outcomes of the frames at that rate, and of the probes if there are any."""
     shots = schedule(rate_per_s, options.seconds, None if options.even else 1)
 
     async def both() -> list[Run]:
@@ -60,7 +60,7 @@ def overload(frames: Target, rate_per_s: float, options: argparse.Namespace, pro
 
 
 def probe(port: int) -> Target:
-    """Return what the generator needs to ask whether the service is ready."""
+    """Return the generator's target for readiness probes."""
 
     def check(_: int, reply: Reply) -> Verdict:
         return Verdict.RIGHT if reply.status == OK else Verdict.OTHER
@@ -69,7 +69,7 @@ def probe(port: int) -> Target:
 
 
 def measure(name: str, load: float, options: argparse.Namespace) -> dict[str, Any]:
-    """Return the figures of one server at one load; it is started anew for it."""
+    """Return the figures of one server at one load; each load gets a fresh server."""
     bodies = pictures.bodies(options.workload, options.video)
     server_cores, generator_cores = cores(options.cores)
     with serving(servers(options.peer_model)[name], bodies[0], server_cores) as service, on_cores(generator_cores):
@@ -94,21 +94,21 @@ def measure(name: str, load: float, options: argparse.Namespace) -> dict[str, An
 
 
 def ratios(record: dict[str, Any], at_capacity: dict[str, Any]) -> dict[str, float]:
-    """Return goodput and latency in relation to those at capacity."""
+    """Return goodput and latency, each divided by its value at capacity."""
     capacity_per_s, p99_ms = at_capacity["goodput_per_s"], at_capacity["answered_ms"]["p99"]
-    found = {
+    relative = {
         "goodput": record["goodput_per_s"] / capacity_per_s,
         "timely": record["timely_per_s"] / capacity_per_s,
     }
     if record["answered_ms"]:
-        found["p99"] = record["answered_ms"]["p99"] / p99_ms
+        relative["p99"] = record["answered_ms"]["p99"] / p99_ms
     if record["refused_ms"]:
-        found["refusal_p99_to_p50"] = record["refused_since_sent_ms"]["p99"] / at_capacity["answered_ms"]["p50"]
-    return found
+        relative["refusal_p99_to_p50"] = record["refused_since_sent_ms"]["p99"] / at_capacity["answered_ms"]["p50"]
+    return relative
 
 
 def row(result: dict[str, Any]) -> str:
-    """Return one line of the table."""
+    """Return one row of the table."""
     frames, counts = result["frames"], result["frames"]["counts"]
     before_mib, after_mib = result["memory_mib"]
     probes = result["probes"] or {"answered_ms": {}, "counts": {"right": 0}}
@@ -127,12 +127,12 @@ def row(result: dict[str, Any]) -> str:
 
 
 def _answered(result: dict[str, Any]) -> list[str]:
-    found, answered_ms = result["ratios"], result["frames"]["answered_ms"]
+    relative, answered_ms = result["ratios"], result["frames"]["answered_ms"]
     return [
-        f"**{found['goodput']:.2f}** of {result['capacity']['goodput_per_s']:.0f}/s",
-        f"{found['timely']:.2f}",
+        f"**{relative['goodput']:.2f}** of {result['capacity']['goodput_per_s']:.0f}/s",
+        f"{relative['timely']:.2f}",
         f"{answered_ms['p50']:.0f}, {answered_ms['p99']:.0f}" if answered_ms else "",
-        f"{found['p99']:.2f}" if answered_ms else "",
+        f"{relative['p99']:.2f}" if answered_ms else "",
     ]
 
 
@@ -146,7 +146,7 @@ def _refused(frames: dict[str, Any]) -> list[str]:
 
 
 def measure_all(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Give the results of every server at every load, printing a line each."""
+    """Yield the results of every server at every load, printing a row each."""
     for _, load, name in itertools.product(range(options.rounds), options.load, options.server):
         result = measure(name, load, options)
         print(row(result), flush=True)
@@ -162,8 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=10, help="for how long frames are sent, at each load")
     parser.add_argument("--capacity-seconds", type=float, default=4)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--clients", type=int, default=8, help="of the closed loop that tells the capacity")
-    parser.add_argument("--connections", type=int, default=900, help="at most so many")
+    parser.add_argument("--clients", type=int, default=8, help="of the closed loop that measures the capacity")
+    parser.add_argument("--connections", type=int, default=900, help="at most this many")
     parser.add_argument("--cores", help="the server's and the generator's, for example 0,1")
     parser.add_argument("--even", action="store_true", help="even arrivals instead of a Poisson process")
     pictures.add_options(parser)

@@ -1,13 +1,13 @@
-"""Flips a model's versions, offers bad ones, overloads the service and kills it, all at once, and judges every answer.
+"""Reloads good and bad versions of a model, overloads the service and kills it, all at once; judges every answer.
 
     python -m bench.faults.reloads [--seconds N] [--load X] [--kill-every S] [--output FILE]
 
-Frames come as a Poisson process at a multiple of capacity. Each carries a number and an id that its answer must echo
-(bench.faults.integrity), and each answer must come from one version alone: label and confidence belong together.
+Frames arrive as a Poisson process at a multiple of capacity. Each carries a number and an id that its answer must echo
+(bench.faults.integrity). Each answer must come from one version alone: its label and confidence must match.
 Meanwhile a link is switched between two good versions and a bad one, and a reload is requested each time: the version
 whose reload was acknowledged answers the next frame, and a bad one is refused. A supervisor restarts the service after
-each kill (SIGKILL) and measures the time until the next right answer. Frames may be lost only while the service was
-away. Exits with 1 when anything else went wrong.
+each kill (SIGKILL) and measures the time until the next right answer. Frames may be lost only while the service is
+down. Exits with 1 if anything else went wrong.
 """
 
 import argparse
@@ -46,22 +46,22 @@ from lab.wire import free_port
 MODEL, TOKEN, BAD = "identity", "token-of-the-run", "bad"
 CREDENTIALS = json.dumps([{"name": "run", "may": ["admin"], "token_sha256": token_hash(TOKEN)}])
 GOOD = {"one": 0.9, "two": 0.8}
-"""Versions: label → confidence. One is told by labels.txt, the other by the weights."""
+"""Versions: label → confidence. labels.txt gives the label, the weights give the confidence."""
 SIDE_PX, CAPACITY_S, CLIENTS = 640, 3.0, 8
 FLIP_S, ASK_AGAIN_S, TIMEOUT_S = 0.3, 0.1, 20
 LAST_S = 8.0
-"""Before the end nobody kills it any more, so that it can come back."""
+"""No kills in these last seconds, so that the service can come back."""
 REJECTED = 422
 AWAY = {503, None}
-"""Answers while the service is away, full, or starts on a bad version; None: no answer."""
+"""Statuses while the service is down, full, or starting on a bad version; None: no answer."""
 FORBIDDEN = (Verdict.LATE, Verdict.MIXED_UP, Verdict.OTHER)
 NEAR_S = 0.5
-"""A frame on its way when the service was killed was sent so long before, at most, or still waits in it."""
+"""A frame in flight at a kill was sent at most this long before, or still waits in the generator."""
 
 
 @dataclass(slots=True)
 class Findings:
-    """What happened. `kills`: when, by perf_counter; `flips`: what became of the reloads; `wrong`: sentences."""
+    """What happened. `kills`: perf_counter times; `flips`: reloads by version and status; `wrong`: sentences."""
 
     kills: list[float] = field(default_factory=list)
     flips: Counter[str] = field(default_factory=Counter)
@@ -69,7 +69,7 @@ class Findings:
 
 
 def write_versions(root: Path) -> None:
-    """Write a repository whose one model is a link to a version: two good ones, and one whose weights are rubbish."""
+    """Write a repository whose one model links to a version; two versions are good, the third has broken weights."""
     releases = root / ".releases"
     for name, confidence in {**GOOD, BAD: 0.0}.items():
         path = write_identity_model(releases, name, (name, "other")) / "model.onnx"
@@ -81,7 +81,7 @@ def write_versions(root: Path) -> None:
 
 
 def version_in(body: bytes) -> str | None:
-    """Return the version that an answer is wholly of; None when it is a mixture."""
+    """Return the one version that an answer comes from; None for a mixture."""
     [inference] = json.loads(body)["inferences"]
     tag = inference["entity"]["tag"]
     matches = [label for label, confidence in GOOD.items() if abs(tag["confidence"] - confidence) < 1e-3]  # noqa: PLR2004
@@ -89,17 +89,16 @@ def version_in(body: bytes) -> str | None:
 
 
 def check(number: int, reply: Reply) -> Verdict:
-    """Judge one answer: it is this frame's, and of one version."""
+    """Judge one answer, which must be this frame's and from one version."""
     verdict = check_frame(number, reply)
     mixed = verdict is Verdict.RIGHT and version_in(reply.body) is None
     return Verdict.MIXED_UP if mixed else verdict
 
 
 class Supervised:
-    """The service, which is killed now and then and started anew at once."""
+    """The service with its supervisor, which restarts it after each kill. Starts at once; the caller must `close`."""
 
     def __init__(self, root: Path, folder: Path, findings: Findings) -> None:
-        """Start it."""
         self._server = framehook(
             model_repository=str(root),
             default_model=MODEL,
@@ -116,11 +115,11 @@ class Supervised:
         self._process = start(self._server.command(self.port), self._server.environment, self.logs[-1])
 
     def service(self) -> Service:
-        """Return what is running now."""
+        """Return the service as it runs now."""
         return Service(self._server, self.port, ProcessTree(self._process.pid), self.logs[-1])
 
     def kill(self) -> None:
-        """Kill it and start it anew."""
+        """Kill the service and restart it."""
         if self._process.poll() is not None:
             self._findings.wrong.append(f"the service ended by itself with {self._process.returncode}")
         self._findings.kills.append(time.perf_counter())
@@ -129,20 +128,22 @@ class Supervised:
         self._start()
 
     def close(self) -> None:
-        """End it."""
+        """End the service."""
         end(self._process)
 
 
 class Flipper:
-    """Flips the link, asks for the reload, and sees whether what it was told is so."""
+    """Switches the link to another version, requests a reload, and checks that the answer is true.
+
+    `root`: the repository; `port`: of the service.
+    """
 
     def __init__(self, root: Path, port: int, findings: Findings, seed: int) -> None:
-        """Take the repository, and where it is served."""
         self._root, self._port, self._findings = root, port, findings
         self._random, self._frame = random.Random(seed), png(0, SIDE_PX)
 
     def flip(self) -> None:
-        """Put another version into the folder's place."""
+        """Switch to a version drawn at random, reload it, and judge the outcome."""
         name = self._random.choice([*GOOD, BAD])
         link = self._root / ".next"
         link.symlink_to(f".releases/{name}")
@@ -171,7 +172,7 @@ class Flipper:
 def repeated(
     act: Callable[[], None], every_s: float, until: float, over: threading.Event, findings: Findings
 ) -> threading.Thread:
-    """Return a thread that does something again and again until then, or all is over; its errors are wrong too."""
+    """Return a thread that calls `act` every `every_s` until `until` or `over`; its errors count as findings."""
 
     def repeat() -> None:
         try:
@@ -184,7 +185,7 @@ def repeated(
 
 
 def measure(seconds: float, load: float, kill_every_s: float, seed: int = 1) -> tuple[dict[str, Any], list[str]]:
-    """Return the figures of one run, and what is amiss."""
+    """Return the figures of one run, and what went wrong."""
     findings, over = Findings(), threading.Event()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "models"
@@ -223,7 +224,7 @@ def _is_rejection(line: str) -> bool:
 def judge(
     result: Run, findings: Findings, kills_s: Sequence[float], errors: Sequence[str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the figures, and what is amiss. `kills_s`: since the frames began."""
+    """Return the figures, and what went wrong. `kills_s`: seconds since the first frame."""
     right = [(frame.due_s, frame.due_s + frame.latency_s) for frame in result.having(Verdict.RIGHT)]
     back_s = [min((at for due, at in right if due > killed), default=np.inf) - killed for killed in kills_s]
     away = [(killed - NEAR_S, killed + back) for killed, back in zip(kills_s, back_s, strict=True)]
@@ -233,21 +234,21 @@ def judge(
         if not any(began <= frame.due_s + frame.latency_s and frame.due_s <= ended for began, ended in away)
     ]
     counts = result.counts()
-    amiss = [f"{name}: {counts[name]}" for name in (*FORBIDDEN, "doubled") if counts[name]]
-    amiss += ["no right answer after a kill"] if np.inf in back_s else []
-    amiss += [f"{len(stray)} frames lost while it served"] if stray else []
-    amiss += [f"{len(errors)} errors in the log, such as {errors[0]}"] if errors else []
+    faults = [f"{name}: {counts[name]}" for name in (*FORBIDDEN, "doubled") if counts[name]]
+    faults += ["no right answer after a kill"] if np.inf in back_s else []
+    faults += [f"{len(stray)} frames lost while it served"] if stray else []
+    faults += [f"{len(errors)} errors in the log, such as {errors[0]}"] if errors else []
     figures = {
         "counts": counts,
         "flips": dict(sorted(findings.flips.items())),
         "kills": len(kills_s),
         "back_s": sorted(round(back, 2) for back in back_s),
     }
-    return figures, [*amiss, *findings.wrong]
+    return figures, [*faults, *findings.wrong]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the figures, and what is amiss."""
+    """Print the figures, and what went wrong."""
     parser = argparse.ArgumentParser(description="Reloads, overload and kill -9 at once.")
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--load", type=float, default=2, help="times capacity")
@@ -255,12 +256,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, help="write the figures to this JSON file")
     options = parser.parse_args(arguments)
-    figures, amiss = measure(options.seconds, options.load, options.kill_every, options.seed)
+    figures, faults = measure(options.seconds, options.load, options.kill_every, options.seed)
     for name, value in figures.items():
         print(f"{name}: {value}")
     report.write(options.output, "reloads", options, [figures])
-    print("\n".join(amiss) or "Every answer was right.")
-    return 1 if amiss else 0
+    print("\n".join(faults) or "Every answer was right.")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection of the load generator: as much of the protocol as answers to posted frames need, and no more.
+"""One HTTP/1.1 connection of the load generator: just enough of the protocol for answers to posted frames.
 
 Written by hand because the generator shares two cores with the server it measures.
 """
@@ -15,12 +15,12 @@ RESET_AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER on, zero seconds: closing sends RST."""
 NO_CONTENT = 204
 NOT_HTTP = 0
-"""Status of a reply that is none."""
+"""Status of bytes that are not an HTTP reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back. `headers` by lower-case name."""
+    """The reply of a server. `headers` by lower-case name."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -28,23 +28,25 @@ class Reply:
 
 
 class Listener(Protocol):
-    """Who hears of a connection."""
+    """Receives the events of a connection."""
 
     def replied(self, connection: "Connection", reply: Reply) -> None:
-        """Take the reply to what was sent last; the connection is free again."""
+        """Handle the reply to the last request; the connection is free again."""
 
     def surplus(self) -> None:
-        """Take note of bytes that no request asked for."""
+        """Handle bytes that no request asked for."""
 
     def closed(self, connection: "Connection") -> None:
-        """Take note that the connection is gone."""
+        """Handle the end of the connection."""
 
 
 class Connection(asyncio.Protocol):
-    """Sends one request at a time. `exchange` is the listener's own note of what it awaits here."""
+    """Sends one request at a time and reports replies to its listener.
+
+    `exchange`: the listener's record of the reply it awaits here.
+    """
 
     def __init__(self, listener: Listener) -> None:
-        """Take who hears of replies."""
         self.exchange: Any = None
         self.reusable = True
         self.idle_since_s = 0.0
@@ -53,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Keep what writes."""
+        """Keep the transport."""
         self._transport = transport
 
     def send(self, exchange: Any, parts: Sequence[bytes]) -> None:
@@ -63,7 +65,7 @@ class Connection(asyncio.Protocol):
             self._transport.writelines(parts)
 
     def data_received(self, data: bytes) -> None:
-        """Read on; tell of a reply once it is whole."""
+        """Collect bytes; report the reply once it is complete."""
         self._received += data
         if self.exchange is None:
             self._listener.surplus()
@@ -80,11 +82,11 @@ class Connection(asyncio.Protocol):
         self._listener.replied(self, reply)
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Tell of it."""
+        """Report the end of the connection."""
         self._listener.closed(self)
 
     def abort(self) -> None:
-        """Close now, dropping what is still to be sent."""
+        """Close now and drop unsent bytes."""
         self.reusable = False
         if self._transport:
             self._transport.abort()
@@ -98,7 +100,7 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def _take_reply(self) -> Reply | None:
-        """Return the reply if it is whole, and forget its bytes."""
+        """Return the reply if it is complete, and drop its bytes."""
         end = self._received.find(b"\r\n\r\n")
         if end < 0:
             return None

@@ -1,4 +1,4 @@
-"""The frames that are measured with: of a video, or the street photos of this repository."""
+"""The frames to measure with: from a video, or the street photos of this repository."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,6 +1,6 @@
 """A load generator for one server on this machine: open loop (frames come when they are due) or closed loop.
 
-Every reply is judged by a check of the caller's. Bounded in connections, in frames, in time.
+The caller's check judges every reply. Connections, frames and time are bounded.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ MAX_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server. `request`: number of the frame and of its stream → the bytes to send, head first."""
+    """A server. `request`: (frame number, stream number) → bytes to send, head first; `check` judges the reply."""
 
     host: str
     port: int
@@ -36,7 +36,7 @@ class Target:
     check: Callable[[int, Reply], Verdict]
 
     def __post_init__(self) -> None:
-        """Refuse any host but this machine; raises ValueError."""
+        """Raise ValueError for any host but this machine."""
         if not ipaddress.ip_address(self.host).is_loopback:
             raise ValueError(f"expected an address of the loopback, got {self.host}")
 
@@ -54,14 +54,14 @@ class Clients:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """When a frame is due, in seconds since the run began, and the stream it is of."""
+    """When a frame is due, in seconds since the run began, and its stream."""
 
     due_s: float
     stream: int = 0
 
 
 def schedule(rate_per_s: float, seconds: float, seed: int | None = None, stream: int = 0) -> list[Shot]:
-    """Return even arrivals, or with a seed those of a Poisson process."""
+    """Return even arrivals or, with a seed, a Poisson process."""
     if seed is None:
         return [Shot(number / rate_per_s, stream) for number in range(round(rate_per_s * seconds))]
     gaps = random.Random(seed)
@@ -70,45 +70,45 @@ def schedule(rate_per_s: float, seconds: float, seed: int | None = None, stream:
 
 
 def run(load: Coroutine[Any, Any, T]) -> T:
-    """Run a load to its end."""
+    """Run a load on a new event loop until it ends."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(load)
 
 
 async def open_loop(target: Target, shots: Sequence[Shot], clients: Clients) -> Run:
-    """Send every frame when it is due, whatever became of those before it."""
+    """Send every frame when it is due, regardless of earlier frames."""
     if len(shots) > MAX_FRAMES or shots[-1].due_s > MAX_SECONDS:
         raise ValueError(f"expected at most {MAX_FRAMES} frames within {MAX_SECONDS} s")
-    house = _House(target, clients)
+    traffic = _Traffic(target, clients)
     for number, shot in enumerate(shots):
-        # Never more than one frame without a look at the replies, however far behind.
-        await asyncio.sleep(max(0.0, house.started_at + shot.due_s - house.now()))
-        house.send(_Exchange(number, shot.stream, house.started_at + shot.due_s))
-    seconds = max(house.now() - house.started_at, shots[-1].due_s)
-    return await house.end(seconds)
+        # Yield to the event loop before every frame, even when late, so that replies are read.
+        await asyncio.sleep(max(0.0, traffic.started_at + shot.due_s - traffic.now()))
+        traffic.send(_Exchange(number, shot.stream, traffic.started_at + shot.due_s))
+    seconds = max(traffic.now() - traffic.started_at, shots[-1].due_s)
+    return await traffic.end(seconds)
 
 
 async def closed_loop(target: Target, clients: int, seconds: float, behaviour: Clients | None = None) -> Run:
-    """Have each client send its next frame as soon as it is answered."""
-    house = _House(target, behaviour or Clients())
-    until = house.started_at + min(seconds, MAX_SECONDS)
+    """Let each client send its next frame as soon as the last one is answered."""
+    traffic = _Traffic(target, behaviour or Clients())
+    until = traffic.started_at + min(seconds, MAX_SECONDS)
     numbers = iter(range(MAX_FRAMES))
 
     def next_frame() -> None:
-        number = next(numbers, None) if house.now() < until else None
+        number = next(numbers, None) if traffic.now() < until else None
         if number is not None:
-            house.send(_Exchange(number, 0, house.now()))
+            traffic.send(_Exchange(number, 0, traffic.now()))
 
-    house.on_finished = next_frame
+    traffic.on_finished = next_frame
     for _ in range(clients):
         next_frame()
-    await asyncio.sleep(until - house.now())
-    return await house.end(seconds)
+    await asyncio.sleep(until - traffic.now())
+    return await traffic.end(seconds)
 
 
 @dataclass(slots=True, eq=False)
 class _Exchange:
-    """A frame on its way. Times by perf_counter."""
+    """A frame in flight. Times by perf_counter."""
 
     number: int
     stream: int
@@ -117,8 +117,8 @@ class _Exchange:
     connection: Connection | None = None
 
 
-class _House:
-    """The connections and the frames on their way; hears of replies."""
+class _Traffic:
+    """The connections and the frames in flight; listens for replies."""
 
     def __init__(self, target: Target, clients: Clients) -> None:
         self._target, self._clients = target, clients
@@ -136,7 +136,7 @@ class _House:
         self.started_at = self.now()
 
     def send(self, exchange: _Exchange) -> None:
-        """Send over a free connection, or over a new one while there may be more."""
+        """Send over a free connection, or over a new one below the limit."""
         connection = next(self._take_idle(), None)
         if connection:
             self._waiting[exchange] = None
@@ -151,9 +151,9 @@ class _House:
             self._finish(exchange, Verdict.NOT_SENT)
 
     async def end(self, seconds: float) -> Run:
-        """Wait for the frames on their way, at most as long as the clients would, and close everything."""
+        """Wait for the frames in flight, at most for the clients' patience, then close everything."""
         self.on_finished = lambda: None
-        while self._waiting:  # noqa: ASYNC110  # the sweep takes its time too
+        while self._waiting:  # noqa: ASYNC110  # the sweep polls at this interval too
             await asyncio.sleep(SWEEP_S)
         self._sweeper.cancel()
         for task in list(self._connecting):
@@ -165,7 +165,7 @@ class _House:
         return Run(self._outcomes, self._surplus, seconds)
 
     def replied(self, connection: Connection, reply: Reply) -> None:
-        """Judge a reply; the connection is free for the next frame."""
+        """Judge a reply; free its connection for the next frame."""
         exchange, connection.exchange = connection.exchange, None
         if connection.reusable:
             connection.idle_since_s = self.now()
@@ -175,18 +175,18 @@ class _House:
         self._finish(exchange, self._target.check(exchange.number, reply), reply)
 
     def surplus(self) -> None:
-        """Count a reply that nobody had asked for."""
+        """Count a reply that no request asked for."""
         self._surplus += 1
 
     def closed(self, connection: Connection) -> None:
-        """Count the frame that was awaited there as lost."""
+        """Count the frame that awaited its reply there as lost."""
         self._connections.discard(connection)
         connection.reusable = False
         if connection.exchange in self._waiting:
             self._finish(connection.exchange, Verdict.LOST)
 
     def _take_idle(self) -> Iterator[Connection]:
-        """Give the connections that are free, the one used last first."""
+        """Yield the free connections, most recently used first."""
         while self._idle:
             connection = self._idle.pop()
             if connection.reusable and self.now() - connection.idle_since_s < IDLE_S:
@@ -220,7 +220,7 @@ class _House:
         connection.send(exchange, parts)
 
     def _cut(self, connection: Connection, parts: Sequence[bytes]) -> Sequence[bytes]:
-        """Return what one who will hang up sends: every other time not all of it."""
+        """Return what a client sends before it hangs up: half the time only a part."""
         if self._random.random() < 1 / 2:
             return parts
         connection.reusable = False
@@ -233,7 +233,7 @@ class _House:
             connection.reset()
 
     async def _sweep(self) -> None:
-        """Give up on frames that took too long; they stand in the order in which they were due."""
+        """Give up on frames that took too long, oldest first."""
         while True:
             await asyncio.sleep(SWEEP_S)
             oldest = self.now() - self._clients.patience_s

@@ -1,4 +1,4 @@
-"""What became of the frames that were sent, and the figures that are told of it."""
+"""The outcomes of the frames that were sent, and the figures computed from them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from enum import StrEnum
 from typing import Any
 
 TIMELY_S = 1.0
-"""An answer about live video that comes later is of little use."""
+"""A later answer about live video is of little use."""
 
 
 class Verdict(StrEnum):
-    """The fate of one frame."""
+    """The outcome of one frame."""
 
     RIGHT = "right"
     REFUSED = "refused"
@@ -19,9 +19,9 @@ class Verdict(StrEnum):
     MIXED_UP = "mixed up"
     """The answer of another frame."""
     OTHER = "other"
-    """An answer that nobody expects: another status, another document."""
+    """An unexpected answer: another status, another document."""
     LOST = "lost"
-    """The connection ended without a reply, or could not be made."""
+    """The connection ended without a reply, or could not be opened."""
     LATE = "late"
     """No reply within the client's patience."""
     NOT_SENT = "not sent"
@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 
 @dataclass(slots=True)
 class Outcome:
-    """One frame. Times in seconds: `due_s` since the run began; `latency_s` from then, `wait_s` from when it was sent.
+    """One frame. Times in seconds: `due_s` since the run began, `latency_s` since due, `wait_s` since sent.
 
     `retry_after`: whether the reply had a Retry-After of at least 1, in digits.
     """
@@ -48,14 +48,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What became of one load. `seconds`: for how long frames were sent; `surplus`: replies nobody had asked for."""
+    """The outcome of one load. `seconds`: how long frames were sent; `surplus`: replies that no request asked for."""
 
     outcomes: list[Outcome]
     surplus: int
     seconds: float
 
     def having(self, verdict: Verdict) -> list[Outcome]:
-        """Return the frames with that fate."""
+        """Return the frames with that verdict."""
         return [outcome for outcome in self.outcomes if outcome.verdict is verdict]
 
     def goodput_per_s(self, within_s: float | None = None, stream: int | None = None) -> float:
@@ -73,7 +73,7 @@ class Run:
         return len(answered) / self.seconds
 
     def counts(self) -> dict[str, int]:
-        """Return how many frames had which fate."""
+        """Return the number of frames per verdict."""
         counted = Counter(outcome.verdict.value for outcome in self.outcomes)
         return {verdict.value: counted[verdict.value] for verdict in Verdict} | {"doubled": self.surplus}
 
@@ -96,7 +96,7 @@ class Run:
 
 
 def percentiles_ms(seconds: Sequence[float]) -> dict[str, float]:
-    """Return p50, p95, p99 and the most, in milliseconds; nothing of nothing."""
+    """Return p50, p95, p99 and the maximum in milliseconds; an empty dict without values."""
     ordered = sorted(seconds)
     if not ordered:
         return {}

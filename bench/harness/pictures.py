@@ -1,4 +1,4 @@
-"""The pictures that are posted under load: one workload's bodies, of a video or of the repository's photos."""
+"""The pictures posted under load: one workload's bodies, from a video or from the repository's photos."""
 
 import argparse
 from pathlib import Path
@@ -12,11 +12,11 @@ NAMES = dict(zip(("W1", "W2", "W3"), WORKLOADS, strict=False))
 PICTURES = 50
 PEER_MODEL = ROOT / ".peers" / "model.onnx"
 STEP = 15
-"""Of a video's frames: 50 of vtest.avi's 795, all different."""
+"""Step between frames of a video: 50 of vtest.avi's 795, all different."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what every program here has."""
+    """Add the options that every benchmark has."""
     parser.add_argument("--video", type=Path, help="take frames of this video instead of the repository's photos")
     parser.add_argument("--output", type=Path, help="write the figures to this JSON file")
     parser.add_argument(

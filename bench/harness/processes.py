@@ -1,4 +1,4 @@
-"""Servers under measurement: started, watched and ended here, each as a session of processes of its own."""
+"""Servers under measurement: started, watched and ended here, each in a process session of its own."""
 
 import os
 import signal
@@ -13,29 +13,29 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 STOP_S = 15
 KIB_PER_MIB = 1024
 STATE, SESSION, CPU_TICKS = 0, 3, slice(11, 15)
-"""Places in /proc/PID/stat after the command's name: proc(5). The ticks: user and system, own and reaped children's."""
+"""Field indices in /proc/PID/stat after the command's name, proc(5). Ticks: user, system, both of reaped children."""
 
 IDLE_PLACES = (3, 4)
-"""Of the ticks in the first line of /proc/stat: idle, and waiting for disks."""
+"""Indices of idle and iowait in the first line of /proc/stat."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessTree:
-    """A command and all that it started. `pid`: of the command, which leads the session."""
+    """A command and all processes it started. `pid`: of the command, which leads the session."""
 
     pid: int
 
     def cpu_s(self) -> float:
-        """Return the processor time, user and system, that it has taken so far."""
+        """Return the CPU time used so far, user and system."""
         ticks = [sum(int(field) for field in fields[CPU_TICKS]) for _, fields in self._members()]
         return sum(ticks) / TICKS_PER_S
 
     def memory_mib(self) -> float:
-        """Return the memory it holds; pages that several processes share count once (proportional set size)."""
+        """Return the memory in use; pages shared by several processes count once (proportional set size)."""
         return sum(memory_mib(pid) for pid, _ in self._members())
 
     def _members(self) -> Iterator[tuple[int, list[str]]]:
-        """Give the process id and the fields of /proc/PID/stat of every process that has not ended."""
+        """Yield the process id and the fields of /proc/PID/stat of every live process."""
         for path in Path("/proc").glob("[0-9]*/stat"):
             try:
                 fields = path.read_text().rpartition(") ")[2].split()
@@ -56,7 +56,7 @@ class Clocks:
 
     @classmethod
     def read(cls, tree: ProcessTree | None) -> "Clocks":
-        """Return what they show now; without a server only this program counts."""
+        """Return the times now; without a server only this program counts."""
         return cls(time.perf_counter(), tree.cpu_s() if tree else 0, time.process_time(), machine_cpu_s())
 
     def since(self, before: "Clocks") -> "Clocks":
@@ -70,7 +70,7 @@ class Clocks:
 
     @property
     def elsewhere_cores(self) -> float:
-        """Return how many cores other work took, of what has passed."""
+        """Return how many cores other work used during this time."""
         return max(0.0, self.machine_s - self.server_s - self.own_s) / self.wall_s
 
 
@@ -84,7 +84,7 @@ def memory_mib(pid: int) -> float:
 
 
 def machine_cpu_s() -> float:
-    """Return the time that the machine's cores have been busy so far, whatever with; stolen time counts."""
+    """Return how long the machine's cores have been busy so far, with any work; stolen time counts."""
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
     busy = [int(ticks) for place, ticks in enumerate(fields[:8]) if place not in IDLE_PLACES]
     return sum(busy) / TICKS_PER_S
@@ -94,7 +94,7 @@ def machine_cpu_s() -> float:
 def running(
     command: Sequence[str], environment: Mapping[str, str], log: Path, cores: Collection[int] | None = None
 ) -> Iterator[ProcessTree]:
-    """Run a command until the block ends, on these cores only; what it prints goes to `log`."""
+    """Run a command on these cores until the block ends; its output goes to `log`."""
     with on_cores(cores):
         process = start(command, environment, log)
     try:
@@ -104,7 +104,7 @@ def running(
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a command, as the head of a session of its own; whoever does so ends it."""
+    """Start a command as the leader of a new session; the caller must `end` it."""
     with log.open("wb") as output:
         return subprocess.Popen(
             command,
@@ -118,7 +118,7 @@ def start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> 
 
 @contextmanager
 def on_cores(cores: Collection[int] | None) -> Iterator[None]:
-    """Keep this thread, and what it starts, on these cores until the block ends."""
+    """Pin this thread, and what it starts, to these cores until the block ends."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores or before)
     try:
@@ -128,7 +128,7 @@ def on_cores(cores: Collection[int] | None) -> Iterator[None]:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Ask the process to stop, then end whatever is left of its group."""
+    """Ask the process to stop, then kill the rest of its group."""
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_S)

@@ -1,4 +1,4 @@
-"""The servers that are measured: how each is started and spoken to. All take POST /score on the loopback."""
+"""The servers under measurement: how to start each and what to send. All accept POST /score on the loopback."""
 
 import base64
 import http.client
@@ -33,7 +33,7 @@ PEERS_PYTHON = ROOT / ".peers" / "bin" / "python"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server. `command`: of the port; `wrap`: picture → body, as this server wants it."""
+    """One server. `command`: port → command line; `wrap`: picture → body, as this server expects it."""
 
     command: Callable[[int], Sequence[str]]
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A running server. `log`: what it prints."""
+    """A running server. `log`: its output."""
 
     server: Server
     port: int
@@ -64,7 +64,7 @@ class Service:
             connection.close()
 
     def wait_for(self, condition: Callable[[], bool], ask_again_s: float) -> None:
-        """Ask until the condition holds, OSErrors aside; raises RuntimeError when the server ends or takes too long."""
+        """Poll until the condition holds, ignoring OSErrors; raises RuntimeError if the server ends or is late."""
         deadline = time.monotonic() + START_DEADLINE_S
         while time.monotonic() < deadline and self.tree.memory_mib():
             with suppress(OSError):
@@ -74,9 +74,9 @@ class Service:
         raise RuntimeError(f"The server did not start:\n{self.log.read_text(errors='replace')}")
 
     def target(self, pictures: Sequence[bytes], query: Callable[[int], str] = lambda _: "") -> Target:
-        """Return what the generator needs to post these pictures in turn; each must get the answer it gets alone.
+        """Return the generator's target: these pictures in turn; each must get the same answer as when posted alone.
 
-        `query`: number of a stream → what stands behind the path.
+        `query`: stream number → query string after the path.
         """
         alone = [self.post(picture) for picture in pictures]
         if any(reply.status not in {OK, NO_CONTENT} for reply in alone):
@@ -106,7 +106,7 @@ def head(query: str, media_type: str, length_bytes: int, more: str = "") -> byte
 
 
 def framehook(**settings: str) -> Server:
-    """Return the service with these settings."""
+    """Return framehook with these settings."""
     environment = {f"FRAMEHOOK_{name.upper()}": value for name, value in settings.items()}
     return Server(
         lambda port: [str(Path(sys.executable).with_name("framehook")), "serve", "--port", str(port)], environment
@@ -114,7 +114,7 @@ def framehook(**settings: str) -> Server:
 
 
 def servers(peer_model: Path) -> dict[str, Server]:
-    """Return all servers by name; the peers with these weights, each also with int8 that is exact everywhere."""
+    """Return all servers by name; each peer uses these weights, and comes also with exact int8."""
     environment = {"PEER_MODEL": str(peer_model.resolve()), "PEER_LABELS": str(ZOO_MODEL / "labels.txt")}
 
     def peer(command: str, wrap: Callable[[bytes], bytes] = bytes, media_type: str = OCTETS) -> Server:
@@ -137,7 +137,7 @@ def servers(peer_model: Path) -> dict[str, Server]:
 
 @contextmanager
 def serving(server: Server, first_picture: bytes, cores: Collection[int] | None = None) -> Iterator[Service]:
-    """Run a server until the block ends; it has answered one picture before the block begins."""
+    """Run a server until the block ends; it has answered one picture when the block begins."""
     with starting(server, cores) as service:
         service.wait_for(lambda: service.post(first_picture).status in {OK, NO_CONTENT}, ASK_AGAIN_S)
         yield service
@@ -145,7 +145,7 @@ def serving(server: Server, first_picture: bytes, cores: Collection[int] | None 
 
 @contextmanager
 def starting(server: Server, cores: Collection[int] | None = None) -> Iterator[Service]:
-    """Run a server until the block ends; it has only just been started when the block begins."""
+    """Run a server until the block ends; it may not be ready yet when the block begins."""
     with tempfile.TemporaryDirectory() as folder:
         port, log = free_port(), Path(folder) / "log"
         with running(server.command(port), server.environment, log, cores) as tree:

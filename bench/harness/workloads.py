@@ -1,4 +1,4 @@
-"""What cameras post: a size and a format each, made of any picture."""
+"""What cameras post: a size and a format each, made from any picture."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -20,7 +20,10 @@ TARGET = DecodeTarget((300, 300))
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One kind of frame. `encode`: picture of `size_wh` → body; `decode`: our way; `open_by_hand`: as users do it."""
+    """One kind of frame.
+
+    `encode`: picture of `size_wh` → body; `decode`: with the service's decoder; `open_by_hand`: as users do it.
+    """
 
     size_wh: tuple[int, int]
     encode: Callable[[Image.Image], bytes]
@@ -77,18 +80,18 @@ WORKLOADS: Mapping[str, Workload] = {
 
 
 Stages: TypeAlias = tuple[Callable[[bytes], Any], Callable[[Any], Pixels]]
-"""Body → what the decoder gives, and that → the model's RGB."""
+"""Two stages: body → decoded frame, decoded frame → the model's RGB."""
 
 
 def routes(workload: Workload) -> dict[str, Stages]:
-    """Return every way from a body to the model's RGB: by hand, and the service's own routes."""
+    """Return every route from a body to the model's RGB: by hand, and the service's."""
 
     def resize_by_hand(picture: Image.Image) -> Pixels:
         return np.asarray(picture.resize(TARGET.size_wh, Image.Resampling.BILINEAR))
 
-    def ours(route: RouteName) -> Stages:
+    def by_service(route: RouteName) -> Stages:
         decoder = Decoder(workload.size_wh[0] * workload.size_wh[1], route)
         return partial(workload.decode, decoder), lambda frame: frame.rgb(TARGET.size_wh)
 
     by_hand: dict[str, Stages] = {"by hand": (workload.open_by_hand, resize_by_hand)}
-    return by_hand | {route: ours(route) for route in ROUTES}
+    return by_hand | {route: by_service(route) for route in ROUTES}

@@ -1,10 +1,10 @@
-"""FastAPI as its documentation has blocking work done: a `def` endpoint, which runs in the pool of threads.
+"""FastAPI with blocking work as its documentation recommends: a `def` endpoint, which runs in the thread pool.
 
     uvicorn --host 127.0.0.1 --port PORT --factory bench.peers.fastapi_app:plain
     uvicorn --host 127.0.0.1 --port PORT --no-access-log --factory bench.peers.fastapi_app:tuned
 
-`tuned` is what someone makes of it who knows onnxruntime: one thread a run, no spinning; the endpoints' threads are the
-parallelism.
+`tuned` is the version of somebody who knows onnxruntime: one thread per run, no spinning; the endpoints'
+threads give the parallelism.
 """
 
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""LitServe as its documentation says: a LitAPI, pictures as base64 in JSON, one worker a device.
+"""LitServe as its documentation recommends: a LitAPI, pictures as base64 in JSON, one worker a device.
 
 python -m bench.peers.litserve_server PORT
 """
@@ -29,7 +29,7 @@ class DetectorAPI(litserve.LitAPI):
         return infer(self.session, self.labels, body)
 
     def encode_response(self, output: dict[str, Any]) -> dict[str, Any]:
-        """Leave the document as it is."""
+        """Return the document unchanged."""
         return output
 
 

@@ -1,11 +1,11 @@
 """What every peer does with a frame, written the way users write it: Pillow, one resize, the model, plain numpy.
 
-Peers know nothing of framehook: they run in an environment of their own (.peers), on the model and the labels that
+Peers know nothing of framehook: they run in an environment of their own (.peers), with the model and the labels that
 PEER_MODEL and PEER_LABELS name: float32 [1, 3, 300, 300] in, `boxes` and `scores` out.
 
-On x86 processors without VNNI, peers with a default session find nothing in int8 (docs/maintainers/adr/0003). They
-keep their documented defaults, and only their speed counts. With PEER_EXACT_INT8 in the environment they are as exact
-as the service, and do the same work.
+On x86 processors without VNNI, peers with a default session detect nothing in int8 (docs/maintainers/adr/0003).
+They keep their documented defaults, and only their speed counts. With PEER_EXACT_INT8 in the environment they are as
+exact as the service, and do the same work.
 """
 
 import io
@@ -23,7 +23,7 @@ CONFIDENCE_THRESHOLD, IOU_THRESHOLD = 0.5, 0.5
 
 
 def load(options: Any = None) -> Any:
-    """Return a session, as onnxruntime makes it by default unless there are options."""
+    """Return a session with these options, or with onnxruntime's defaults."""
     options = options or onnxruntime.SessionOptions()
     if "PEER_EXACT_INT8" in os.environ:
         options.add_session_config_entry("session.x64quantprecision", "1")
@@ -44,7 +44,7 @@ def infer(session: Any, labels: list[str], body: bytes) -> dict[str, Any]:
 
 
 def _entities(boxes: NDArray[np.float32], scores: NDArray[np.float32], labels: list[str]) -> list[dict[str, Any]]:
-    """Return what is found: [anchors, 4] corners and [anchors, classes] scores → entities, the surest first."""
+    """Turn corners [anchors, 4] and scores [anchors, classes] into entities, most confident first."""
     class_ids = scores.argmax(axis=1)
     confidences = scores.max(axis=1)
     candidates = np.flatnonzero(confidences >= CONFIDENCE_THRESHOLD)

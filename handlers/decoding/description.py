@@ -121,7 +121,7 @@ def _missing(fact: str) -> str:
 
 
 def is_raw(content_type: str) -> bool:
-    """Tell whether a body of this type is a raw frame; its bytes cannot tell."""
+    """Return whether a body of this type is a raw frame; its bytes do not show it."""
     return content_type.partition(";")[0].strip().lower() == RAW_MEDIA_TYPE
 
 

@@ -29,12 +29,12 @@ FORM_CONTENT_TYPE = "form_content_type"
 
 
 def is_dialect(path: str) -> bool:
-    """Tell whether a path is one of the dialect's."""
+    """Return whether a path is one of the dialect's."""
     return path.startswith(PATH_PREFIX)
 
 
 def is_form(content_type: str) -> bool:
-    """Tell whether a body of this Content-Type is a form, which may hold a key."""
+    """Return whether a body of this Content-Type is a form, which may hold a key."""
     return content_type.lower().startswith(FORM_TYPE)
 
 

@@ -129,7 +129,7 @@ def create_security(settings: Settings) -> Security:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether an address can only be reached from this machine."""
+    """Return whether an address can only be reached from this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -194,7 +194,7 @@ class Settings(BaseModel):
 
     @property
     def is_tls(self) -> bool:
-        """Tell whether the service speaks HTTPS."""
+        """Return whether the service speaks HTTPS."""
         return self.tls_self_signed or self.tls_certificate is not None
 
     @model_validator(mode="after")

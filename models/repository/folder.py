@@ -147,7 +147,7 @@ def _read_text(path: Path) -> str:
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors()[0]
     key = ".".join(str(part) for part, _ in groupby(fault["loc"]))  # weights.file.file is the kind, then its key
-    if fault["type"] == "value_error":  # from a validator of ours
+    if fault["type"] == "value_error":  # from our own validator
         sentence = str(fault["ctx"]["error"])
         return f"{key}: {sentence}." if key else f"{sentence}."
     message = re.sub("(a valid )?tuple", "a list", fault["msg"], flags=re.IGNORECASE)  # YAML's word for it

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One served model at one version; a frame keeps the one it was given, whatever takes over meanwhile.
+    """One served model at one version; a frame keeps the version it was given, even if another takes over meanwhile.
 
     `lanes`: where its frames wait. `loaded`: None until it has answered a warm-up frame.
     """
@@ -31,7 +31,7 @@ class Model:
 
 
 class ServedModels:
-    """The models by name. Thread-safe: a change replaces the table as a whole, so readers take it as it is.
+    """The models by name. Thread-safe: a change replaces the table as a whole, so readers need no lock.
 
     `folders`: of the models to serve, not loaded yet. `lanes`: shared by all models that want none of their own.
     `broken`: name → reason, of models whose folders cannot be read. Raises ModelNotFoundError when the default model is

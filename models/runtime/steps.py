@@ -1,4 +1,4 @@
-"""The steps of one frame on its lane: decode → preprocess → run → postprocess → encode. One loop takes and times them.
+"""The steps of one frame on its lane: decode → preprocess → run → postprocess → encode. One loop runs and times them.
 
 A step that remembers a stream asks its work for the stream's state. See docs/maintainers/adr/0013.
 """
@@ -21,10 +21,10 @@ from models.scheduling.deadlines import Deadlines
 
 @dataclass(slots=True)
 class Work:
-    """One frame on its lane: what is known of it, filled in by one step after the other.
+    """One frame on its lane, and its values so far; each step fills in its own.
 
-    `is_alone`: whether no other frame is waiting or running, so that this one may use all cores. `state`: what steps
-    remember of its stream.
+    `is_alone`: whether no other frame is waiting or running, so that this one may use all cores. `state`: what the
+    steps remember of its stream.
     """
 
     order: FrameOrder
@@ -40,20 +40,20 @@ class Work:
     value: bytes = b""
 
     def take(self, steps: Sequence["Step"]) -> None:
-        """Take the steps one after the other on the calling thread, and time each. Raises what they raise."""
+        """Run the steps in order on the calling thread, and time each. Raises what they raise."""
         for step in steps:
             started_at = time.perf_counter()
             step(self)
             self.stages_ms[step.name] = milliseconds_since(started_at)
 
     def answered(self) -> Answered:
-        """Return what came out, once all steps are taken."""
+        """Return the answer, once all steps have run."""
         name, version = self.folder.name, self.folder.version
         return Answered(self.value, self.results, name, version, self.frame.source_size_wh, self.stages_ms)
 
 
 class Step(Protocol):
-    """One step of the work on a frame. Thread-safe: all lanes take the same one.
+    """One step of the work on a frame. Thread-safe: all lanes run the same object.
 
     `remembers`: whether it asks for the state of the frame's stream. Such frames reach it in the order of arrival.
     """
@@ -62,7 +62,7 @@ class Step(Protocol):
     remembers: ClassVar[bool] = False
 
     def __call__(self, work: Work) -> None:
-        """Read what earlier steps found, and add to it."""
+        """Read the values of earlier steps, and add to them."""
         ...
 
 

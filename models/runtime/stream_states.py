@@ -1,4 +1,4 @@
-"""What steps remember of streams, from one frame to the next: bounded, and forgotten when no frame comes for a while.
+"""What steps remember of streams between frames: bounded, and forgotten if no frame comes for a while.
 
 The frames of a stream reach its state one at a time and in the order of their arrival, because lanes run them so:
 `Lanes.submit` with `in_order`.
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 S = TypeVar("S")
 
 MAX_STREAMS = 1024
-"""Above it, the stream whose last frame is oldest is forgotten."""
+"""Above this number, the stream with the oldest last frame is forgotten."""
 EXPIRY_S = 60.0
 """After its last frame, a stream's state is forgotten."""
 
@@ -24,7 +24,7 @@ class StreamState:
         self._by_kind: dict[type[Any], Any] = {}
 
     def of(self, kind: type[S]) -> S:
-        """Return this stream's object of that class; a new one, made without arguments, the first time."""
+        """Return this stream's object of that class; the first time, create it without arguments."""
         state = self._by_kind.get(kind)
         if state is None:
             state = self._by_kind[kind] = kind()
@@ -33,7 +33,7 @@ class StreamState:
 
 
 class _NoStream(StreamState):
-    """Stands for no stream: nothing is remembered."""
+    """The state of frames without a stream: nothing is remembered."""
 
     def of(self, kind: type[S]) -> S:
         return kind()
@@ -43,7 +43,7 @@ NO_STREAM: StreamState = _NoStream()
 
 
 class StreamStates:
-    """The states of one model's streams, the one whose last frame is oldest first. Thread-safe.
+    """The states of one model's streams, oldest last frame first. Thread-safe.
 
     `clock`: monotonic seconds.
     """
@@ -63,7 +63,7 @@ class StreamStates:
         return len(self._states)
 
     def of(self, stream: str) -> StreamState:
-        """Return the state of a stream, one of whose frames is worked on now; empty names are of no stream."""
+        """Return the state of a stream whose frame is being processed; an empty name means no stream."""
         if not stream:
             return NO_STREAM
         now = self._clock()

@@ -1,4 +1,4 @@
-"""Deadlines: what is to be done about work that takes too long."""
+"""Deadlines: a callback for work that takes too long."""
 
 import threading
 import time
@@ -7,14 +7,13 @@ from contextlib import contextmanager
 
 
 class Deadlines:
-    """Calls back for whatever is not over `limit_s` seconds after it began.
+    """Calls back for work that has not ended `limit_s` seconds after it began.
 
-    One thread serves all; it sleeps until the first deadline. The limit is the same for all, so whoever began first is
-    due first. Times are monotonic: setting the clock changes nothing.
+    One thread serves all; it sleeps until the first deadline. The limit is the same for all, so the work that
+    began first is due first. Times are monotonic: setting the clock changes nothing.
     """
 
     def __init__(self, limit_s: float) -> None:
-        """Start no thread yet."""
         self.limit_s = limit_s
         self._due: dict[object, tuple[float, Callable[[], None]]] = {}
         self._changed = threading.Condition()
@@ -23,7 +22,7 @@ class Deadlines:
         self._closed = False
 
     def begin(self, key: object, when_due: Callable[[], None]) -> None:
-        """Have `when_due` called, on a thread of ours, unless `end` is called in time with the same key."""
+        """Call `when_due` on the deadlines' thread, unless `end` is called in time with the same key."""
         with self._changed:
             self._due[key] = (time.monotonic() + self.limit_s, when_due)
             if self._thread.ident is None:
@@ -32,13 +31,13 @@ class Deadlines:
                 self._changed.notify()
 
     def end(self, key: object) -> None:
-        """Forget the deadline, if it has not passed yet."""
+        """Cancel the deadline, if it has not passed yet."""
         with self._changed:
             self._due.pop(key, None)
 
     @contextmanager
     def limiting(self, when_due: Callable[[], None]) -> Iterator[None]:
-        """Have `when_due` called when the block takes too long."""
+        """Call `when_due` if the block takes too long."""
         key = object()
         self.begin(key, when_due)
         try:
@@ -47,7 +46,7 @@ class Deadlines:
             self.end(key)
 
     def expire_all(self) -> None:
-        """Call back at once for whatever is not over."""
+        """Call back at once for all work that has not ended."""
         with self._changed:
             due = [when_due for _, when_due in self._due.values()]
             self._due.clear()
@@ -55,7 +54,7 @@ class Deadlines:
             when_due()
 
     def close(self) -> None:
-        """Call nobody any more, and end the thread."""
+        """Make no more calls, and end the thread."""
         with self._changed:
             self._closed = True
             self._due.clear()
@@ -63,10 +62,10 @@ class Deadlines:
 
     def _watch(self) -> None:
         while (when_due := self._wait()) is not None:
-            when_due()  # without the lock: it may take others
+            when_due()  # without the lock: the callback may take other locks
 
     def _wait(self) -> Callable[[], None] | None:
-        """Return the next callback that is due, once it is; None when closed."""
+        """Wait for the next callback that is due, and return it; None when closed."""
         with self._changed:
             while not self._closed:
                 key, (due_at, when_due) = next(iter(self._due.items()), (None, (0.0, None)))
@@ -74,7 +73,7 @@ class Deadlines:
                 if when_due and left_s <= 0:
                     del self._due[key]
                     return when_due
-                # a deadline that is set meanwhile is a later one, so only a sleep without end must be broken
+                # a deadline set meanwhile is later, so only an endless sleep must be interrupted
                 self._sleeps_on = when_due is None
                 self._changed.wait(left_s if when_due else None)
             return None

@@ -8,11 +8,11 @@ from typing import Generic, NamedTuple, TypeVar
 T = TypeVar("T")
 
 MAX_REMEMBERED = 1024
-"""Streams whose turns are known although they have nothing waiting."""
+"""At most this many streams without waiting items keep their turns."""
 
 
 class _Ticket(NamedTuple, Generic[T]):
-    """What waits, in its order: by turn, then by arrival, which no two share."""
+    """A waiting item, ordered by turn, then by arrival, which is unique."""
 
     turn: int
     arrival: int
@@ -21,11 +21,11 @@ class _Ticket(NamedTuple, Generic[T]):
 
 
 class FairQueue(Generic[T]):
-    """Each item has a turn, the one after its stream's last, but none that has passed; the lowest turn is next.
+    """Each item gets the turn after its stream's last one, or the current turn if that has passed; the lowest is next.
 
-    So every stream is served once before one of them is served again, also when there are fewer places than streams:
-    one that was just served has a later turn than those that come meanwhile. It has no limit of its own. Not
-    thread-safe: whoever owns it holds a lock. Source: P. Goyal, H. Vin, H. Cheng, "Start-time fair queuing", 1996, with
+    So every stream is served once before one of them is served again, also with fewer places than streams: a stream
+    that was just served has a later turn than those that arrive meanwhile. The queue itself has no limit. Not
+    thread-safe: its owner holds a lock. Source: P. Goyal, H. Vin, H. Cheng, "Start-time fair queuing", 1996, with
     items of one length.
     """
 
@@ -33,18 +33,18 @@ class FairQueue(Generic[T]):
         self._waiting: list[_Ticket[T]] = []
         self._arrivals = itertools.count()
         self._passed = 0
-        """The turn of the last item that was taken."""
+        """The turn of the last item that was served."""
         self._next_turns: dict[str, int] = {}
-        """Of streams that are ahead; all others have the turn that is being served."""
+        """Last turns of the streams that are ahead; all others have the current turn."""
 
     def __len__(self) -> int:
         """Return how many items wait."""
         return len(self._waiting)
 
     def put(self, stream: str, item: T) -> None:
-        """Queue an item behind those of its stream, and behind the others of its turn."""
+        """Queue an item after those of its stream, and after the others with its turn."""
         turn = self._turn(stream)
-        self._next_turns.pop(stream, None)  # so that it is the last one to be forgotten
+        self._next_turns.pop(stream, None)  # so that this stream is forgotten last
         self._next_turns[stream] = turn + 1
         insort(self._waiting, _Ticket(turn, next(self._arrivals), stream, item))
         if len(self._next_turns) > MAX_REMEMBERED:
@@ -55,28 +55,28 @@ class FairQueue(Generic[T]):
         return any(ticket.stream not in held for ticket in self._waiting)
 
     def get(self, held: Collection[str] = ()) -> T:
-        """Take out the next item, skipping those of streams that are `held`; raises IndexError when there is none."""
+        """Remove and return the next item, skipping streams that are `held`; raises IndexError if there is none."""
         places = (place for place, ticket in enumerate(self._waiting) if ticket.stream not in held)
         ticket = self._waiting.pop(next(places, len(self._waiting)))
         if not self._waiting:
-            self._next_turns.clear()  # nobody competes any more
+            self._next_turns.clear()  # no stream competes any more
         elif ticket.turn > self._passed:
             self._next_turns = {stream: turn for stream, turn in self._next_turns.items() if turn > ticket.turn}
         self._passed = max(self._passed, ticket.turn)
         return ticket.item
 
     def is_owed_a_place(self, stream: str) -> bool:
-        """Tell whether an item waits that has a later turn than one of this stream would have."""
+        """Return whether some waiting item has a later turn than a new item of this stream would have."""
         return bool(self._waiting) and self._waiting[-1].turn > self._turn(stream)
 
     def drop(self) -> T:
-        """Take out the item with the last turn, the newest of its stream; raises IndexError when there is none."""
+        """Remove and return the item with the last turn, the newest of its stream; raises IndexError if empty."""
         ticket = self._waiting.pop()
         self._give_back(ticket)
         return ticket.item
 
     def remove(self, stream: str, item: T) -> bool:
-        """Take out an item of that stream, whose later ones move up; False when it is not waiting any more."""
+        """Remove an item of that stream, whose later items move up; return False if it no longer waits."""
         places = [place for place, ticket in enumerate(self._waiting) if ticket.stream == stream]
         items = [self._waiting[place].item for place in places]
         if item not in items:
@@ -88,7 +88,7 @@ class FairQueue(Generic[T]):
         return True
 
     def _forget_one(self) -> None:
-        """Forget the turn of the stream that was here longest ago, and has nothing waiting."""
+        """Forget the turn of the stream that posted longest ago and has no waiting item."""
         waiting = {ticket.stream for ticket in self._waiting}
         forgotten = next((stream for stream in self._next_turns if stream not in waiting), None)
         if forgotten is not None:
@@ -98,5 +98,5 @@ class FairQueue(Generic[T]):
         return max(self._passed, self._next_turns.get(stream, self._passed))
 
     def _give_back(self, ticket: _Ticket[T]) -> None:
-        """Let the stream's next item have the turn of its last one, which is not needed."""
+        """Give the unused turn of the stream's last item to its next one."""
         self._next_turns[ticket.stream] = ticket.turn

@@ -17,16 +17,16 @@ from models.scheduling.fair_queue import FairQueue
 R = TypeVar("R")
 
 SMOOTHING = 0.1
-"""Weight of the newest job in the running mean of how long jobs take."""
+"""Weight of the newest job in the running mean of the jobs' durations."""
 MAX_DRAINED_S = 60
-"""However long the queue is, Retry-After is at most twice this."""
+"""Retry-After is at most twice this, for a queue of any length."""
 
 
 class Job(Future[R]):
-    """The work on one frame of one stream, which waits for a lane. It is the future of its own outcome.
+    """The work on one frame of one stream, which waits for a lane. It is also the future of its outcome.
 
     A waiter and its future form a reference cycle that only the garbage collector frees, much later. So a job drops
-    what is large, the bytes and the pixels of the frame, as soon as it ends.
+    the bytes and the pixels of its frame as soon as it ends.
 
     `in_order`: whether the stream's jobs run one at a time and in the order of their arrival.
     """
@@ -38,19 +38,19 @@ class Job(Future[R]):
         self._work: Callable[[], R] | None = work
 
     def run(self) -> Callable[[], None]:
-        """Do the work, unless it was cancelled; return what publishes the outcome."""
+        """Do the work, unless it was cancelled; return a function that publishes the outcome."""
         if self._work is None or not self.set_running_or_notify_cancel():
             return lambda: None
         try:
             return partial(self.set_result, self._work())
-        except BaseException as error:  # noqa: BLE001  # the caller who waits for the outcome gets it, whatever it is
+        except BaseException as error:  # noqa: BLE001  # the caller who waits for the outcome gets every error
             _forget_locals(error)
             return partial(self.set_exception, error)
         finally:
             self.release()
 
     def refuse(self, error: Exception) -> None:
-        """Give the work up; the outcome is the error."""
+        """Abandon the work; the outcome is the error."""
         self.release()
         if self.set_running_or_notify_cancel():
             self.set_exception(error)
@@ -63,8 +63,8 @@ class Job(Future[R]):
 class Lanes:
     """At most `count` jobs run at once and `queue_size` wait, none longer than `max_wait_s`.
 
-    One more is refused at once, never delayed, unless its stream is owed a place: then the job whose turn is last is
-    given up instead.
+    One more job is refused at once, never delayed, unless its stream is owed a place: then the job with the last turn
+    is refused instead.
     """
 
     def __init__(self, count: int, queue_size: int, max_wait_s: float) -> None:
@@ -73,7 +73,7 @@ class Lanes:
         self._queue: FairQueue[Job[Any]] = FairQueue()
         self._running = 0
         self._held: set[str] = set()
-        """Streams one of whose frames is being worked on, and whose next one must wait for it."""
+        """Streams with a running job for which their next job must wait."""
         self._mean_job_s = 0.0
         self._changed = threading.Condition()  # its lock is re-entrant
         self._deadlines = Deadlines(max_wait_s)
@@ -81,7 +81,7 @@ class Lanes:
         self._closed = False
 
     def like(self, count: int, queue_size: int | None) -> "Lanes":
-        """Return other lanes under the same limit of time; by default with as many places in the queue for each."""
+        """Return other lanes with the same time limit; by default with as many places in the queue per lane."""
         places = (self._capacity - self.count) * count // self.count if queue_size is None else queue_size
         return Lanes(count, places, self._deadlines.limit_s)
 
@@ -103,8 +103,8 @@ class Lanes:
     def retry_after_s(self) -> int:
         """Return the whole seconds after which a refused job may come back, at least 1.
 
-        At the earliest when the jobs that wait or run now are done, and spread over as long again, so that callers who
-        were refused together do not come back together.
+        At the earliest when the jobs that wait or run now are done, and spread over the same time again, so that
+        clients that were refused together do not come back together.
         """
         drained_s = (self._running + len(self._queue)) * self._mean_job_s / self.count
         earliest_s = max(1, math.ceil(min(drained_s, MAX_DRAINED_S)))
@@ -117,16 +117,16 @@ class Lanes:
                 raise self._full_error()
 
     def submit(self, work: Callable[[], R], stream: str = "", *, in_order: bool = False) -> Future[R]:
-        """Queue `work` and return its future; cancelling the future while it waits gives its place back.
+        """Queue `work` and return its future; cancelling the future while it waits frees its place.
 
-        `in_order`: the stream's jobs run one at a time and in the order of their arrival, whatever lane is free. Raises
-        OverloadedError when there is no place. The future raises it too, when the job waited too long or had to make
-        room for one of another stream.
+        `in_order`: the stream's jobs run one at a time and in the order of their arrival, on any lane. Raises
+        OverloadedError if there is no place. The future raises it too, if the job waited too long or had to make room
+        for a job of another stream.
         """
         job = Job(work, stream, in_order=in_order and bool(stream))
         displaced = None
         with self._changed:
-            if self._closed:  # its model was replaced this moment
+            if self._closed:  # its model has just been replaced
                 raise self._full_error()
             self._start()
             self.refuse_if_full(stream)
@@ -142,7 +142,7 @@ class Lanes:
         return job
 
     def refuse_waiting(self, error: Exception) -> None:
-        """Give up every job that waits; the futures raise `error`."""
+        """Refuse every job that waits; the futures raise `error`."""
         with self._changed:
             dropped = [self._queue.get() for _ in range(len(self._queue))]
         for job in dropped:
@@ -150,7 +150,7 @@ class Lanes:
             job.refuse(error)
 
     def close(self) -> None:
-        """Return once the running jobs have finished. None may wait, and none is accepted any more."""
+        """Return once the running jobs have finished. No job may wait, and none is accepted any more."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -202,7 +202,7 @@ class Lanes:
             self._running -= 1
             if job.in_order:
                 self._held.discard(job.stream)
-                self._changed.notify_all()  # the stream's next job may run now
+                self._changed.notify_all()  # the stream's next job can run now
             self._mean_job_s += (took_s - self._mean_job_s) * (SMOOTHING if self._mean_job_s else 1)
 
     def _withdraw_if_cancelled(self, job: Future[Any]) -> None:
@@ -211,7 +211,7 @@ class Lanes:
             self._withdraw(job)
 
     def _withdraw(self, job: Job[Any]) -> bool:
-        """Take a job out of the queue; False when it is not waiting any more."""
+        """Remove a job from the queue; return False if it no longer waits."""
         with self._changed:
             withdrawn = self._queue.remove(job.stream, job)
         self._deadlines.end(job)

@@ -1,4 +1,4 @@
-"""What the measuring programs make of outcomes."""
+"""The figures that the benchmarks compute from outcomes."""
 
 import json
 from pathlib import Path
@@ -95,7 +95,7 @@ def test_the_service_keeps_its_integrity() -> None:
 
 
 class PlantedSession:
-    """Answers as the detector does."""
+    """Answers like a detector."""
 
     def __init__(self, boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> None:
         self.answer = [boxes[None], scores[None]]

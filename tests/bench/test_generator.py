@@ -1,4 +1,4 @@
-"""The load generator counts right: a server that misbehaves on purpose, in every way it must notice."""
+"""The load generator counts correctly against a server that misbehaves on purpose in every way."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from bench.harness.outcomes import Run, Verdict
 FRAMES = 60
 PATIENT = Clients(patience_s=1)
 Answer = Callable[[int], bytes | None]
-"""Number of a frame → what is sent back; None hangs up."""
+"""Frame number → the bytes to send back; None hangs up."""
 
 
 def answer_with(text: object, status: str = "200 OK", headers: str = "") -> bytes:
@@ -28,7 +28,7 @@ def refusal(headers: str) -> bytes:
 
 @asynccontextmanager
 async def server(answer: Answer) -> AsyncIterator[int]:
-    """Run a server that answers frame n with `answer(n)`; gives its port."""
+    """Run a server that answers frame n with `answer(n)`; yield its port."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -126,7 +126,7 @@ def test_frames_beyond_the_connections_are_not_sent() -> None:
 
 
 def test_latency_counts_from_when_a_frame_is_due() -> None:
-    """Frames that are due at once and wait for each other's dispatch are told as late as they are."""
+    """Frames that are due together and wait for each other's dispatch count their whole delay."""
 
     async def scenario() -> Run:
         async with server(answer_with) as port:

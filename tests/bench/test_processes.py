@@ -1,4 +1,4 @@
-"""Servers are watched with all that they start, and leave nothing behind."""
+"""Servers are watched together with the processes they start, and leave nothing behind."""
 
 import os
 import sys

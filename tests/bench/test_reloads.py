@@ -1,4 +1,4 @@
-"""Reloads, bad versions, twice the load that it bears, and kill -9, all at once, for a short time."""
+"""Reloads, bad versions, twice the load the service can bear, and kill -9, all at once, for a short time."""
 
 import numpy as np
 
@@ -16,9 +16,9 @@ def outcome(verdict: Verdict, due_s: float) -> Outcome:
 
 
 def test_every_answer_is_right_whatever_happens() -> None:
-    """`python -m bench.faults.reloads` runs the same for five minutes."""
-    figures, amiss = measure(seconds=15, load=2, kill_every_s=4)
-    assert amiss == []
+    """`python -m bench.faults.reloads` does the same for five minutes."""
+    figures, faults = measure(seconds=15, load=2, kill_every_s=4)
+    assert faults == []
     assert figures["kills"] >= 1
     assert figures["counts"]["right"] > 0
     assert figures["flips"].get("good 200", 0) > 0
@@ -31,10 +31,10 @@ def test_a_mixture_of_versions_is_noticed() -> None:
     assert version_in(answer("one", 0.8)) is None
 
 
-def test_what_is_amiss_is_told() -> None:
+def test_faults_are_reported() -> None:
     run = Run([outcome(Verdict.RIGHT, 1), outcome(Verdict.LOST, 2), outcome(Verdict.MIXED_UP, 3)], 0, 9)
-    figures, amiss = judge(run, Findings(wrong=["reload of one: 500"]), [8.0], ["{}"])
-    assert amiss == [
+    figures, faults = judge(run, Findings(wrong=["reload of one: 500"]), [8.0], ["{}"])
+    assert faults == [
         "mixed up: 1", "no right answer after a kill", "1 frames lost while it served",
         "1 errors in the log, such as {}", "reload of one: 500",
     ]  # fmt: skip
@@ -43,5 +43,5 @@ def test_what_is_amiss_is_told() -> None:
 
 def test_frames_may_be_lost_while_it_is_away() -> None:
     run = Run([outcome(Verdict.RIGHT, 1), outcome(Verdict.LOST, 2), outcome(Verdict.RIGHT, 3)], 0, 9)
-    figures, amiss = judge(run, Findings(), [1.9], [])
-    assert (figures["back_s"], amiss) == ([1.11], [])
+    figures, faults = judge(run, Findings(), [1.9], [])
+    assert (figures["back_s"], faults) == ([1.11], [])

@@ -21,7 +21,7 @@ from tests.support.server import LiveServer
 from tests.support.waiting import wait_for
 
 ARRIVAL_S = 0.2
-"""Time for a frame to reach its lane; a fifth of what the slow ones take there."""
+"""Time for a frame to reach its lane; a fifth of the time of a slow frame there."""
 
 FRAME = encode(board(7), "PNG")
 LIVE_STREAM = "yard-1"
@@ -36,7 +36,7 @@ def post(server: LiveServer, path: str, content: bytes = FRAME, **options: Any) 
 
 
 def post_form(*fields: tuple[str, Any]) -> Callable[[LiveServer, str], httpx.Response]:
-    """Return what posts a form of these fields; texts are fields, bytes are files."""
+    """Return a builder that posts a form of these fields; texts are fields, bytes are files."""
     parts = [(name, (None, value) if isinstance(value, str) else value) for name, value in fields]
     return lambda server, path: server.client.post(path, files=parts)
 
@@ -46,14 +46,14 @@ def labelled(content_type: str) -> Callable[[LiveServer, str], httpx.Response]:
 
 
 def request(server: LiveServer, path: str) -> httpx.Response:
-    """Ask for a path by its own method: to reload, with the token; to describe; or with a frame."""
+    """Request a path with its own method: a reload with the token, a description, or a frame."""
     if path.endswith("/reload"):
         return server.client.post(path, headers=AUTHORIZED)
     return get(server, path) if path.startswith("/models") else post(server, path)
 
 
 def of_model(server: LiveServer, path: str, model: str, photo: str) -> httpx.Response:
-    """Post a photo to a model, which the path names unless it has one of its own."""
+    """Post a photo to a model, named in the path unless the path has its own model."""
     return post(server, path.replace(server.model, model), (PHOTOS / photo).read_bytes())
 
 
@@ -62,7 +62,7 @@ def get(server: LiveServer, path: str) -> httpx.Response:
 
 
 def wait_for_frames(server: LiveServer, count: int) -> None:
-    """Return once so many frames wait or run."""
+    """Return once this many frames wait or run."""
 
     def has_arrived() -> bool:
         status = server.client.get("/status").json()
@@ -119,42 +119,42 @@ def body_timeout(server: LiveServer, path: str) -> httpx.Response:
 
 
 def with_credential(server: LiveServer, path: str, headers: dict[str, str]) -> httpx.Response:
-    """Ask for a path by its own method, with this credential alone."""
+    """Request a path with its own method and this credential alone."""
     takes_post = path.startswith(("/inference", "/score", "/annotate", "/v1/vision")) or path.endswith("/reload")
     return server.client.request("POST" if takes_post else "GET", path, headers=headers)
 
 
 def may_not(server: LiveServer, path: str) -> httpx.Response:
-    """Ask for health and metrics with the credential of a camera, and for all else with that of a probe."""
+    """Request health and metrics with the credential of a camera, everything else with that of a probe."""
     token = CAMERA_TOKEN if path.startswith(("/health", "/status", "/metrics")) else PROBE_TOKEN
     return with_credential(server, path, bearer(token))
 
 
 def live_stream(server: LiveServer, name: str = LIVE_STREAM) -> None:
-    """Have a stream live."""
+    """Make a stream live."""
     assert post(server, "/inference", street_as("JPEG"), params={"stream": name}).status_code == 200
 
 
 def stream_list(server: LiveServer, path: str) -> httpx.Response:
-    """Make a stream live, and ask for those that are."""
+    """Make a stream live, and request the list of live streams."""
     live_stream(server)
     return get(server, path)
 
 
 def stream_page(server: LiveServer, path: str) -> httpx.Response:
-    """Make a stream live, and ask for its page."""
+    """Make a stream live, and request its page."""
     live_stream(server)
     return get(server, path.replace("{stream}", LIVE_STREAM))
 
 
 def moving_picture(server: LiveServer, path: str) -> httpx.Response:
-    """Watch a stream until it has shown one picture; its camera posts on meanwhile."""
+    """Watch a stream until it has shown one picture, while its camera keeps posting."""
     with posting(server, LIVE_STREAM):
         return server.client.get(path.replace("{stream}", LIVE_STREAM), params={"frames": 1})
 
 
 def too_many_viewers(server: LiveServer, path: str) -> httpx.Response:
-    """Watch a stream where two may, then once more."""
+    """Watch a stream once more than its two allowed viewers."""
     path = path.replace("{stream}", LIVE_STREAM)
     post(server, "/inference", params={"stream": LIVE_STREAM})
     with httpx.Client(base_url=server.url) as other, other.stream("GET", path), other.stream("GET", path):

@@ -1,4 +1,4 @@
-"""What schemathesis must know to fuzz the service: how pictures are made, and which labels and models are served.
+"""Hooks for schemathesis: how to make pictures, and which labels and models the service has.
 
 Loaded by schemathesis.toml, for the command line and the tests alike.
 """
@@ -24,7 +24,7 @@ from models.frame import PIXEL_FORMAT_NAMES
 from tests.support.live import parts_in
 
 CREDENTIAL = {"Authorization": f"Bearer {os.environ['FRAMEHOOK_TOKEN']}"} if "FRAMEHOOK_TOKEN" in os.environ else {}
-"""What the hooks' own requests bring."""
+"""Headers of the hooks' own requests."""
 
 MODES = {
     "JPEG": ("RGB", "L", "CMYK"),
@@ -35,7 +35,7 @@ MAX_SIDE_PX = 96
 FUZZED_STREAM = "fuzzed"
 CAMERA_INTERVAL_S = 0.1
 DEFAULT_MODEL = Settings.model_fields["default_model"].default
-"""What `/inference` and `/score` mean unless the server is set otherwise."""
+"""The default model, which `/inference` and `/score` use unless the server is configured otherwise."""
 
 
 def picture(name: str, mode: str, size_wh: tuple[int, int], seed: int) -> bytes:
@@ -167,5 +167,5 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
 
 
 def any_of(names: list[str], drawn: object) -> str:
-    """Return one of these names in place of one that was drawn."""
+    """Return one of these names in place of the drawn one."""
     return names[len(str(drawn)) % len(names)]

@@ -1,4 +1,4 @@
-"""The documents' links, and the paths that documents and code name, lead somewhere."""
+"""Links in documents, and paths named in documents and code, lead to something."""
 
 import re
 import subprocess

@@ -27,7 +27,7 @@ from tests.support.server import LiveServer, running, serving
 VARYING = {"inferenceMs", "processMs", "framesAnswered", "requestDurations"}
 """Members whose values differ from request to request."""
 NO_CONTENT: dict[str, dict[str, Any]] = {"nothingFound": {}}
-"""The one response without content, so without a place for its example in the contract."""
+"""The one response without content, and so without a place for an example in the contract."""
 
 ON_SMALL_SERVICES = (
     ON_SMALL_SERVICE.keys() | ON_IMPATIENT_SERVICE.keys() | ON_STARTING_SERVICE.keys() | ON_DRAINING_SERVICE.keys()
@@ -46,7 +46,7 @@ class Example:
 
 
 def response_examples() -> Iterator[Any]:
-    """Yield a parameter of pytest for each example of each response of each operation."""
+    """Yield a pytest parameter for each example of each response of each operation."""
     for method, path, operation in OPERATIONS:
         for example in examples_of(path, operation):
             if "x-family" in operation and example.name in ON_SMALL_SERVICES:
@@ -125,7 +125,7 @@ BUILDERS = {
     "abandoned": ON_ABANDONED_SERVICE,
     "draining": ON_DRAINING_SERVICE,
 }
-"""Fixture → what provokes examples on that service, by the name of the example."""
+"""Fixture → builders for that service, by the name of the example."""
 
 
 @pytest.mark.parametrize("example", list(response_examples()))
@@ -144,12 +144,12 @@ def test_a_response_example_is_provoked(request: pytest.FixtureRequest, example:
 
 
 def assert_matches_boxes(got: dict[str, Any], example: dict[str, Any]) -> None:
-    """Assert that the same labels were found, at nearly the same places."""
+    """Assert that the same labels were found, at nearly the same positions."""
     assert_matches(got, flat(example))
 
 
 def assert_reads(answer: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Assert that the same text was read, with the same references, at nearly the same places."""
+    """Assert that the same text was read, with the same references, at nearly the same positions."""
     got, example = answer["inferences"], expected["inferences"]
     assert [inference for inference in got if inference["type"] == "text"] == example[1::2]
     assert [inference["inferenceId"] for inference in got[::2]] == [place["inferenceId"] for place in example[::2]]
@@ -164,7 +164,7 @@ def assert_lists(got: dict[str, Any], example: dict[str, Any]) -> None:
 
 
 def assert_resembles(got: Any, example: Any) -> None:
-    """Assert that an example is what was got, but for lists, objects and texts cut short."""
+    """Assert that an example equals the answer, except that lists, objects and texts may be shortened."""
     if isinstance(example, dict):
         assert set(example) <= set(got)
         for name in set(example) - VARYING:
@@ -185,7 +185,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], None]] = {
     "text": assert_reads,
     "streamList": assert_lists,
 }
-"""Example → how its answer is compared, where the figures differ a little each time."""
+"""Example → comparison, where the figures differ a little every time."""
 
 
 def test_no_builder_is_left_over() -> None:
@@ -204,7 +204,7 @@ def test_a_parameter_example_is_sent(server: LiveServer, name: str) -> None:
 
 
 def example_of(parameter: dict[str, Any]) -> Any:
-    """Return the example of a parameter. Lists have it at their entries, or the web page would fill in a filter."""
+    """Return the example of a parameter. A list has it at its entries, or the web page would fill in a filter."""
     return parameter["example"] if "example" in parameter else [parameter["schema"]["items"]["example"]]
 
 

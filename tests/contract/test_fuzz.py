@@ -23,7 +23,7 @@ SCHEMA = schemathesis.openapi.from_path(ROOT / "openapi.yaml")
 
 @pytest.fixture(scope="module", params=["server", "guarded"])
 def cases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Run what scripts/fuzz runs, assert that nothing was found, and return every case that was sent.
+    """Run scripts/fuzz's command, assert that it finds nothing, and return every case that was sent.
 
     Once where only administrators need a credential, and once where everybody does.
     """

@@ -1,4 +1,4 @@
-"""Two lists that must be one: the contract's and the code's."""
+"""Lists that must agree: the contract's and the code's."""
 
 import inspect
 import json
@@ -51,11 +51,11 @@ OPERATION_MODULES = (inference, annotate, deepstack, catalog, live, console, ser
 SCHEMAS = CONTRACT["components"]["schemas"]
 SLUGS = {problem.slug for problem in (*PROBLEMS.values(), *ROUTING_PROBLEMS.values(), INTERNAL_PROBLEM)}
 NEVER_RENDERED = {"EdgeError", "ModelsError", "UnavailableError", "ConfigurationError", "ModelConfigError"}
-"""Bases, which are never raised themselves, and the errors that stop the start."""
+"""Base classes, which are never raised, and the errors that stop the start."""
 
 
 PAGES = {"get_console", "get_console_js", "get_console_css"}
-"""They show nothing but themselves, and need no credential."""
+"""They reveal nothing but themselves, and need no credential."""
 ALIASES = ("image/jpg", "application/octet-stream")
 """Further media types that the contract accepts as the label of an encoded picture."""
 MEDIA_TYPES = [*CODECS, RAW_MEDIA_TYPE, *ALIASES]
@@ -184,14 +184,14 @@ def test_every_family_is_documented_with_its_defaults_and_types() -> None:
 
 
 def _written(value: object) -> object:
-    """Return a default as the table has it."""
+    """Return a default as the table writes it."""
     if value == 1 / 255:
         return "1/255"
     return list(value) if isinstance(value, tuple) else value
 
 
 def _keys(cell: str) -> dict[str, object]:
-    """Return what a cell of a document's table says: `key: value`, `key: value`."""
+    """Return the pairs in a cell of a document's table: `key: value`, `key: value`."""
     keys: dict[str, object] = yaml.safe_load("{" + ", ".join(re.findall("`(.*?)`", cell)) + "}")
     return keys
 

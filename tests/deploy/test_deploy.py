@@ -1,4 +1,4 @@
-"""What deploy/ holds is valid, hardened, and speaks of the service as it is."""
+"""The files in deploy/ are valid, hardened, and match the service."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ UNIT = DEPLOY / "systemd" / "framehook.service"
 COMPOSE = DEPLOY / "compose" / "compose.yaml"
 UID = "10001:10001"
 MAX_CREATE_OPTIONS = 512
-"""Characters of createOptions that every version of IoT Edge takes in one piece."""
+"""Characters of createOptions that every version of IoT Edge accepts in one piece."""
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_the_dockerfile_runs_as_the_same_user_on_all_addresses() -> None:
 
 
 def test_the_image_has_nothing_of_its_base_but_what_was_chosen() -> None:
-    """And needs no shell: every command that the image runs is a list."""
+    """It needs no shell either: every command that the image runs is a list."""
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     last = max(number for number, line in enumerate(lines) if line.startswith("FROM "))
     assert lines[last] == "FROM scratch"

@@ -1,4 +1,4 @@
-"""What is installed is what the locks say: one version, known hashes, whatever index the machine is set up for."""
+"""Installed packages match the locks: one version, known hashes, whichever package index the machine uses."""
 
 import re
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_nothing_is_installed_without_hashes(path: Path) -> None:
 
 
 def test_the_commands_are_found() -> None:
-    """A pattern that finds nothing would pass."""
+    """Otherwise a pattern that finds nothing would pass."""
     found = {path.name: len(commands(path)) for path in INSTALLERS}
     assert {name: number for name, number in found.items() if number} == {
         "Dockerfile": 4,

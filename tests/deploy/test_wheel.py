@@ -1,4 +1,4 @@
-"""What a wheel carries: the packages, the contract and the model; it serves from any folder."""
+"""The contents of a wheel: the packages, the contract and the model; it serves from any folder."""
 
 import json
 import os
@@ -73,9 +73,9 @@ def test_nothing_else_travels_along(site: Path) -> None:
 
 
 def test_the_editable_install_is_this_checkout(tmp_path: Path) -> None:
-    """Every other test runs on it; here from another folder, where only the installation can find it."""
+    """Every other test uses it; here from another folder, where only the installation can find it."""
     assert json.loads(str(distribution("framehook").read_text("direct_url.json")))["dir_info"]["editable"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [sys.executable, "-c", TELL_PLACE]
-    told = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
-    assert told.stdout.strip() == str(ROOT / "handlers" / "__init__.py")
+    printed = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
+    assert printed.stdout.strip() == str(ROOT / "handlers" / "__init__.py")

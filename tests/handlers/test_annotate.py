@@ -37,18 +37,18 @@ def test_the_caller_chooses_the_format(accept: str, media_type: str) -> None:
 
 
 def test_boxes_are_drawn_where_they_are_told(server: LiveServer) -> None:
-    """Every box that /inference tells is on the picture, and with a higher threshold the others are not."""
+    """Every box that /inference reports is on the picture, and with a higher threshold the others are not."""
     body = street_as("PNG")
-    told = flat(server.client.post("/inference", content=body, params={"confidence": 0.7}).json())
+    reported = flat(server.client.post("/inference", content=body, params={"confidence": 0.7}).json())
     accept = {"Accept": "image/png"}
     answer = server.client.post("/annotate", content=body, params={"confidence": 0.7}, headers=accept)
     assert answer.headers["content-type"] == "image/png"
     drawn, plain = opened(answer.content), opened(body).convert("RGB")
     assert drawn.size == plain.size
     changed = (np.asarray(drawn) != np.asarray(plain)).any(axis=2)
-    assert told
-    for found in told:
-        left, top, width, height = (found[side] for side in ("l", "t", "w", "h"))
+    assert reported
+    for detection in reported:
+        left, top, width, height = (detection[side] for side in ("l", "t", "w", "h"))
         x, y = round(left * plain.width) + 1, round((top + height / 2) * plain.height)
         assert changed[y, max(0, x - 2) : x + 3].any()
         assert width > 0
@@ -89,5 +89,5 @@ def test_raw_frames_are_drawn_in_their_colours(identity: LiveServer) -> None:
 
 
 def test_what_is_no_picture_is_refused_alike(identity: LiveServer) -> None:
-    drawn, told = (identity.client.post(path, content=b"rubbish") for path in ("/annotate", "/inference"))
-    assert (drawn.status_code, drawn.json()) == (told.status_code, told.json())
+    drawn, reported = (identity.client.post(path, content=b"rubbish") for path in ("/annotate", "/inference"))
+    assert (drawn.status_code, drawn.json()) == (reported.status_code, reported.json())

@@ -24,7 +24,7 @@ def post(
 
 @pytest.fixture(scope="module")
 def golden(server: LiveServer) -> list[dict[str, object]]:
-    """The answer to the street photo as JPEG, which tests/models/repository/test_golden.py holds against the truth."""
+    """The answer to the street photo as JPEG, which tests/models/repository/test_golden.py checks against the truth."""
     return flat(post(server).json())
 
 

@@ -34,12 +34,12 @@ EXPIRY_S = 2.0
 KEEP_ALIVE_S = 1.0
 MAX_VIEWERS = 3
 NOISE = encode(Image.fromarray(np.random.default_rng(1).integers(0, 100, (960, 1280, 3), np.uint8)), "BMP")
-"""No JPEG makes it small: half a megabyte a picture. So dark that the identity model takes it for an empty board."""
+"""No JPEG makes it small: half a megabyte per picture. It is so dark that the identity model sees an empty board."""
 
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A service with little patience, whose streams expire soon, and which few may watch."""
+    """A service with short time limits, whose streams expire soon and allow few viewers."""
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(http_server, "KEEP_ALIVE_S", KEEP_ALIVE_S)
@@ -53,25 +53,25 @@ def post(server: LiveServer, stream: str, body: bytes = FRAME, path: str = "/inf
 
 
 def listed(server: LiveServer, name: str) -> dict[str, Any]:
-    """Return what is told of one stream; nothing when it is not live."""
-    told = server.client.get("/streams").json()["streams"]
-    return next((stream for stream in told if stream["id"] == name), {})
+    """Return the record of one stream; empty if it is not live."""
+    streams = server.client.get("/streams").json()["streams"]
+    return next((stream for stream in streams if stream["id"] == name), {})
 
 
 def viewers(server: LiveServer) -> int:
-    """Return how many watch; what is told of each stream must agree."""
-    told = sum(stream["viewers"] for stream in server.client.get("/streams").json()["streams"])
+    """Return the number of viewers; -1 while the sum over the streams differs."""
+    listed_viewers = sum(stream["viewers"] for stream in server.client.get("/streams").json()["streams"])
     counted = int(samples(server)["framehook_viewers",])
-    return counted if counted == told else -1
+    return counted if counted == listed_viewers else -1
 
 
 @pytest.mark.parametrize("path", ["/inference", "/inference/identity", "/score", "/annotate"])
 def test_a_posted_frame_makes_its_stream_live(watched: LiveServer, path: str) -> None:
     name = "from" + path.replace("/", ".")
     post(watched, name, path=path)
-    told = listed(watched, name)
-    assert (told["model"], told["size"]) == ("identity", {"width": 64, "height": 64})
-    assert (told["framesPerSecond"], told["viewers"]) == (0, 0)
+    stream = listed(watched, name)
+    assert (stream["model"], stream["size"]) == ("identity", {"width": 64, "height": 64})
+    assert (stream["framesPerSecond"], stream["viewers"]) == (0, 0)
 
 
 def test_the_rate_is_told(watched: LiveServer) -> None:
@@ -126,7 +126,7 @@ def test_raw_frames_are_shown(watched: LiveServer) -> None:
 
 
 def test_nothing_is_kept_of_a_frame_that_nobody_watches(watched: LiveServer) -> None:
-    """Neither its body nor its results; nor when the last viewer has gone."""
+    """Neither its body nor its results, also after the last viewer has left."""
     with posting(watched, "kept", FRAME):
         watched.client.get("/mjpeg/kept", params={"frames": 1})
     wait_for(lambda: not viewers(watched))
@@ -180,7 +180,7 @@ def test_a_stream_that_is_not_live_is_unknown(watched: LiveServer, path: str) ->
 
 
 def test_a_stream_expires(watched: LiveServer) -> None:
-    """A while after its last frame it is unknown again, and those who watch it are told the end."""
+    """A while after its last frame it is unknown again, and its viewers' answers end."""
     post(watched, "short")
     started_at = time.monotonic()
     assert parts_in(watched.client.get("/mjpeg/short").content) == []
@@ -190,7 +190,7 @@ def test_a_stream_expires(watched: LiveServer) -> None:
 
 
 def test_streams_are_bounded(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one whose last frame is oldest is forgotten, but not one that is watched; and no frame is refused for it."""
+    """The unwatched stream with the oldest last frame is forgotten, and no frame is refused for it."""
     monkeypatch.setattr(live_view, "MAX_STREAMS", 3)
     monkeypatch.setattr(live_view, "EXPIRY_S", 60.0)
     post(watched, "first")
@@ -241,7 +241,7 @@ def test_a_stream_that_expired_begins_anew() -> None:
 
 
 def test_a_viewer_is_not_idle(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waits for a picture longer than idle connections are kept still gets it."""
+    """A viewer that waits for a picture longer than idle connections are kept still gets it."""
     monkeypatch.setattr(live_view, "EXPIRY_S", 60.0)
     post(watched, "slow")
     with connect(watched.port, b"GET /mjpeg/slow?frames=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as viewer:
@@ -251,7 +251,7 @@ def test_a_viewer_is_not_idle(watched: LiveServer, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_viewer_that_does_not_read_is_dropped(watched: LiveServer) -> None:
-    """And another one sees on meanwhile."""
+    """Meanwhile another viewer keeps watching."""
     with posting(watched, "heavy", NOISE, every_s=0.02), connect(watched.port) as stuck:
         stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         stuck.sendall(b"GET /mjpeg/heavy HTTP/1.1\r\nHost: x\r\n\r\n")

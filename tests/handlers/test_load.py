@@ -1,4 +1,4 @@
-"""More frames than there is room for: who is served, who is refused, and what a caller that went away costs."""
+"""More frames than there is room for: who is served, who is refused, and what a client that hung up costs."""
 
 import random
 import socket
@@ -48,7 +48,7 @@ def census(server: LiveServer) -> list[float]:
 
 
 class Caller(threading.Thread):
-    """Posts one frame on a thread of its own; it is in the house, or answered, when it has been made."""
+    """Posts one frame on a thread of its own. The constructor returns once the frame is in flight or answered."""
 
     def __init__(self, server: LiveServer, body: bytes, stream: str = "") -> None:
         super().__init__()
@@ -137,7 +137,7 @@ def test_queued_frames_of_callers_that_hung_up_are_never_run(
         assert samples(one_lane)["framehook_queue_depth",] == 3
     time.sleep(ARRIVAL_S)
     assert samples(one_lane)["framehook_queue_depth",] == 0
-    assert not busy.answer.status_code, "the busy frame was done first, so this proves nothing"
+    assert not busy.answer.status_code, "the busy frame finished first, so this proves nothing"
     assert busy.status() == 200
     now = wait_until_idle(one_lane)
     assert now["framehook_requests_total", "client-disconnected", "infer"] == 3
@@ -149,7 +149,7 @@ def test_queued_frames_of_callers_that_hung_up_are_never_run(
 def test_a_caller_that_hangs_up_with_a_request_behind_its_frame_leaves_no_trace(
     one_lane: LiveServer, caplog: pytest.LogCaptureFixture, body: bytes
 ) -> None:
-    """Whether its frame is dropped depends on whether the server was still reading; that it harms nobody does not."""
+    """Its frame is dropped only if the server was still reading; in either case nobody is harmed."""
     busy = Caller(one_lane, BUSY_FRAME if body == FRAME else FRAME)
     for _ in range(3):
         with sent_frame(one_lane, body) as connection:
@@ -206,7 +206,7 @@ def test_retry_after_is_what_the_lanes_say(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_callers_that_heed_retry_after_are_all_served(tmp_path: Path) -> None:
-    """Sixty cameras come at once to a service that has room for eight frames, and come back when they are told to."""
+    """Sixty cameras post at once to a service with room for eight frames, and obey Retry-After."""
     served: list[int] = []
     returns: Counter[int] = Counter()
 
@@ -237,5 +237,5 @@ def test_probes_and_metrics_answer_while_all_is_full(one_lane: LiveServer) -> No
         assert client.post("/inference", content=FRAME, params={"stream": "other"}).status_code == 503
         for path in ("/health/live", "/health/ready", "/metrics"):
             assert client.get(path).status_code == 200
-    assert callers[0].is_alive(), "the busy frame was done first, so this proves nothing"
+    assert callers[0].is_alive(), "the busy frame finished first, so this proves nothing"
     assert [caller.status() for caller in callers] == [200] * 4

@@ -1,4 +1,4 @@
-"""Decoding takes no more memory than docs/maintainers/decoding.md promises: 8 bytes a pixel, whatever the file."""
+"""Decoding takes no more memory than docs/maintainers/decoding.md promises: 8 bytes per pixel, for any file."""
 
 import subprocess
 import sys
@@ -64,7 +64,7 @@ def test_memory_of_one_raw_frame(pixel_format: PixelFormat, tmp_path: Path) -> N
 
 
 def growth(body: bytes, folder: Path, *arguments: str) -> int:
-    """Return by how many bytes a process grows at most while it decodes this body, which it holds already."""
+    """Return how many bytes a process grows at most while it decodes this body, already in its memory."""
     (folder / "body").write_bytes(body)
     command = [sys.executable, "-c", DECODE, str(folder / "body"), *arguments]
     return int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)

@@ -1,4 +1,4 @@
-"""Letterboxes: where a picture lies on a canvas, and that boxes find the way back."""
+"""Letterboxes: the position of a picture on a canvas, and the mapping of boxes back."""
 
 import numpy as np
 import pytest
@@ -93,7 +93,7 @@ def test_the_way_back(source_wh: tuple[int, int], canvas_wh: tuple[int, int], mo
 def test_a_block_is_found_where_it_was_drawn(
     mode: ResizeMode, route: RouteName, size_wh: tuple[int, int], box_xyxy: tuple[int, int, int, int], kind: str
 ) -> None:
-    """Through decoder, canvas and back; the white pixels of the canvas are the detector."""
+    """Through decoder, canvas and back; the detector is the white pixels of the canvas."""
     picture = PictureInput(InputConfig(size_wh=(160, 160), resize=mode, padding=0), Signature(INPUTS[mode], {}))
     body = encode(Image.fromarray(frame_with_box(size_wh, box_xyxy).pixels_hwc), kind)
     frame = Decoder(10_000_000, route).encoded(body, picture.target)

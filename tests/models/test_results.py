@@ -1,4 +1,4 @@
-"""Results refuse what no consumer could place."""
+"""Results refuse values that no consumer could use."""
 
 import math
 

@@ -1,1 +1,1 @@
-"""What the tests use: a live service, a client that checks every answer against the contract, credentials."""
+"""Shared by the tests: a live service, a client that checks every answer against the contract, credentials."""

@@ -16,11 +16,7 @@ from tests.support.credentials import (
 from tests.support.server import LiveServer
 
 FRAME = encode(board(7), "BMP")
-
-
 HEADERS = {"Content-Type": "image/bmp"}
-
-
 ASCII_USER = "yard"
 
 
@@ -53,7 +49,7 @@ def by_requests(scheme: Callable[[str, str], Any]) -> Client:
 PASSWORD_CLIENTS = {
     "curl basic": by_curl("--user", "{user}:{password}"),
     "curl digest": by_curl("--digest", "--user", "{user}:{password}"),
-    "curl whatever is offered": by_curl("--anyauth", "--user", "{user}:{password}"),
+    "curl any scheme offered": by_curl("--anyauth", "--user", "{user}:{password}"),
     "httpx basic": by_httpx(httpx.BasicAuth),
     "httpx digest": by_httpx(httpx.DigestAuth),
     "requests basic": by_requests(lambda user, password: requests.auth.HTTPBasicAuth(user.encode(), password.encode())),
@@ -62,10 +58,8 @@ PASSWORD_CLIENTS = {
 
 
 DIGEST_USERS = [f"user-{number}" for number in range(20)]
-
-
 FRESH_USERS = iter(DIGEST_USERS)
-"""One for each test that fails on purpose, so that none has to wait for another's failures."""
+"""One user per test that fails on purpose: no test has to wait because of another's failures."""
 
 
 def digest_request(live: LiveServer, path: str = "/inference", **changes: str) -> httpx.Request:

@@ -8,7 +8,7 @@ from pathlib import Path
 import trustme
 
 LONG_AGO, YESTERDAY = datetime(2001, 1, 1, tzinfo=UTC), datetime(2002, 1, 1, tzinfo=UTC)
-"""A validity that is over."""
+"""A validity period in the past."""
 
 
 def issue(ca: trustme.CA, *, expired: bool = False) -> trustme.LeafCert:
@@ -34,7 +34,7 @@ def write_authority(ca: trustme.CA, folder: Path) -> dict[str, Path]:
 
 
 def trusting(ca: trustme.CA, shown: trustme.LeafCert | None = None) -> ssl.SSLContext:
-    """Return what a client needs that trusts an authority, and may show a certificate of its own."""
+    """Return the SSL context of a client that trusts an authority and may present its own certificate."""
     context = ssl.create_default_context(cadata=ca.cert_pem.bytes().decode())
     if shown:
         shown.configure_cert(context)
@@ -47,7 +47,7 @@ def pem(certificate: trustme.LeafCert) -> bytes:
 
 
 def fingerprint(certificate: trustme.LeafCert | ssl.SSLSocket) -> str:
-    """Return the SHA-256 fingerprint of a certificate, or of the one that a server has shown."""
+    """Return the SHA-256 fingerprint of a certificate, or of the one that a server presented."""
     if isinstance(certificate, ssl.SSLSocket):
         der = certificate.getpeercert(binary_form=True) or b""
     else:

@@ -1,4 +1,4 @@
-"""A client that holds every answer against openapi.yaml: status, headers, media type, body."""
+"""A client that checks every answer against openapi.yaml: status, headers, media type, body."""
 
 import json
 import re
@@ -21,7 +21,7 @@ OPERATIONS = [
     for path, operations in CONTRACT["paths"].items()
     for method, operation in operations.items()
 ]
-"""Method, path and record of every operation of the contract."""
+"""Method, path and definition of every operation of the contract."""
 TRANSPORT_HEADERS = {"date", "content-length", "content-type", "connection", "transfer-encoding"}
 UI = "/ui"
 
@@ -30,7 +30,7 @@ _REGISTRY: Registry[Any] = Registry().with_resource(_URI, DRAFT4.create_resource
 
 
 class ContractClient(httpx.Client):
-    """httpx, refusing every answer that the contract does not declare."""
+    """An httpx client that refuses every answer the contract does not declare."""
 
     def __init__(self, base_url: str, trusted: ssl.SSLContext | None = None) -> None:
         super().__init__(base_url=base_url, timeout=60, verify=trusted or True)
@@ -54,7 +54,7 @@ def check_answer(method: str, path: str, response: httpx.Response) -> None:
         if name in response.headers:
             value: Any = response.headers[name]
             if header["schema"]["type"] == "integer":
-                assert re.fullmatch(r"[0-9]+", value), f"{name}: {value} is no integer"
+                assert re.fullmatch(r"[0-9]+", value), f"{name}: {value} is not an integer"
                 value = int(value)
             check_schema(value, header["schema"])
     if "content" not in declared:
@@ -101,7 +101,7 @@ def resolve(node: dict[str, Any]) -> dict[str, Any]:
 
 def _declared_response(method: str, path: str, status: int) -> dict[str, Any]:
     prefix = "DeepStack" if path.startswith("/v1/") else ""
-    if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:  # told before routing, on every path
+    if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:  # decided before routing, so on every path
         return dict(CONTRACT["components"]["responses"][f"{prefix}TooLarge"])
     operations = _operations_at(path)
     if operations is None:

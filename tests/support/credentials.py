@@ -1,4 +1,4 @@
-"""Credentials of the tests: for each way to send one, what is sent and what the service knows of it."""
+"""Credentials of the tests: for each way to send one, what is sent and what the service stores."""
 
 import base64
 from typing import Any
@@ -26,16 +26,16 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 
 def settings_for(*credentials: Credential, **settings: Any) -> dict[str, Any]:
-    """Return the settings of a service that knows these."""
+    """Return the settings of a service with these credentials."""
     documents = [credential.model_dump(mode="json", exclude_none=True) for credential in credentials]
     return {"credentials": yaml.safe_dump(documents, allow_unicode=True), **settings}
 
 
 SECRETS = (ADMIN_TOKEN, CAMERA_TOKEN, PROBE_TOKEN, PASSWORD)
-"""What must never come out of the service, in no test."""
+"""Secrets that the service must never reveal in any test."""
 
 AUTHORIZED = bearer(ADMIN_TOKEN)
 RELOADABLE = settings_for(ADMIN, anonymous_may="infer,read,view,monitor")
-"""Settings with which only reloading needs a credential, `AUTHORIZED`."""
+"""Settings under which only reloading needs a credential, `AUTHORIZED`."""
 GUARDED = settings_for(ADMIN, CAMERA, PROBE, USER_WITH_PASSWORD, anonymous_may="nothing")
-"""Settings with which everything needs one."""
+"""Settings under which everything needs a credential."""

@@ -17,7 +17,7 @@ FRAMEHOOK = Path(sys.executable).with_name("framehook")
 
 
 def framehook(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
+    """Run one command until it ends."""
     command = [FRAMEHOOK, *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=60, check=False
@@ -28,7 +28,7 @@ def framehook(*arguments: str | Path, **environment: str) -> subprocess.Complete
 def serving(
     *arguments: str, wrapper: Sequence[str] = (), log: Any = subprocess.PIPE, **environment: str
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Run the service until the block ends, at the latest; gives the process and its port."""
+    """Run the service, at the latest until the block ends; yield the process and its port."""
     port = free_port()
     process = subprocess.Popen(
         [*wrapper, FRAMEHOOK, "serve", "--port", str(port), *arguments],
@@ -45,7 +45,7 @@ def serving(
 
 
 def wait_until_ready(port: int) -> None:
-    """Wait for the service on that port to take frames."""
+    """Wait until the service on that port accepts frames."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:

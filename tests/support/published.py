@@ -1,7 +1,7 @@
-"""The published inference metadata schema, written anew as draft-07 from the facts of the protocol.
+"""The published inference metadata schema, rewritten as draft-07 from the facts of the protocol.
 
-It is laxer than the contract's own: `type` is not tied to its payload, members beside `inferences` pass, and an
-empty document is valid. Whatever the service sends must be valid in both.
+It is laxer than the contract's: `type` is not tied to its payload, members beside `inferences` pass, and an empty
+document is valid. Everything the service sends must be valid in both.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""A tiny detector that answers queries, laid out as the deploy exports of RT-DETR and D-FINE are."""
+"""A tiny detector that answers queries, in the layout of the deploy exports of RT-DETR and D-FINE."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ LABELS = ("car", "person")
 def write_deploy_model(
     repository: Path, labels: NDArray[np.int64], shares_xyxy: NDArray[np.float32], scores: NDArray[np.float32]
 ) -> Path:
-    """Write a model that always answers these queries, boxes scaled to the sizes that it is told."""
+    """Write a model that always answers these queries, with boxes scaled to the sizes it is fed."""
     nodes = [
         helper.make_node("Identity", ["planted_labels"], ["labels"]),
         helper.make_node("Identity", ["planted_scores"], ["scores"]),

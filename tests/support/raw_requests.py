@@ -12,12 +12,12 @@ POST = b"POST /inference HTTP/1.1\r\nHost: x\r\n"
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 CLOSE = b"Connection: close\r\n"
 NEXT = LIVE + CLOSE + b"\r\n"
-"""Stands behind what may be taken for a whole request, so that a second answer shows where the first was cut."""
+"""Follows bytes that may count as a whole request; a second answer then shows where the first request ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawRequest:
-    """`direct`, `proxied`: the statuses that come back; None: as direct."""
+    """`direct`, `proxied`: the statuses of the answers; None: as direct."""
 
     name: str
     sent: bytes
@@ -69,7 +69,7 @@ SMUGGLING = [
     RawRequest("negative chunk", chunked(b"-1\r\nx\r\n0\r\n\r\n" + NEXT), (400,)),
     RawRequest("chunk of 0x1", chunked(b"0x1\r\nx\r\n0\r\n\r\n" + NEXT), (400,)),
     RawRequest("chunk beyond 64 bits", chunked(b"1" + b"0" * 20 + b"\r\nx\r\n0\r\n\r\n" + NEXT), (400,)),
-    RawRequest("chunk longer than told", chunked(b"1\r\nxx\r\n0\r\n\r\n" + NEXT), (400,)),
+    RawRequest("chunk longer than declared", chunked(b"1\r\nxx\r\n0\r\n\r\n" + NEXT), (400,)),
     RawRequest("bare line feeds in chunks", chunked(CHUNKED.replace(b"\r\n0\r\n", b"\n0\n")), (400,), (200,)),
     RawRequest("length in a trailer", chunked(CHUNKED[:-2] + b"Content-Length: 5\r\n\r\n", CLOSE), (400,), (200,)),
 ]

@@ -22,18 +22,18 @@ from tests.support.waiting import PATIENCE_S, wait_for
 
 @dataclass(frozen=True, slots=True)
 class LiveServer:
-    """A running service: where it is, its default model, and a client that checks every answer."""
+    """A running service: its address, its default model, and a client that checks every answer."""
 
     host: str
     port: int
     model: str
     client: ContractClient
     terminate: Callable[[], None] = lambda: None
-    """Do what SIGTERM does."""
+    """Ends the service like SIGTERM."""
     trusted: ssl.SSLContext | None = None
-    """What clients need when it speaks HTTPS."""
+    """The SSL context of clients if the service speaks HTTPS."""
     limit_send_buffers: Callable[[int], None] = lambda _: None
-    """Have the kernel keep no more bytes than that for any connection to come."""
+    """Limits the kernel's send buffer of later connections to this many bytes."""
 
     @property
     def url(self) -> str:
@@ -43,7 +43,7 @@ class LiveServer:
         wait_for(lambda: self.client.get("/health/ready", headers=headers).status_code == httpx.codes.OK)
 
     def new_client(self) -> ContractClient:
-        """Return another client, with connections of its own."""
+        """Return another client, with its own connections."""
         return ContractClient(self.url, self.trusted)
 
 
@@ -55,7 +55,7 @@ def running(
     trusted: ssl.SSLContext | None = None,
     **settings: Any,
 ) -> Iterator[LiveServer]:
-    """Run the service with these settings until the block ends; `trusted`: for clients, when it speaks HTTPS."""
+    """Run the service with these settings until the block ends; `trusted`: for clients, if it speaks HTTPS."""
     configured = Settings(port=0, **settings)
     server = create_server(configured, create_app(configured, give_up))
     thread = threading.Thread(target=server.run)
@@ -77,7 +77,7 @@ def running(
 
 @contextmanager
 def serving(folder: Path, **settings: Any) -> Iterator[LiveServer]:
-    """Run the service with one model of the tests' own, whose folder this is."""
+    """Run the service with one test model, in this folder."""
     with running(model_repository=folder.parent, default_model=folder.name, **settings) as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""The browser of those who look at pages."""
+"""The browser for tests of pages."""
 
 from collections.abc import Iterator
 from pathlib import Path

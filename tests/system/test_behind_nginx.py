@@ -1,4 +1,4 @@
-"""Behind nginx requests get the same answers, or are refused: it and the service agree on where each of them ends."""
+"""Behind nginx, requests get the same answers or are refused: both agree on where each request ends."""
 
 import re
 import subprocess

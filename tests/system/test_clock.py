@@ -1,4 +1,4 @@
-"""The wall clock jumps by hours while frames come in: nobody notices but the log."""
+"""The wall clock jumps by hours while frames arrive: only the log shows it."""
 
 import email.utils
 import signal
@@ -18,11 +18,11 @@ pytestmark = pytest.mark.system
 FRAME = encode(board(7), "PNG")
 HOUR_S = 3600
 SETTLE_S = 4.5
-"""The library looks at its file once a second, and the header Date is made once a second, later under load."""
+"""The library reads its file once a second, and the header Date is made once a second, later under load."""
 
 
 def wall_clock_shift_s(port: int, seconds: float) -> float:
-    """Post frames for so long; all must be answered at once. Return how far off the server's clock is at the end."""
+    """Post frames for `seconds`; all must be answered at once. Return the final offset of the server's clock."""
     until = time.monotonic() + seconds
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         while time.monotonic() < until:
@@ -30,8 +30,8 @@ def wall_clock_shift_s(port: int, seconds: float) -> float:
             assert answer.status_code == 200
             assert number_in(answer.json()["inferences"][0]["entity"]["box"]) == 7
             assert answer.elapsed.total_seconds() < 2
-    told = email.utils.parsedate_to_datetime(answer.headers["date"]).timestamp()
-    return told - time.time()
+    server_time_s = email.utils.parsedate_to_datetime(answer.headers["date"]).timestamp()
+    return server_time_s - time.time()
 
 
 def test_a_jump_of_the_clock_harms_no_frame(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ NO_RELOADS = "hot reload is not available"
     ("mounts", "warnings"), [((), [NO_RELOADS]), (("--tmpfs", "/tmp"), [])], ids=["nothing writable", "as documented"]
 )
 def test_it_serves_and_writes_nothing(tmp_path: Path, mounts: tuple[str, ...], warnings: list[str]) -> None:
-    """The line of docs/deploying.md mounts a writable /tmp; without it, the service says what is not available."""
+    """The line of docs/deploying.md mounts a writable /tmp; without it, the service reports what is unavailable."""
     path, models, made = tmp_path / "log", str(tmp_path / "models"), tmp_path / "made"
     for folder in (models, made):
         Path(folder).mkdir()
@@ -75,6 +75,6 @@ def _may_be_written(file: Path, log: Path) -> bool:
 
 
 def _innermost(pid: int) -> int:
-    """Return the process that bwrap started for us."""
+    """Return the innermost process that bwrap started."""
     children = (PROC / str(pid) / "task" / str(pid) / "children").read_text().split()
     return _innermost(int(children[0])) if children else pid

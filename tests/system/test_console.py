@@ -36,7 +36,7 @@ const event = arguments[2] === "paste"
   : new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true});
 target.dispatchEvent(event);
 """
-"""Drops or pastes what a file input holds: browsers let no program do it otherwise."""
+"""Drops or pastes the contents of a file input; browsers allow programs no other way."""
 UNNAMED = """
 return [...document.querySelectorAll("button, select, input, a[href], img, svg, [role=region]")].filter(
   (one) => !(one.labels?.length || one.textContent.trim() || one.getAttribute("alt") !== null
@@ -49,13 +49,13 @@ return grounds.filter((one, at) => one.left < stage.left - 1 || one.right > stag
   || one.bottom > stage.bottom + 1 || grounds.slice(at + 1).some((other) => one.left < other.right - 1
     && other.left < one.right - 1 && one.top < other.bottom - 1 && other.top < one.bottom - 1)).length;
 """
-"""Counts captions that lie on another or reach beyond the picture, by more than a pixel."""
+"""Counts captions that overlap another or leave the picture by more than a pixel."""
 LOADED = "const img = arguments[0]; return img.complete && img.naturalWidth;"
 
 
 @pytest.fixture
 def console(server: LiveServer, browser: Chrome) -> Iterator[Chrome]:
-    """The console on a desk, in the light; nothing that it does may be refused or fail."""
+    """The console on a wide screen, in the light scheme; nothing that it does may be refused or fail."""
     look(browser, 1280, "light")
     browser.get(f"{server.url}/")
     yield browser
@@ -63,17 +63,17 @@ def console(server: LiveServer, browser: Chrome) -> Iterator[Chrome]:
 
 
 def complaints(browser: Chrome) -> list[str]:
-    """Return what the browser says of errors, and of what the page may not do.
+    """Return the browser's messages about errors and forbidden actions of the page.
 
-    That a stream is gone is no error: it may go between being listed and being watched.
+    A missing stream is no error: it may end after it was listed and before it is watched.
     """
-    log: list[dict[str, Any]] = browser.get_log("browser")  # type: ignore[no-untyped-call]  # selenium forgot
+    log: list[dict[str, Any]] = browser.get_log("browser")  # type: ignore[no-untyped-call]  # selenium lacks the type
     messages = [entry["message"] for entry in log if entry["level"] in {"SEVERE", "WARNING"}]
     return [message for message in messages if not ("/mjpeg/" in message and "404" in message)]
 
 
 def look(browser: Chrome, width: int, scheme: str) -> None:
-    """Give the window a width and a scheme of colours."""
+    """Set the width and the colour scheme of the window."""
     size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     features = [{"name": "prefers-color-scheme", "value": scheme}]
@@ -93,7 +93,7 @@ def choose(browser: Chrome, photo: Path) -> None:
 
 
 def answer(browser: Chrome) -> list[dict[str, Any]]:
-    """Return what the page shows of the answer, once there is one."""
+    """Return the answer as the page shows it, once there is one."""
     wait(browser, lambda: part(browser, "answer").text.startswith("{"))
     found: list[dict[str, Any]] = json.loads(part(browser, "answer").text)["inferences"]
     return found
@@ -129,7 +129,7 @@ def test_a_photo_may_come_in_many_ways(console: Chrome, way: str) -> None:
 
 
 def test_sliders_ask_anew(console: Chrome) -> None:
-    """By the keyboard alone; the line for curl says the same."""
+    """With the keyboard alone; the line for curl has the same values."""
     choose(console, STREET)
     assert len(answer(console)) == 8
     slide(console, "confidence", Keys.ARROW_RIGHT, 6)
@@ -151,7 +151,7 @@ def test_another_model_is_asked(console: Chrome) -> None:
 
 
 def test_a_refusal_is_told(browser: Chrome, server: LiveServer, tmp_path: Path) -> None:
-    """In the words of the problem's detail; the browser notes the 400 itself."""
+    """With the problem's detail; the browser itself logs the 400."""
     rubbish = tmp_path / "rubbish.jpg"
     rubbish.write_bytes(b"rubbish")
     browser.get(f"{server.url}/")
@@ -228,9 +228,9 @@ def test_everything_has_a_name_and_the_keyboard_reaches_it(console: Chrome) -> N
 
 
 def test_it_works_behind_credentials(browser: Chrome, tmp_path: Path) -> None:
-    """The page is open; where what it fetches needs a credential, it says so, and has a place for a token.
+    """The page itself is open; if its requests need a credential, it says so and has a field for a token.
 
-    Where there are passwords the browser asks for one itself; here there are tokens alone.
+    With passwords the browser itself would ask for one; here there are only tokens.
     """
     folder = write_identity_model(tmp_path)
     settings = settings_for(ADMIN, with_token("reader", READER_TOKEN), anonymous_may="nothing")
@@ -249,7 +249,7 @@ def test_it_works_behind_credentials(browser: Chrome, tmp_path: Path) -> None:
             wait(browser, lambda: "Their pictures" in part(browser, "streams-note").text)
             asked = refusals(guarded, "403", "watch_stream")
             time.sleep(3)
-            assert refusals(guarded, "403", "watch_stream") == asked == 1, "it does not ask for ever"
+            assert refusals(guarded, "403", "watch_stream") == asked == 1, "it stops asking"
             part(browser, "token").send_keys(ADMIN_TOKEN, Keys.ENTER)
             choose(browser, STREET)
             wait(browser, lambda: part(browser, "answer").text)

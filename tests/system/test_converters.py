@@ -1,4 +1,4 @@
-"""Every weight file of the zoo is what its converter makes of its named package, and computes what that computes."""
+"""Every weight file of the zoo comes from its named package through its converter, and computes the same."""
 
 import subprocess
 import tarfile
@@ -73,7 +73,7 @@ def test_the_committed_face_detector_is_the_file_of_its_package() -> None:
 
 
 def assert_same(made: ModelProto, committed: ModelProto) -> None:
-    """But for the last bits of the activations' extremes, which are computed by the processor at hand."""
+    """Except for the last bits of the activation ranges, which depend on the processor."""
     assert [node.SerializeToString() for node in made.graph.node] == [
         node.SerializeToString() for node in committed.graph.node
     ]

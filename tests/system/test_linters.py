@@ -1,4 +1,4 @@
-"""Two independent linters find nothing to say about the contract."""
+"""Two independent linters find no fault in the contract."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ def run(command: list[str | Path]) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(params=["file", "served"])
 def contract(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """The contract as it lies here, and as a service without credentials serves it."""
+    """The contract as a file, and as served by a service without credentials."""
     if request.param == "file":
         return ROOT / "openapi.yaml"
     security = Security(Recognition((), DEFAULT_KEY_HEADER, digest_md5=False), (), "any")

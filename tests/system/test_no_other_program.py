@@ -1,4 +1,4 @@
-"""No bytes make the decoder start another program: EPS, in other hands, would reach Ghostscript."""
+"""No bytes make the decoder start another program: with plain Pillow, EPS would reach Ghostscript."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The default model answers right on processors that this machine is not: QEMU emulates them."""
+"""The default model answers correctly on other processors, emulated by QEMU."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.system
 
 @pytest.mark.parametrize("processor", ["Haswell", "Nehalem"], ids=["avx2", "sse"])
 def test_int8_does_not_saturate(processor: str) -> None:
-    """None of these has VNNI, and onnxruntime's int8 products saturate on them unless it is told to be exact."""
+    """None of these has VNNI, so onnxruntime's int8 products saturate on them unless its exact mode is on."""
     command = ["qemu-x86_64", "-cpu", processor, sys.executable, str(FRAMEHOOK), "infer", str(STREET)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     answer: dict[str, Any] = json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""No name in a request and no path in a model's folder makes the service open a file that is not the repository's."""
+"""No name in a request and no path in a model's folder makes the service open a file outside the repository."""
 
 import os
 import re
@@ -77,14 +77,14 @@ TARGETS = {
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A service under strace. `root`: its model repository. `trace`: what it was seen to do with names of files."""
+    """A service under strace. `root`: its model repository. `trace`: its system calls with file names."""
 
     port: int
     root: Path
     trace: Path
 
     def lines_of(self, act: Callable[[], None]) -> list[str]:
-        """Return the calls that were made while something was done."""
+        """Return the calls made during an action."""
         before = self.trace.stat().st_size
         act()
         time.sleep(SETTLE_S)
@@ -95,7 +95,7 @@ class Traced:
 
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
-    """A service whose repository has a folder above it and beside it that holds a file CANARY."""
+    """A service with a file CANARY in folders above and beside its repository."""
     top = tmp_path_factory.mktemp("top")
     root = top / "models"
     write_identity_model(root)
@@ -109,7 +109,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
     )
     with serving(*arguments, wrapper=wrapper, log=subprocess.DEVNULL, **settings) as (process, port):
         wait_until_ready(port)
-        assert statuses(talk(port, request("reload", "identity"))) == (200,)  # looks once for a place for copies
+        assert statuses(talk(port, request("reload", "identity"))) == (200,)  # finds a place for copies once
         yield Traced(port, root, trace)
         [service] = (Path("/proc") / str(process.pid) / "task" / str(process.pid) / "children").read_text().split()
         os.kill(int(service), signal.SIGTERM)
@@ -117,14 +117,14 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
 
 
 def opened_elsewhere(lines: list[str], root: Path) -> set[str]:
-    """Return what was opened that belongs neither to the repository, its copies, the service, nor the system."""
+    """Return the opened files outside the repository, its copies, the service and the system."""
     found = (re.search(r" = \d+<([^>]+)>$", line) for line in lines if OPENED.search(line))
     paths = {path[1] for path in found if path}
     return {path for path in paths if path != str(ROOT) and not f"{path}/".startswith((f"{root}/", *OURS))}
 
 
 def request(target: str, name: str) -> bytes:
-    """Return the bytes of a request, its path as it stands there."""
+    """Return the bytes of a request with this path unchanged."""
     method, path = TARGETS[target]
     body = LENGTH if method == "POST" else b""
     head = f"{method} {path.format(name=name)} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN_TOKEN}\r\n"
@@ -133,7 +133,7 @@ def request(target: str, name: str) -> bytes:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_name_in_a_request_becomes_a_path(traced: Traced, target: str) -> None:
-    """Not even one that is looked at: the names are looked up in a table."""
+    """Not even to check whether it exists: names are looked up in a table."""
     outside = str(traced.root.parent / CANARY)
     answers: dict[str, tuple[int, ...]] = {}
 
@@ -149,12 +149,12 @@ def test_no_name_in_a_request_becomes_a_path(traced: Traced, target: str) -> Non
 
 
 def write_text(name: str, text: str) -> Callable[[Path, Path], object]:
-    """Return what puts a text into a file of the model."""
+    """Return a function that writes a text into a file of the model."""
     return lambda folder, outside: (folder / name).write_text(text.format(outside=outside))
 
 
 def config(old: str, new: str) -> Callable[[Path, Path], object]:
-    """Return what changes the model's model.yaml."""
+    """Return a function that changes the model's model.yaml."""
 
     def change(folder: Path, outside: Path) -> None:
         path = folder / "model.yaml"
@@ -164,7 +164,7 @@ def config(old: str, new: str) -> Callable[[Path, Path], object]:
 
 
 def link(name: str) -> Callable[[Path, Path], object]:
-    """Return what replaces a file of the model by a link to one outside that is as good."""
+    """Return a function that replaces a file of the model by a link to an equal file outside."""
 
     def change(folder: Path, outside: Path) -> None:
         (folder / name).rename(outside.parent / f"{CANARY}-{name}")
@@ -174,13 +174,13 @@ def link(name: str) -> Callable[[Path, Path], object]:
 
 
 def link_folder(folder: Path, outside: Path) -> None:
-    """Replace the model's folder by a link to one outside that is as good."""
+    """Replace the model's folder by a link to an equal folder outside."""
     folder.rename(outside.parent / f"{CANARY}-folder")
     folder.symlink_to(outside.parent / f"{CANARY}-folder")
 
 
 def external(location: str) -> Callable[[Path, Path], object]:
-    """Return what makes a file outside the home of one of the model's constants."""
+    """Return a function that stores one of the model's constants in a file outside."""
 
     def change(folder: Path, outside: Path) -> None:
         model = onnx.load(folder / "model.onnx")
@@ -219,7 +219,7 @@ FOLDERS: dict[str, Callable[[Path, Path], object]] = {
 def test_no_folder_leads_out_of_the_repository(
     traced: Traced, tmp_path: Path, change: Callable[[Path, Path], object]
 ) -> None:
-    """Neither when it is dropped in nor when its reload is asked for."""
+    """Neither when it is dropped in nor when its reload is requested."""
     name = f"dropped-{uuid4().hex}"
     change(write_identity_model(tmp_path, name), traced.root.parent / CANARY)
     answers: list[tuple[int, ...]] = []

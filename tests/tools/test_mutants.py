@@ -1,4 +1,4 @@
-"""The rows of tests/mutants.toml fit the code that they break; scripts/mutants runs them, by hand."""
+"""The rows of tests/mutants.toml fit the code that they break; scripts/mutants, run by hand, runs them."""
 
 import re
 from pathlib import Path

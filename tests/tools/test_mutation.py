@@ -1,4 +1,4 @@
-"""The parts of scripts/mutation are there; it runs them by hand."""
+"""The parts of scripts/mutation exist; the script itself is run by hand."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""NOTICE is complete and true: whatever is not this repository's own writing is named, with origin and licence."""
+"""NOTICE is complete and true: it names every work of others in this repository, with origin and licence."""
 
 import hashlib
 import re
@@ -25,7 +25,7 @@ def tracked() -> list[str]:
 
 
 def works() -> list[str]:
-    """Return the tracked files that are no text of this repository's own: weights, labels, fonts, pictures."""
+    """Return the tracked files that may be works of others: weights, labels, fonts, pictures."""
     return [path for path in tracked() if Path(path).suffix not in WRITTEN_HERE and not path.startswith("requirements/")
             and not Path(path).name.startswith(".")]  # fmt: skip
 
@@ -42,7 +42,7 @@ def test_every_weight_label_font_and_picture_has_a_licence(path: str) -> None:
 
 
 def test_no_file_is_binary_unnoticed() -> None:
-    """Suffixes may lie: what git takes for binary is among the works."""
+    """Suffixes may lie: every file that git treats as binary is among the works."""
     command = ["git", "grep", "--cached", "-I", "--files-with-matches", "-e", ""]
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     binary = {path for path in set(tracked()) - set(text) if (ROOT / path).stat().st_size}

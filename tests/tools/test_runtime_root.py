@@ -1,4 +1,4 @@
-"""The root that the image stands on holds all that the service needs, and nothing that it does not."""
+"""The root of the image holds everything that the service needs, and nothing else."""
 
 import json
 import subprocess
@@ -50,7 +50,7 @@ def test_what_it_took_from_debian_is_named(root: Path) -> None:
 
 @pytest.mark.system
 def test_the_service_runs_on_it(root: Path) -> None:
-    """In it there is the environment and this checkout, but for them nothing that this machine has."""
+    """The sandbox has the environment and this checkout, and nothing else of this machine."""
     lent = [option for folder in (ROOT, VENV) for option in ("--ro-bind", folder, folder)]
     confined = [
         "bwrap",

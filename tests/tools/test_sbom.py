@@ -1,4 +1,4 @@
-"""The document of what the service consists of is complete, valid, and the same each time."""
+"""The bill of materials is complete, valid, and the same every time."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ NAMES = sorted({pinned.requirement.name for pinned in PINNED})
 PERMISSIVE = {
     "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "MIT", "MIT-0", "MIT-CMU", "PSF-2.0", "Zlib"
 }  # fmt: skip
-EXCEPTIONS = {  # the MPL asks of who passes them on unchanged that the source comes along: Python is its source
+EXCEPTIONS = {  # the MPL demands that distributors provide the source; a Python package is its own source
     "certifi": "MPL-2.0",
     "tqdm": "MPL-2.0 AND MIT",
 }
@@ -48,7 +48,7 @@ def test_every_pinned_package_is_there_with_the_hashes_of_the_lock(bom: dict[str
     named = {(one["name"], one["version"]): sha256_of(one) for one in bom["components"] if one["type"] == "library"}
     assert len(locked) == len(re.findall(r"^\S+==", text, re.MULTILINE))
     elsewhere = locked.keys() - named.keys()
-    assert {name for name, _ in elsewhere} <= {"colorama"}, "only what Windows alone takes may be missing"
+    assert {name for name, _ in elsewhere} <= {"colorama"}, "only packages for Windows alone may be missing"
     assert named == {key: locked[key] for key in locked.keys() - elsewhere}
     assert all(named.values())
 

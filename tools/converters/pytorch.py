@@ -1,8 +1,8 @@
 """Reads the state dict of a PyTorch model out of a wheel, without PyTorch and without running anything it holds.
 
-The format is the one that `torch.save` wrote before PyTorch 1.6: pickles one behind the other (a magic number, the
-format's version, facts of the machine, the state dict, the keys of the storages), then the storages themselves, each
-behind the number of its elements (torch/serialization.py, `_legacy_save`). Tensors in the pickle are views of storages.
+The format is that of `torch.save` before PyTorch 1.6: consecutive pickles (a magic number, the format's version, facts
+about the machine, the state dict, the keys of the storages), then the storages themselves, each after the number of its
+elements (torch/serialization.py, `_legacy_save`). Tensors in the pickle are views of storages.
 """
 
 import io
@@ -40,7 +40,7 @@ class _View:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes nothing but dicts of views."""
+    """Creates nothing but dicts of views."""
 
     def find_class(self, module: str, name: str) -> Any:
         allowed: dict[str, Any] = {
@@ -65,7 +65,7 @@ def _view(storage: tuple[str, np.dtype[Any]], offset: int, shape: Any, strides: 
 def read_state_dict(wheel: Path, member: str) -> Mapping[str, NDArray[np.generic]]:
     """Return the tensors, by name, of the file at that path in a wheel.
 
-    Raises KeyError when the wheel has no such file, ValueError or pickle.UnpicklingError when it is in another format.
+    Raises KeyError if the wheel has no such file, ValueError or pickle.UnpicklingError if its format is another.
     """
     with zipfile.ZipFile(wheel) as archive:
         file = io.BytesIO(archive.read(member))

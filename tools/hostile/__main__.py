@@ -1,10 +1,10 @@
-"""Posts hostile bytes to a running service, and tells what became of them and of it.
+"""Posts hostile bytes to a running service, and reports the answers and the health of the service.
 
 Run from the repository's root: python -m tools.hostile URL --pid PID [--save FOLDER] PART. The parts: every file of the
-public corpora, as it is and under wrong labels; seeded mutants of good pictures; good pictures cut short at every
-length; pictures that are dear to decode. After every 200 bodies a good frame must get its right answer within a second.
-A 503 counts as a failure, so the service's queue must take eight. A table goes to standard error, all figures as one
-JSON object to standard output. 1 when anything failed; with --save the bodies that failed lie in FOLDER.
+public corpora, unchanged and under wrong media types; seeded mutants of good pictures; good pictures cut short at every
+length; pictures that are expensive to decode. After every 200 bodies a good frame must get its right answer within a
+second. A 503 counts as a failure, so the service's queue must hold eight. Prints a table to standard error and all
+figures as one JSON object to standard output. Exits with 1 if anything failed; --save keeps those bodies in FOLDER.
 """
 
 import argparse
@@ -31,24 +31,26 @@ AT_ONCE = 8
 CONTROL = Hostile("control", PHOTO.name, PHOTO.read_bytes())
 CONTROL_EVERY = 200
 MOST_MS = 1000
-"""What a good frame may take between hostile ones, and a hostile one that has the service for itself."""
+"""Time limits of a good frame between hostile ones, and of a hostile one that is alone."""
 SIGNATURES = (b"\xff\xd8", PNG_SIGNATURE, b"BM")
 LABELS = ("image/jpeg", "image/png", "image/bmp")
 CUT_SIZE_WH = (24, 18)
 SPARE_BYTES = {"png-rgb": 21, "bmp-rle8": 4}
-"""Bytes behind the last pixel: of a PNG two checksums and the last chunk, of an RLE bitmap two ends."""
+"""Bytes after the last pixel: a PNG has two checksums and the last chunk, an RLE bitmap two end marks."""
 FAILED = 1
 
 
 class ServiceLostError(Exception):
-    """The good frame gets no answer before anything was done to the service."""
+    """The good frame gets no answer even before the first hostile body."""
 
 
 class Session:
-    """Posts bodies to one service, judges the answers, and keeps the bodies that failed."""
+    """Posts bodies to one service, judges the answers, and keeps the bodies that failed.
+
+    Raises ServiceLostError if the good frame gets no right answer at the start.
+    """
 
     def __init__(self, target: Target, folder: Path | None) -> None:
-        """Ask for the right answer to the good frame; raises ServiceLostError."""
         self._target = target
         self._folder = folder
         self._right = target.post(CONTROL).reply
@@ -56,7 +58,7 @@ class Session:
             raise ServiceLostError(f"{PHOTO.name} gets {self._right.status}: {self._right.text}")
 
     def run(self, name: str, bodies: Iterable[Hostile], at_once: int = AT_ONCE) -> Run:
-        """Post all bodies, so many at once, and the good frame in between; ends early when that gets no answer."""
+        """Post all bodies, several at once, and the good frame in between; end early if that gets no answer."""
         before_mib, started_at = self._target.memory_mib(), time.perf_counter()
         run = Run(name, at_once, Memory(before_mib, before_mib, before_mib))
         self._target.reset_peak_memory()
@@ -73,7 +75,7 @@ class Session:
         return run
 
     def _control(self, run: Run) -> bool:
-        """Post the good frame; tells whether it gets any answer."""
+        """Post the good frame; return whether it gets any answer."""
         answer = self._target.post(CONTROL)
         run.control_ms.append(answer.ms)
         fault = None
@@ -100,7 +102,7 @@ class Session:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Post one part's bodies and print the figures; 1 when anything failed."""
+    """Post one part's bodies and print the figures; return 1 if anything failed."""
     options = _parser().parse_args(arguments)
     part: Callable[[Session, argparse.Namespace], list[Run]] = options.part
     try:
@@ -114,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def post_corpora(session: Session, _: argparse.Namespace) -> list[Run]:
-    """Post every file one at a time and eight at once, and what is no picture of ours under the labels of such."""
+    """Post every file one at a time and eight at once; files in other formats also as pictures."""
     files = corpora.files()
     return [
         session.run("corpora, alone", map(_corpus_file, files), at_once=1),
@@ -130,12 +132,12 @@ def post_mutants(session: Session, options: argparse.Namespace) -> list[Run]:
 
 
 def post_truncation(session: Session, _: argparse.Namespace) -> list[Run]:
-    """Post the beginnings of one file a format."""
+    """Post the beginnings of one file per format."""
     return [session.run("truncation", _beginnings())]
 
 
 def post_bombs(session: Session, _: argparse.Namespace) -> list[Run]:
-    """Post what is dear to decode, one at a time."""
+    """Post the pictures that are expensive to decode, one at a time."""
     return [session.run("bombs", bombs(), at_once=1)]
 
 
@@ -164,7 +166,7 @@ def _beginnings() -> Iterator[Hostile]:
 
 
 def _batches(bodies: Iterable[Hostile]) -> Iterator[list[Hostile]]:
-    """Yield as many bodies as are posted between two good frames."""
+    """Yield the bodies in batches, each to be posted between two good frames."""
     remaining = iter(bodies)
     while batch := list(itertools.islice(remaining, CONTROL_EVERY)):
         yield batch
@@ -183,7 +185,7 @@ def _fault(hostile: Hostile, answer: Answer) -> str | None:
 
 
 def _slowness(answer: Answer, at_once: int) -> str | None:
-    """Tell when a body that was alone took too long; beside others, it had to wait for them."""
+    """Report a body that was alone and took too long; others may have waited for their neighbours."""
     return f"{answer.ms:.0f} ms" if at_once == 1 and answer.ms > MOST_MS else None
 
 
@@ -201,13 +203,13 @@ def _refuse_constant(name: str) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Posts hostile bytes to a running service.")
-    parser.add_argument("url", metavar="URL", help="where it serves")
-    parser.add_argument("--pid", type=int, required=True, help="its process, whose memory is read")
-    parser.add_argument("--save", type=Path, metavar="FOLDER", help="keep the bodies that failed there")
+    parser.add_argument("url", metavar="URL", help="address of the service")
+    parser.add_argument("--pid", type=int, required=True, help="its process, to read its memory")
+    parser.add_argument("--save", type=Path, metavar="FOLDER", help="keep the bodies that failed in this folder")
     parts = parser.add_subparsers(required=True, metavar="PART")
     parts.add_parser("corpora", help="public pictures, broken and odd").set_defaults(part=post_corpora)
     parts.add_parser("truncation", help="pictures cut short").set_defaults(part=post_truncation)
-    parts.add_parser("bombs", help="pictures that are dear to decode").set_defaults(part=post_bombs)
+    parts.add_parser("bombs", help="pictures that are expensive to decode").set_defaults(part=post_bombs)
     mutants = parts.add_parser("mutants", help="pictures changed at random")
     mutants.add_argument("--count", type=int, default=100_000, help="how many. Default: %(default)s.")
     mutants.add_argument("--seed", type=int, default=1, help="Default: %(default)s.")

@@ -1,7 +1,7 @@
-"""Pictures that are dear to decode.
+"""Pictures that are expensive to decode.
 
-They hold as many pieces that a decoder takes one by one as fit into a body, or as many pixels as are allowed, in hardly
-any bytes. Whether the service takes or refuses them is its choice, so long as it makes it soon.
+Some fill a body with small pieces that a decoder reads one by one; others pack the largest allowed number of pixels
+into very few bytes. The service may accept or refuse them, but must do so soon.
 """
 
 import struct
@@ -13,7 +13,7 @@ from tools.hostile.mutations import PNG_SIGNATURE, Hostile, pieces
 from tools.hostile.pictures import RLE4, RLE8, WRITERS, bmp, photo
 
 BODY_BYTES, PIXELS, SIDE_PX = 32 * 2**20, 36_000_000, 6000
-"""What the service takes by default, and the side of such a square."""
+"""The service's default limits, and the side of a square picture at the limit."""
 MOST_JPEG_PX = 65_500
 SMALL_WH = (64, 48)
 BEHIND_HEADER, BEFORE_END = 2, -1
@@ -24,7 +24,7 @@ ZEROS = zlib.compress(bytes(1_000_000))
 
 
 def bombs() -> Iterator[Hostile]:
-    """Yield them all, each made when its turn comes."""
+    """Yield all pictures, each made when it is needed."""
     for name, write in BOMBS.items():
         yield Hostile("bombs", name, write())
 
@@ -64,7 +64,7 @@ def _jpeg_full_of(segment: bytes, before: bytes = b"") -> bytes:
 
 
 def _jpeg_said_to_be(width: int, height: int, kind: str, more_scans: int = 0) -> bytes:
-    """Return a small JPEG whose header names this size, and whose last scan comes so many times more."""
+    """Return a small JPEG whose header names this size, and whose last scan is repeated this many times."""
     body = WRITERS[kind](photo(SMALL_WH))
     at = body.index(START_OF_FRAME[kind]) + 5
     body = body[:at] + struct.pack(">HH", height, width) + body[at + 4 :]
@@ -123,4 +123,4 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "bmp-of-one-column": lambda: bmp((1, PIXELS // 5), 24, 0, b"", bytes(4 * PIXELS // 5)),
     "bmp-of-one-row": lambda: bmp((PIXELS // 4, 1), 24, 0, b"", bytes(3 * PIXELS // 4)),
 }
-"""What writes each."""
+"""The function that writes each picture."""

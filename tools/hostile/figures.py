@@ -1,4 +1,4 @@
-"""What came of posting many hostile bodies: counts, times, memory, failures; as JSON and as a table."""
+"""The results of posting many hostile bodies: counts, times, memory, failures; as JSON and as a table."""
 
 import heapq
 import sys
@@ -21,12 +21,12 @@ TITLES = (
 )
 
 Extreme: TypeAlias = tuple[float, str, str]
-"""An amount, the name of the body that caused it, and its status."""
+"""An amount, the name of the body that caused it, and the status of its answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An answer that the contract does not have for what was sent."""
+    """An answer that the contract does not allow for this body."""
 
     group: str
     name: str
@@ -62,7 +62,7 @@ class Run:
     failures: list[Failure] = field(default_factory=list)
 
     def count(self, hostile: Hostile, answer: Answer) -> None:
-        """Take note of one answer."""
+        """Count one answer."""
         status = str(answer.reply.status or DEATH)
         self.statuses.setdefault(hostile.group, Counter())[status] += 1
         self.all_ms.append(answer.ms)
@@ -74,12 +74,12 @@ class Run:
             _keep(self.slowest_refusals_ms, (answer.ms, hostile.name, status))
 
     def total(self, beginning: str) -> int:
-        """Return how many answers had a status that begins like this."""
+        """Return how many answers have a status that begins with this prefix."""
         counts = [item for counter in self.statuses.values() for item in counter.items()]
         return sum(count for status, count in counts if status.startswith(beginning))
 
     def report(self) -> dict[str, Any]:
-        """Return all figures as JSON has them."""
+        """Return all figures, ready for JSON."""
         return {
             "name": self.name,
             "at_once": self.at_once,
@@ -101,7 +101,7 @@ class Run:
 
 
 def print_table(runs: Sequence[Run]) -> None:
-    """Print one line a run, and the failures, to standard error."""
+    """Print one line per run, and the failures, to standard error."""
     print(ROW.format(*TITLES), file=sys.stderr)
     for run in runs:
         print(ROW.format(*_cells(run)), file=sys.stderr)
@@ -121,7 +121,7 @@ def _cells(run: Run) -> list[str]:
 
 
 def _keep(extremes: list[Extreme], extreme: Extreme) -> None:
-    """Put one more on the heap, and let the least go when there are enough."""
+    """Add an extreme to the heap, and drop the smallest beyond the limit."""
     heapq.heappush(extremes, extreme)
     if len(extremes) > SHOWN:
         heapq.heappop(extremes)

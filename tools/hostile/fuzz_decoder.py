@@ -1,15 +1,15 @@
-"""Fuzzes the decoder, guided by what its code covers.
+"""Fuzzes the decoder, guided by code coverage.
 
 Run from the repository's root: python -m tools.hostile.fuzz_decoder SEEDS_FOLDER [libFuzzer options]. Needs the package
-atheris; tools/hostile/fuzz_seeds.py makes seeds. libFuzzer keeps what reaches new code in the folder, and ends with the
-input in a file when the decoder raises anything but its own two errors, crashes, or takes too long: -timeout=SECONDS,
--max_total_time=SECONDS, -rss_limit_mb=MB.
+atheris; tools/hostile/fuzz_seeds.py makes seeds. libFuzzer keeps inputs that reach new code in the folder. It stops and
+writes the input to a file when the decoder raises anything but its own two errors, crashes, or takes too long:
+-timeout=SECONDS, -max_total_time=SECONDS, -rss_limit_mb=MB.
 """
 
 import sys
 from contextlib import suppress
 
-import atheris  # type: ignore[import-untyped]  # nor installed, but where the fuzzing is done
+import atheris  # type: ignore[import-untyped]  # installed only where the fuzzing runs
 
 with atheris.instrument_imports(include=["handlers.decoding", "PIL"]):
     from handlers.decoding import encoded
@@ -22,7 +22,7 @@ SCALER = AveragingScaler(DecodeTarget((300, 300)))
 
 
 def decode(body: bytes) -> None:
-    """Decode one body; raises whatever the decoder should not."""
+    """Decode one body; let unexpected errors of the decoder through."""
     with suppress(UndecodableFrameError, TooManyPixelsError):
         encoded.decode(body, MAX_PIXELS, SCALER)
 

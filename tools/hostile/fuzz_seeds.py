@@ -1,4 +1,4 @@
-"""Makes the seeds of the decoder's fuzzing, a tiny picture a kind: python -m tools.hostile.fuzz_seeds FOLDER."""
+"""Makes the seeds for fuzzing the decoder, one tiny picture per kind: python -m tools.hostile.fuzz_seeds FOLDER."""
 
 import argparse
 import sys

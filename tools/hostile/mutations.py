@@ -1,8 +1,8 @@
 """Seeded mutants of good pictures: mutant number i of a seed is always the same bytes.
 
-Each is a good file with bits flipped, everywhere as zzuf does it or in its head, or with a piece of its structure (a
-JPEG segment, a PNG chunk, a part of a BMP) gone, doubled or moved, or cut short. Half of the PNGs get right checksums
-again, to come past these. Raw frames get wrong lengths and odd parameters instead.
+Each is a good file with bits flipped (everywhere, as zzuf does, or in its head only), with a piece of its structure (a
+JPEG segment, a PNG chunk, a part of a BMP) removed, doubled or moved, or cut short. Half of the PNGs get correct
+checksums again, to get past the checksum test. Raw frames get wrong lengths and odd parameters instead.
 """
 
 import itertools
@@ -31,7 +31,7 @@ PNG_OVERHEAD_BYTES = 12
 CHECKSUM_BYTES = 4
 JPEG_MARKER = re.compile(rb"\xff[\xc0-\xfe]")
 BMP_PARTS_END = (14, 54, 54 + 1024)
-"""Behind the file header, the info header, and a palette of 256 entries."""
+"""Offsets after the file header, the info header, and a palette of 256 entries."""
 BMP_STRIPES = 8
 NAUGHTY_NUMBERS = (
     *("", "0", "-1", "-0", "+1", "00", "0160", "1.0", "1e3", "0x10", "NaN", "inf", "null", "\xb2", '"160"', "1_0"),
@@ -47,7 +47,7 @@ Change = Callable[[bytes, np.random.Generator], bytes]
 class Hostile:
     """One request that the service must survive.
 
-    `group`: what it is counted with. `must_refuse`: only a 4xx is right.
+    `group`: the row of the report that counts it. `must_refuse`: only a 4xx is right.
     """
 
     group: str
@@ -71,17 +71,17 @@ def mutant(seed: int, number: int) -> Hostile:
 
 @cache
 def good_file(kind: str) -> bytes:
-    """Return the file that the mutants of a kind are made of; of a raw frame, its pixels."""
+    """Return the file that the mutants of a kind start from; for a raw frame, its pixels."""
     return photo(SIZE_WH).tobytes() if kind == RAW_KIND else WRITERS[kind](photo(SIZE_WH))
 
 
 def raw_media_type(width: object, height: object, pixel_format: str = "bgr24") -> str:
-    """Return the label of a raw frame."""
+    """Return the media type of a raw frame."""
     return f"image/x-raw;format={pixel_format};width={width};height={height}"
 
 
 def with_right_checksums(body: bytes) -> bytes:
-    """Return a PNG with the checksum of each chunk made right, and anything else as it is."""
+    """Return a PNG with the checksum of each chunk corrected, and any other file unchanged."""
     if not body.startswith(PNG_SIGNATURE):
         return body
     signature, *chunks = pieces(body)
@@ -135,7 +135,7 @@ def _move_piece(body: bytes, rng: np.random.Generator) -> bytes:
 
 
 def pieces(body: bytes) -> list[bytes]:
-    """Return the parts that the format is made of; the first holds the signature."""
+    """Return the parts of the file by its format; the first holds the signature."""
     cuts = [0, *_cuts(body), len(body)]
     return [body[start:end] for start, end in itertools.pairwise(cuts)]
 
@@ -188,7 +188,7 @@ def _odd_label(rng: np.random.Generator) -> str:
 
 
 def _label_without_a_parameter(rng: np.random.Generator) -> str:
-    """Return a label of which one parameter is gone, or comes twice."""
+    """Return a media type in which one parameter is missing or occurs twice."""
     media_type, *parameters = raw_media_type(*SIZE_WH).split(";")
     at = rng.integers(len(parameters))
     parameters[at : at + 1] = [parameters[at]] * int(rng.choice((0, 2)))

@@ -1,7 +1,7 @@
-"""Small good pictures in every format and kind that the service takes, made from one photo.
+"""Small good pictures in every format and kind that the service accepts, made from one photo.
 
-Pillow writes most of them; the kinds of BMP that it cannot write are written here, after the BITMAPINFOHEADER section
-of the Windows documentation.
+Pillow writes most of them; the kinds of BMP that it cannot write are written here, following the BITMAPINFOHEADER
+section of the Windows documentation.
 """
 
 import io
@@ -37,7 +37,7 @@ def photo(size_wh: tuple[int, int]) -> Image.Image:
 
 
 def _pillow(format_name: str, mode: str, picture: Image.Image, **options: Any) -> bytes:
-    """Return the file that Pillow writes of a picture in this mode."""
+    """Return a picture in this mode as Pillow writes it."""
     buffer = io.BytesIO()
     picture.convert(mode).save(buffer, format_name, **options)
     return buffer.getvalue()
@@ -64,7 +64,7 @@ def _bmp_palette(bits: int, picture: Image.Image) -> bytes:
 
 
 def _bmp_bitfields(bits: int, picture: Image.Image) -> bytes:
-    """Return a BMP of 16 or 32 bits a pixel that says where its colours lie."""
+    """Return a BMP of 16 or 32 bits per pixel with masks for its colours."""
     pixels = np.zeros((picture.height, picture.width), np.uint32)
     for channel, mask in enumerate(MASKS[bits]):
         values = np.asarray(picture)[::-1, :, channel].astype(np.uint32)
@@ -87,7 +87,7 @@ def _quantised(picture: Image.Image, bits: int) -> Image.Image:
 
 
 def _palette(picture: Image.Image, bits: int) -> bytes:
-    """Return 2 ** bits entries of blue, green, red and nothing."""
+    """Return 2 ** bits entries of blue, green, red and a zero."""
     colours = np.zeros((2**bits, 4), np.uint8)
     rgb = np.array(_quantised(picture, bits).getpalette("RGB"), np.uint8).reshape(-1, 3)
     colours[: len(rgb), :3] = rgb[: len(colours), ::-1]
@@ -138,4 +138,4 @@ WRITERS: dict[str, Writer] = {
     "bmp-rle4": partial(_bmp_rle, 4),
     "bmp-rle8": partial(_bmp_rle, 8),
 }
-"""One writer a kind of file."""
+"""Kind of file → its writer."""

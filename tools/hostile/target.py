@@ -1,4 +1,4 @@
-"""A running service as one who tests it from outside sees it: its answers, and the memory of its process."""
+"""A running service seen from outside: its answers, and the memory of its process."""
 
 import http.client
 import math
@@ -16,13 +16,13 @@ TIMEOUT_S = 120
 IDLE_S = 30
 """After this the service may be about to close an idle connection."""
 RESET_PEAK = "5"
-"""What resets VmHWM: proc(5), clear_refs."""
+"""Written to clear_refs, this resets VmHWM: proc(5)."""
 KIB_PER_MIB = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back over HTTP. `status` is None when nothing did, and `text` then says why."""
+    """A reply over HTTP. Without one `status` is None, and `text` says why."""
 
     status: int | None
     media_type: str
@@ -31,9 +31,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply and what it cost. `peak_mib`: the most memory of the service since the last reset of the peak.
+    """A reply and what it cost. `peak_mib`: peak memory of the service since the last reset.
 
-    `growth_mib`: what the body alone had the memory rise by; 0 when it was not alone.
+    `growth_mib`: how far this body alone raised the memory; 0 if it was not alone.
     """
 
     reply: Reply
@@ -43,10 +43,9 @@ class Answer:
 
 
 class Target:
-    """Posts to the service over one connection a thread, and reads the memory of its process."""
+    """Posts to the service over one connection per thread, and reads the memory of its process."""
 
     def __init__(self, url: str, pid: int) -> None:
-        """Take the service's address and its process id."""
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port
         self._process = Path("/proc") / str(pid)
@@ -70,12 +69,12 @@ class Target:
             response = connection.getresponse()
             text = response.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
-            connection.close()  # the next request opens it anew
+            connection.close()  # the next request reopens it
             return Reply(None, "", repr(error))
         return Reply(response.status, response.headers.get("content-type", ""), text)
 
     def _connection(self) -> http.client.HTTPConnection:
-        """Return this thread's connection, opened anew when it has been idle."""
+        """Return this thread's connection, reopened if it has been idle."""
         if time.monotonic() - getattr(self._mine, "used_at", -math.inf) > IDLE_S:
             self._mine.connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
         self._mine.used_at = time.monotonic()
@@ -83,11 +82,11 @@ class Target:
         return connection
 
     def memory_mib(self) -> float:
-        """Return the resident memory of the service; 0 when its process is gone."""
+        """Return the resident memory of the service; 0 if its process has ended."""
         return self._memory_mib("VmRSS")
 
     def reset_peak_memory(self) -> None:
-        """Have the peak begin at what is resident now; where the kernel does not let us, it stays that of all time."""
+        """Reset the peak to the resident memory now; if the kernel forbids that, it stays the peak of all time."""
         with suppress(OSError):
             (self._process / "clear_refs").write_text(RESET_PEAK)
 

@@ -1,13 +1,13 @@
-"""Uses a running service for a long time in every way at once, and tells whether it grows.
+"""Uses a running service for a long time in every way at once, and reports whether its memory grows.
 
     python -m tools.soak URL --pid PID [--minutes 30] [--clients 4] [--seed 1] [--expect VERDICT]
 
 Good frames in all formats and sizes, mutants, errors, probes, clients that hang up, malformed requests and bursts, in
 rounds. Every answer is checked. After each round the clients rest, and memory, file descriptors and threads of the
-process are read: nothing is in flight then, so what is still held is kept. The first fifth of the rounds is warm-up and
-does not count. Verdicts: `leak` when memory rises by more than 1 MiB an hour with a confidence of 95 %, `inconclusive`
-when the run was too short or its interval is too wide, else `no-leak`. Fails when an answer was wrong, or the verdict
-is not the expected one.
+process are read: nothing is in flight then, so memory still held is retained. The first fifth of the rounds is warm-up
+and does not count. Verdicts: `leak` if memory rises by more than 1 MiB an hour with a confidence of 95 %,
+`inconclusive` if the run was too short or its interval is too wide, else `no-leak`. Fails if an answer was wrong, or
+the verdict is not the expected one.
 """
 
 import argparse
@@ -39,7 +39,7 @@ LEAK, NO_LEAK, INCONCLUSIVE = "leak", "no-leak", "inconclusive"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The process at rest at one time, and the most memory that it took in the use before."""
+    """The process at rest at one time, and its peak memory in the round before."""
 
     time_s: float
     memory_mib: float
@@ -49,7 +49,7 @@ class Sample:
 
 
 def soak(url: str, pid: int, seconds: float, clients: int, seed: int) -> tuple[Tally, list[Sample]]:
-    """Use the service for so long, in rounds; return what became of the requests, and a sample after each round."""
+    """Use the service for `seconds`, in rounds; return the counts of the answers, and a sample after each round."""
     parts, target, tally, samples = urlsplit(url), Target(url, pid), Tally(), []
     everyone = [Clients(parts.hostname or "", parts.port or 0, tally, seed * 100 + n) for n in range(clients)]
     started_at = time.monotonic()
@@ -63,7 +63,7 @@ def soak(url: str, pid: int, seconds: float, clients: int, seed: int) -> tuple[T
 
 
 def use(pool: ThreadPoolExecutor, everyone: Sequence[Clients], target: Target) -> float:
-    """Have all clients use the service for one round; return the most memory that it was seen to take, in MiB."""
+    """Let all clients use the service for one round; return the highest memory seen, in MiB."""
     until, most_mib = time.monotonic() + ROUND_S, 0.0
 
     def run(clients: Clients) -> None:
@@ -71,38 +71,38 @@ def use(pool: ThreadPoolExecutor, everyone: Sequence[Clients], target: Target) -
             clients.step()
 
     runs = [pool.submit(run, clients) for clients in everyone]
-    while not all(each.done() for each in runs):
+    while not all(future.done() for future in runs):
         most_mib = max(most_mib, target.memory_mib())
         time.sleep(LOOK_S)
-    for each in runs:
-        each.result()
+    for future in runs:
+        future.result()
     return most_mib
 
 
 def report(tally: Tally, samples: list[Sample]) -> str:
-    """Print what was found, and return the verdict on memory."""
+    """Print the results, and return the verdict on memory."""
     counted = samples[int(len(samples) * WARM_UP_SHARE) :]
-    times_s = np.array([each.time_s for each in counted])
-    memory = trend(times_s, np.array([each.memory_mib for each in counted]))
+    times_s = np.array([sample.time_s for sample in counted])
+    memory = trend(times_s, np.array([sample.memory_mib for sample in counted]))
     slope, low, high = (value * 3600 for value in (memory.slope, memory.low, memory.high))
     print(f"{tally.statuses.total()} requests in {samples[-1].time_s / 60:.0f} min:")
     for name, count in sorted(tally.statuses.items()):
         print(f"  {name}: {count}")
     print(f"memory at rest: {counted[0].memory_mib:.1f} to {counted[-1].memory_mib:.1f} MiB after warm-up; "
-          f"in use at most {max(each.most_mib for each in samples):.1f}")  # fmt: skip
-    print("  " + " ".join(f"{each.memory_mib:.1f}" for each in samples))
+          f"in use at most {max(sample.most_mib for sample in samples):.1f}")  # fmt: skip
+    print("  " + " ".join(f"{sample.memory_mib:.1f}" for sample in samples))
     print(f"memory rises by {slope:.2f} MiB an hour (95 %: {low:.2f} to {high:.2f})")
     for name in ("files", "threads"):
-        values = [getattr(each, name) for each in counted]
+        values = [getattr(sample, name) for sample in counted]
         print(f"{name}: {min(values)} to {max(values)}, at the end {values[-1]}")
     print(f"wrong: {len(tally.wrong)} {tally.wrong[:SHOWN_FAULTS]}")
-    found = verdict(low, high, len(counted))
-    print(found)
-    return found
+    memory_verdict = verdict(low, high, len(counted))
+    print(memory_verdict)
+    return memory_verdict
 
 
 def verdict(low_mib_per_h: float, high_mib_per_h: float, samples: int) -> str:
-    """Return what an interval of slopes tells; too few samples, or too wide an interval, tell nothing."""
+    """Judge an interval of slopes; too few samples or too wide an interval are inconclusive."""
     if low_mib_per_h > MAX_SLOPE_MIB_PER_H:
         return LEAK
     certain = samples >= MIN_SAMPLES and high_mib_per_h - low_mib_per_h < MAX_INTERVAL_MIB_PER_H

@@ -1,4 +1,4 @@
-"""What the service has to bear in a soak: each kind of client as one function, and how often it comes."""
+"""The load of a soak: each kind of client as one function, with its frequency."""
 
 import http.client
 import io
@@ -29,37 +29,36 @@ Answer: TypeAlias = tuple[int, bytes]
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the requests; shared by all clients. `wrong`: what nobody may ever get."""
+    """Counts the answers; shared by all clients. `wrong`: answers that must never occur."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, kind: str, status: int, expected: set[int]) -> None:
-        """Note an answer of this status to a client of this kind."""
+        """Count an answer with this status to a client of this kind."""
         with self._lock:
             self.statuses[f"{kind} {status}"] += 1
             if status not in expected:
                 self.wrong.append(f"{kind}: {status}")
 
     def fail(self, what: str) -> None:
-        """Note something wrong."""
+        """Record a wrong answer."""
         with self._lock:
             self.wrong.append(what)
 
 
 class Clients:
-    """One thread's clients: every call of `step` is one of them, drawn by chance."""
+    """One thread's clients: every call of `step` is one of them, drawn at random."""
 
     def __init__(self, host: str, port: int, tally: Tally, seed: int) -> None:
-        """Take where the service is."""
         self._host, self._port, self._tally = host, port, tally
         self._random = random.Random(seed)
         self._alone: dict[tuple[str, tuple[int, int]], Answer] = {}
         self._seed = seed
 
     def step(self) -> None:
-        """Be one client."""
+        """Act as one client."""
         kinds: dict[Callable[[], None], int] = {
             self._good: 60, self._mutant: 10, self._error: 8, self._probe: 8, self._hang_up: 8, self._malformed: 5,
             self._burst: 1,
@@ -71,7 +70,7 @@ class Clients:
             self._tally.fail(repr(error))
 
     def _good(self) -> None:
-        """Post a picture that was posted before: it gets the answer it got then, or 503."""
+        """Post a picture; every time it must get the answer it got first, or 503."""
         key = self._random.choice([*FORMATS, "raw"]), self._random.choice(SIZES_WH)
         body, media_type = picture(*key)
         answer = self._post("/inference", body, media_type)
@@ -99,7 +98,7 @@ class Clients:
         self._tally.take("probe", status, {200})
 
     def _hang_up(self) -> None:
-        """Send a part of a frame, or all of it, and leave."""
+        """Send a frame or a part of it, then hang up."""
         body, _ = picture("JPEG", self._random.choice(SIZES_WH))
         request = b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
         with self._socket() as connection:
@@ -115,7 +114,7 @@ class Clients:
             self._tally.take("malformed", int(received[9:12] or 0), {400, 431})
 
     def _burst(self) -> None:
-        """Be many cameras at once."""
+        """Act as many cameras at once."""
         cameras = [threading.Thread(target=self._good) for _ in range(BURST)]
         for camera in cameras:
             camera.start()

@@ -1,6 +1,6 @@
-"""The service with a leak, so that the soak can show that it finds one: python -m tools.soak.leaky_server serve ...
+"""The service with a leak, to show that the soak finds one: python -m tools.soak.leaky_server serve ...
 
-Keeps sixteen kilobytes of every answer for ever.
+Keeps sixteen kilobytes per answer forever.
 """
 
 import sys
@@ -14,7 +14,7 @@ LEAK_BYTES = 16 * 1024
 
 
 def leak() -> None:
-    """Have every answer leave something behind."""
+    """Make every answer leave something in memory."""
     kept: list[bytearray] = []
     encode = metadata.encode
 

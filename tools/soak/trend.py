@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 6
-"""Neighbouring measurements resemble each other, so they are drawn in blocks of this many."""
+"""Neighbouring measurements are correlated, so they are drawn in blocks of this size."""
 RESAMPLES = 400
 
 
@@ -22,7 +22,7 @@ class Trend:
 def trend(times_s: NDArray[np.float64], values: NDArray[np.float64], seed: int = 1) -> Trend:
     """Return the Theil-Sen slope of values [N] over times [N], and its interval by a moving-block bootstrap.
 
-    The blocks are of what is left when the slope is taken away. Sources: P. K. Sen, "Estimates of the regression
+    The blocks are drawn from the residuals of the slope. Sources: P. K. Sen, "Estimates of the regression
     coefficient based on Kendall's tau", 1968; H. R. Künsch, "The jackknife and the bootstrap for general stationary
     observations", 1989.
     """

@@ -39,7 +39,7 @@ def hashed_password(password: str, salt: bytes) -> str:
 
 
 def is_password(password: str, written: str) -> bool:
-    """Tell whether a password has this hash, in constant time. Raises ValueError for a malformed hash."""
+    """Return whether a password has this hash, in constant time. Raises ValueError for a malformed hash."""
     match = _SCRYPT.fullmatch(written)
     if match is None:
         raise ValueError(f"expected {_SCRYPT_PREFIX}SALT$HASH, as framehook credentials add writes it")

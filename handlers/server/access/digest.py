@@ -123,15 +123,15 @@ class Nonces:
         return issued.hex() + self._proof(issued).hex()
 
     def was_used_by(self, nonce: str, user: str) -> bool:
-        """Tell whether this user has used this nonce before."""
+        """Return whether this user has used this nonce before."""
         return nonce in self._seen and self._seen[nonce].user == user
 
     def accept(self, nonce: str, nc: str, user: str) -> bool:
-        """Record a right answer; tell whether its nonce is fresh and its count `nc` (hexadecimal) new."""
+        """Record a right answer; return whether its nonce is fresh and its count `nc` (hexadecimal) is new."""
         return self.is_fresh(nonce) and self.count(nonce, int(nc, 16), user)
 
     def is_fresh(self, nonce: str) -> bool:
-        """Tell whether a nonce was issued here, is not too old, and not forgotten."""
+        """Return whether a nonce was issued here, is not too old, and is not forgotten."""
         if not _TEXT_OF_A_NONCE.fullmatch(nonce):
             return False
         issued, proof = bytes.fromhex(nonce[:48]), bytes.fromhex(nonce[48:])
@@ -141,7 +141,7 @@ class Nonces:
         return is_ours and is_young and (nonce in self._seen or issued_ns > self._stale_before)
 
     def count(self, nonce: str, nc: int, user: str) -> bool:
-        """Record a request with a fresh nonce; tell whether its count is new."""
+        """Record a request with a fresh nonce; return whether its count is new."""
         counts = self._seen.setdefault(nonce, _Counts(user))
         if len(self._seen) > MAX_NONCES:
             forgotten, _ = self._seen.popitem(last=False)

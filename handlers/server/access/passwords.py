@@ -35,7 +35,7 @@ class Passwords:
         self._is_over = threading.Event()
 
     def __bool__(self) -> bool:
-        """Tell whether any user has a password."""
+        """Return whether any user has a password."""
         return bool(self._users)
 
     def remembered(self, name: str, password: str) -> Credential | None:
@@ -47,7 +47,7 @@ class Passwords:
         return credential
 
     def is_under_way(self, name: str, password: str) -> bool:
-        """Tell whether the same password is being checked for another request; both share the outcome."""
+        """Return whether the same password is being checked for another request; both share the outcome."""
         return self._proof(name, password) in self._under_way
 
     async def check(self, name: str, password: str, peer: str) -> Credential | None:

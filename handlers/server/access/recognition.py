@@ -51,7 +51,7 @@ class Recognition:
         self.schemes = tuple(scheme for scheme, is_on_offer in on_offer.items() if is_on_offer)
 
     def accepts(self, credential: Credential) -> bool:
-        """Tell whether at least one of the schemes offered works with this credential."""
+        """Return whether at least one of the schemes offered works with this credential."""
         secrets_of_digest = [credential.digest_secret(algorithm) for algorithm in self.algorithms]
         return bool(credential.token_sha256 or credential.password_scrypt or any(secrets_of_digest))
 
@@ -71,7 +71,7 @@ class Recognition:
         return values
 
     def has_credential(self, request: "HTTPConnection") -> bool:
-        """Tell whether a request has a credential in a header, right or wrong."""
+        """Return whether a request has a credential in a header, right or wrong."""
         return self._api_key_header in request.headers or "authorization" in request.headers
 
     async def identify(self, request: "HTTPConnection") -> Credential:
@@ -178,7 +178,7 @@ def _name_and_password(fields: str) -> tuple[str, str]:
 
 
 def _is_target(uri: str, request: "HTTPConnection") -> bool:
-    """Tell whether a Digest's `uri` is the target of the request line; the host of an absolute one is ignored."""
+    """Return whether a Digest's `uri` is the target of the request line; the host of an absolute one is ignored."""
     target, query = (request.scope[name].decode("latin-1") for name in ("raw_path", "query_string"))
     asked = f"{target}?{query}" if query else target
     return re.sub(r"^https?://[^/?#]*", "", uri).removesuffix("" if query else "?") == asked

@@ -35,11 +35,11 @@ class Security:
 
     @property
     def is_on(self) -> bool:
-        """Tell whether there are any credentials; without them everything but `admin` is open."""
+        """Return whether there are any credentials; without them everything but `admin` is open."""
         return bool(self.recognition.credentials)
 
     def is_open(self, permission: str) -> bool:
-        """Tell whether operations that require this permission need no credential."""
+        """Return whether operations that require this permission need no credential."""
         return permission != "admin" and (not self.is_on or permission in self.anonymous_may)
 
     def handlers(

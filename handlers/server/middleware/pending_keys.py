@@ -42,7 +42,7 @@ class PendingKeyMiddleware:
 
 
 def _must_hide(error: Exception, key: PendingKey) -> bool:
-    """Tell whether a refusal must become 401: the key is pending, and the refusal describes the request or the models.
+    """Return whether a refusal must become 401: its key is pending, and it describes the request or the models.
 
     Failures of our own and refusals by a busy service stay: their sentences are the same for every request.
     """

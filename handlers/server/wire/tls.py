@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # plain HTTP does without cryptography, which this module nee
     from handlers.server.wire.certificates import Certificate
 
 LOOK_S = 5.0
-"""How often the files are read. Reading notices every change, whatever the file system and through any link."""
+"""How often the files are read. Reading notices every change, on any file system and through any link."""
 SOON = timedelta(days=14)
 
 logger = logging.getLogger("framehook")

@@ -1,4 +1,4 @@
-"""Decoding: every kind of picture becomes the same frame, and no bytes do harm."""
+"""Decoding: every kind of picture becomes the same frame, and no bytes do any harm."""
 
 import base64
 import io
@@ -37,7 +37,7 @@ ODD = street().resize((97, 71))
 EMPTY_PROFILE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAC0lEQVR4nGNgQAYAAA4AAamRc7EAAAAAaUNDUKWJGT4AAAAASUVORK5CYII="
 )
-"""A PNG with an empty iCCP chunk behind its pixels, on which Pillow 13.0 raises IndexError."""
+"""A PNG with an empty iCCP chunk after its pixels, for which Pillow 13.0 raises IndexError."""
 DECODER = Decoder(MAX_PIXELS)
 JPEG_TOLERANCE = 12
 """Largest mean difference of a level, 0..255, between a picture and its decoded twin."""
@@ -117,7 +117,7 @@ def test_bmp_with_impossible_bit_fields_is_refused(masks: tuple[int, int, int]) 
 
 
 def patched(body: bytes, at: int, number: int) -> bytes:
-    """Return a BMP with another number in its headers."""
+    """Return a BMP with one number in its headers changed."""
     return body[:at] + struct.pack("<I", number) + body[at + 4 :]
 
 
@@ -187,7 +187,7 @@ def test_exif_orientation_is_not_applied() -> None:
 
 
 def modes() -> list[bytes]:
-    """Return one body a kind of picture that takes its own way through the decoders."""
+    """Return one body per kind of picture that takes its own path through the decoders."""
     kinds = [
         ("JPEG", "RGB"),
         ("JPEG", "L"),
@@ -258,7 +258,7 @@ def test_bytes_that_are_no_picture_are_refused(body: bytes) -> None:
 
 
 def with_scans(picture: Image.Image, scans: int) -> bytes:
-    """Return a progressive JPEG whose last scan comes again and again."""
+    """Return a progressive JPEG whose last scan is repeated."""
     body = encode(picture, "JPEG", progressive=True)
     start = body.rindex(b"\xff\xda")
     return body[:start] + body[start:-2] * (scans - body.count(b"\xff\xda") + 1) + body[-2:]
@@ -279,12 +279,12 @@ def test_a_large_picture_may_have_fewer_scans() -> None:
 
 
 def bomb(width: int, height: int) -> bytes:
-    """Return a PNG whose header promises so many pixels, and which has none."""
+    """Return a PNG whose header promises this many pixels but which has none."""
     return png((width, height), 8, 2, np.zeros((0, 0, 0), np.uint8))
 
 
 @pytest.mark.parametrize("size_wh", [(30_000, 30_000), (2**31 - 1, 2**31 - 1), (36_000_001, 1)])
-def test_too_many_pixels_are_told_from_the_header(size_wh: tuple[int, int]) -> None:
+def test_too_many_pixels_are_refused_by_the_header_alone(size_wh: tuple[int, int]) -> None:
     with pytest.raises(TooManyPixelsError, match=f"{size_wh[0]} x {size_wh[1]} pixels"):
         DECODER.whole(bomb(*size_wh))
 
@@ -406,7 +406,7 @@ def test_run_length_coded_files_of_too_much_work_are_refused(body: bytes) -> Non
 
 
 def test_what_libjpeg_leaves_is_not_copied_again_and_again() -> None:
-    """Fill bytes in front of the end: in Pillow's own pieces of 64 KiB this takes quadratic time, 10 s for 32 MB."""
+    """Fill bytes before the end: with Pillow's pieces of 64 KiB this takes quadratic time, 10 s for 32 MB."""
     body = encode(SMALL, "JPEG")
     reads: list[int] = []
 

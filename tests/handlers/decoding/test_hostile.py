@@ -1,4 +1,4 @@
-"""Bytes that mean harm: each is answered as the contract says, and a good frame after them is answered right."""
+"""Hostile bytes: each answer follows the contract, and a good frame after them gets its right answer."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ from tools.hostile.pictures import WRITERS, photo
 MUTANTS, SEED = 2_000, 20261122
 TINY_WH = (16, 12)
 SPARE_BYTES = {"bmp-rle4": 4, "bmp-rle8": 4, "bmp-1": 2} | {kind: 21 for kind in WRITERS if kind.startswith("png")}
-"""What a file may lack when all its pixels are there: a PNG's last checksums and chunk, run-length coding's ends, the
-padding of a last row."""
+"""What a file with all its pixels may lack: a PNG's last checksums and chunk, run-length coding's end marks, padding of
+the last row."""
 
 
 BOX, SCORE = np.array([[0.25, 0.25, 0.75, 0.75]], np.float32), np.array([[0, 0.75]], np.float32)
@@ -27,13 +27,13 @@ BOX, SCORE = np.array([[0.25, 0.25, 0.75, 0.75]], np.float32), np.array([[0, 0.7
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A service whose model finds one box in every frame in no time: what is spent is spent on decoding."""
+    """A service whose model finds one box in every frame at once, so that all time goes into decoding."""
     with serving(write_planted_model(tmp_path_factory.mktemp("models"), BOX, SCORE)) as server:
         yield server
 
 
 def test_mutants_of_pictures_and_raw_frames(planted: LiveServer) -> None:
-    """The client holds each answer against the contract."""
+    """The client checks each answer against the contract."""
     statuses: Counter[int] = Counter()
     for number in range(MUTANTS):
         hostile = mutant(SEED, number)

@@ -1,4 +1,4 @@
-"""What is refused before it costs anything, and the same service right afterwards."""
+"""Requests that are refused before they cost anything, and the same service right afterwards."""
 
 import select
 import socket
@@ -44,7 +44,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.fixture(autouse=True)
 def _serves_on(small: LiveServer) -> Iterator[None]:
-    """After each abuse a good frame gets its right answer, once those before it are done."""
+    """After each abuse a good frame gets its right answer, once the frames before it are done."""
     yield
     started_at = time.monotonic()
     while (answer := small.client.post("/inference", content=FRAME)).status_code == 503:
@@ -183,7 +183,7 @@ def test_who_declares_much_and_sends_little_keeps_nobody_out(small: LiveServer) 
         assert small.client.post("/inference", content=FRAME + b"\0" * 60_000).status_code == 200
 
 
-def test_a_full_house_refuses_before_the_body_has_arrived(small: LiveServer) -> None:
+def test_a_full_service_refuses_before_the_body_has_arrived(small: LiveServer) -> None:
     with _busy(small):
         for path in ("/inference", "/inference/identity"):  # at the socket, and by admission
             with connect(small, path=path, headers="Content-Length: 1000") as connection:  # and sends none of it
@@ -215,12 +215,12 @@ def test_probes_answer_while_every_lane_is_busy(small: LiveServer) -> None:
     with _busy(small) as unanswered:
         for path in ("/health/live", "/health/ready", "/models"):
             assert small.client.get(path).status_code == 200
-        assert not select.select([unanswered], [], [], 0)[0], "the frame was done first, so this proves nothing"
+        assert not select.select([unanswered], [], [], 0)[0], "the frame finished first, so this proves nothing"
 
 
 @contextmanager
 def _busy(server: LiveServer) -> Iterator[socket.socket]:
-    """Fill the one lane and the one place in the queue; gives the connection of the frame that waits."""
+    """Fill the one lane and the one place in the queue; yield the connection of the waiting frame."""
     with ExitStack() as stack:
         for _ in range(2):
             head = f"Content-Length: {len(SLOW_FRAME)}"
@@ -233,7 +233,7 @@ def _busy(server: LiveServer) -> Iterator[socket.socket]:
 
 def test_ready_only_after_every_model_answered_a_frame(tmp_path: Path) -> None:
     write_identity_model(tmp_path)
-    write_failing_model(tmp_path, "last")  # models load by name: this one when the other is ready
+    write_failing_model(tmp_path, "last")  # models load in the order of their names: this one after the other
     gave_up = threading.Event()
     with running(
         model_repository=tmp_path, default_model="identity", wait_until_ready=False, give_up=gave_up.set

@@ -1,4 +1,4 @@
-"""Raw frames: each pixel format comes back as the picture it was made of, whatever its rows are padded to."""
+"""Raw frames: each pixel format decodes to its original picture, with any padding of the rows."""
 
 import math
 
@@ -22,7 +22,7 @@ EXACT = Decoder(MAX_PIXELS)
 TARGET = DecodeTarget((30, 20))
 WORD_BYTES = 2
 LOSSY_MEAN_DIFFERENCE = 4
-"""Levels: what dithering to five bits, or halving the chroma, costs on average; another format costs more than 20."""
+"""Mean error in levels of dithering to five bits, or of halving the chroma; another format causes more than 20."""
 
 
 def random_picture(width: int, height: int, seed: int) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""What a request says of its raw frame: where it may say it, what wins, what follows from what, and what is refused."""
+"""The description of a raw frame in a request: where it may be, what wins, what is derived, and what is refused."""
 
 from pathlib import Path
 from typing import Any
@@ -86,12 +86,12 @@ def test_a_frame_can_be_described_in_many_ways(server: LiveServer, said: dict[st
     assert_matches(post(server, BGR, **said).json(), expected)
 
 
-def test_rows_padded_by_gstreamer_are_told_by_the_length(server: LiveServer) -> None:
+def test_rows_padded_by_gstreamer_are_recognised_by_the_length(server: LiveServer) -> None:
     picture = np.asarray(street().crop((0, 0, 767, 575)))
     body, _ = raw(picture, padded("bgr24", (767, 575)))
     expected = flat(post(server, body, params={"width": 767, "height": 575, "pixelFormat": "bgr24"}).json())
-    told = post(server, body, params={"width": 767, "height": 575, "pixelFormat": "bgr24", "stride": "2304"})
-    assert flat(told.json()) == expected
+    described = post(server, body, params={"width": 767, "height": 575, "pixelFormat": "bgr24", "stride": "2304"})
+    assert flat(described.json()) == expected
     assert len(expected) > 1
 
 

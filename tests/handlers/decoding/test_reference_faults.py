@@ -1,4 +1,4 @@
-"""Everything that published servers of this protocol got wrong: PROTOCOL section 5, a test each."""
+"""Faults of published servers of this protocol, one test each."""
 
 import threading
 from collections.abc import Iterator

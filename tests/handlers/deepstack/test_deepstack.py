@@ -1,4 +1,4 @@
-"""Clients of DeepStack and CodeProject.AI, each with the bytes that it sends, and what it does with the answer."""
+"""Clients of DeepStack and CodeProject.AI: the bytes that each sends, and what it does with the answer."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ MULTIPART = "multipart/form-data; boundary=b0undary"
 
 
 def part(name: str, content: bytes, more: str = "") -> bytes:
-    """Return one part as it is written; `more`: what follows the name, headers included."""
+    """Return the bytes of one part; `more`: what follows the name, including headers."""
     return f'--b0undary\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + content + b"\r\n"
 
 
@@ -48,7 +48,7 @@ IMAGE = part("image", STREET, '; filename="image.jpg"')
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """How a client writes its request; facts from its published source or its documents."""
+    """How a client writes its request; facts from its published source or documentation."""
 
     content_type: str
     body: bytes
@@ -93,7 +93,7 @@ def send(server: LiveServer, path: str, client: Client, **headers: str) -> httpx
 
 @pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
 def test_a_client_is_answered(server: LiveServer, client: Client) -> None:
-    """All see what /inference tells, in whole pixels of their picture, by falling confidence."""
+    """All get the results of /inference, in whole pixels of their picture, most confident first."""
     wanted = {"confidence": 0.45 if b"0.45" in client.body else 0.4, "maxDetections": 20}
     expected = server.client.post("/inference", content=STREET, params=wanted).json()["inferences"]
     answer = send(server, DETECTION, client).json()
@@ -124,7 +124,7 @@ def test_frigates_requests_are_as_the_library_writes_them(server: LiveServer) ->
 
 
 def test_blue_iris_learns_the_models_first(server: LiveServer) -> None:
-    """Each model it learns of takes its pictures; the one that finds no objects is not among them."""
+    """Every listed model accepts its pictures; the model that finds no objects is not listed."""
     models = server.client.post(CUSTOM_LIST).json()["models"]
     assert models == ["blazeface-back", "ssdlite-mobilenet-v2"]
     for model in models:
@@ -141,13 +141,13 @@ def test_min_confidence_decides(server: LiveServer, sent: str) -> None:
     )
     least = float(sent or 0.4)
     expected = server.client.post("/inference", content=STREET, params={"confidence": least, "maxDetections": 1000})
-    told = expected.json()["inferences"] if expected.status_code == 200 else []
-    assert answer.json()["count"] == pytest.approx(len(told), abs=2)  # those under a pixel are left out
+    reported = expected.json()["inferences"] if expected.status_code == 200 else []
+    assert answer.json()["count"] == pytest.approx(len(reported), abs=2)  # those under a pixel are left out
     assert all(prediction["confidence"] >= least for prediction in answer.json()["predictions"])
 
 
 def test_no_more_than_frigate_can_take(server: LiveServer) -> None:
-    """A 21st prediction would end its plugin; who can take more asks for them."""
+    """A 21st prediction would crash its plugin; clients that can handle more ask for them."""
     counts = [
         server.client.post(DETECTION, data={"min_confidence": "0.01"}, files={"image": STREET}, params=params).json()[
             "count"
@@ -158,7 +158,7 @@ def test_no_more_than_frigate_can_take(server: LiveServer) -> None:
 
 
 def test_labels_are_chosen_in_the_address(server: LiveServer) -> None:
-    """A label that Frigate does not know would hide all that come after it."""
+    """A label unknown to Frigate would hide all labels after it."""
     answer = server.client.post(DETECTION, files={"image": STREET}, params={"object": "car"})
     assert {prediction["label"] for prediction in answer.json()["predictions"]} == {"car"}
     assert server.client.post(DETECTION, files={"image": STREET}, params={"object": "unicorn"}).status_code == 400
@@ -234,7 +234,7 @@ EXPENSIVE = {
 
 @pytest.mark.parametrize("body", EXPENSIVE.values(), ids=EXPENSIVE)
 def test_what_is_expensive_to_read_is_not_read(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The parser would hold the event loop, for seconds when there is much of it."""
+    """The parser would block the event loop, for seconds if the form is large."""
     monkeypatch.setattr(forms, "MultipartParser", pytest.fail)
     with pytest.raises(InvalidParameterError):
         read_form(MULTIPART, body)
@@ -247,7 +247,7 @@ def test_a_form_needs_a_boundary() -> None:
 
 @pytest.mark.parametrize("size", [1 << 20, 6 << 20])
 def test_large_pictures_come_through_whole(server: LiveServer, size: int) -> None:
-    """Also those that a usual form parser would put into a file."""
+    """Also those that an ordinary form parser would write to a file."""
     side = int((size / 3) ** 0.5)
     picture = encode(Image.new("RGB", (side, side), (90, 120, 90)), "BMP")
     assert server.client.post(DETECTION, files={"image": picture}).json()["success"] is True
@@ -324,7 +324,7 @@ def test_no_operation_with_a_form_answers_strangers(
 
 @pytest.mark.parametrize("path", FORM_PATHS)
 def test_every_operation_with_a_form_takes_a_key(strict: LiveServer, path: str) -> None:
-    """The operations that need a model of another family get as far as to find none."""
+    """The operations that need a model of another family proceed until they find none."""
     path = path.replace("{model}", "identity")
     status = 404 if path in {"/v1/vision/face", "/v1/vision/scene"} else 200
     assert send(strict, path, keyed(ADMIN_TOKEN)).status_code == status

@@ -1,4 +1,4 @@
-"""Boxes and captions on pictures: in their place, within the picture, and readable."""
+"""Boxes and captions on pictures: in the right place, within the picture, and readable."""
 
 import sys
 
@@ -67,7 +67,7 @@ def test_captions_of_one_place_do_not_cover_each_other() -> None:
 
 @pytest.mark.parametrize("letters", ["行人", "ひと", "사람", "øß", "ЖЩ", "ΩΣ", "אב"])
 def test_letters_of_many_scripts_are_drawn_each_as_itself(letters: str) -> None:
-    """A font draws every letter that it lacks as one and the same empty box."""
+    """A font draws every letter that it lacks as the same empty box."""
     drawn = [np.asarray(annotate(ground((800, 400), 0), of_label(label))).tobytes() for label in letters]
     assert len(set(drawn)) == len(letters)
 
@@ -96,7 +96,7 @@ def of_label(label: str) -> Results:
 
 
 def test_what_the_whole_picture_shows_is_written_at_its_top_left() -> None:
-    """One line for each class, under each other, and off the captions of boxes."""
+    """One line per class, below each other, and clear of the captions of boxes."""
     classes = (Classification("cup", 3, 0.9), Classification("espresso", 7, 0.05))
     drawn = np.asarray(annotate(ground((800, 400), 0), Results(classifications=classes)).convert("L")) > 0
     assert drawn[5, 2]

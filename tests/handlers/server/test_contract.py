@@ -1,4 +1,4 @@
-"""The contract as it is served: what it says of credentials, as YAML and as JSON."""
+"""The served contract: what it says about credentials, as YAML and as JSON."""
 
 import json
 from typing import Any

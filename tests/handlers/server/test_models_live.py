@@ -1,4 +1,4 @@
-"""Models come, change and go while the service runs, as its callers see it."""
+"""Models are added, changed and removed while the service runs, as its clients see it."""
 
 import logging
 import shutil
@@ -27,7 +27,7 @@ def label(live: LiveServer) -> str:
 def test_a_dropped_folder_is_served_and_a_removed_one_is_not(tmp_path: Path) -> None:
     folder = write_identity_model(tmp_path)
     with serving(folder) as live:
-        time.sleep(1)  # the watch begins when all is loaded
+        time.sleep(1)  # the watch begins once all models are loaded
         (tmp_path / ".made").mkdir()
         write_identity_model(tmp_path / ".made", "new").rename(tmp_path / "new")
         wait_for(lambda: live.client.post("/inference/new", content=FRAME).status_code == 200)
@@ -89,7 +89,7 @@ def test_without_the_token_nothing_is_reloaded(tmp_path: Path, given: str) -> No
         assert ADMIN_TOKEN not in answer.text
 
 
-def test_a_broken_model_may_wait_to_be_mended(tmp_path: Path) -> None:
+def test_a_broken_model_may_wait_to_be_repaired(tmp_path: Path) -> None:
     folder = write_identity_model(tmp_path)
     broken = write_identity_model(tmp_path, "broken")
     good = (broken / "model.onnx").read_bytes()

@@ -1,4 +1,4 @@
-"""Settings: who beats whom, and what stops the start."""
+"""Settings: which source wins, and what stops the start."""
 
 import resource
 from pathlib import Path

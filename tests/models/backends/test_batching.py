@@ -1,4 +1,4 @@
-"""Micro-batches: frames of several lanes go through the graph together, and each gets its own answer."""
+"""Micro-batches: frames of several lanes run through the graph together, and each gets its own answer."""
 
 import threading
 from pathlib import Path
@@ -17,7 +17,7 @@ from models.scheduling.deadlines import Deadlines
 
 
 class Counting:
-    """A session of which one can tell how many frames came together."""
+    """A session that records the size of every batch."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -43,7 +43,7 @@ def feed(value: float) -> Feeds:
 
 
 def run_all(batcher: Batcher, count: int) -> list[NDArray[np.float32]]:
-    """Run as many frames, each on a thread of its own, and return their answers in order."""
+    """Run the frames, each on its own thread, and return their answers in order."""
     answers: dict[int, NDArray[np.float32]] = {}
     barrier = threading.Barrier(count)
 
@@ -81,7 +81,7 @@ def test_under_stress_nothing_is_mixed_up(tmp_path: Path) -> None:
             np.testing.assert_array_equal(answer, [[2 * number]])
 
 
-def test_when_the_graph_fails_all_of_the_batch_hear_it(tmp_path: Path) -> None:
+def test_when_the_graph_fails_every_frame_of_the_batch_fails(tmp_path: Path) -> None:
     batcher = Batcher(doubling(tmp_path), 2, 10_000)
     failures: list[Exception] = []
 

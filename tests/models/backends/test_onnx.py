@@ -21,7 +21,7 @@ def is_right(*, exact: bool) -> bool:
 
 
 def test_the_slower_product_is_taken_where_it_is_needed_and_only_there() -> None:
-    """tests/system/test_other_processors.py has other processors than this one."""
+    """tests/system/test_other_processors.py tests processors other than this one."""
     assert is_right(exact=saturates_int8())
     assert is_right(exact=False) != saturates_int8()
 
@@ -30,8 +30,8 @@ def test_the_probe_is_made_by_its_tool() -> None:
     assert build().SerializeToString() == INT8_PRODUCT.read_bytes()
 
 
-def test_nobody_is_told_of_the_models_loaded(tmp_path: Path) -> None:
-    """By itself onnxruntime keeps a number for the machine and what it has to tell below the home, until it is sent."""
+def test_loading_a_model_reports_nothing_to_anybody(tmp_path: Path) -> None:
+    """By default onnxruntime stores a machine id and unsent telemetry below the home directory."""
     silent_by_itself = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME")
     environment = {name: value for name, value in os.environ.items() if name not in silent_by_itself}
     load = f"from pathlib import Path; from models.backends.onnx import Session; Session(Path({str(INT8_PRODUCT)!r}))"

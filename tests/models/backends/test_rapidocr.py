@@ -1,4 +1,4 @@
-"""The weights of rapidocr read what was written, as all other models run: bounded, quiet, on many lanes at once."""
+"""The weights of rapidocr read text under the rules for all models: bounded, quiet, on many lanes at once."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ from tests.support.models.pages import CHINESE, TIMETABLE, TIMETABLE_WH, Line, p
 
 LANES = 4
 MARGIN_PX = 12
-"""The model draws a box that much around the letters at most, about a third of their height."""
+"""The model's box exceeds the letters by at most this much, about a third of their height."""
 SURE = 0.9
 
 
@@ -151,7 +151,7 @@ def test_nothing_is_fetched_written_or_logged(
     packed = {path: path.stat().st_mtime_ns for path in reader_module.WEIGHTS_FOLDER.parent.rglob("*.[!p]*")}
 
     def refuse(*_: object) -> None:
-        raise AssertionError("a connection was asked for")
+        raise AssertionError("a connection was attempted")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)

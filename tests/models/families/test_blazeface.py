@@ -43,7 +43,7 @@ def spec(
 
 
 def encoded(faces: dict[int, tuple[list[float], float]]) -> Outputs:
-    """Return the separate outputs that say these faces: anchor → (centre, width, height in pixels; logit)."""
+    """Return the separate outputs that encode these faces: anchor → (centre, width, height in pixels; logit)."""
     logits, values = np.full((ANCHORS, 1), NOTHING, np.float32), np.zeros((ANCHORS, 16), np.float32)
     for anchor, (box_cxcywh, logit) in faces.items():
         centre = np.array(box_cxcywh[:2]) - mediapipe_anchors()[anchor] * SIDE

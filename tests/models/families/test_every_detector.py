@@ -1,4 +1,4 @@
-"""What every family of detectors has in common: order, overlaps, clipping, limits, and boxes that find the way back."""
+"""Common to all families of detectors: order, overlaps, clipping, limits, and boxes mapped back to the picture."""
 
 import math
 import time
@@ -73,7 +73,7 @@ CLIPPED: list[tuple[BoxXyxy, BoxXyxy | None]] = [
         (name, box_xyxy, expected)
         for box_xyxy, expected in CLIPPED
         for name in DETECTORS
-        if name != "yolox" or box_xyxy[0] < box_xyxy[2]  # there is no logarithm of another width
+        if name != "yolox" or box_xyxy[0] < box_xyxy[2]  # other widths have no logarithm
     ],
 )
 def test_boxes_are_clipped_and_empty_ones_dropped(name: str, box_xyxy: BoxXyxy, expected: BoxXyxy | None) -> None:
@@ -123,7 +123,7 @@ def test_a_million_sure_candidates_are_capped(name: str) -> None:
 
 @every_detector
 def test_every_place_of_a_head_gives_its_own_box(name: str) -> None:
-    """With as many objects as YOLOX has cells of 32 pixels, over all rows and columns of its grids."""
+    """With as many objects as YOLOX has cells of 32 pixels, in all rows and columns of its grids."""
     several = [Seen((index * 3, index, index * 3 + 2, 90), 0, 0.95 - index / 100) for index in range(45)]
     found = read(name, several, Selection(confidence=0.5)).detections
     expected = np.array([seen.box_xyxy for seen in several]) / CANVAS_WHWH
@@ -150,7 +150,7 @@ def test_what_the_file_leaves_free_is_checked_when_it_answers(name: str) -> None
 def test_a_box_is_found_where_it_was_drawn(
     name: str, mode: ResizeMode, size_wh: tuple[int, int], box_xyxy: tuple[int, int, int, int]
 ) -> None:
-    """Onto the canvas, through the head, and back; the white pixels of the canvas are the detector."""
+    """Onto the canvas, through the head, and back; the detector is the white pixels of the canvas."""
     family = family_of(name, {"resize": mode, "padding": 0})
     images, letterbox = fed(family, frame_with_box(size_wh, box_xyxy))
     x, y, width, height = seen_cxcywh(images).tolist()

@@ -1,4 +1,4 @@
-"""What holds for every family and every layout of its files: a table of heads, written as their exporters document."""
+"""Common to every family and every layout of its files: a table of heads, as their exporters document them."""
 
 import math
 
@@ -139,7 +139,7 @@ BROKEN: list[tuple[str, dict[Place, Seen], int]] = [
     ("ppocr", {("quads", (0, 1, 0)): CAR}, 1),
     ("ppocr", {("quads", (0, 1, 0)): CAR, ("confidences", (1,)): DOG}, 2),
 ]
-"""Head, places in its outputs with the object that each spoils, and how many candidates they spoil together."""
+"""Head, positions in its outputs with the object that each spoils, and the number of candidates spoilt in total."""
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

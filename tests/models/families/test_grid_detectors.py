@@ -1,4 +1,4 @@
-"""Detectors with grids: what is particular to one family. The rest stands in test_every_detector.py."""
+"""Detectors with grids: what is particular to one family. test_every_detector.py has the rest."""
 
 import numpy as np
 import pytest

@@ -16,10 +16,10 @@ from tests.support.models.heads import HEADS
 from tests.support.models.planted import write_planted, write_yolov3
 
 PICTURE = Frame(np.zeros((240, 320, 3), np.uint8), "rgb", (320, 240))
-"""At 0.4, it lies on the canvas from 16 to 144; at the top left corner, from 0 to 128."""
+"""At 0.4 it covers the canvas from 16 to 144; at the top left corner, from 0 to 128."""
 GOLDEN = [("dog", 0.9, (0.125, 0.25, 0.5, 0.75)), ("person", 0.7, (0.0, 0.5, 0.25, 1.0))]
 ON_CANVAS = [Seen((0, 48, 32, 120), 1, 0.7), Seen((16, 24, 64, 72), 2, 0.9), Seen((0, 0, 9, 9), 0, 0.4)]
-"""The same, where 0 is the picture's left edge, and one that is not sure enough."""
+"""The same, where 0 is the picture's left edge, and one below the threshold."""
 
 
 def shifted(seen: list[Seen], right: float) -> list[Seen]:

@@ -121,7 +121,7 @@ def test_a_place_survives_the_way_to_the_canvas_and_back(
 ) -> None:
     family = ppocr((640, 480), mode)
     letterbox = family.picture.target.letterbox(source_wh)
-    x0, y0, x1, y1 = (  # the letterbox said forwards
+    x0, y0, x1, y1 = (  # the letterbox applied forwards
         letterbox.offset_xy[axis % 2] + share * letterbox.size_wh[axis % 2] for axis, share in enumerate(corners)
     )
     outputs = outputs_of((((x0, y0), (x1, y0), (x1, y1), (x0, y1)), 0.9, "a"))

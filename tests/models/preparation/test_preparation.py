@@ -100,7 +100,7 @@ def test_a_prepared_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_not_known_is_left_as_it_is(tmp_path: Path) -> None:
-    """The identity model has a loop inside and no sigmoid, the planted one does not look at the picture."""
+    """The identity model has a loop and no sigmoid; the planted one ignores the picture."""
     folder = write_identity_model(tmp_path)
     identity = graph(folder)
     assert prepare(identity, EDGES) == FLOAT_STEPS[:1]
@@ -235,7 +235,7 @@ def test_a_model_that_would_answer_differently_is_not_written(
 
 
 def test_a_forgotten_offset_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is half a level only, which the rounding would hide."""
+    """It is only half a level, which rounding would hide."""
     source = write_small_detector(tmp_path, quantised=True)
     originals = {f"{tensor.name}_moved": tensor.raw_data for tensor in graph(source).graph.initializer}
 

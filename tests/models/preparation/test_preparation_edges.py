@@ -1,4 +1,4 @@
-"""Preparation of what the default model's edges are not: normalised outside, channels last, several inputs, pixels."""
+"""Preparation of edges unlike the default model's: normalised outside, channels last, several inputs, pixels."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The zoo's models find in real photos what an independent, plain computation finds (tools/golden_answers.py)."""
+"""The zoo's models find the same in real photos as an independent, plain computation (tools/golden_answers.py)."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Model folders: bad ones are refused, and told why."""
+"""Model folders: bad ones are refused, with the reason."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""The engine: which session a frame gets, and what a model that never ends comes to."""
+"""The engine: which session a frame gets, and what happens to a model that never ends."""
 
 import gc
 import threading
@@ -93,7 +93,7 @@ def test_closing_stops_what_runs(tmp_path: Path) -> None:
 
 
 class Body(bytearray):
-    """Bytes of which one can tell whether they are still there."""
+    """Bytes that can be watched by a weak reference."""
 
 
 def decode_or_fail(order: FrameOrder) -> Image.Image:
@@ -130,7 +130,7 @@ def test_the_bytes_of_a_frame_go_with_the_frame(tmp_path: Path, outcome: str) ->
     weakref.finalize(body, gone.set)
     gc.disable()
     try:
-        answer = engine.infer(FrameOrder(body))  # type: ignore[arg-type]  # no bytes can be watched
+        answer = engine.infer(FrameOrder(body))  # type: ignore[arg-type]  # plain bytes have no weak references
         del body
         if outcome == "refusal":
             engine.served.lanes.refuse_waiting(DrainingError())
@@ -157,7 +157,7 @@ def test_a_model_that_never_ends_is_refused_at_load(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_changes_before_it_is_loaded_is_read_again(tmp_path: Path) -> None:
-    """Or the labels of one version would stand on the weights of another."""
+    """Otherwise the labels of one version would meet the weights of another."""
     folder = write_identity_model(tmp_path)
     with closing(engine_of(tmp_path)) as engine:
         (folder / "labels.txt").write_text("changed\nother\n")

@@ -1,4 +1,4 @@
-"""The life of a model: replaced as a whole or not at all, tried where it can do no harm."""
+"""The life of a model: replaced as a whole or not at all, and tried where it can do no harm."""
 
 import errno
 import hashlib
@@ -32,10 +32,10 @@ LIMIT_BYTES = 2 << 30
 
 
 class NoTrial(Trial):
-    """For flips that count: each real trial takes a second."""
+    """Replaces the trial where the number of flips counts: a real trial takes a second."""
 
     def __call__(self, folder: Path) -> None:
-        """Find nothing wrong."""
+        """Accept every model."""
 
 
 @contextmanager
@@ -235,13 +235,13 @@ def test_a_bad_candidate_never_takes_over(tmp_path: Path, name: str) -> None:
         assert outcome.reason
         with pytest.raises(ModelConfigError, match=message):
             raise ModelConfigError(outcome.reason)
-        assert "framehook-" not in outcome.reason, "the copy is not what its operator knows"
+        assert "framehook-" not in outcome.reason, "the operator does not know the path of the copy"
         assert labels_found(engine) == {"block"}
         assert engine.is_ready
 
 
 def test_versions_are_flipped_and_never_mixed(tmp_path: Path) -> None:
-    """Two versions, whose labels and boxes differ, take turns under load; every answer is of one of them alone."""
+    """Two versions with different labels and boxes alternate under load; every answer is from one of them alone."""
     root = tmp_path / "models"
     root.mkdir()
     versions = [write_identity_model(tmp_path, name, (name, "other")) for name in ("one", "two")]
@@ -290,7 +290,7 @@ def test_nothing_leads_out_of_the_repository(tmp_path: Path, name: str) -> None:
 
 def test_a_candidate_whose_trial_goes_wrong_never_takes_over(tmp_path: Path) -> None:
     folder = write_identity_model(tmp_path)
-    with reloading(tmp_path, max_bytes=64 << 20) as (engine, reloader):  # too little for any process of ours
+    with reloading(tmp_path, max_bytes=64 << 20) as (engine, reloader):  # too little for any process
         (folder / "labels.txt").write_text("changed\nother\n")
         outcome = reloader.reload("identity")
         assert outcome.change == "rejected"

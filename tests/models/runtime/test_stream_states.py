@@ -1,4 +1,4 @@
-"""The state of streams: each stream's frames reach it in the order of their arrival, whatever lane they are on."""
+"""The state of streams: each stream's frames reach it in the order of their arrival, on any lane."""
 
 import threading
 import time
@@ -36,12 +36,12 @@ def after_a_while() -> None:
 
 
 class History(list[bytes]):
-    """The bodies of a stream's frames, as they came to the step."""
+    """The bodies of a stream's frames, in the order in which they reached the step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remember(Step):
-    """A toy step that writes down which frames it saw of each stream, after a while of its own."""
+    """A toy step that records the frames of each stream, after a random delay."""
 
     name: ClassVar[str] = "remember"
     remembers: ClassVar[bool] = True
@@ -61,7 +61,7 @@ class Remember(Step):
 
 @contextmanager
 def remembering(folder: Path, lanes: Lanes, wait: Callable[[], object] = after_a_while) -> Iterator[Engine]:
-    """Give an engine whose model remembers; decoding takes a while of its own, so that lanes finish in any order."""
+    """Yield an engine whose model remembers; decoding takes a random time, so that lanes finish in any order."""
 
     def decode(_: FrameOrder) -> Image.Image:
         wait()
@@ -95,7 +95,7 @@ def test_frames_reach_the_state_of_their_stream_in_order_over_shuffled_lanes(tmp
 
 
 def test_several_streams_are_worked_on_at_once(tmp_path: Path) -> None:
-    """Only the frames of one stream wait for each other."""
+    """Only frames of the same stream wait for each other."""
     write_identity_model(tmp_path)
     both = threading.Barrier(2, timeout=30)
     with remembering(tmp_path, Lanes(2, 2, 60), both.wait) as engine:
@@ -143,7 +143,7 @@ def test_another_version_of_the_model_begins_anew(tmp_path: Path) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.floats(0, 3)), max_size=60))
 def test_states_are_bounded_and_expire(events: list[tuple[str, float]]) -> None:
-    """Whatever frames come: a stream is known again exactly if it is one of the last three, and not too old."""
+    """With any frames, a stream is known exactly if it is one of the last three, and not too old."""
     now = 0.0
     states = StreamStates(max_streams=3, expiry_s=4, clock=lambda: now)
     seen_at: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""The fair queue: streams take turns, and the one with the most gives way."""
+"""The fair queue: streams take turns, and the one with the most items gives way."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ from models.scheduling.fair_queue import MAX_REMEMBERED, FairQueue
 
 
 def filled(items: str) -> FairQueue[str]:
-    """Return a queue of items like a1, whose stream is their letter."""
+    """Return a queue of items like a1, whose letter is their stream."""
     queue: FairQueue[str] = FairQueue()
     for item in items.split():
         queue.put(item[0], item)
@@ -68,7 +68,7 @@ def test_later_items_move_up_when_one_is_removed() -> None:
 
 
 def test_expiry_costs_no_turns() -> None:
-    """Two streams post far more than is served, so that most of what waits expires, the oldest first."""
+    """Two streams post far more than is served, so that most waiting items expire, oldest first."""
     queue: FairQueue[tuple[str, int]] = FairQueue()
     served: Counter[str] = Counter()
     for now in range(4000):
@@ -86,7 +86,7 @@ def test_turns_of_many_streams_are_forgotten() -> None:
     for number in range(5 * MAX_REMEMBERED):
         queue.put(str(number), str(number))
         queue.get()
-    assert len(queue._next_turns) <= MAX_REMEMBERED  # noqa: SLF001  # memory has no other face
+    assert len(queue._next_turns) <= MAX_REMEMBERED  # noqa: SLF001  # memory cannot be seen from outside
 
 
 def test_a_stream_with_items_waiting_is_never_forgotten() -> None:
@@ -98,7 +98,7 @@ def test_a_stream_with_items_waiting_is_never_forgotten() -> None:
 
 
 def test_fewer_places_than_streams_are_shared_evenly() -> None:
-    """Ten streams and four places: one always has a frame to send, nine come round by round."""
+    """Ten streams and four places: one always has a frame to send, the other nine post in rounds."""
     queue: FairQueue[str] = FairQueue()
     served: Counter[str] = Counter()
     for turn in range(3000):
@@ -137,7 +137,7 @@ def test_a_removed_item_is_gone() -> None:
 
 @given(st.lists(st.sampled_from("abcd"), max_size=60), st.integers(1, 12))
 def test_whatever_is_posted_places_are_shared(streams: str, size: int) -> None:
-    """No stream holds two places more than one that was refused, and nothing is lost."""
+    """No stream holds two places more than a refused one, and nothing is lost."""
     queue: FairQueue[str] = FairQueue()
     refused: list[str] = []
     dropped: list[str] = []

@@ -1,4 +1,4 @@
-"""The lanes: bounded, fair, in time, and every place given back."""
+"""The lanes: bounded, fair, in time, and every place is freed again."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from models.scheduling.lanes import MAX_DRAINED_S, Lanes
 
 @contextmanager
 def lanes_of(count: int = 1, queue_size: int = 1, max_wait_s: float = 60) -> Iterator[tuple[Lanes, threading.Event]]:
-    """Give lanes, and a gate that jobs may wait for; it is opened at the end whatever comes of the test."""
+    """Yield lanes, and a gate that jobs can wait for; it always opens at the end of the test."""
     lanes, gate = Lanes(count, queue_size, max_wait_s), threading.Event()
     try:
         yield lanes, gate
@@ -32,7 +32,7 @@ def test_lanes_with_one_job_are_quiet() -> None:
 
 
 def occupy(lanes: Lanes, gate: threading.Event) -> Future[bool]:
-    """Have the one lane wait for the gate; returns when it does."""
+    """Let the one lane wait for the gate; return once it waits."""
     started = threading.Event()
 
     def wait() -> bool:
@@ -144,7 +144,7 @@ def test_retry_after_grows_with_what_is_here_and_differs_from_caller_to_caller()
         assert {lanes.retry_after_s() for _ in range(100)} == {1, 2}
         lanes.submit(
             lambda: time.sleep(0.3)
-        ).result()  # now it is known how long a job takes: on a busy machine, longer
+        ).result()  # now the duration of a job is known; a busy machine takes longer
         occupy(lanes, gate)
         for _ in range(19):
             lanes.submit(lambda: None)
@@ -162,7 +162,7 @@ def test_retry_after_is_bounded() -> None:
 
 
 def test_nothing_is_lost_or_doubled_under_load() -> None:
-    """Many threads submit, cancel and let expire; every future ends, and every place comes back."""
+    """Many threads submit jobs, cancel them or let them expire; every future ends, and every place is freed."""
     runs: Counter[int] = Counter()
     with lanes_of(count=3, queue_size=10, max_wait_s=0.05) as (lanes, _):
         futures: dict[int, Future[None]] = {}
@@ -189,7 +189,7 @@ def test_nothing_is_lost_or_doubled_under_load() -> None:
 
 
 def test_whether_there_is_room_is_not_asked_of_a_half_changed_queue() -> None:
-    """The event loop asks while lanes take jobs out; so it waits as long as somebody changes the queue."""
+    """The event loop asks while lanes take jobs out, so it waits until a change of the queue is complete."""
     with lanes_of() as (lanes, _):
         asking = threading.Thread(target=lanes.refuse_if_full)
         with lanes._changed:  # noqa: SLF001  # what a lane holds while it takes a job

@@ -1,1 +1,1 @@
-"""Engines, repositories and outputs of models, made by hand for the tests."""
+"""Engines, repositories and outputs of models, hand-made for the tests."""

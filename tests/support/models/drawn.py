@@ -1,4 +1,4 @@
-"""Frames on which one white box is drawn, and where it is seen on a model's canvas: the way there and back."""
+"""Frames with one white box, and its position on a model's canvas: the way there and back."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ def frame_with_box(size_wh: tuple[int, int], box_xyxy: tuple[int, int, int, int]
 
 
 def seen_cxcywh(images_nchw: NDArray[np.generic]) -> Floats:
-    """Return centre, width and height [4] of what is bright in a picture input [1, 3, H, W], in its pixels."""
+    """Return centre, width and height [4] of the bright area of a picture input [1, 3, H, W], in its pixels."""
     plane = np.asarray(images_nchw[0, 0], np.float32)
     rows, columns = np.nonzero(plane > (plane.min() + plane.max()) / 2)
     left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1

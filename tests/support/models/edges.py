@@ -1,4 +1,4 @@
-"""Changes the edges of the small detector of graphs.py into those that other exporters make."""
+"""Changes the inputs and outputs of the small detector (lab/graphs.py) into those of other exporters."""
 
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,13 @@ from models.results import Results, Selection
 SIZES = "orig_target_sizes"
 
 EDGES = Edges(InputConfig(size_wh=(INPUT_PX, INPUT_PX)), SsdConfig.logits)
-"""Of the small detector as it is."""
+"""The edges of the unchanged small detector."""
 ALL_STEPS = tuple(STEPS)
 FLOAT_STEPS = tuple(step for step in STEPS if step != FED_AS_QUANTISED)
 
 
 def take_normalised(folder: Path, **input_section: Any) -> None:
-    """Take the scaling out of the graph and put another into model.yaml."""
+    """Remove the scaling from the graph and put another into model.yaml."""
     model = onnx.load(folder / "model.onnx")
     kept = [node for node in model.graph.node if node.op_type not in {"Mul", "Sub"}]
     for node in kept:
@@ -46,7 +46,7 @@ def configure(folder: Path, **input_section: Any) -> None:
 
 
 def put_channels_last(model: ModelProto) -> None:
-    """Have the graph take float32 [N, height, width, 3], as TensorFlow's exporters make it."""
+    """Let the graph take float32 [N, height, width, 3], like TensorFlow's exporters."""
     turn = helper.make_node("Transpose", ["pictures"], ["images"], name="turn", perm=[0, 3, 1, 2])
     model.graph.node.insert(0, turn)
     set_input(model, "pictures", TensorProto.FLOAT, ["N", INPUT_PX, INPUT_PX, 3])
@@ -58,7 +58,7 @@ def set_input(model: ModelProto, name: str, elem_type: int, shape: list[int | st
 
 
 def give_boxes_in_pixels(model: ModelProto) -> None:
-    """Have the graph multiply its boxes by a second input, as RT-DETR's exporter does: int64 [N, 2], width first."""
+    """Let the graph multiply its boxes by a second input, like RT-DETR's exporter: int64 [N, 2], width first."""
     boxes = next(node for node in model.graph.node if "boxes" in node.output)
     boxes.output[0] = "shares"
     model.graph.initializer.append(numpy_helper.from_array(np.array([1]), "one"))
@@ -74,7 +74,7 @@ def give_boxes_in_pixels(model: ModelProto) -> None:
 
 
 class PixelDetector:
-    """The least of a family that feeds the size of the picture too."""
+    """A minimal family that also feeds the size of the picture."""
 
     def __init__(self, spec: Spec[SsdConfig]) -> None:
         self.picture = PictureInput(

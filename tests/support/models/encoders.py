@@ -1,4 +1,4 @@
-"""The answers of models of each family to given objects, encoded as their exporters document it."""
+"""Encodes given objects as the answers of a model of each family, as its exporter documents them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,12 +14,12 @@ LABELS = ("car", "person", "dog")
 CANVAS_WH = (160, 96)
 CANVAS_WHWH = np.array(CANVAS_WH * 2)
 ROWS = 40
-"""Places that the heads without a grid have for objects."""
+"""The number of candidates of heads without a grid."""
 YOLOX_STRIDES = (8, 16, 32)
 NOTHING = -100.0
-"""The logit of a class that is not there; MediaPipe's score_clipping_thresh."""
+"""The logit of an absent class; MediaPipe's score_clipping_thresh."""
 BLAZEFACE_STRIDE = 300
-"""How many of BlazeFace's anchors lie between two objects; so they come from all grids."""
+"""BlazeFace's anchors between two objects, so that objects lie on all grids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def _rows(objects: Sequence[Seen], values: Callable[[Seen], Sequence[float]], un
     """Return [1, rows, values]: a row for each object, the unused ones after them."""
     rows = np.tile(np.array(unused, np.float32), (max(ROWS, len(objects)), 1))
     if objects:
-        rows_of = {seen: values(seen) for seen in set(objects)}  # a million may be the same
+        rows_of = {seen: values(seen) for seen in set(objects)}  # a million objects may be equal
         rows[: len(objects)] = [rows_of[seen] for seen in objects]
     return rows[None]
 
@@ -102,9 +102,9 @@ def end_to_end(objects: Sequence[Seen]) -> Outputs:
 
 
 def yolox(objects: Sequence[Seen]) -> Outputs:
-    """Write what training aims at (YOLOX, get_l1_target in yolo_head.py): centre / stride - cell, log(size / stride).
+    """Write the training target (YOLOX, get_l1_target in yolo_head.py): centre / stride - cell, log(size / stride).
 
-    Objects take turns with the grids and go to their cells row by row; any cell can say any box.
+    Objects alternate between the grids and fill their cells row by row; any cell can encode any box.
     """
     columns = {stride: CANVAS_WH[0] // stride for stride in YOLOX_STRIDES}
     counts = [columns[stride] * (CANVAS_WH[1] // stride) for stride in YOLOX_STRIDES]
@@ -159,7 +159,7 @@ def detr_scores(objects: Sequence[Seen]) -> Outputs:
 
 
 def mediapipe_anchors() -> NDArray[np.float64]:
-    """Return the centres in shares as SsdAnchorsCalculator goes through them: layer groups, rows, columns, anchors."""
+    """Return the centres in shares in SsdAnchorsCalculator's order: layer groups, rows, columns, anchors."""
     rows = []
     for cells, layers in ((16, 1), (8, 3)):
         rows += [
@@ -183,7 +183,7 @@ def blazeface_joined(objects: Sequence[Seen]) -> Outputs:
 
 
 def blazeface(objects: Sequence[Seen]) -> Outputs:
-    """Write the same with the outputs of the two grids apart."""
+    """Write the same with separate outputs for the two grids."""
     values, logits = blazeface_joined(objects).values()
     return {"a": logits[:, :512], "b": logits[:, 512:], "c": values[:, :512], "d": values[:, 512:]}
 
@@ -199,7 +199,7 @@ def classifier_sigmoid(objects: Sequence[Seen]) -> Outputs:
 
 
 def classifier_softmax(objects: Sequence[Seen]) -> Outputs:
-    """Write logits for a softmax; confidences that do not add up to 1 are scaled by it."""
+    """Write logits for a softmax; it scales confidences that do not add up to 1."""
     return _of_classes(objects, math.log, NOTHING)
 
 

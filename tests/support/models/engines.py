@@ -1,4 +1,4 @@
-"""Engines without a service around them, with the real decoder and encoders, or with a decoder that a test scripts."""
+"""Engines without a service, with the real decoder and encoders or with a scripted decoder."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ CODEC = LaneCodec(Decoder(1_000_000), ENCODERS)
 
 
 class ScriptedCodec:
-    """Decodes as the test says, and encodes nothing."""
+    """Decodes with the test's function, and encodes nothing."""
 
     def __init__(self, decode: Callable[[FrameOrder], Image.Image]) -> None:
         self._decode = decode
@@ -41,7 +41,7 @@ def frame_of(picture: Image.Image) -> Frame:
 
 
 def order_of(picture: Image.Image) -> FrameOrder:
-    """Return the order for a picture, without loss."""
+    """Return the order for a picture, losslessly encoded."""
     body = io.BytesIO()
     picture.save(body, "PNG")
     return FrameOrder(body.getvalue())
@@ -54,7 +54,7 @@ def engine_of(
     codec: FrameCodec = CODEC,
     run_timeout_s: float = 60,
 ) -> Engine:
-    """Return an engine for the models below a folder, or in these folders; by default with one lane and one place."""
+    """Return an engine for the models below a folder, or in these folders; default: one lane, a queue of one."""
     folders = read_repository(models) if isinstance(models, Path) else models
     return Engine(ServedModels(folders, default_model, lanes or Lanes(1, 1, 60)), codec, run_timeout_s)
 
@@ -67,7 +67,7 @@ def loaded_engine_of(
     codec: FrameCodec = CODEC,
     run_timeout_s: float = 60,
 ) -> Iterator[Engine]:
-    """Give such an engine with its models loaded, and close it with the block."""
+    """Yield such an engine with its models loaded, and close it after the block."""
     with closing(engine_of(models, default_model, lanes, codec, run_timeout_s)) as engine:
         engine.load()
         yield engine

@@ -27,7 +27,7 @@ PIXELS = Tensor("uint8", ("N", "height", "width", 3))
 class Head:
     """One layout of a family's files.
 
-    `encode`: what the file answers when it sees these objects. `section`: keys of the family's section in model.yaml.
+    `encode`: the file's answer to these objects. `section`: keys of the family's section in model.yaml.
     `picture`, `others`: the inputs. `free`: the outputs whose layout is not that of the answer to no objects.
     """
 
@@ -40,7 +40,7 @@ class Head:
     free: Mapping[str, Tensor] = field(default_factory=dict)
 
     def name_of(self, seen: Seen) -> str:
-        """Return what a result for this object is called."""
+        """Return the label of a result for this object."""
         return LABELS[seen.class_id] if self.family == "ppocr" else self.labels[seen.class_id % len(self.labels)]
 
 
@@ -84,7 +84,7 @@ def spec_of(
     given: Mapping[str, Any] | None = None,
     output: Mapping[str, Any] | None = None,
 ) -> Spec[FamilySection]:
-    """Return the spec of a model with that head, its family's defaults, and a file laid out as the head.
+    """Return the spec of a model with that head, its family's defaults, and a file in the head's layout.
 
     `outputs`, `inputs`: another layout. `given`, `output`: keys of the sections `input` and `output`.
     """
@@ -102,15 +102,15 @@ def spec_of(
 
 
 def inputs_of(name: str) -> dict[str, Tensor]:
-    """Return the inputs of the file: a picture of any size, and what else the family feeds."""
+    """Return the inputs of the file: a picture of any size, and the family's other inputs."""
     return {"images": HEADS[name].picture, **HEADS[name].others}
 
 
 def family_of(name: str, given: Mapping[str, Any] | None = None, output: Mapping[str, Any] | None = None) -> Family:
-    """Return the family, made for a file that is laid out as its head."""
+    """Return the family for a file in its head's layout."""
     return built(name, spec_of(name, given=given, output=output))
 
 
 def built(name: str, spec: Spec[FamilySection]) -> Family:
-    """Return the family of that head, made of this spec."""
+    """Return the family of that head, built from this spec."""
     return FAMILIES[HEADS[name].family](spec)

@@ -1,4 +1,4 @@
-"""Pages with lines of text at known places, drawn with the fonts of the service's captions."""
+"""Pages with lines of text at known positions, drawn in the caption fonts of the service."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ PAPER, INK = (255, 255, 255), (0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line to draw: what it says, its left and upper end, and the size of its letters, in pixels."""
+    """One line to draw: its text, its left and top edge, and its font size, in pixels."""
 
     value: str
     left_top: tuple[int, int]
@@ -26,7 +26,7 @@ class Line:
         return ImageDraw.Draw(Image.new("RGB", (1, 1))).textbbox(self.left_top, self.value, self._type())
 
     def draw(self, page: Image.Image) -> None:
-        """Write it on the page."""
+        """Draw it on the page."""
         ImageDraw.Draw(page).text(self.left_top, self.value, INK, self._type())
 
     def _type(self) -> ImageFont.FreeTypeFont:
@@ -53,7 +53,7 @@ def page(*lines: Line, size_wh: tuple[int, int] = TIMETABLE_WH) -> Image.Image:
 
 
 def write_reader(repository: Path, **keys: str) -> Path:
-    """Write the folder of a model that reads text and return it; `keys`: more of its `family` section."""
+    """Write the folder of a model that reads text and return it; `keys`: further keys of its `family` section."""
     folder = repository / "reader"
     folder.mkdir(parents=True)
     family = "".join(f", {key}: {value}" for key, value in keys.items())

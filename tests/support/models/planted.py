@@ -1,4 +1,4 @@
-"""Tiny model files of any family, whose answers are planted, and one that does what YOLOv3's own graph does."""
+"""Tiny model files of any family with planted answers, and one with the end of YOLOv3's own graph."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ Constants = Mapping[str, NDArray[np.generic]]
 
 
 def write_planted(repository: Path, family: str, outputs: Outputs) -> Path:
-    """Write a model that always answers these outputs, whose axes its file leaves free; return its folder."""
+    """Write a model that always answers these outputs and declares their axes as free; return its folder."""
     nodes, constants = [], {}
     for name, values in outputs.items():
         constants[f"{name}/values"] = values
@@ -30,25 +30,25 @@ def write_planted(repository: Path, family: str, outputs: Outputs) -> Path:
             helper.make_node("Add", [f"{name}/shape", f"{name}/zeros"], [f"{name}/known late"]),
             helper.make_node("Reshape", [f"{name}/values", f"{name}/known late"], [name]),
         ]
-    told = [
+    declared = [
         _value(name, values.dtype, [f"axis {axis}" for axis in range(values.ndim)]) for name, values in outputs.items()
     ]
     folder = repository / "planted"
-    save_graph(folder, nodes, constants, [_images()], told)
+    save_graph(folder, nodes, constants, [_images()], declared)
     write_config(folder, LABELS, family, CANVAS_WH)
     return folder
 
 
 def write_yolov3(repository: Path, seen: Sequence[Seen], score_threshold: float = 0.3) -> Path:
-    """Write the end of YOLOv3's graph: yolo_correct_boxes of keras-yolo3, and NMS; the network before it is planted.
+    """Write the end of YOLOv3's graph: yolo_correct_boxes of keras-yolo3, and NMS; the network's output is planted.
 
-    `seen`: what the network gives, on the canvas.
+    `seen`: the network's output, on the canvas.
     """
     canvas = np.array(CANVAS_WH * 2)
-    edges = np.array([one.box_xyxy for one in seen], np.float32) / canvas
+    edges = np.array([target.box_xyxy for target in seen], np.float32) / canvas
     scores = np.zeros((1, len(LABELS), len(seen)), np.float32)
-    for place, one in enumerate(seen):
-        scores[0, one.class_id, place] = one.confidence
+    for place, target in enumerate(seen):
+        scores[0, target.class_id, place] = target.confidence
     constants: dict[str, NDArray[np.generic]] = {
         "box_yx": (edges[:, 1::-1] + edges[:, :1:-1]).astype(np.float32) / 2,
         "box_hw": (edges[:, :1:-1] - edges[:, 1::-1]).astype(np.float32),
@@ -111,7 +111,7 @@ def save_graph(
     inputs: list[ValueInfoProto],
     outputs: list[ValueInfoProto],
 ) -> None:
-    """Write a model file into a folder, which is made."""
+    """Write a model file into a new folder."""
     kept = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
     graph = helper.make_graph(nodes, folder.name, inputs, outputs, kept)
     folder.mkdir(parents=True)

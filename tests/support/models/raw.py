@@ -1,4 +1,4 @@
-"""Writes raw frames, by arithmetic of its own: the formats as FFmpeg's documentation has them."""
+"""Writes raw frames independently of the decoder: the formats as FFmpeg's documentation describes them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from models.frame import PixelFormat, RawLayout
 
 Pixels = NDArray[np.uint8]
 FILLER = 0xA5
-"""What padding is filled with; nobody may look at it."""
+"""The value of padding bytes, which no decoder may read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`write`: RGB picture → rows of each plane, and the picture that these can hold. `tolerance`: in levels."""
+    """`write`: RGB picture → rows of each plane, and the picture that these represent. `tolerance`: in levels."""
 
     write: Callable[[Pixels], tuple[list[Pixels], Pixels]]
     tolerance: int = 0
@@ -44,7 +44,7 @@ def words(green_bits: int, byte_order: str) -> Format:
 
 
 def write_yuv420p(rgb: Pixels) -> tuple[list[Pixels], Pixels]:
-    """Write the green of a picture as a grey one: how chroma is interpolated between its samples is left open."""
+    """Write the green channel as a grey picture, since chroma interpolation is not specified."""
     grey = rgb[..., 1]
     chroma = np.full(((len(grey) + 1) // 2, (grey.shape[1] + 1) // 2), 128, np.uint8)
     luma = np.rint(16 + grey * (219 / 255)).astype(np.uint8)
@@ -67,7 +67,7 @@ FORMATS: dict[PixelFormat, Format] = {
 
 
 def raw(rgb: Pixels, layout: RawLayout) -> tuple[bytes, Pixels]:
-    """Return the body of a picture in this layout, and the picture that it holds."""
+    """Return the body of a picture in this layout, and the picture that it represents."""
     planes, held = FORMATS[layout.pixel_format].write(rgb)
     rooms = [
         np.full((plane.size((layout.size_wh[0], layout.padded_height))[1], stride), FILLER, np.uint8)

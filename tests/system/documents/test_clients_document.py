@@ -1,4 +1,4 @@
-"""The commands of docs/clients.md find on the street photo what /inference finds; what it configures is served."""
+"""The commands of docs/clients.md get the results of /inference; the addresses that it configures are served."""
 
 import re
 import subprocess
@@ -24,7 +24,7 @@ SHELLS = {"sh": ["bash", "-o", "pipefail", "-ec"], "python": [sys.executable, "-
 
 
 def request_facts(caplog: pytest.LogCaptureFixture) -> Iterator[dict[str, Any]]:
-    """Yield what the log says of each posted frame; its line may come a little after the answer."""
+    """Yield the log's facts about each posted frame; a line may follow its answer a little later."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         facts = [vars(record)["facts"] for record in caplog.records if record.getMessage() == "request"]
@@ -59,7 +59,7 @@ def test_every_address_is_served() -> None:
 
 
 def test_frigate_beside_the_service() -> None:
-    """Compose's own check needs an image's name; Frigate's configuration names a path that takes its pictures."""
+    """Compose's check needs an image's name; Frigate's configuration names a path that accepts its pictures."""
     folder = ROOT / "deploy" / "compose"
     command = ["docker-compose", "-f", str(folder / "compose.yaml"), "-f", str(folder / "frigate.yaml"), "config"]
     run = subprocess.run(command, env={"FRIGATE_IMAGE": "frigate", "PATH": "/usr/bin:/bin:/usr/local/bin"}, text=True,

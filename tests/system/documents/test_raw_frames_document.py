@@ -1,4 +1,4 @@
-"""The commands of docs/raw-frames.md post the street photo, and the service finds in it what it finds in the JPEG."""
+"""The commands of docs/raw-frames.md post the street photo, and get the same results as for the JPEG."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ def test_there_are_commands_to_test() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=["ffmpeg", "gstreamer", "gstreamer alone"])
 def test_a_command_posts_the_street(server: LiveServer, command: str, caplog: pytest.LogCaptureFixture) -> None:
-    """GStreamer's conversions differ a little from ours, so its boxes are held to less."""
+    """GStreamer's conversions differ a little from ours, so its boxes get a wider tolerance."""
     expected = flat(server.client.post("/inference?confidence=0.7", content=STREET.read_bytes()).json())
     caplog.set_level(logging.INFO, "framehook")
     there = command.replace("http://127.0.0.1:8080", server.url)
@@ -41,7 +41,7 @@ def test_a_command_posts_the_street(server: LiveServer, command: str, caplog: py
 
 
 def logged_request(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
-    """Return the facts of the request's line in the log, which is written once the answer is out."""
+    """Return the facts of the request's log line, which is written after the answer is sent."""
     for _ in range(100):
         lines = [vars(record)["facts"] for record in caplog.records if record.getMessage() == "request"]
         if lines:

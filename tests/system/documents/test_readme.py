@@ -1,4 +1,4 @@
-"""What the README says is true: its commands, in a clean copy of the repository, and the answer it shows."""
+"""The README is true: its commands, in a clean copy of the repository, and the answer it shows."""
 
 import json
 import os
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the files that git knows, with nothing installed."""
+    """A copy of the files that git tracks, with nothing installed."""
     target = tmp_path_factory.mktemp("clone")
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():

@@ -1,4 +1,4 @@
-"""The service that these tests ask for access."""
+"""The service whose access control these tests check."""
 
 from collections.abc import Iterator
 from typing import Any

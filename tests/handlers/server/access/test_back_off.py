@@ -1,4 +1,4 @@
-"""How long who fails must wait, and how much is remembered of it."""
+"""How long a client must wait after failures, and how many failures are remembered."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_the_wait_grows_to_its_bound_and_no_further() -> None:
 
 
 def test_the_memory_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many names an address gives, and IPv6 addresses of one network are one."""
+    """One address may try any number of names; IPv6 addresses of one network count as one."""
     back_off = BackOff()
     assert len({back_off.suspect("192.0.2.1", str(n)) for n in range(10_000)}) == 256
     assert back_off.suspect("2001:db8::1", "a") == back_off.suspect("2001:db8::ffff:1%eth0", "a")

@@ -1,4 +1,4 @@
-"""The clients that users have, with a password or a token, over HTTP and HTTPS."""
+"""Common clients, with a password or a token, over HTTP and HTTPS."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ from tests.support.credentials import (
 from tests.support.server import LiveServer, serving
 
 BEYOND_HTTPX = ("httpx digest", USER)
-"""httpx sends no header that is not ASCII."""
+"""httpx sends ASCII headers only."""
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_clients_with_a_password_are_let_in(live: LiveServer, client: str, user:
 
 @pytest.mark.parametrize(("number", "client"), list(enumerate(PASSWORD_CLIENTS)))
 def test_clients_with_a_wrong_password_are_not(live: LiveServer, number: int, client: str) -> None:
-    """Nor with a wrong user; the right ones are, right after. A right password makes no other one right."""
+    """Nor with a wrong user; right after that, the right ones are. A right password makes no other password right."""
     post, url, user = PASSWORD_CLIENTS[client], f"{live.url}/inference", f"client-{number}"
     assert post(url, user, "wrong password") == 401
     assert post(url, f"wrong-{number}", PASSWORD) == 401

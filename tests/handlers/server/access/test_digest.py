@@ -1,4 +1,4 @@
-"""Digest by itself: the RFC's own examples, headers of all kinds, and nonces."""
+"""Digest alone: the RFC's examples, headers of all kinds, and nonces."""
 
 import tracemalloc
 
@@ -127,7 +127,7 @@ def test_no_request_counts_twice_in_whatever_order_they_come() -> None:
 
 
 def test_a_count_far_behind_costs_nothing() -> None:
-    """Counts come from outside: what one of them makes of a nonce must not grow with it."""
+    """Clients choose the counts: the memory for a nonce must not grow with them."""
     nonces = Nonces()
     nonce = nonces.new()
     assert nonces.count(nonce, 2**32 - 1, USER)

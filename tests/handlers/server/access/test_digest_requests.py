@@ -1,4 +1,4 @@
-"""Digest in requests to a service: what is refused, and when a client must answer again."""
+"""Digest in requests to a service: what is refused, and when a client must authenticate again."""
 
 import httpx
 import pytest
@@ -51,7 +51,7 @@ def test_the_uri_must_be_the_target(live: LiveServer) -> None:
 
 
 def test_md5_is_refused_where_it_is_not_allowed(guarded: LiveServer) -> None:
-    """Also to clients that would rather answer by it, as an attacker in the middle could make them."""
+    """Also for clients that prefer it, as an attacker in the middle could make them do."""
     offers = guarded.client.get("/models").headers.get_list("www-authenticate")
     assert [offer.partition(" ")[0] for offer in offers] == ["Digest", "Basic", "Bearer"]
     nonce = offers[0].partition('nonce="')[2].partition('"')[0]
@@ -65,7 +65,7 @@ def test_md5_is_refused_where_it_is_not_allowed(guarded: LiveServer) -> None:
 
 
 def test_a_nonce_of_an_earlier_process_is_stale(live: LiveServer) -> None:
-    """So that a client whose password is right goes on without asking anybody."""
+    """So a client with the right password continues without asking its user."""
     auth = httpx.DigestAuth(next(FRESH_USERS), PASSWORD)
     with running(wait_until_ready=False, **GUARDED) as other:
         foreign = other.client.get("/models").headers["www-authenticate"]

@@ -1,4 +1,4 @@
-"""Guessed passwords: how they are slowed down, and that nobody else pays for it."""
+"""Guessing passwords: it is slowed down, and other clients are not affected."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ from tests.support.server import LiveServer, running
 
 
 def test_guessing_gets_slow_and_hurts_nobody_else(live: LiveServer) -> None:
-    """The guesser has to wait; the same user with the right password, which is known by now, does not."""
+    """The guesser must wait; the same user with the right, already verified password need not."""
     rights = basic(ASCII_USER, PASSWORD), basic("guessed", PASSWORD), AUTHORIZED
     assert [live.client.get("/models", headers=headers).status_code for headers in rights] == [200] * 3
     answers = [live.client.get("/models", headers=basic("guessed", f"guess {n}")) for n in range(12)]
@@ -43,7 +43,7 @@ def test_a_frame_costs_a_password_check_only_once(live: LiveServer, monkeypatch:
 
 
 def test_known_and_unknown_users_go_the_same_way(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One hash of the same cost for each, and one comparison of digests."""
+    """Each costs one equally expensive hash, and one comparison of digests."""
     hashes: list[tuple[str, str]] = []
     comparisons: list[tuple[bytes, bytes]] = []
 
@@ -62,7 +62,7 @@ def test_known_and_unknown_users_go_the_same_way(live: LiveServer, monkeypatch: 
 
 
 def test_guesses_at_the_same_time_count_at_once(live: LiveServer) -> None:
-    """Of many different ones no more than five are looked at."""
+    """Of many different ones at most five are checked."""
 
     def guess(number: int) -> str:
         headers = basic("crowd", f"guess {number}")
@@ -85,7 +85,7 @@ def test_many_callers_with_one_new_password_are_let_in(live: LiveServer) -> None
 
 
 def test_a_password_that_nobody_looked_at_is_no_failure(live: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever comes again and again while others crowd it is let in as soon as there is time."""
+    """A client that keeps retrying in a crowd gets access as soon as there is time for its check."""
     headers = basic("patient", PASSWORD)
     with monkeypatch.context() as crowded:
         crowded.setattr("handlers.server.access.passwords.MAX_WAITING", 0)
@@ -95,7 +95,7 @@ def test_a_password_that_nobody_looked_at_is_no_failure(live: LiveServer, monkey
     assert live.client.get("/models", headers=headers).status_code == 200
 
 
-def test_good_frames_do_not_help_whoever_guesses(live: LiveServer) -> None:
+def test_good_frames_do_not_help_a_guesser(live: LiveServer) -> None:
     user = next(FRESH_USERS)
     with httpx.Client(base_url=live.url, auth=httpx.DigestAuth(user, PASSWORD)) as camera:
         types = []
@@ -112,7 +112,7 @@ def test_names_too_long_for_anybody_are_refused_at_once(live: LiveServer, name: 
 
 
 def test_the_end_does_not_wait_for_passwords(tmp_path: Path) -> None:
-    """Those that wait are given up, though each would take its time."""
+    """Waiting checks are abandoned, since each would take a while."""
     folder = write_identity_model(tmp_path)
     with running(wait_until_ready=False, model_repository=tmp_path, default_model=folder.name, **GUARDED) as server:
         server.wait_until_ready(AUTHORIZED)

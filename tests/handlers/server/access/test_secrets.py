@@ -1,6 +1,6 @@
-"""Nothing that is secret comes out of the service, whatever it is asked.
+"""The service never reveals a secret, in answer to any request.
 
-The other tests help: their client looks into every answer, and conftest.py into every line of the log.
+The other tests help: their client searches every answer, and conftest.py every line of the log.
 """
 
 import base64
@@ -44,7 +44,7 @@ def credentials(tmp_path: Path, made: str) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What the command line writes."""
+    """The output of the command line."""
     path = tmp_path_factory.mktemp("made") / "credentials.yaml"
     user = framehook("credentials", "add", "yard", "--password", "--md5", "--file", path, typed=PASSWORD + "\n")
     assert (user.returncode, user.stdout) == (0, "")
@@ -139,7 +139,7 @@ def test_nothing_secret_is_an_option_or_shown(credentials: Path) -> None:
 
 
 def test_nothing_secret_comes_out(credentials: Path, tmp_path: Path) -> None:
-    """Right and wrong credentials in every scheme, every path, errors and all, at the most talkative log level."""
+    """Right and wrong credentials in every scheme, on every path, with errors, at the most verbose log level."""
     log = tmp_path / "log"
     text = credentials.read_text()
     token = framehook("credentials", "add", "late", "--file", credentials).stdout.strip()
@@ -196,7 +196,7 @@ def test_the_documents_credentials_can_be_read() -> None:
 
 
 def test_the_process_that_tries_a_model_gets_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever wrote the model may read what that process was given."""
+    """The author of a model could read what that process is given."""
     telling = tmp_path / "python"
     telling.write_text("#!/bin/sh\nenv\nexit 1\n")
     telling.chmod(0o755)

@@ -82,7 +82,7 @@ def test_a_credential_may_what_it_may(live: LiveServer, path: str, token: str, s
 )
 @settings(max_examples=150)
 def test_a_malformed_header_is_refused(live: LiveServer, value: bytes) -> None:
-    """400 from the socket for what no header may hold, otherwise 401; never a failure of our own."""
+    """400 from the socket for bytes that no header may hold, otherwise 401; never a 500."""
     head = b"GET /models HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: " + value + b"\r\n\r\n"
     assert statuses(talk(live.port, head))[0] in {400, 401}
 
@@ -95,7 +95,7 @@ def test_two_headers_are_refused(live: LiveServer) -> None:
 
 @pytest.mark.parametrize("extra", [{}, {"Transfer-Encoding": "chunked"}, {"Expect": "100-continue"}])
 def test_a_refused_upload_does_not_hang_the_connection(live: LiveServer, extra: dict[str, str]) -> None:
-    """Whether the body comes or not: the answer does, and so does that to the next request, or the end."""
+    """With or without the body: the answer arrives, then the answer to the next request or the end."""
     framing = "".join(f"{name}: {value}\r\n" for name, value in extra.items())
     length = "" if "Transfer-Encoding" in extra else f"Content-Length: {len(FRAME)}\r\n"
     sent = f"POST /inference HTTP/1.1\r\nHost: x\r\n{length}{framing}\r\n".encode()

@@ -1,4 +1,4 @@
-"""docs/adding-a-model.md, as somebody follows it who has weights as a YOLO exporter writes them."""
+"""docs/adding-a-model.md, followed by somebody with weights from a YOLO exporter."""
 
 import json
 import os
@@ -39,7 +39,7 @@ COMMANDS = [shlex.split(line) for line in block("sh").splitlines()]
 
 
 def write_forklifts(root: Path, labels: list[str] | None = None) -> Path:
-    """Do what the document says, and return the folder: its model.yaml, and weights that find what that expects."""
+    """Follow the document, and return the folder: its model.yaml, and weights that match it."""
     folder = root / "my-models" / "forklifts"
     folder.mkdir(parents=True)
     (folder / "model.yaml").write_text(block("yaml"))
@@ -78,7 +78,7 @@ def test_the_example_is_served_and_a_second_folder_dropped_in(tmp_path: Path) ->
         [expected] = CONFIG["golden"]["expect"]
         assert found["label"] == expected["label"]
         assert [found[edge] for edge in "ltwh"] == pytest.approx(expected["box_ltwh"], abs=1e-5)
-        time.sleep(1)  # the watch begins when all is loaded
+        time.sleep(1)  # the watch begins once all models are loaded
         write_forklifts(tmp_path / "elsewhere").rename(tmp_path / "my-models" / "pallets")
         deadline = time.monotonic() + 30
         while (answer := httpx.post(f"{url}/pallets", content=golden)).status_code != httpx.codes.OK:

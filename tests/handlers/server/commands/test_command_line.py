@@ -129,7 +129,7 @@ FOREIGN = {
     "prepare": {"--port", "--config", "--model-repository"},
     "credentials add": {"--port", "--lanes", "--config"},
 }
-"""Settings that a command does not use, and does not accept."""
+"""Settings that a command neither uses nor accepts."""
 
 
 @pytest.mark.parametrize("command", OPTIONS)

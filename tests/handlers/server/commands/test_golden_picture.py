@@ -1,4 +1,4 @@
-"""`framehook check` has a model answer the golden picture in its own folder."""
+"""`framehook check` compares a model's answer to the golden picture in its folder."""
 
 import json
 import re
@@ -60,7 +60,7 @@ def test_a_golden_picture_that_is_none_is_named(tmp_path: Path) -> None:
 
 
 def test_the_zoo_finds_what_it_must(tmp_path: Path) -> None:
-    """And so does a picture of somebody's own beside it."""
+    """And a user's own golden picture beside it passes too."""
     assert framehook("check").stdout.count("the golden picture gives the expected results") == 3
     seen = framehook("check", write_golden(tmp_path, {"label": "other", "confidence": 0.9}), "--picture", STREET)
     assert seen.returncode == 1

@@ -26,7 +26,7 @@ class Log:
     status: int
     text: str
     requests: dict[str, dict[str, Any]]
-    """Name → the line of one request."""
+    """Name of a request → its log line."""
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ async def answer_not_found() -> Response:
 
 
 async def swallow_refusal() -> Response:
-    """Check the key, and answer whatever comes of it."""
+    """Check the key, and answer in any case."""
     key = pending_key(request.scope)
     assert key
     try:
@@ -79,11 +79,11 @@ CARELESS: dict[str, Operation] = {
     "no such path": raising(HTTPException(404)),
     "another media type": raising(UnsupportedMediaTypeProblem(SECRET)),
 }
-"""What an operation may do instead of checking the key."""
+"""Ways in which an operation may neglect to check the key."""
 
 
 def extended() -> Callable[..., Contract]:
-    """Return what reads the contract with one more operation, which takes a form."""
+    """Return a function that reads the contract and adds an operation that takes a form."""
 
     def read(*arguments: Any) -> Contract:
         contract = read_contract(*arguments)
@@ -96,7 +96,7 @@ def extended() -> Callable[..., Contract]:
 
 @pytest.fixture(scope="module")
 def chosen() -> dict[str, Operation]:
-    """The operation that the service binds, under `careless`."""
+    """The operation that the service binds as `careless`."""
     return {}
 
 
@@ -127,7 +127,7 @@ def post(server: LiveServer, **options: Any) -> httpx.Response:
 def test_an_operation_that_never_checks_its_key_answers_401(
     live: LiveServer, chosen: dict[str, Operation], operation: Operation, key: str | None
 ) -> None:
-    """Nor with a right key: an operation like this would not go unnoticed."""
+    """Even with a right key, so that such an operation is noticed."""
     chosen["careless"] = operation
     refused = post(live, data={} if key is None else {"api_key": key})
     assert (refused.status_code, refused.json()["success"], refused.json()["code"]) == (401, False, 401)
@@ -162,7 +162,9 @@ def test_a_key_that_was_checked_opens_the_operation(live: LiveServer, chosen: di
         assert post(live).status_code == status
 
 
-@pytest.mark.parametrize("error", [InferenceError(SECRET), RuntimeError(SECRET)], ids=["of the model", "of ours"])
+@pytest.mark.parametrize(
+    "error", [InferenceError(SECRET), RuntimeError(SECRET)], ids=["of the model", "of the service"]
+)
 def test_a_failure_stays_a_failure_and_tells_nothing(
     live: LiveServer, chosen: dict[str, Operation], error: Exception
 ) -> None:

@@ -1,4 +1,4 @@
-"""How a body arrives: how fast, in how many chunks, with how much beside it; without a socket: time is passed in."""
+"""How a body arrives: its rate, chunks and overhead. No socket is needed: the tests pass the time in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ LIMITS = ConnectionLimits(
     keep_alive_s=KEEP_ALIVE_S,
 )
 TICKS = strategies.integers(0, 400).map(lambda ticks: ticks * TICK_S)
-"""Seconds that binary fractions can hold, so that sums are exact."""
+"""Seconds that are binary fractions, so that sums are exact."""
 SIZES = strategies.integers(0, 1 << 20)
 
 
@@ -31,7 +31,7 @@ def body_progress() -> BodyProgress:
 
 @dataclass
 class Body:
-    """A body of which some bytes arrive at some times, and which is not read during some checks."""
+    """A body whose bytes arrive at given times, and which is not read during some checks."""
 
     arrivals: dict[float, int]
     pauses: frozenset[float] = field(default_factory=frozenset)

@@ -1,4 +1,4 @@
-"""The files of TLS: what stops the start, what is reported of a certificate, and the self-signed one for the lab."""
+"""The files of TLS: what stops the start, what is reported about a certificate, and the self-signed one for the lab."""
 
 import hashlib
 import os
@@ -44,14 +44,14 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def certificate_until(not_after: datetime) -> bytes:
-    """Return a certificate that expires then, in PEM."""
+    """Return a certificate with this expiry, in PEM."""
     builder = x509.CertificateBuilder(NAME, NAME, KEY.public_key(), x509.random_serial_number())
     builder = builder.not_valid_before(datetime(1950, 1, 1, tzinfo=UTC)).not_valid_after(not_after)
     return builder.sign(KEY, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def encrypted(key: bytes) -> bytes:
-    """Return a key that asks for a password."""
+    """Return a password-protected key."""
     loaded = serialization.load_pem_private_key(key, None)
     secret = serialization.BestAvailableEncryption(b"secret")
     return loaded.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret)

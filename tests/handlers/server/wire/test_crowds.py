@@ -42,7 +42,7 @@ def test_the_longest_idle_gives_way(crowded: LiveServer) -> None:
             assert statuses(idle[-1].recv(65536)) == (200,)
         closed = [number for number, connection in enumerate(idle) if _is_closed(connection)]
     assert closed == list(range(len(closed)))
-    assert len(closed) in {5, 6}, "there is one more connection, that of the fixture"
+    assert len(closed) in {5, 6}, "the fixture has one more connection"
 
 
 def test_where_all_are_busy_a_new_one_is_refused(crowded: LiveServer) -> None:

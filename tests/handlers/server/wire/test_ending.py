@@ -133,7 +133,7 @@ def test_it_outlives_its_terminal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("max_connections", [None, "1000"], ids=["by default", "more than there are files"])
 def test_it_recovers_when_there_were_no_file_descriptors_left(tmp_path: Path, max_connections: str | None) -> None:
-    """300 clients at once, where 128 files may be open: the log stays short, and the next frame is answered."""
+    """300 clients at once, with 128 open files allowed: the log stays short, and the next frame is answered."""
     options = ("--max-connections", max_connections) if max_connections else ()
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (128, before[1]))

@@ -1,4 +1,4 @@
-"""How long a head may take and a connection may be idle, without a socket: time is passed in."""
+"""How long a head may take and a connection may be idle. No socket is needed: the tests pass the time in."""
 
 import pytest
 from hypothesis import given, strategies
@@ -11,7 +11,7 @@ START_S = 1000.0
 TICK_S = 0.25
 JUST_UNDER_S = TIMEOUT_S - TICK_S
 TICKS = strategies.integers(0, 400).map(lambda ticks: ticks * TICK_S)
-"""Seconds that binary fractions can hold, so that sums are exact."""
+"""Seconds that are binary fractions, so that sums are exact."""
 SIZES = strategies.integers(0, 1 << 20)
 
 

@@ -1,4 +1,4 @@
-"""How long a client may take nothing of what it is sent, without a socket: time is passed in."""
+"""How long a client may read nothing of an answer. No socket is needed: the tests pass the time in."""
 
 import pytest
 from hypothesis import given, strategies
@@ -11,7 +11,7 @@ START_S = 1000.0
 TICK_S = 0.25
 JUST_UNDER_S = TIMEOUT_S - TICK_S
 TICKS = strategies.integers(0, 400).map(lambda ticks: ticks * TICK_S)
-"""Seconds that binary fractions can hold, so that sums are exact."""
+"""Seconds that are binary fractions, so that sums are exact."""
 SIZES = strategies.integers(0, 1 << 20)
 
 
@@ -22,7 +22,7 @@ SIZES = strategies.integers(0, 1 << 20)
 )
 @pytest.mark.parametrize("unsent_bytes", [0, 1, 1 << 20])
 def test_a_client_that_takes_nothing_is_stuck(unsent_bytes: int, passed_s: float, *, is_stuck: bool) -> None:
-    """Also with nothing to take: a connection that is closing must end."""
+    """Also with nothing to send: a connection that is closing must end."""
     sent = SendProgress(TIMEOUT_S)
     assert not sent.is_stuck(unsent_bytes, START_S)
     if passed_s:

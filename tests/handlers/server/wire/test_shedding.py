@@ -1,4 +1,4 @@
-"""Frames that are refused at the socket get what admission itself would send."""
+"""Frames refused at the socket get the same answer as from admission."""
 
 import threading
 import time
@@ -48,7 +48,7 @@ def busy(server: LiveServer) -> Iterator[None]:
 
 
 def test_all_ways_in_refuse_alike(one_lane: LiveServer, caplog: pytest.LogCaptureFixture) -> None:
-    """The paths without parameters are answered at the socket, the one of a model and chunks by admission."""
+    """The socket refuses on paths without parameters; admission refuses on the path of a model, and chunked bodies."""
     caplog.set_level("INFO")
     before = samples(one_lane).get(("framehook_requests_total", "503", "infer"), 0)
     header = {"x-ms-client-request-id": "camera-7"}
@@ -83,7 +83,7 @@ def test_what_would_be_refused_for_another_reason_still_is(one_lane: LiveServer)
 
 
 def test_the_connection_serves_on(one_lane: LiveServer) -> None:
-    """The body of a refused frame, whole or in pieces, is not taken for the next request."""
+    """The body of a refused frame, whole or in pieces, is not parsed as the next request."""
     head = b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(FRAME)
     live = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
     with connect(one_lane.port) as connection:

@@ -1,4 +1,4 @@
-"""Clients that are slow or silent: each loses its connection in time, and the others notice nothing."""
+"""Slow or silent clients: each loses its connection in time, and the others notice nothing."""
 
 import socket
 import threading
@@ -37,7 +37,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.fixture(autouse=True)
 def _others_are_served(strict: LiveServer) -> Iterator[None]:
-    """Meanwhile, post good frames over one connection: each is answered within seconds."""
+    """Post good frames over one connection during the block: each is answered within seconds."""
     done = threading.Event()
     taken_s: list[float] = []
 
@@ -58,7 +58,7 @@ def _others_are_served(strict: LiveServer) -> Iterator[None]:
 
 
 def trickle(connection: socket.socket, piece: bytes, every_s: float) -> Callable[[], None]:
-    """Send a piece again and again until the connection is closed; return what waits for that."""
+    """Send a piece repeatedly until the connection is closed; return a function that waits for that."""
 
     def send() -> None:
         try:
@@ -74,7 +74,7 @@ def trickle(connection: socket.socket, piece: bytes, every_s: float) -> Callable
 
 
 def write_on(connection: socket.socket, seconds: float) -> None:
-    """Send a byte now and then; raises ConnectionError when the connection is closed meanwhile."""
+    """Send a byte from time to time; raises ConnectionError if the connection is closed meanwhile."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         connection.sendall(b"x")

@@ -55,7 +55,7 @@ def live(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 @pytest.fixture(scope="module")
 def mutual(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A service whose clients must show a certificate of the same authority."""
+    """A service whose clients must present a certificate of the same authority."""
     folder = tmp_path_factory.mktemp("mutual")
     files = write(issue(ca), folder) | write_authority(ca, folder)
     trusted = trusting(ca, issue(ca))
@@ -201,7 +201,7 @@ def test_where_all_are_busy_a_handshake_finds_no_place(live: LiveServer) -> None
 
 
 def trickle(connection: ssl.SSLSocket, piece: bytes) -> bytes:
-    """Send a piece again and again; return what comes until the connection is closed."""
+    """Send a piece repeatedly; return what arrives until the connection is closed."""
     received = bytearray()
     connection.settimeout(0.1)
     with suppress(ConnectionError, ssl.SSLError):
