@@ -59,7 +59,7 @@ class Contract:
         """Return the operations that use the first model of a family: operationId → family."""
         return {
             operation["operationId"]: operation["x-family"]
-            for _, operation in self._operations
+            for _, operation in _operations(self.document)
             if "x-family" in operation
         }
 
@@ -71,13 +71,6 @@ class Contract:
             for path, name in self.operations_with_body.items()
             if "{" not in path and name not in self.families
         }
-
-    @property
-    def _operations(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        for path, operations in self.document["paths"].items():
-            for method, operation in operations.items():
-                if method in HTTP_METHODS:
-                    yield path, operation
 
 
 def read_contract(security: Security | None = None, api_key_header: str = DEFAULT_KEY_HEADER) -> Contract:

@@ -88,7 +88,7 @@ class Settings(BaseModel):
     )
     credentials_file: Path | None = Field(
         default=None,
-        description="YAML file with the credentials that `framehook credentials` writes. By default none are needed.",
+        description="YAML file with credentials, written by `framehook credentials`. By default none are needed.",
     )
     credentials: SecretStr | None = Field(
         default=None, description="More credentials, as YAML text; only in the environment or the settings file."
@@ -97,7 +97,7 @@ class Settings(BaseModel):
         Field(
             "monitor",
             validate_default=True,
-            description="Permissions that need no credential: some of infer,read,view,monitor, or nothing.",
+            description="Permissions that need no credential: some of infer,read,view,monitor, or the word nothing.",
         )
     )
     digest_md5: bool = Field(
@@ -149,13 +149,13 @@ class Settings(BaseModel):
     )
     wide_lane: bool = Field(
         default=False,
-        description="Run a frame on as many threads as there are lanes if it is the only one: faster, but more work.",
+        description="Run a frame that is alone on as many threads as there are lanes: faster, but more CPU time.",
     )
     queue_timeout_s: Seconds = Field(2, description="Seconds that a frame may wait for a lane before it is refused.")
     run_timeout_s: Seconds = Field(
         10, description="Seconds that a model may take for one frame before its run is stopped."
     )
-    max_body_bytes: AtLeastOne = Field(32 * MEBIBYTE, description="Largest accepted body.")
+    max_body_bytes: AtLeastOne = Field(32 * MEBIBYTE, description="Largest accepted body, in bytes.")
     max_bytes_in_flight: AtLeastOne = Field(
         256 * MEBIBYTE, description="Bytes of all bodies in memory at the same time; more are refused with 503."
     )
@@ -165,25 +165,27 @@ class Settings(BaseModel):
     )
     receive_timeout_s: Seconds = Field(
         10,
-        description="Seconds for the head of a request to arrive, and for the client to read what was sent to it.",
+        description="Seconds in which the header section must arrive, and in which a client must read on.",
     )
     min_body_bytes_per_s: Annotated[int, Field(ge=0)] = Field(
         256 << 10,
-        description="Slowest accepted body, in bytes per second over receive_timeout_s; a slower one gets 408.",
+        description="Slowest accepted body, in bytes per second over receive_timeout_s; a slower one gets 408. "
+        "0: no limit.",
     )
     max_header_bytes: AtLeastOne = Field(
-        64 << 10, description="Largest accepted head of a request; a larger one gets 431."
+        64 << 10, description="Largest accepted header section of a request, in bytes; a larger one gets 431."
     )
     max_connections: AtLeastOne = Field(
         default_factory=default_max_connections,
-        description="Most connections; one more closes the one idle longest. By default 1024, or as open files allow.",
+        description="Most open connections; at the limit, the longest idle one is closed. By default 1024, or fewer if "
+        "the limit of open files is low.",
     )
     max_viewers: Annotated[int, Field(ge=0)] = Field(
         16,
         description="Most viewers of live streams; more are refused with 503. 0: nobody may watch.",
     )
     drain_delay_s: Annotated[float, Field(ge=0, le=threading.TIMEOUT_MAX)] = Field(
-        1, description="Seconds between SIGTERM, when readiness turns false, and closing the port."
+        1, description="Seconds between SIGTERM and closing the port; readiness is false in this time."
     )
     shutdown_timeout_s: Seconds = Field(
         8, description="Seconds in which requests in flight may be answered after the port is closed."

@@ -208,7 +208,8 @@ def test_every_setting_is_documented_with_its_default() -> None:
     assert set(documented) == names | {"FRAMEHOOK_CONFIG"}
     for name, field in Settings.model_fields.items():
         if isinstance(field.default, int | str):
-            assert documented[ENVIRONMENT_PREFIX + name.upper()] == f"`{field.default}`"
+            default = str(field.default).lower() if isinstance(field.default, bool) else field.default
+            assert documented[ENVIRONMENT_PREFIX + name.upper()] == f"`{default}`"
 
 
 def test_the_served_contract_is_the_file(guarded: LiveServer) -> None:

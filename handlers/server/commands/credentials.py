@@ -41,7 +41,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         action="store_true",
         help="a password instead of a token; it is read from the terminal or from standard input",
     )
-    add_parser.add_argument("--md5", action="store_true", help="with --password: also for Digest with MD5")
+    add_parser.add_argument("--md5", action="store_true", help="with --password: valid for Digest with MD5, too")
     add_parser.add_argument(
         "--may",
         type=_parts,

@@ -16,7 +16,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser(
         "models",
         help="list the models of the repository",
-        description="List the models of the repository: one JSON line per model, with what GET /models reports of it.",
+        description="List the models of the repository: one JSON line per model, with the same data as GET /models.",
         parents=[settings_options(SETTINGS)],
         allow_abbrev=False,
     )

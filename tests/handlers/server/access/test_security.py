@@ -47,6 +47,8 @@ def test_every_scheme_on_offer_has_its_challenge(live: LiveServer) -> None:
         ("/models/identity/reload", "token-of-a-reader", 403),
         ("/metrics", "token-of-a-reader", 403),
         ("/metrics", PROBE_TOKEN, 200),
+        ("/status", "token-of-a-reader", 403),
+        ("/status", PROBE_TOKEN, 200),
         ("/inference/other", "token-for-one-model", 200),
         ("/inference/identity", "token-for-one-model", 403),
         ("/inference", "token-for-one-model", 403),

@@ -9,9 +9,10 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from handlers.server.wire import http_server
+from handlers.server.wire.progress import MAX_CHUNKS
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode
-from lab.wire import connect, read_to_end, statuses
+from lab.wire import connect, read_to_end, statuses, talk
 from tests.support.metrics import samples
 from tests.support.server import LiveServer, serving
 
@@ -174,6 +175,12 @@ def test_what_is_no_part_of_the_body_is_bounded(strict: LiveServer, endless: byt
                 connection.sendall(endless[start : start + 20_000])
                 time.sleep(0.01)
         assert statuses(read_to_end(connection)) == (400,)
+
+
+def test_chunks_of_a_body_are_bounded(strict: LiveServer) -> None:
+    received = talk(strict.port, POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * (MAX_CHUNKS + 1))
+    assert statuses(received) == (400,)
+    assert b"more than 65536 chunks" in received
 
 
 @pytest.mark.parametrize(
