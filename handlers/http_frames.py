@@ -45,10 +45,12 @@ async def infer(frame_request: ConnexionRequest, order: FrameOrder) -> bytes:
     """
     context: Context = frame_request.state.context
     record: RequestRecord = frame_request.state.record
-    order = replace(order, stream=frame_request.state.stream)
+    turn_of = frame_request.state.stream
+    stream = turn_of if WELL_FORMED_NAME.fullmatch(turn_of) else ""  # an address is nobody's name for a stream
+    order = replace(order, stream=stream, turn_of=turn_of)
     answered = await _outcome(context.dataplane.infer(order), frame_request)
     record.fill(answered)
-    if WELL_FORMED_NAME.fullmatch(order.stream):  # others have no name of their own
+    if stream:
         context.dataplane.show(order, answered)
     return answered.value
 

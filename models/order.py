@@ -15,8 +15,9 @@ class FrameOrder:
     `body`: the bytes as received. `layout`: how the pixels of a raw frame lie in the body; None for encoded pictures.
     `model`: its name; None for the default model. `encoding`: how to encode the answer, a row of the engine's encoders.
     `confidence`: lowest confidence reported, 0..1; `labels`: the only ones reported; `max_detections`: most results
-    reported; None means: as the model is configured. `stream`: frames of one stream take turns with those of others,
-    and reach the stream's state in the order of their arrival; empty for no stream.
+    reported; None means: as the model is configured. `stream`: the name of the frame's stream, whose state it reaches
+    in the order of arrival; empty for no stream. `turn_of`: whose turn the frame waits for, such as its caller's; empty
+    means its stream's.
 
     An order names no version of the model: nothing in it depends on one, so any version can answer it.
     """
@@ -29,6 +30,7 @@ class FrameOrder:
     labels: Sequence[str] | None = None
     max_detections: int | None = None
     stream: str = ""
+    turn_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,8 @@ class Engine:
         if model.loaded is None:
             raise NotReadyError
         work = partial(_answer, model, model.loaded, order, time.perf_counter())
-        return model.lanes.submit(work, order.stream, in_order=model.loaded.remembers)
+        in_order = model.loaded.remembers and bool(order.stream)
+        return model.lanes.submit(work, order.turn_of or order.stream, in_order=in_order)
 
     @property
     def is_ready(self) -> bool:

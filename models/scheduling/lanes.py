@@ -123,7 +123,7 @@ class Lanes:
         OverloadedError if there is no place. The future raises it too, if the job waited too long or had to make room
         for a job of another stream.
         """
-        job = Job(work, stream, in_order=in_order and bool(stream))
+        job = Job(work, stream, in_order=in_order)
         displaced = None
         with self._changed:
             if self._closed:  # its model has just been replaced

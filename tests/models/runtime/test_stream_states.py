@@ -127,7 +127,7 @@ def test_frames_that_are_given_up_leave_no_hole(tmp_path: Path) -> None:
 def test_frames_without_a_stream_have_no_state(tmp_path: Path) -> None:
     write_identity_model(tmp_path)
     with remembering(tmp_path, Lanes(LANES, FRAMES, 60)) as engine:
-        answers = [engine.infer(FrameOrder(body(number))) for number in range(3)]
+        answers = [engine.infer(FrameOrder(body(number), turn_of="@127.0.0.1")) for number in range(3)]
         assert [answer.result(60).value for answer in answers] == [body(number) for number in range(3)]
 
 

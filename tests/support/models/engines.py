@@ -20,7 +20,7 @@ from models.runtime.steps import FrameCodec, Work
 from models.scheduling.lanes import Lanes
 from tests.support.models.repositories import read_repository
 
-CODEC = LaneCodec(Decoder(1_000_000), ENCODERS)
+CODEC = LaneCodec(Decoder(36_000_000), ENCODERS)
 
 
 class ScriptedCodec:
