@@ -20,8 +20,10 @@ ConfigurationError                   the settings are wrong; the service does no
 Each message is one sentence for the operator of a camera. It never quotes a request or a foreign exception.
 """
 
+from models.errors import FrameError
 
-class EdgeError(Exception):
+
+class EdgeError(FrameError):
     """Base of every error that the edge raises on purpose while it serves."""
 
 

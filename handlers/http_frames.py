@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from handlers.context import WELL_FORMED_NAME, Context, RequestRecord
 from handlers.decoding.description import describe, is_raw
 from handlers.decoding.encoded import format_of
+from models.errors import FrameError
 from models.frame import RawLayout
 from models.order import Answered, FrameOrder
 from models.runtime.served import Model
@@ -48,7 +49,11 @@ async def infer(frame_request: ConnexionRequest, order: FrameOrder) -> bytes:
     turn_of = frame_request.state.stream
     stream = turn_of if WELL_FORMED_NAME.fullmatch(turn_of) else ""  # an address is nobody's name for a stream
     order = replace(order, stream=stream, turn_of=turn_of)
-    answered = await _outcome(context.dataplane.infer(order), frame_request)
+    try:
+        answered = await _outcome(context.dataplane.infer(order), frame_request)
+    except FrameError as error:
+        record.stages_ms.update(error.stages_ms)
+        raise
     record.fill(answered)
     if stream:
         context.dataplane.show(order, answered)

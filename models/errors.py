@@ -1,4 +1,4 @@
-"""The errors of the package models.
+"""The errors of the package models. All of them, and those of the edge, are FrameErrors.
 
 ModelsError
 ├── ModelConfigError      a model folder cannot be served (found when it is loaded)
@@ -16,6 +16,8 @@ Each message is one sentence for a person. It is sent to clients, and never quot
 which is for the operator of the server, may quote the message of a library.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
 ShedReason: TypeAlias = Literal[
@@ -29,7 +31,17 @@ RESTART_S = 3
 SHED_REASONS: tuple[ShedReason, ...] = get_args(ShedReason)
 
 
-class ModelsError(Exception):
+class FrameError(Exception):
+    """Base of everything that is raised on purpose while frames are answered.
+
+    `stages_ms`: stage → wall time in milliseconds, of the stages that the frame went through on its lane, the one that
+    failed included; empty if it did not get there.
+    """
+
+    stages_ms: Mapping[str, float] = MappingProxyType({})
+
+
+class ModelsError(FrameError):
     """Base of all errors that the package models raises on purpose."""
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from models.backends.backend import Runnable
+from models.errors import FrameError
 from models.families import Family, Feeds, Outputs
 from models.frame import DecodeTarget, Frame
 from models.letterbox import Letterbox
@@ -40,10 +41,22 @@ class Work:
     value: bytes = b""
 
     def take(self, steps: Sequence["Step"]) -> None:
-        """Run the steps in order on the calling thread, and time each. Raises what they raise."""
-        for step in steps:
-            started_at = time.perf_counter()
+        """Run the steps in order on the calling thread, and time each.
+
+        Raises what they raise; a FrameError carries the times.
+        """
+        try:
+            for step in steps:
+                self._take(step)
+        except FrameError as error:
+            error.stages_ms = self.stages_ms
+            raise
+
+    def _take(self, step: "Step") -> None:
+        started_at = time.perf_counter()
+        try:
             step(self)
+        finally:
             self.stages_ms[step.name] = milliseconds_since(started_at)
 
     def answered(self) -> Answered:

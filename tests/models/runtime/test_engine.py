@@ -67,8 +67,9 @@ def test_a_frame_that_is_alone_gets_all_cores_where_that_is_wanted(
 def test_a_run_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     write_identity_model(tmp_path)
     with loaded_engine_of(tmp_path, run_timeout_s=0.2) as engine:
-        with pytest.raises(InferenceTimeoutError):
+        with pytest.raises(InferenceTimeoutError) as raised:
             engine.infer(order_of(board(1, work=work_for(5)))).result(60)
+        assert list(raised.value.stages_ms) == ["queue", "decode", "preprocess", "run"]
         assert engine.infer(order_of(board(1))).result(10).results.detections
 
 
