@@ -52,16 +52,7 @@ PARTS = {
         ),
     ),
     "families": Part(
-        files=("models/families/*.py",),
-        tests=(
-            "tests/models/families/test_blazeface.py",
-            "tests/models/families/test_classifier.py",
-            "tests/models/families/test_detr.py",
-            "tests/models/families/test_grid_detectors.py",
-            "tests/models/test_letterbox.py",
-            "tests/models/families/test_ppocr.py",
-            "tests/models/families/test_ssd.py",
-        ),
+        files=("models/families/*.py",), tests=("tests/models/families", "tests/models/test_letterbox.py")
     ),
     "geometry": Part(
         files=("models/boxes.py", "models/frame.py", "models/letterbox.py"),
