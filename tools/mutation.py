@@ -52,7 +52,19 @@ PARTS = {
         ),
     ),
     "families": Part(
-        files=("models/families/*.py",), tests=("tests/models/families", "tests/models/test_letterbox.py")
+        files=("models/families/*.py",),
+        tests=(
+            "tests/models/families/test_blazeface.py",
+            "tests/models/families/test_classifier.py",
+            "tests/models/families/test_detr.py",
+            "tests/models/families/test_every_detector.py",
+            "tests/models/families/test_every_family.py",
+            "tests/models/families/test_grid_detectors.py",
+            "tests/models/families/test_grid_files.py",
+            "tests/models/families/test_ppocr.py",
+            "tests/models/families/test_ssd.py",
+            "tests/models/test_letterbox.py",
+        ),
     ),
     "geometry": Part(
         files=("models/boxes.py", "models/frame.py", "models/letterbox.py"),
