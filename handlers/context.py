@@ -11,7 +11,6 @@ from starlette.types import Scope
 from handlers.dataplane import DataPlane
 from handlers.live_view import LiveStreams
 from models.errors import ShedReason
-from models.order import Answered
 from models.runtime.engine import Engine
 from models.runtime.reload import Reloader
 
@@ -85,8 +84,3 @@ class RequestRecord:
     traceback: str | None = None
     credential: str | None = None
     peer: str | None = None
-
-    def fill(self, answered: Answered) -> None:
-        """Fill in the outcome of the request's frame."""
-        self.stages_ms.update(answered.stages_ms)
-        self.detections, self.dropped = answered.results.count, answered.results.dropped

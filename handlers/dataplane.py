@@ -5,12 +5,15 @@ Knows neither connexion nor starlette.
 
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 
 from handlers.encoding import drawing
 from handlers.encoding.lane_codec import LaneCodec
 from handlers.live_view import LiveStreams
 from models.frame import DecodeTarget
+from models.letterbox import Size
 from models.order import Answered, FrameOrder
+from models.results import Results
 from models.runtime.engine import Engine
 from models.runtime.served import Model
 
@@ -29,13 +32,12 @@ class DataPlane:
     streams: LiveStreams
 
     def find_model(self, order: FrameOrder) -> Model:
-        """Return the model that an order is for, before its frame has arrived.
+        """Return the model that an order is for; raises ModelNotFoundError and NotReadyError."""
+        return self.engine.served.find(order.model)
 
-        Raises ModelNotFoundError, NotReadyError and UnknownLabelError.
-        """
-        model = self.engine.served.find(order.model)
-        model.folder.select(order.confidence, order.labels, order.max_detections)
-        return model
+    def refuse_unknown_labels(self, order: FrameOrder) -> None:
+        """Raise UnknownLabelError for an order that no frame can fulfil, before its frame has arrived."""
+        self.find_model(order).folder.select(order.confidence, order.labels, order.max_detections)
 
     def infer(self, order: FrameOrder) -> Future[Answered]:
         """Queue one frame; the future gives its answer. Raises and is cancelled as `Engine.infer` says."""
@@ -45,10 +47,11 @@ class DataPlane:
         """Show an answered frame to the viewers of its stream. To be called on the event loop."""
         watched = self.streams.record_frame(order.stream, answered.model, answered.size_wh)
         if watched:
-            self.streams.queue_render(watched, lambda: self._drawn(order, answered), len(order.body))
+            render = partial(self._drawn, order, answered.results, answered.size_wh)  # not the answer: it may be large
+            self.streams.queue_render(watched, render, len(order.body))
 
-    def _drawn(self, order: FrameOrder, answered: Answered) -> bytes:
+    def _drawn(self, order: FrameOrder, results: Results, source_size_wh: Size) -> bytes:
         """Return the picture that viewers see."""
-        size_wh = drawing.canvas_size(answered.size_wh, SHOWN_SIDE_PX)
+        size_wh = drawing.canvas_size(source_size_wh, SHOWN_SIDE_PX)
         frame = self.codec.decode(order, DecodeTarget(size_wh))
-        return drawing.encode(drawing.annotate(frame, answered.results, size_wh), "image/jpeg", SHOWN_QUALITY)
+        return drawing.encode(drawing.annotate(frame, results, size_wh), "image/jpeg", SHOWN_QUALITY)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 
@@ -32,10 +33,10 @@ async def answer(order: FrameOrder) -> bytes:
     frame_request = current_request()
     context: Context = frame_request.state.context
     record: RequestRecord = frame_request.state.record
-    model = context.dataplane.find_model(order)
-    record.model = model.name
+    record.model = context.dataplane.find_model(order).name
+    context.dataplane.refuse_unknown_labels(order)
     body = await read_body(frame_request)
-    layout = _layout(frame_request, body, model)
+    layout = _layout(frame_request, body, context.dataplane.find_model(order))  # another version may serve by now
     return await infer(frame_request, replace(order, body=body, layout=layout))
 
 
@@ -46,15 +47,15 @@ async def infer(frame_request: ConnexionRequest, order: FrameOrder) -> bytes:
     """
     context: Context = frame_request.state.context
     record: RequestRecord = frame_request.state.record
-    turn_of = frame_request.state.stream
-    stream = turn_of if WELL_FORMED_NAME.fullmatch(turn_of) else ""  # an address is nobody's name for a stream
-    order = replace(order, stream=stream, turn_of=turn_of)
-    try:
-        answered = await _outcome(context.dataplane.infer(order), frame_request)
-    except FrameError as error:
-        record.stages_ms.update(error.stages_ms)
-        raise
-    record.fill(answered)
+    waits_as: str = frame_request.state.stream
+    stream = waits_as if WELL_FORMED_NAME.fullmatch(waits_as) else ""  # an address is nobody's name for a stream
+    order = replace(order, stream=stream, caller=waits_as)
+    outcome, has_hung_up = await _outcome(context.dataplane.infer(order), frame_request)
+    record.stages_ms.update(_stages_ms(outcome))
+    if has_hung_up:
+        raise ClientDisconnect
+    answered = outcome.result()
+    record.detections, record.dropped = answered.results.count, answered.results.dropped
     if stream:
         context.dataplane.show(order, answered)
     return answered.value
@@ -75,29 +76,36 @@ def _layout(frame_request: ConnexionRequest, body: bytes, model: Model) -> RawLa
     return description.layout(len(body))
 
 
-async def _outcome(answered: Future[Answered], frame_request: ConnexionRequest) -> Answered:
-    """Wait for the answer; raises ClientDisconnect when the caller has hung up.
+async def _outcome(
+    answered: Future[Answered], frame_request: ConnexionRequest
+) -> tuple[asyncio.Future[Answered], bool]:
+    """Wait until the frame is answered or given up; return the outcome, and whether the caller has hung up meanwhile.
 
     A frame whose caller hangs up while it is queued is dropped; one that runs is finished, and its answer discarded.
     """
     outcome = asyncio.wrap_future(answered)
-    hung_up = asyncio.ensure_future(_hang_up(frame_request))
+    hung_up = asyncio.ensure_future(_wait_for_hang_up(frame_request))
     hung_up.add_done_callback(lambda _: answered.cancel())
     try:
         await asyncio.wait([outcome])
     finally:
         hung_up.cancel()
-    if not hung_up.done():
-        return outcome.result()
-    if not outcome.cancelled():
-        outcome.exception()  # else asyncio warns that nobody retrieved it
-    raise ClientDisconnect
+    return outcome, hung_up.done()
 
 
-async def _hang_up(frame_request: ConnexionRequest) -> None:
-    """Return when the caller hangs up."""
+async def _wait_for_hang_up(frame_request: ConnexionRequest) -> None:
     while (await frame_request.receive())["type"] != "http.disconnect":
         pass
+
+
+def _stages_ms(outcome: asyncio.Future[Answered]) -> Mapping[str, float]:
+    """Return the times of the stages that a frame went through, whatever became of it."""
+    if outcome.cancelled():
+        return {}
+    error = outcome.exception()
+    if error is None:
+        return outcome.result().stages_ms
+    return error.stages_ms if isinstance(error, FrameError) else {}
 
 
 async def read_body(frame_request: ConnexionRequest) -> bytes:

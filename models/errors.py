@@ -18,7 +18,7 @@ which is for the operator of the server, may quote the message of a library.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, Self, TypeAlias, get_args
 
 ShedReason: TypeAlias = Literal[
     "not_ready", "draining", "queue_full", "queue_timeout", "bytes_in_flight", "inference_timeout"
@@ -39,6 +39,13 @@ class FrameError(Exception):
     """
 
     stages_ms: Mapping[str, float] = MappingProxyType({})
+
+    def twin(self) -> Self:
+        """Return an equal error, for another frame that failed for the same cause."""
+        twin = type(self).__new__(type(self), *self.args)
+        twin.__dict__.update(self.__dict__)
+        twin.__cause__ = self.__cause__
+        return twin
 
 
 class ModelsError(FrameError):

@@ -76,6 +76,7 @@ async def _answer_form(order: FrameOrder) -> Response:
         raise ModelNotFoundError(
             f"The model {model.name} finds no objects; /v1/vision/custom/list lists the models that do."
         )
+    context.dataplane.refuse_unknown_labels(order)
     return Response(await infer(frame_request, order), media_type="application/json")
 
 

@@ -15,7 +15,10 @@ Encoder: TypeAlias = Callable[[Work, Decoder], bytes]
 
 @dataclass(frozen=True, slots=True)
 class LaneCodec:
-    """Decodes and encodes for all lanes at once. `encoders`: what an order may name → what encodes it."""
+    """Decodes and encodes frames. Thread-safe: all lanes share it.
+
+    `encoders`: what an order may name → what encodes it.
+    """
 
     decoder: Decoder
     encoders: Mapping[str, Encoder]

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from models.backends.backend import Runnable
-from models.errors import InferenceError, ModelConfigError
+from models.errors import FrameError, InferenceError, ModelConfigError
 from models.families import Feeds, Outputs, Signature
 from models.scheduling.deadlines import Deadlines
 
@@ -51,7 +51,10 @@ class Batcher:
                 self._wait_until_closed(batch)
         if leads:
             self._run_together(batch, watchdog)
-        return share.result()
+        try:
+            return share.result()
+        except FrameError as error:  # one object for the whole batch, but each frame's own times go with its error
+            raise error.twin() from error.__cause__
 
     @property
     def signature(self) -> Signature:

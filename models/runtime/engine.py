@@ -10,7 +10,6 @@ from models.repository.folder import ModelFolder, read_folder
 from models.runtime.loading import LoadedModel, load_warm
 from models.runtime.served import Model, ServedModels
 from models.runtime.steps import FrameCodec, Work, milliseconds_since
-from models.runtime.stream_states import NO_STREAM
 from models.scheduling.deadlines import Deadlines
 from models.scheduling.lanes import Lanes
 
@@ -49,7 +48,7 @@ class Engine:
 
     def warm(self, folder: ModelFolder) -> LoadedModel:
         """Load a model and let it answer a warm-up frame; raises ModelConfigError if it cannot."""
-        return load_warm(folder, self._watchdog, self._wide_threads).with_ends(self._codec)
+        return load_warm(folder, self._watchdog, self._wide_threads).with_codec(self._codec)
 
     def _warm_unchanged(self, folder: ModelFolder) -> tuple[ModelFolder, LoadedModel]:
         """Load a model from a folder that others may write to; return it as it was, all of one version."""
@@ -70,8 +69,8 @@ class Engine:
         if model.loaded is None:
             raise NotReadyError
         work = partial(_answer, model, model.loaded, order, time.perf_counter())
-        in_order = model.loaded.remembers and bool(order.stream)
-        return model.lanes.submit(work, order.turn_of or order.stream, in_order=in_order)
+        sequence = f"{model.name}/{order.stream}" if model.loaded.remembers and order.stream else ""
+        return model.lanes.submit(work, order.stream or order.caller, sequence)
 
     @property
     def is_ready(self) -> bool:
@@ -107,7 +106,7 @@ class Engine:
         return shared, *(model.lanes for model in self.served.models if model.lanes is not shared)
 
     def drain(self) -> None:
-        """Refuse new frames and report not ready; frames that were let in are still answered."""
+        """Report not ready, and refuse frames in `refuse_if_unavailable`; admitted frames are still answered."""
         self._draining = True
 
     def give_up(self) -> None:
@@ -127,8 +126,8 @@ class Engine:
 
 def _answer(model: Model, loaded: LoadedModel, order: FrameOrder, queued_at: float) -> Answered:
     """Do all the work of one frame on the calling thread."""
-    state = loaded.states.of(order.stream) if loaded.remembers else NO_STREAM
+    state = loaded.states.of(order.stream if loaded.remembers else "")
     work = Work(order, model.folder, lambda: model.lanes.is_quiet, state)
     work.stages_ms["queue"] = milliseconds_since(queued_at)
-    work.take(loaded.steps)
+    work.run(loaded.steps)
     return work.answered()

@@ -35,7 +35,7 @@ class LoadedModel:
         """Return whether a step asks for the state of a frame's stream."""
         return any(step.remembers for step in self.steps)
 
-    def with_ends(self, codec: FrameCodec) -> "LoadedModel":
+    def with_codec(self, codec: FrameCodec) -> "LoadedModel":
         """Return the model with steps that decode and encode as well."""
         steps = Decode(codec, self.family.picture.target), *self.steps, Encode(codec)
         return replace(self, steps=steps)
@@ -51,7 +51,7 @@ def load_warm(folder: ModelFolder, watchdog: Deadlines, wide_threads: int = 1) -
         for is_alone in (False, True):
             work = Work(FrameOrder(), folder, is_alone=(lambda: True) if is_alone else (lambda: False))
             work.frame = flat_frame(model.family.picture.target)
-            work.take(model.steps)
+            work.run(model.steps)
     except InferenceError as error:
         raise ModelConfigError(f"{folder.weights_name} failed on a warm-up frame: {error.__cause__}") from error
     except InferenceTimeoutError as error:

@@ -16,7 +16,7 @@ from models.letterbox import Letterbox
 from models.order import Answered, FrameOrder
 from models.repository.folder import ModelFolder
 from models.results import Results
-from models.runtime.stream_states import NO_STREAM, StreamState
+from models.runtime.stream_states import StreamState
 from models.scheduling.deadlines import Deadlines
 
 
@@ -31,7 +31,7 @@ class Work:
     order: FrameOrder
     folder: ModelFolder
     is_alone: Callable[[], bool] = lambda: False
-    state: StreamState = NO_STREAM
+    state: StreamState = field(default_factory=StreamState)
     stages_ms: dict[str, float] = field(default_factory=dict)
     frame: Frame = field(init=False)
     feeds: Feeds = field(init=False)
@@ -40,19 +40,19 @@ class Work:
     results: Results = field(init=False)
     value: bytes = b""
 
-    def take(self, steps: Sequence["Step"]) -> None:
+    def run(self, steps: Sequence["Step"]) -> None:
         """Run the steps in order on the calling thread, and time each.
 
         Raises what they raise; a FrameError carries the times.
         """
         try:
             for step in steps:
-                self._take(step)
+                self._run(step)
         except FrameError as error:
             error.stages_ms = self.stages_ms
             raise
 
-    def _take(self, step: "Step") -> None:
+    def _run(self, step: "Step") -> None:
         started_at = time.perf_counter()
         try:
             step(self)

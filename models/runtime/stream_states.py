@@ -1,7 +1,8 @@
-"""What steps remember of streams between frames: bounded, and forgotten if no frame comes for a while.
+"""What steps remember of streams between frames.
 
-The frames of a stream reach its state one at a time and in the order of their arrival, because lanes run them so:
-`Lanes.submit` with `in_order`.
+It is bounded, and forgotten when no frame has come for a while, as soon as another stream's frame comes. The frames of
+a stream reach its state one at a time and in the order of their arrival, because lanes run them so: `Lanes.submit` with
+a `sequence`.
 """
 
 import threading
@@ -32,16 +33,6 @@ class StreamState:
         return known
 
 
-class _NoStream(StreamState):
-    """The state of frames without a stream: nothing is remembered."""
-
-    def of(self, kind: type[S]) -> S:
-        return kind()
-
-
-NO_STREAM: StreamState = _NoStream()
-
-
 class StreamStates:
     """The states of one model's streams, oldest last frame first. Thread-safe.
 
@@ -65,7 +56,7 @@ class StreamStates:
     def of(self, stream: str) -> StreamState:
         """Return the state of a stream whose frame is being processed; an empty name means no stream."""
         if not stream:
-            return NO_STREAM
+            return StreamState()
         now = self._clock()
         with self._lock:
             self._forget_expired(now)

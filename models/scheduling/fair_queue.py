@@ -2,7 +2,7 @@
 
 import itertools
 from bisect import insort
-from collections.abc import Collection
+from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -50,13 +50,13 @@ class FairQueue(Generic[T]):
         if len(self._next_turns) > MAX_REMEMBERED:
             self._forget_one()
 
-    def has_next(self, held: Collection[str] = ()) -> bool:
+    def has_next(self, must_wait: Callable[[T], bool] = lambda _: False) -> bool:
         """Return whether `get` would find an item."""
-        return any(ticket.stream not in held for ticket in self._waiting)
+        return any(not must_wait(ticket.item) for ticket in self._waiting)
 
-    def get(self, held: Collection[str] = ()) -> T:
-        """Remove and return the next item, skipping streams that are `held`; raises IndexError if there is none."""
-        places = (place for place, ticket in enumerate(self._waiting) if ticket.stream not in held)
+    def get(self, must_wait: Callable[[T], bool] = lambda _: False) -> T:
+        """Take out the next item, skipping those that must wait; raises IndexError when there is none."""
+        places = (place for place, ticket in enumerate(self._waiting) if not must_wait(ticket.item))
         ticket = self._waiting.pop(next(places, len(self._waiting)))
         if not self._waiting:
             self._next_turns.clear()  # no stream competes any more

@@ -28,13 +28,13 @@ class Job(Future[R]):
     A waiter and its future form a reference cycle that only the garbage collector frees, much later. So a job drops
     the bytes and the pixels of its frame as soon as it ends.
 
-    `in_order`: whether the stream's jobs run one at a time and in the order of their arrival.
+    `sequence`: jobs of one sequence run one at a time and in the order of their arrival; empty for none.
     """
 
-    def __init__(self, work: Callable[[], R], stream: str, *, in_order: bool) -> None:
+    def __init__(self, work: Callable[[], R], stream: str, sequence: str = "") -> None:
         super().__init__()
         self.stream = stream
-        self.in_order = in_order
+        self.sequence = sequence
         self._work: Callable[[], R] | None = work
 
     def run(self) -> Callable[[], None]:
@@ -72,8 +72,8 @@ class Lanes:
         self._capacity = count + queue_size
         self._queue: FairQueue[Job[Any]] = FairQueue()
         self._running = 0
-        self._held: set[str] = set()
-        """Streams with a running job for which their next job must wait."""
+        self._running_sequences: set[str] = set()
+        """Sequences one of whose jobs runs, so that the next one must wait for it."""
         self._mean_job_s = 0.0
         self._changed = threading.Condition()  # its lock is re-entrant
         self._deadlines = Deadlines(max_wait_s)
@@ -116,14 +116,14 @@ class Lanes:
             if self._is_full() and not self._queue.is_owed_a_place(stream):
                 raise self._full_error()
 
-    def submit(self, work: Callable[[], R], stream: str = "", *, in_order: bool = False) -> Future[R]:
+    def submit(self, work: Callable[[], R], stream: str = "", sequence: str = "") -> Future[R]:
         """Queue `work` and return its future; cancelling the future while it waits frees its place.
 
-        `in_order`: the stream's jobs run one at a time and in the order of their arrival, on any lane. Raises
-        OverloadedError if there is no place. The future raises it too, if the job waited too long or had to make room
-        for a job of another stream.
+        `sequence`: its jobs run one at a time and in the order of their arrival, on any lane; they must be of one
+        stream. Raises OverloadedError when there is no place. The future raises it too, when the job waited too long or
+        had to make room for one of another stream.
         """
-        job = Job(work, stream, in_order=in_order)
+        job = Job(work, stream, sequence)
         displaced = None
         with self._changed:
             if self._closed:  # its model has just been replaced
@@ -186,22 +186,25 @@ class Lanes:
     def _next(self) -> Job[Any] | None:
         """Wait for a job and return it; None when closed."""
         with self._changed:
-            while not self._queue.has_next(self._held):
+            while not self._queue.has_next(self._must_wait):
                 if self._closed and not self._queue:
                     return None
                 self._changed.wait()
-            job = self._queue.get(self._held)
+            job = self._queue.get(self._must_wait)
             self._running += 1
-            if job.in_order:
-                self._held.add(job.stream)
+            if job.sequence:
+                self._running_sequences.add(job.sequence)
         self._deadlines.end(job)
         return job
+
+    def _must_wait(self, job: Job[Any]) -> bool:
+        return job.sequence in self._running_sequences
 
     def _finish(self, job: Job[Any], took_s: float) -> None:
         with self._changed:
             self._running -= 1
-            if job.in_order:
-                self._held.discard(job.stream)
+            if job.sequence:
+                self._running_sequences.remove(job.sequence)
                 self._changed.notify_all()  # the stream's next job can run now
             self._mean_job_s += (took_s - self._mean_job_s) * (SMOOTHING if self._mean_job_s else 1)
 

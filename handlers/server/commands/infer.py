@@ -77,7 +77,7 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
         max_detections=options.max_detections,
     )
     with own_dataplane(alone) as dataplane:
-        dataplane.find_model(order)
+        dataplane.refuse_unknown_labels(order)
         dataplane.engine.load()
         infer_one = partial(_infer_file, dataplane, order, settings.max_body_bytes, options.annotate)
         for path in tqdm(options.files, unit="file", disable=len(options.files) == 1):

@@ -1,7 +1,7 @@
 """Admission: frames are refused at once when no lane, no queue place or no memory is left for them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
@@ -9,6 +9,7 @@ from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handlers.context import WELL_FORMED_NAME, Context, RequestRecord
+from handlers.deepstack.dialect import pending_key
 from handlers.server.middleware.body_limit import declared_bytes
 from models.errors import ModelNotFoundError, OverloadedError
 
@@ -29,7 +30,7 @@ class AdmissionMiddleware:
         self._budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection; raises NotReadyError, DrainingError or OverloadedError."""
+        """Handle one ASGI connection; raises ModelNotFoundError, or an UnavailableError."""
         if scope["type"] != "http" or scope["extensions"][ROUTING_CONTEXT]["operation_id"] not in self._operations:
             await self._next_app(scope, receive, send)
             return
@@ -37,8 +38,11 @@ class AdmissionMiddleware:
         record: RequestRecord = scope["state"]["record"]
         stream = stream_of(scope["query_string"], scope["client"])
         record.stream = scope["state"]["stream"] = stream
-        with suppress(ModelNotFoundError):  # the operation reports it, once it knows who asks
+        try:
             context.engine.refuse_if_unavailable(context.model_for(scope), stream)
+        except ModelNotFoundError:
+            if pending_key(scope) is None:  # else the operation reports it, once it knows who asks
+                raise
         self._budget.refuse_if_no_room(declared_bytes(scope))
         with self._budget.reservation() as reservation:
 

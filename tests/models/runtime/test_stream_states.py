@@ -127,7 +127,7 @@ def test_frames_that_are_given_up_leave_no_hole(tmp_path: Path) -> None:
 def test_frames_without_a_stream_have_no_state(tmp_path: Path) -> None:
     write_identity_model(tmp_path)
     with remembering(tmp_path, Lanes(LANES, FRAMES, 60)) as engine:
-        answers = [engine.infer(FrameOrder(body(number), turn_of="@127.0.0.1")) for number in range(3)]
+        answers = [engine.infer(FrameOrder(body(number), caller="@127.0.0.1")) for number in range(3)]
         assert [answer.result(60).value for answer in answers] == [body(number) for number in range(3)]
 
 
@@ -165,3 +165,17 @@ def test_each_kind_of_state_is_made_once_for_a_stream() -> None:
     assert states.of("camera").of(History) is history
     assert states.of("camera").of(dict) == {}
     assert states.of("other").of(History) is not history
+
+
+def test_a_model_that_remembers_nothing_does_not_wait_for_one_that_does() -> None:
+    """Nor do jobs of the same stream that belong to no sequence."""
+    lanes, is_over = Lanes(2, 4, 60), threading.Event()
+    running = lanes.submit(is_over.wait, "camera", "model/camera")
+    waiting = lanes.submit(lambda: True, "camera", "model/camera")
+    assert lanes.submit(lambda: True, "camera").result(10)
+    assert lanes.submit(lambda: True, "camera", "other/camera").result(10)
+    assert not waiting.done()
+    is_over.set()
+    assert running.result(10)
+    assert waiting.result(10)
+    lanes.close()
