@@ -1,19 +1,20 @@
 """The errors of the edge.
 
-EdgeError
-├── UndecodableFrameError            the body is not a picture, or a damaged one
-├── RawFrameError                    a raw frame's layout is unknown, or does not fit the body's length
-├── TooManyPixelsError               the picture's header declares more pixels than the limit
-├── BodyTooLargeError                the body has more bytes than the limit
-├── BodyTimeoutError                 the body did not arrive in time
-├── InvalidParameterError            a query parameter, header or form field breaks the contract
-├── MalformedContentTypeError        the Content-Type is not type/subtype
-├── UnsupportedContentEncodingError  the body is compressed
-├── UnknownStreamError               no stream of that name is live
-├── TooManyViewersError              the maximum number of viewers is reached
-├── UnauthorizedError                no credential, or a wrong one
-├── ForbiddenError                   the credential is known, but lacks the permission
-└── TooManyFailuresError             too many recent logins failed
+FrameError (models/errors.py)
+└── EdgeError
+    ├── UndecodableFrameError            the body is not a picture, or a damaged one
+    ├── RawFrameError                    a raw frame's layout is unknown, or does not fit the body's length
+    ├── TooManyPixelsError               the picture's header declares more pixels than the limit
+    ├── BodyTooLargeError                the body has more bytes than the limit
+    ├── BodyTimeoutError                 the body did not arrive in time
+    ├── InvalidParameterError            a query parameter, header or form field breaks the contract
+    ├── MalformedContentTypeError        the Content-Type is not type/subtype
+    ├── UnsupportedContentEncodingError  the body is compressed
+    ├── UnknownStreamError               no stream of that name is live
+    ├── TooManyViewersError              the maximum number of viewers is reached
+    ├── UnauthorizedError                no credential, or a wrong one
+    ├── ForbiddenError                   the credential is known, but lacks the permission
+    └── TooManyFailuresError             too many recent logins failed
 
 ConfigurationError                   the settings are wrong; the service does not start
 

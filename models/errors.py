@@ -1,16 +1,17 @@
-"""The errors of the package models. All of them, and those of the edge, are FrameErrors.
+"""The errors of the package models.
 
-ModelsError
-├── ModelConfigError      a model folder cannot be served (found when it is loaded)
-├── ModelNotFoundError    no model of that name is served
-├── ModelRejectedError    a new version cannot be served; the version before it stays in service
-├── UnknownLabelError     a filter names a label that the model does not have
-├── InferenceError        the model failed on a frame
-└── UnavailableError      refused for now; the client may try again later
-    ├── NotReadyError     the models are still being loaded and warmed up
-    ├── DrainingError     the service is shutting down
-    ├── OverloadedError   no lane, no place in the queue or no memory is free, or none became free in time
-    └── InferenceTimeoutError  the model took too long over the frame and was stopped
+FrameError                    also the base of the edge's errors
+└── ModelsError
+    ├── ModelConfigError      a model folder cannot be served (found when it is loaded)
+    ├── ModelNotFoundError    no model of that name is served
+    ├── ModelRejectedError    a new version cannot be served; the version before it stays in service
+    ├── UnknownLabelError     a filter names a label that the model does not have
+    ├── InferenceError        the model failed on a frame
+    └── UnavailableError      refused for now; the client may try again later
+        ├── NotReadyError     the models are still being loaded and warmed up
+        ├── DrainingError     the service is shutting down
+        ├── OverloadedError   no lane, no place in the queue or no memory is free, or none became free in time
+        └── InferenceTimeoutError  the model took too long over the frame and was stopped
 
 Each message is one sentence for a person. It is sent to clients, and never quotes a request. Only ModelConfigError,
 which is for the operator of the server, may quote the message of a library.

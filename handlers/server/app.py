@@ -95,11 +95,17 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     report = partial(report_request, count=metrics.count)
     shedder = LoadShedder(engine, contract.operations_on_default_model, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)
-    served = contract.as_yaml, contract.as_json
     status = Status(engine, metrics, frozenset(contract.operations_with_body.values()))
-    shown = metrics.as_text, status.as_record
-    challenges, families = security.recognition.challenges, contract.families
-    context = Context(dataplane, reloader, *served, *shown, challenges, families)
+    context = Context(
+        dataplane=dataplane,
+        reloader=reloader,
+        contract_yaml=contract.as_yaml,
+        contract_json=contract.as_json,
+        metrics=metrics.as_text,
+        status=status.as_record,
+        challenges=security.recognition.challenges,
+        families=contract.families,
+    )
     app = AsyncApp(
         __name__,
         lifespan=partial(

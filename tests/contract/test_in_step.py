@@ -50,7 +50,14 @@ from tests.support.server import LiveServer
 OPERATION_MODULES = (inference, annotate, deepstack, catalog, live, console, service)
 SCHEMAS = CONTRACT["components"]["schemas"]
 SLUGS = {problem.slug for problem in (*PROBLEMS.values(), *ROUTING_PROBLEMS.values(), INTERNAL_PROBLEM)}
-NEVER_RENDERED = {"EdgeError", "ModelsError", "UnavailableError", "ConfigurationError", "ModelConfigError"}
+NEVER_RENDERED = {
+    "FrameError",
+    "EdgeError",
+    "ModelsError",
+    "UnavailableError",
+    "ConfigurationError",
+    "ModelConfigError",
+}
 """Base classes, which are never raised, and the errors that stop the start."""
 
 
