@@ -137,7 +137,7 @@ def test_nothing_is_kept_of_a_frame_that_nobody_watches(watched: LiveServer) -> 
 
 def kept_bodies() -> list[FrameOrder]:
     gc.collect()
-    return [thing for thing in gc.get_objects() if isinstance(thing, FrameOrder) and thing.body]
+    return [thing for thing in gc.get_objects() if isinstance(thing, FrameOrder) and thing.stream == "kept"]
 
 
 def kept_pictures() -> list[live_view.LiveStream]:
