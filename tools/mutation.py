@@ -49,6 +49,7 @@ PARTS = {
             "tests/handlers/decoding/test_decoding.py",
             "tests/handlers/decoding/test_raw.py",
             "tests/handlers/decoding/test_raw_description.py",
+            "tests/models/test_letterbox.py",
         ),
     ),
     "families": Part(

@@ -237,7 +237,7 @@ def test_it_works_behind_credentials(browser: Chrome, tmp_path: Path) -> None:
     with serving(folder, wait_until_ready=False, **settings) as guarded:
         guarded.wait_until_ready(AUTHORIZED)
         browser.get(f"{guarded.url}/")
-        wait(browser, lambda: "Send a credential" in part(browser, "models-note").text)
+        wait(browser, lambda: "Send a known credential" in part(browser, "models-note").text)
         guarded.client.headers.update(AUTHORIZED)
         refused = partial(refusals, guarded, "401")
         before = refused()
