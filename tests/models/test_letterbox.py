@@ -150,8 +150,19 @@ def test_normalisation_colours_and_layout() -> None:
     assert tensor.flags.c_contiguous
 
 
-def test_what_is_left_of_the_canvas_is_padding() -> None:
+@pytest.mark.parametrize("shape", [(1, 3, 4, 4), (1, 4, 4, 3)], ids=["nchw", "nhwc"])
+def test_bytes_are_fed_in_the_layout_of_the_file_and_stay_bytes(shape: tuple[int, ...]) -> None:
+    """A picture twice as wide as high: a row of padding above it and one below."""
     config = InputConfig(size_wh=(4, 4), resize="letterbox", padding=7)
-    picture = PictureInput(config, Signature({"x": Tensor("uint8", (1, 4, 4, 3))}, {}))
-    [tensor] = picture.preprocess(Frame(np.full((2, 4, 3), 200, np.uint8), "rgb", (4, 2)))[0].values()
-    np.testing.assert_array_equal(np.asarray(tensor)[0, :, 0, 0], [7, 200, 200, 7])
+    picture = PictureInput(config, Signature({"x": Tensor("uint8", shape)}, {}))
+    pixels = np.full((2, 4, 3), (1, 2, 3), np.uint8)
+    feeds, _ = picture.preprocess(Frame(pixels, "rgb", (4, 2)))
+    expected = np.full((4, 4, 3), 7, np.uint8)
+    expected[1:3] = (1, 2, 3)
+    assert feeds["x"].dtype == np.uint8
+    np.testing.assert_array_equal(feeds["x"][0], expected if shape[-1] == 3 else expected.transpose(2, 0, 1))
+
+
+def test_a_target_crops_what_it_says() -> None:
+    left, top, right, bottom = DecodeTarget((4, 4), "centre_crop", 0.5).letterbox((8, 8)).region_xyxy
+    assert (left, top, right, bottom) == (0.25, 0.25, 0.75, 0.75)

@@ -21,6 +21,7 @@ SCORES = Tensor("float32", ("N", 3, "boxes"))
     "given",
     [
         pytest.param({"size_wh": (100, 96)}, id="a width that no grid of 32 pixels fills"),
+        pytest.param({"size_wh": (112, 96)}, id="a width that only the finer grids fill"),
         pytest.param({"resize": "within"}, id="a canvas of any size"),
     ],
 )
