@@ -17,7 +17,7 @@ def outcome(verdict: Verdict, due_s: float) -> Outcome:
 
 def test_every_answer_is_right_whatever_happens() -> None:
     """`python -m bench.faults.reloads` does the same for five minutes."""
-    figures, faults = measure(seconds=15, load=2, kill_every_s=4)
+    figures, faults = measure(seconds=20, load=2, kill_every_s=6)
     assert faults == []
     assert figures["kills"] >= 1
     assert figures["counts"]["right"] > 0
