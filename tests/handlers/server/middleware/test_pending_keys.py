@@ -88,7 +88,9 @@ def extended() -> Callable[..., Contract]:
     def read(*arguments: Any) -> Contract:
         contract = read_contract(*arguments)
         document = copy.deepcopy(contract.document)
-        document["paths"][PATH] = {"post": document["paths"]["/v1/vision/detection"]["post"] | {"operationId": "careless"}}
+        document["paths"][PATH] = {
+            "post": document["paths"]["/v1/vision/detection"]["post"] | {"operationId": "careless"}
+        }
         return replace(contract, document=document)
 
     return read
