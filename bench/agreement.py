@@ -18,7 +18,7 @@ from handlers.decoding.decoder import Decoder, RouteName
 from models.backends.onnx import Session
 from models.frame import Frame
 from models.repository.folder import BUILT_IN_ZOO, read_folder
-from models.results import AS_CONFIGURED, Detection
+from models.results import Detection, Selection
 from models.runtime.loading import family_of
 
 SURE = 0.6
@@ -78,7 +78,7 @@ class Judge:
     def detections(self, frame: Frame) -> tuple[Detection, ...]:
         """Return the detections in a frame."""
         feeds, placed = self._family.picture.preprocess(frame)
-        return self._family.postprocess(self._session.run(feeds), placed, AS_CONFIGURED).detections
+        return self._family.postprocess(self._session.run(feeds), placed, Selection()).detections
 
 
 def compare(judge: Judge, workload: Workload, bodies: list[bytes]) -> dict[RouteName, Agreement]:

@@ -21,7 +21,7 @@ from bench.harness.servers import ZOO_MODEL
 from handlers.decoding.decoder import Decoder, RouteName
 from handlers.encoding import metadata
 from models.repository.folder import read_folder
-from models.results import AS_CONFIGURED
+from models.results import Selection
 from models.runtime.loading import load_model
 
 MAX_PIXELS = 36_000_000
@@ -35,7 +35,7 @@ def pipeline(route: RouteName) -> Callable[[bytes], bytes]:
 
     def infer(body: bytes) -> bytes:
         feeds, placed = model.family.picture.preprocess(decoder.encoded(body, target))
-        return metadata.encode(model.family.postprocess(model.session.run(feeds), placed, AS_CONFIGURED))
+        return metadata.encode(model.family.postprocess(model.session.run(feeds), placed, Selection()))
 
     return infer
 

@@ -94,6 +94,3 @@ class Selection:
             raise ValueError(f"expected a confidence in 0..1, got {self.confidence}")
         if self.max_detections is not None and not 1 <= self.max_detections <= MAX_DETECTIONS:
             raise ValueError(f"expected 1 to {MAX_DETECTIONS} detections, got {self.max_detections}")
-
-
-AS_CONFIGURED = Selection()

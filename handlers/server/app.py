@@ -80,9 +80,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     If a model cannot be loaded, the cause is logged and `give_up` is called on the event loop. Raises ModelsError if
     the repository cannot be read, and ConfigurationError if a setting names something that does not exist.
     """
-    # connexion warns six times per request and about every unknown parameter, python_multipart about malformed forms.
-    logging.getLogger("connexion").setLevel(logging.CRITICAL)
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+    _silence_libraries()
     security = create_security(settings)
     if not (security.is_on or is_loopback(settings.host)):
         logger.warning(OPEN, extra={"facts": {"host": settings.host}})
@@ -127,6 +125,12 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         app.add_error_handler(error, handler)
     app.add_api(contract.document)
     return app
+
+
+def _silence_libraries() -> None:
+    """Let connexion not warn six times per request and about unknown parameters, nor python_multipart about forms."""
+    for library in ("connexion", "python_multipart"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
 def create_security(settings: Settings) -> Security:
