@@ -26,8 +26,15 @@ def connect_encrypted(port: int, trusted: ssl.SSLContext, sent: bytes = b"") -> 
 
 
 def read_to_end(connection: socket.socket) -> bytes:
-    """Return all bytes until the server closes; raises TimeoutError if it does not."""
-    return b"".join(iter(lambda: connection.recv(65536), b""))
+    """Return all bytes until the server closes; raises TimeoutError if it does not.
+
+    The server may close while the client still sends: then the connection is reset behind the last byte.
+    """
+    received = bytearray()
+    with suppress(ConnectionResetError):
+        while data := connection.recv(65536):
+            received += data
+    return bytes(received)
 
 
 class Receiver(Protocol):

@@ -119,13 +119,19 @@ class Supervised:
         return Service(self._server, self.port, ProcessTree(self._process.pid), self.logs[-1])
 
     def kill(self) -> None:
-        """Kill the service and restart it."""
+        """Kill the service and restart it; wait until it is ready, so that it has time to work before the next kill."""
         if self._process.poll() is not None:
             self._findings.wrong.append(f"the service ended by itself with {self._process.returncode}")
         self._findings.kills.append(time.perf_counter())
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
         self._start()
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until the service answers frames."""
+        frame = png(0, SIDE_PX)
+        self.service().wait_for(lambda: self.service().post(frame).status == OK, ASK_AGAIN_S)
 
     def close(self) -> None:
         """End the service."""
@@ -135,16 +141,17 @@ class Supervised:
 class Flipper:
     """Switches the link to another version, requests a reload, and checks that the answer is true.
 
-    `root`: the repository; `port`: of the service.
+    Versions come in rounds: each once, in an order drawn at random. `root`: the repository; `port`: of the service.
     """
 
     def __init__(self, root: Path, port: int, findings: Findings, seed: int) -> None:
         self._root, self._port, self._findings = root, port, findings
         self._random, self._frame = random.Random(seed), png(0, SIDE_PX)
+        self._round: list[str] = []
 
     def flip(self) -> None:
-        """Switch to a version drawn at random, reload it, and judge the outcome."""
-        name = self._random.choice([*GOOD, BAD])
+        """Switch to the next version, reload it, and judge the outcome."""
+        name = self._next_version()
         link = self._root / ".next"
         link.symlink_to(f".releases/{name}")
         os.replace(link, self._root / MODEL)  # noqa: PTH105  # the very call that flips a link
@@ -152,10 +159,16 @@ class Flipper:
         self._findings.flips[f"{'bad' if name == BAD else 'good'} {status or 'unanswered'}"] += 1
         if status not in {*AWAY, REJECTED if name == BAD else OK}:
             self._findings.wrong.append(f"reload of {name}: {status}")
+        if status is None:  # the service was killed meanwhile: the version has its turn again
+            self._round.append(name)
         if status == OK:
             answer, body = self._post("/inference?stream=flipper", self._frame)
             if answer not in {*AWAY, OK} or (answer == OK and version_in(body) != name):
                 self._findings.wrong.append(f"after the reload of {name}: {answer} {body.decode()}")
+
+    def _next_version(self) -> str:
+        self._round = self._round or self._random.sample([*GOOD, BAD], len(GOOD) + 1)
+        return self._round.pop()
 
     def _post(self, path: str, body: bytes) -> tuple[int | None, bytes]:
         connection = http.client.HTTPConnection(HOST, self._port, timeout=TIMEOUT_S)
@@ -192,8 +205,7 @@ def measure(seconds: float, load: float, kill_every_s: float, seed: int = 1) -> 
         write_versions(root)
         supervised = Supervised(root, Path(folder), findings)
         try:
-            first = png(0, SIDE_PX)
-            supervised.service().wait_for(lambda: supervised.service().post(first).status == OK, ASK_AGAIN_S)
+            supervised.wait()
             frames = target(supervised.port, [png(number, SIDE_PX) for number in range(DISTINCT)])
             frames = Target(frames.host, frames.port, frames.request, check)
             rate_per_s = load * capacity(frames, CLIENTS, CAPACITY_S)["goodput_per_s"]
