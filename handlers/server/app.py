@@ -28,7 +28,7 @@ from handlers.server.middleware.admission import AdmissionMiddleware, BytesBudge
 from handlers.server.middleware.body_limit import BodyLimitMiddleware
 from handlers.server.middleware.logs import Report, RequestLogMiddleware, report_request
 from handlers.server.middleware.media_type import MediaTypeMiddleware
-from handlers.server.middleware.parameters import ContractParameterValidator
+from handlers.server.middleware.parameters import ContractParameterValidator, KnownParametersMiddleware
 from handlers.server.middleware.pending_keys import PendingKeyMiddleware
 from handlers.server.middleware.problems import ERROR_HANDLERS
 from handlers.server.middleware.routing import ExactRoutingMiddleware
@@ -157,6 +157,7 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, re
         ExactRoutingMiddleware,
         SecurityMiddleware,
         PendingKeyMiddleware,
+        partial(KnownParametersMiddleware, names=contract.query_names),
         partial(AdmissionMiddleware, operations=with_body, budget=budget),
         partial(MediaTypeMiddleware, operations_with_body=with_body),
         RequestValidationMiddleware,

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from handlers.context import WELL_FORMED_NAME, Context, RequestRecord
 from handlers.deepstack.dialect import pending_key
 from handlers.server.middleware.body_limit import declared_bytes
+from handlers.server.middleware.parameters import known_fields
 from models.errors import ModelNotFoundError, OverloadedError
 
 STREAM = "stream"
@@ -56,7 +57,7 @@ class AdmissionMiddleware:
 
 def stream_of(query: bytes, client: tuple[str, int] | None) -> str:
     """Return the name of a frame's stream: the one in the query, else `@` and the client's address."""
-    name = QueryParams(query).get(STREAM, "") if query else ""
+    name = QueryParams(known_fields(query, {STREAM})).get(STREAM, "") if query else ""
     return name if WELL_FORMED_NAME.fullmatch(name) else f"@{(client or ('',))[0]}"
 
 

@@ -12,10 +12,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from handlers.context import RequestRecord
 from handlers.errors import BodyTimeoutError, UndecodableFrameError
-from handlers.server.middleware.logs import Report
+from handlers.server.middleware.logs import Report, caller_id
 from handlers.server.wire.connections import Connections
 from handlers.server.wire.cycles import AnsweredCycle, CutOff
-from handlers.server.wire.http_head import TOO_LARGE, RefusedError, check_head, plain_text, refusal_for
+from handlers.server.wire.http_head import TOO_LARGE, RefusedError, check_head, in_origin_form, plain_text, refusal_for
 from handlers.server.wire.parser_events import BodyEvents, ParserEvents, head_for_body
 from handlers.server.wire.progress import BodyProgress, RequestProgress, SendProgress
 from handlers.server.wire.shedding import LoadShedder
@@ -55,6 +55,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._cut_off = CutOff()
         self._answering: RequestResponseCycle | None = None
         self._is_refused = False
+        self.headers = []
         self._shed_count = 0
         """Requests of this read that were refused."""
         self._stop_at = math.inf
@@ -118,21 +119,26 @@ class HttpProtocol(HttpToolsProtocol):
         progress, body = self._progress, self._progress.body
         if body is None:
             progress.head.add(len(data), self.loop.time())
+        behind_offer = None
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._read_on(data[upgrade.args[0] :])
+            behind_offer = data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             self._refuse(*refusal_for(error))
-        else:
-            if progress.body is not None:  # a body that began in this read has brought no overhead yet
-                progress.body.end_read(len(data) if progress.body is body else 0)
-            if progress.excess_bytes > self._limits.max_header_bytes:
-                self._refuse(*TOO_LARGE)
+            return
+        if behind_offer is not None:
+            self._read_on(behind_offer)
+            return
+        if progress.body is not None:  # a body that began in this read has brought no overhead yet
+            progress.body.end_read(len(data) if progress.body is body else 0)
+        if progress.excess_bytes > self._limits.max_header_bytes:
+            self._refuse(*TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         """Start answering the request, and expect its body."""
         check_head(self.url, self.headers, self.parser.get_http_version())
+        self.url = in_origin_form(self.url)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "Too many requests wait for their answers on one connection.")
         refusal = self._shed_refusal()
@@ -148,6 +154,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Note that the body is complete; the parser also reports this when an offered upgrade ends its work."""
         if not self.parser.should_upgrade():
             self._progress.body = None
+            self.headers = []  # of this request: the next one may be refused before it has any
             super().on_message_complete()
             self._mark_if_idle()
 
@@ -212,13 +219,14 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._is_refused = True
         duration_ms = round(1000 * self._progress.head.elapsed_s(self.loop.time()), 3)
-        record = RequestRecord(str(uuid.uuid4()), status=status, detail=sentence, duration_ms=duration_ms)
+        asked_id = caller_id(self.headers)
+        record = RequestRecord(asked_id or str(uuid.uuid4()), status=status, detail=sentence, duration_ms=duration_ms)
         self._report(record, None, None)
         last = self.pipeline[0][0] if self.pipeline else self._answering
         if last and not last.response_complete:
             last.keep_alive = False
             return
-        self._write(status, plain_text(status, sentence))
+        self._write(status, plain_text(status, sentence, asked_id))
         self.transport.close()
 
     def _cut(self, error: Exception) -> None:
