@@ -1,6 +1,6 @@
 """Measures what long, odd texts cost the event loop: CPU time of one request, for every place that holds a text.
 
-    python -m bench.faults.texts [--worst N] [--video FILE] [--output FILE]
+    python -m bench.faults.texts [--worst N] [--output FILE]
 
 lab/texts.py lists the places and the texts. Forms have a MiB in a field, in the picture, or of what looks like a
 boundary. Each figure is the less of two tries: garbage collection may fall into one.
@@ -10,8 +10,9 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench.harness import pictures, report
+from bench.harness import report
 from bench.harness.servers import framehook, serving
+from lab.pictures import street_as
 from lab.texts import PLACES, SIZES, UNITS, text_of
 from lab.wire import statuses, talk
 
@@ -67,9 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the most expensive requests."""
     parser = argparse.ArgumentParser(description="Measures what long, odd texts cost the event loop.")
     parser.add_argument("--worst", type=int, default=20)
-    pictures.add_options(parser)
+    parser.add_argument("--output", type=Path)
     options = parser.parse_args(arguments)
-    with serving(framehook(), pictures.bodies("W2", options.video)[0]) as service:
+    with serving(framehook(), street_as("JPEG")) as service:
         pid = service.tree.pid
         rows = [(name, len(request), *measure(service.port, pid, request)) for name, request in requests()]
     plain, *rows = rows

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from models.errors import OverloadedError
+from models.scheduling.callers_queue import CallersQueue
 from models.scheduling.deadlines import Deadlines
-from models.scheduling.fair_queue import FairQueue
 
 R = TypeVar("R")
 
@@ -31,9 +31,9 @@ class Job(Future[R]):
     `sequence`: jobs of one sequence run one at a time and in the order of their arrival; empty for none.
     """
 
-    def __init__(self, work: Callable[[], R], stream: str, sequence: str = "") -> None:
+    def __init__(self, work: Callable[[], R], stream: str, sequence: str = "", caller: str = "") -> None:
         super().__init__()
-        self.stream = stream
+        self.stream, self.caller = stream, caller
         self.sequence = sequence
         self._work: Callable[[], R] | None = work
 
@@ -63,14 +63,14 @@ class Job(Future[R]):
 class Lanes:
     """At most `count` jobs run at once and `queue_size` wait, none longer than `max_wait_s`.
 
-    One more job is refused at once, never delayed, unless its stream is owed a place: then the job with the last turn
-    is refused instead.
+    Callers take turns, and so do the streams of each. One more job is refused at once, never delayed, unless its caller
+    or its stream is owed a place: then the job with the last turn is refused instead.
     """
 
     def __init__(self, count: int, queue_size: int, max_wait_s: float) -> None:
         self.count = count
         self._capacity = count + queue_size
-        self._queue: FairQueue[Job[Any]] = FairQueue()
+        self._queue: CallersQueue[Job[Any]] = CallersQueue()
         self._running = 0
         self._running_sequences: set[str] = set()
         """Sequences one of whose jobs runs, so that the next one must wait for it."""
@@ -110,29 +110,29 @@ class Lanes:
         earliest_s = max(1, math.ceil(min(drained_s, MAX_DRAINED_S)))
         return random.randint(earliest_s, 2 * earliest_s)  # noqa: S311  # not a secret
 
-    def refuse_if_full(self, stream: str = "") -> None:
-        """Raise OverloadedError when a job of that stream, submitted now, would be refused."""
+    def refuse_if_full(self, stream: str = "", caller: str = "") -> None:
+        """Raise OverloadedError when a job of that stream and caller, submitted now, would be refused."""
         with self._changed:
-            if self._is_full() and not self._queue.is_owed_a_place(stream):
+            if self._is_full() and not self._queue.is_owed_a_place(caller, stream):
                 raise self._full_error()
 
-    def submit(self, work: Callable[[], R], stream: str = "", sequence: str = "") -> Future[R]:
+    def submit(self, work: Callable[[], R], stream: str = "", sequence: str = "", caller: str = "") -> Future[R]:
         """Queue `work` and return its future; cancelling the future while it waits frees its place.
 
         `sequence`: its jobs run one at a time and in the order of their arrival, on any lane; they must be of one
-        stream. Raises OverloadedError when there is no place. The future raises it too, when the job waited too long or
+        stream and caller, else those of a caller whose turn comes earlier go first. Raises OverloadedError when there is no place. The future raises it too, when the job waited too long or
         had to make room for one of another stream.
         """
-        job = Job(work, stream, sequence)
+        job = Job(work, stream, sequence, caller)
         displaced = None
         with self._changed:
             if self._closed:  # its model has just been replaced
                 raise self._full_error()
             self._start()
-            self.refuse_if_full(stream)
+            self.refuse_if_full(stream, caller)
             if self._is_full():
-                displaced = self._queue.drop()
-            self._queue.put(stream, job)
+                displaced = self._queue.make_room(caller)
+            self._queue.put(caller, stream, job)
             self._deadlines.begin(job, partial(self._expire, job))
             self._changed.notify()
         if displaced:
@@ -216,7 +216,7 @@ class Lanes:
     def _withdraw(self, job: Job[Any]) -> bool:
         """Remove a job from the queue; return False if it no longer waits."""
         with self._changed:
-            withdrawn = self._queue.remove(job.stream, job)
+            withdrawn = self._queue.remove(job.caller, job.stream, job)
         self._deadlines.end(job)
         return withdrawn
 

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handlers.context import WELL_FORMED_NAME, Context, RequestRecord
 from handlers.deepstack.dialect import pending_key
+from handlers.server.access.callers import caller_of
 from handlers.server.middleware.body_limit import declared_bytes
 from handlers.server.middleware.parameters import known_fields
 from models.errors import ModelNotFoundError, OverloadedError
@@ -37,10 +38,11 @@ class AdmissionMiddleware:
             return
         context: Context = scope["state"]["context"]
         record: RequestRecord = scope["state"]["record"]
-        stream = stream_of(scope["query_string"], scope["client"])
-        record.stream = scope["state"]["stream"] = stream
+        caller, stream = caller_of(scope["client"]), stream_of(scope["query_string"])
+        scope["state"]["caller"], scope["state"]["stream"] = caller, stream
+        record.stream = stream or f"@{caller}"
         try:
-            context.engine.refuse_if_unavailable(context.model_for(scope), stream)
+            context.engine.refuse_if_unavailable(context.model_for(scope), stream, caller)
         except ModelNotFoundError:
             if pending_key(scope) is None:  # else the operation reports it, once it knows who asks
                 raise
@@ -55,10 +57,10 @@ class AdmissionMiddleware:
             await self._next_app(scope, receive_reserved, send)
 
 
-def stream_of(query: bytes, client: tuple[str, int] | None) -> str:
-    """Return the name of a frame's stream: the one in the query, else `@` and the client's address."""
+def stream_of(query: bytes) -> str:
+    """Return the name of a frame's stream, from the query; empty when it has none, or none that is well formed."""
     name = QueryParams(known_fields(query, {STREAM})).get(STREAM, "") if query else ""
-    return name if WELL_FORMED_NAME.fullmatch(name) else f"@{(client or ('',))[0]}"
+    return name if WELL_FORMED_NAME.fullmatch(name) else ""
 
 
 @dataclass(slots=True)
