@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 
 from models.errors import OverloadedError
 
+MOST_TO_FREE = 3
+"""What one caller may hold, to what it leaves free: three quarters for the first caller, and of the rest for others."""
+
 
 @dataclass(slots=True)
 class BytesBudget:
     """How many bytes may be in flight at once. Used on the event loop only, so it needs no lock.
 
-    A caller may hold as many as it leaves to others, and always one body. Answers are never refused; they count, so
-    that a caller who does not read them gets no more of them. `retry_after_s`: returns how long a refused client should
-    wait.
+    A caller may hold three times as many as it leaves to others, and always one body. Answers are never refused; they
+    count, so that a caller who does not take them gets no more of them. `retry_after_s`: returns how long a refused
+    client should wait.
     """
 
     max_bytes: int
@@ -29,7 +32,7 @@ class BytesBudget:
         """
         free_bytes = self.max_bytes - self.in_flight - size_bytes
         held_bytes = self._held[caller]
-        is_greedy = held_bytes > own_bytes and held_bytes + size_bytes > free_bytes
+        is_greedy = held_bytes > own_bytes and held_bytes + size_bytes > MOST_TO_FREE * free_bytes
         if free_bytes < 0 or is_greedy:
             raise OverloadedError(
                 "Too many large frames are being received at once; send the next one a little later.",
