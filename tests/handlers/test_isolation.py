@@ -2,18 +2,17 @@
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from lab.graphs import ENDLESS, board, write_identity_model
 from lab.pictures import encode
 from lab.processes import kill_workers, worker_pids
-from tests.support.client import ContractClient
 from tests.support.credentials import AUTHORIZED, RELOADABLE
 from tests.support.metrics import samples
 from tests.support.server import LiveServer, serving
@@ -25,6 +24,12 @@ ENDLESS_FRAME = encode(board(work=ENDLESS), "PNG")
 
 def frame(number: int) -> bytes:
     return encode(board(number), "PNG")
+
+
+def post(live: LiveServer, body: bytes) -> httpx.Response:
+    """Post a frame over a connection of its own."""
+    with live.new_client() as client:
+        return client.post("/inference", content=body)
 
 
 @pytest.fixture
@@ -42,21 +47,14 @@ def live(folder: Path) -> Iterator[LiveServer]:
 
 def test_a_killed_worker_costs_its_frame_alone(live: LiveServer) -> None:
     """One lane's frame is lost; the other lane answers on, and the next frame is answered soon."""
-    lost: list[int] = []
-
-    def post() -> None:
-        with ContractClient(live.url) as client:
-            lost.append(client.post("/inference", content=ENDLESS_FRAME).status_code)
-
-    caller = threading.Thread(target=post)
-    caller.start()
-    wait_for(lambda: live.client.get("/status").json()["framesRunning"] == 1)
-    time.sleep(0.2)
-    kill_workers()
-    time.sleep(0.3)
-    assert live.client.post("/inference", content=frame(5)).status_code == 200
-    caller.join()
-    assert lost == [503]
+    with ThreadPoolExecutor(1) as caller:
+        lost = caller.submit(post, live, ENDLESS_FRAME)
+        wait_for(lambda: live.client.get("/status").json()["framesRunning"] == 1)
+        time.sleep(0.2)
+        kill_workers()
+        time.sleep(0.3)
+        assert post(live, frame(5)).status_code == 200
+        assert lost.result().status_code == 503
     assert samples(live)["framehook_shed_total", "lane_lost"] == 1
     wait_for(lambda: len(worker_pids()) == 2)
 
@@ -67,8 +65,7 @@ def test_work_that_cannot_be_interrupted_ends_in_time(live: LiveServer) -> None:
         os.kill(process, signal.SIGSTOP)
     started_at = time.monotonic()
     with ThreadPoolExecutor(2) as callers:
-        posts = [callers.submit(ContractClient(live.url).post, "/inference", content=frame(3)) for _ in range(2)]
-        answers = [post.result() for post in posts]
+        answers = list(callers.map(lambda _: post(live, frame(3)), range(2)))
     assert [answer.status_code for answer in answers] == [503, 503]
     assert {answer.json()["type"] for answer in answers} == {"urn:framehook:inference-timeout"}
     assert time.monotonic() - started_at < RUN_TIMEOUT_S + 0.5 + SOON_S
@@ -92,5 +89,5 @@ def test_a_new_version_takes_over_in_every_lane(live: LiveServer, folder: Path) 
     reload = live.client.post(f"/models/{live.model}/reload", headers=AUTHORIZED)
     assert reload.status_code == 200
     with ThreadPoolExecutor(4) as callers:
-        answers = list(callers.map(lambda _: ContractClient(live.url).post("/inference", content=frame(4)), range(12)))
+        answers = list(callers.map(lambda _: post(live, frame(4)), range(12)))
     assert all(b'"changed"' in answer.content for answer in answers)
