@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import Literal, Self, TypeAlias, get_args
 
 ShedReason: TypeAlias = Literal[
-    "not_ready", "draining", "queue_full", "queue_timeout", "bytes_in_flight", "inference_timeout"
+    "not_ready", "draining", "queue_full", "queue_timeout", "bytes_in_flight", "inference_timeout", "memory"
 ]
 """Why a frame was refused for now."""
 
