@@ -55,10 +55,14 @@ def jpeg(body: Body) -> bytes:
         if start == len(view) or view[start + 1] == EOI:
             return b"".join([*parts, view[start : start + 2]])
         at = start + 2 + max(2, int.from_bytes(view[start + 2 : start + 4]))
-        segment = _needed_segment(view[start:at])
+        segment = _needed_segment(view[start:at], in_scan=in_scan)
         parts.append(segment)
         table_bytes += len(segment)
         in_scan = view[start + 1] == SOS
+        if at > len(view):
+            return b"".join(
+                [*parts[:-1], segment or view[start : start + 4]]
+            )  # unfinished, as the decoder would see it
         if table_bytes > MAX_TABLE_BYTES:
             break
     raise UndecodableFrameError(
@@ -97,18 +101,19 @@ def _next_marker(octets: Pixels, at: int) -> int:
     return len(octets)
 
 
-def _needed_segment(segment: memoryview) -> Body:
+def _needed_segment(segment: memoryview, *, in_scan: bool) -> Body:
     """Return what the decoder needs of a segment that begins with its marker; perhaps nothing.
 
-    Raises ValueError for a marker out of place, and UndecodableFrameError for another coding.
+    `in_scan`: whether the data of a scan ends here. Raises ValueError for a marker out of place, and
+    UndecodableFrameError for another coding.
     """
     marker = segment[1]
-    if marker in OTHER_FRAMES:
+    if marker in OTHER_FRAMES and not in_scan:
         raise UndecodableFrameError(
             "The JPEG picture is coded in arithmetic, lossless or hierarchical mode; send baseline or progressive JPEG "
             "with Huffman codes."
         )
-    if marker in MISPLACED:
+    if marker in MISPLACED | OTHER_FRAMES:
         raise ValueError(f"expected no marker {marker:#x} here")
     if marker in NEEDED:
         return segment
