@@ -36,7 +36,7 @@ class RemoteCall:
     """
 
     call: Callable[[], Callable[[Any, memoryview], Any]]
-    body: bytes = b""
+    body: bytes | memoryview = b""
 
 
 class ProcessWorker:
