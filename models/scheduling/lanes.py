@@ -222,6 +222,7 @@ class Lanes:
 
     def _work(self, worker: Worker) -> None:
         while (job := self._next(worker)) is not None:
+            worker.prepare()  # again: it may have been lost while there was no job
             started_at = time.perf_counter()
             with self._work_deadlines.limiting(partial(self._abandon, job, worker)):
                 publish = job.run(worker)

@@ -23,6 +23,7 @@ from lab.graphs import board, write_identity_model
 from lab.pictures import encode, street, street_as
 from lab.wire import connect, read_to_end, statuses
 from models.order import FrameOrder
+from models.scheduling.lanes import Lanes
 from tests.support import process
 from tests.support.live import parts_in, posting
 from tests.support.metrics import samples
@@ -229,7 +230,7 @@ def test_a_viewer_that_goes_away_is_forgotten_though_no_frame_comes(
 
 def test_a_stream_that_expired_begins_anew() -> None:
     """Whether or not anybody asked for the list meanwhile."""
-    known = live_view.LiveStreams(max_viewers=1)
+    known = live_view.LiveStreams(1, Lanes(1, 1, 1))
     known.record_frame("gate", "identity", (64, 48))
     known.record_frame("gate", "identity", (64, 48))
     [stream] = known.live()
