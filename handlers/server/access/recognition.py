@@ -134,9 +134,8 @@ class Recognition:
         is_first = not self._passwords.is_under_way(name, password)
         if is_first:
             self._back_off.refuse_if_too_soon(suspect)
-            turn = self._back_off.record_failure(
-                suspect
-            )  # withdrawn if it succeeds, so that parallel guesses all count
+            # Withdrawn if it succeeds, so that parallel guesses all count.
+            turn = self._back_off.record_failure(suspect)
         try:
             credential = await self._passwords.check(name, password, turn)
         except TooManyFailuresError:  # too many others wait: this password was not checked
