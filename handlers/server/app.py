@@ -20,6 +20,7 @@ from handlers import annotate, catalog, console, inference, live, service
 from handlers.context import Context
 from handlers.deepstack import operations as deepstack
 from handlers.deepstack.dialect import FORM_TYPE, UnparsedForm
+from handlers.server.access.proxies import TrustedProxies
 from handlers.server.access.security import Security
 from handlers.server.contract import Contract, read_contract
 from handlers.server.lifespan import lifespan
@@ -108,7 +109,12 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         __name__,
         lifespan=partial(
             lifespan,
-            state={"context": context, "shedder": shedder, "report": report}
+            state={
+                "context": context,
+                "shedder": shedder,
+                "report": report,
+                "proxies": TrustedProxies(settings.trusted_proxies),
+            }
             | ({"tls": tls, "count_handshake_failure": metrics.count_handshake_failure} if tls else {}),
             settings=settings,
             give_up=give_up,

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
     field_validator,
@@ -107,6 +108,11 @@ class Settings(BaseModel):
         "X-API-Key",
         pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$",
         description="The header for tokens, besides `Authorization: Bearer`.",
+    )
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_names)] = Field(
+        default_factory=tuple,
+        description="Addresses and networks of proxies, separated by commas; what they write into Forwarded or "
+        "X-Forwarded-For is the client's address. By default none.",
     )
     tls_certificate: Path | None = Field(
         None, description="PEM file with the certificate and its chain; turns HTTPS on. Needs the extra tls."
