@@ -12,9 +12,9 @@ from connexion.middleware.exceptions import ExceptionMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.request_validation import RequestValidationMiddleware
 from connexion.middleware.security import SecurityMiddleware
-from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
+from starlette.middleware.cors import CORSMiddleware
 
 from handlers import annotate, catalog, console, inference, live, service
 from handlers.context import Context
@@ -27,7 +27,8 @@ from handlers.server.lifespan import lifespan
 from handlers.server.metrics import Metrics
 from handlers.server.middleware.admission import AdmissionMiddleware, BytesBudget
 from handlers.server.middleware.body_limit import BodyLimitMiddleware
-from handlers.server.middleware.logs import Report, RequestLogMiddleware, report_request
+from handlers.server.middleware.browsers import BrowserMiddleware, RestrictedSwaggerUI, cors_options
+from handlers.server.middleware.logs import REQUEST_ID_HEADER, Report, RequestLogMiddleware, report_request
 from handlers.server.middleware.media_type import MediaTypeMiddleware
 from handlers.server.middleware.parameters import ContractParameterValidator
 from handlers.server.middleware.pending_keys import PendingKeyMiddleware
@@ -155,11 +156,15 @@ def is_loopback(host: str) -> bool:
 def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, report: Report) -> list[Any]:
     """Return the whole stack of middleware, outermost first."""
     with_body = frozenset(contract.operations_with_body.values())
+    pages = cors_options(settings.allowed_origins, exposed=("Retry-After", REQUEST_ID_HEADER))
+    names = (settings.host, *settings.allowed_hosts)
     return [
         partial(RequestLogMiddleware, report=report),
+        *([partial(CORSMiddleware, **pages)] if settings.allowed_origins else ()),
         ExceptionMiddleware,
+        partial(BrowserMiddleware, names=names, origins=settings.allowed_origins),
         partial(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes),
-        SwaggerUIMiddleware,
+        RestrictedSwaggerUI,
         ExactRoutingMiddleware,
         SecurityMiddleware,
         PendingKeyMiddleware,

@@ -20,6 +20,7 @@ FLAGS = (
     "--disable-sync",
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
+    "--host-resolver-rules=MAP evil.example 127.0.0.1",
 )
 
 
