@@ -88,7 +88,7 @@ class Reloader:
                 if folder.version == served:  # it has changed back meanwhile
                     return Reload(name, "unchanged", served)
                 self._trial(folder.path)
-                self._engine.served.install(replace(folder, path=path), self._engine.warm(folder))
+                self._engine.served.install(replace(folder, path=path), *self._engine.warm(folder))
         except ModelConfigError as error:
             self._engine.served.reject(name, str(error))
             return Reload(name, "rejected", served, str(error))
