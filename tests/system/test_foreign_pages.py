@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,3 +135,12 @@ def test_a_rebound_name_reads_nothing(browser: Chrome, live: LiveServer) -> None
     assert "unknown-host" in browser.execute_async_script(
         "const done = arguments[0]; fetch('/streams').then((a) => a.text()).then(done);"
     )
+
+
+def test_the_services_pages_work_by_a_name_that_is_allowed(browser: Chrome, tmp_path: Path) -> None:
+    """Without TLS, where browsers send no `Sec-Fetch-Site`."""
+    folder = write_identity_model(tmp_path)
+    with serving(folder, allowed_hosts="evil.example") as live:
+        browser.get(f"http://evil.example:{live.port}/")
+        script = "const done = arguments[0]; fetch('/inference', {method: 'POST', body: new Blob(['x'])}).then((a) => done(a.status));"
+        assert browser.execute_async_script(script) == 400
