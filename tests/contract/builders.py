@@ -277,6 +277,10 @@ ON_GUARDED_SERVICE: dict[str, Builder] = {
     "wrongCredential": lambda server, path: with_credential(server, path, basic(path, "wrong password")),
     "wrongKey": post_form(("image", FRAME), ("api_key", "not a token")),
     "mayNot": may_not,
+    "unknownHost": lambda server, path: with_credential(
+        server, path, {"Host": "evil.example", "Origin": "http://evil.example"}
+    ),
+    "foreignOrigin": lambda server, path: with_credential(server, path, {"Origin": "https://evil.example"}),
     "tooManyFailures": too_many_failures,
 }
 """Sent to a service where everything needs a credential."""
