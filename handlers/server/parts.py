@@ -15,7 +15,7 @@ from handlers.server.access.credentials import Credential, read_credentials, rea
 from handlers.server.access.recognition import Recognition
 from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from models.errors import ModelConfigError, ModelNotFoundError
-from models.repository.folder import find_models, read_folder
+from models.repository.folder import find_models, read_folder, reason_for_clients
 from models.runtime.engine import Engine
 from models.runtime.reload import Reload, Reloader
 from models.runtime.served import ServedModels
@@ -44,7 +44,7 @@ def create_engine(settings: Settings, codec: LaneCodec) -> Engine:
         except ModelConfigError as error:
             if settings.on_broken_model == "stop":
                 raise
-            broken[name] = str(error)
+            broken[name] = reason_for_clients(error, settings.model_repository)
     lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s)
     try:
         served = ServedModels(folders, settings.default_model, lanes, broken)

@@ -15,6 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+import models.runtime.reload
 from lab.graphs import board, write_endless_model, write_identity_model
 from models.errors import ModelConfigError, ModelNotFoundError, NotReadyError, OverloadedError
 from models.order import Answered
@@ -87,8 +88,8 @@ def test_an_unchanged_folder_is_not_copied(tmp_path: Path, monkeypatch: pytest.M
     write_identity_model(tmp_path)
     with reloading(tmp_path) as (_, reloader):
         monkeypatch.setattr(tempfile, "mkdtemp", refuse)
-        monkeypatch.setattr(shutil, "copyfile", refuse)
-        assert [outcome.change for outcome in reloader.refresh()] == ["unchanged"]
+        monkeypatch.setattr(models.runtime.reload, "chunks_of", refuse)
+        assert reloader.reload("identity").change == "unchanged"
 
 
 def test_without_a_temporary_folder_what_is_served_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +102,7 @@ def test_without_a_temporary_folder_what_is_served_stays(tmp_path: Path, monkeyp
         (folder / "labels.txt").write_text("changed\nother\n")
         write_identity_model(root, "new")
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
-        changed, new = reloader.refresh()
+        changed, new = map(reloader.reload, ("identity", "new"))
         assert (changed.change, changed.version, new.change, new.version) == ("untried", version, "untried", None)
         assert changed.reason == obstacle_to_reloads()
         assert "No such file or directory" in str(changed.reason)
@@ -109,7 +110,7 @@ def test_without_a_temporary_folder_what_is_served_stays(tmp_path: Path, monkeyp
         assert (reports, engine.served.broken, labels_found(engine)) == ([], {}, {"block"})
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         assert obstacle_to_reloads() is None
-        assert [outcome.change for outcome in reloader.refresh()] == ["replaced", "loaded"]
+        assert [reloader.reload(name).change for name in ("identity", "new")] == ["replaced", "loaded"]
         assert [report.change for report in reports] == ["replaced", "loaded"]
         assert sorted(path.name for path in tmp_path.iterdir()) == ["models"], "nothing is left behind"
 
@@ -121,7 +122,7 @@ def test_a_disk_that_is_full_rejects_a_candidate(tmp_path: Path, monkeypatch: py
     folder = write_identity_model(tmp_path)
     with reloading(tmp_path) as (engine, reloader):
         (folder / "labels.txt").write_text("changed\nother\n")
-        monkeypatch.setattr(shutil, "copyfile", fail)
+        monkeypatch.setattr(models.runtime.reload, "chunks_of", fail)
         outcome = reloader.reload("identity")
         assert outcome.change == "rejected"
         assert outcome.reason == f"{folder} cannot be copied for its trial: No space left on device."
@@ -134,7 +135,7 @@ def test_models_come_and_go(tmp_path: Path) -> None:
         with pytest.raises(ModelNotFoundError):
             reloader.reload("other")
         write_identity_model(tmp_path, "other")
-        assert [outcome.change for outcome in reloader.refresh()] == ["unchanged", "loaded"]
+        assert reloader.reload("other").change == "loaded"
         assert engine.served.find("other").loaded
         shutil.rmtree(tmp_path / "other")
         assert reloader.reload("other").change == "unloaded"
