@@ -45,8 +45,13 @@ class Decoder:
     """
 
     def __init__(self, max_pixels: int, route: RouteName = "exact") -> None:
+        self._arguments = max_pixels, route
         self._max_pixels = max_pixels
         self._route = ROUTES[route]()
+
+    def __reduce__(self) -> tuple[type["Decoder"], tuple[int, RouteName]]:
+        """Describe how to make this decoder in another process."""
+        return Decoder, self._arguments
 
     def encoded(self, body: bytes, target: DecodeTarget) -> Frame:
         """Return the frame of a picture in one of CODECS; raises UndecodableFrameError and TooManyPixelsError."""

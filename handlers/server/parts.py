@@ -1,8 +1,8 @@
 """Makes the parts of the service that know nothing of the web application; the command line uses them, too."""
 
 import logging
-import os
 from collections.abc import Callable
+from functools import partial
 
 from handlers.dataplane import DataPlane
 from handlers.decoding.decoder import Decoder
@@ -17,10 +17,17 @@ from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from models.errors import ModelConfigError, ModelNotFoundError
 from models.repository.folder import find_models, read_folder, reason_for_clients
 from models.runtime.engine import Engine
+from models.runtime.isolated import ModelHost, ProcessLoader
+from models.runtime.loading import ThreadLoader
 from models.runtime.reload import Reload, Reloader
 from models.runtime.served import ServedModels
 from models.runtime.trial import Trial
 from models.scheduling.lanes import Lanes
+from models.workers.process import ProcessWorker, environment_without
+from models.workers.worker import CallingThread, Worker
+
+GRACE_S = 0.25
+"""How much longer than a run a whole frame may take on its lane, before its process is killed."""
 
 logger = logging.getLogger("framehook")
 
@@ -45,13 +52,19 @@ def create_engine(settings: Settings, codec: LaneCodec) -> Engine:
             if settings.on_broken_model == "stop":
                 raise
             broken[name] = reason_for_clients(error, settings.model_repository)
-    lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s)
+    threads = partial(ThreadLoader, codec, settings.run_timeout_s, settings.lanes if settings.wide_lane else 1)
+    create_worker: Callable[[], Worker] = CallingThread
+    if settings.isolation == "process":
+        environment = environment_without(ENVIRONMENT_PREFIX)
+        create_worker = partial(ProcessWorker, partial(ModelHost, threads), environment)
+    limit_s = settings.run_timeout_s + GRACE_S
+    lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s, limit_s, create_worker)
     try:
         served = ServedModels(folders, settings.default_model, lanes, broken)
     except ModelNotFoundError as error:
         names = ", ".join(folder.name for folder in folders)
         raise ConfigurationError(f"The setting default_model must be one of the models served: {names}.") from error
-    return Engine(served, codec, settings.run_timeout_s, wide_lane=settings.wide_lane)
+    return Engine(served, ProcessLoader(threads()) if settings.isolation == "process" else threads())
 
 
 def create_reloader(settings: Settings, engine: Engine, count: Callable[[Reload], None]) -> Reloader:
@@ -60,7 +73,7 @@ def create_reloader(settings: Settings, engine: Engine, count: Callable[[Reload]
         settings.lanes if settings.wide_lane else 1,
         settings.run_timeout_s,
         settings.trial_timeout_s,
-        {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)},  # no secrets
+        environment_without(ENVIRONMENT_PREFIX),
     )
 
     def report(reload: Reload) -> None:

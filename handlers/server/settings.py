@@ -147,14 +147,16 @@ class Settings(BaseModel):
         default_factory=lambda settings: QUEUE_PLACES_PER_LANE * settings.get("lanes", 1),
         description="Frames that may wait for a lane. By default eight per lane.",
     )
+    isolation: Literal["process", "thread"] = Field(
+        "process",
+        description="What a lane is: a process, which a frame may crash without harm to others, or a thread.",
+    )
     wide_lane: bool = Field(
         default=False,
         description="Run a frame that is alone on as many threads as there are lanes: faster, but more CPU time.",
     )
     queue_timeout_s: Seconds = Field(2, description="Seconds that a frame may wait for a lane before it is refused.")
-    run_timeout_s: Seconds = Field(
-        10, description="Seconds that a model may take for one frame before its run is stopped."
-    )
+    run_timeout_s: Seconds = Field(10, description="Seconds that a frame may take on its lane before it is stopped.")
     max_body_bytes: AtLeastOne = Field(32 * MEBIBYTE, description="Largest accepted body, in bytes.")
     max_bytes_in_flight: AtLeastOne = Field(
         256 * MEBIBYTE, description="Bytes of all bodies in memory at the same time; more are refused with 503."

@@ -65,6 +65,13 @@ def chunks_of(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
+def copy_files(folder: Path, target: Path) -> None:
+    """Copy the files of a model's folder into the folder `target`; raises ModelConfigError and OSError."""
+    for path in files_of(folder):
+        with (target / path.name).open("wb") as copy:
+            copy.writelines(chunks_of(path))
+
+
 def read_text(path: Path, max_bytes: int) -> str:
     """Return the text of a file in UTF-8, without a byte order mark; raises ModelConfigError."""
     try:

@@ -1,33 +1,45 @@
 """The engine: takes one order a frame, runs it on the lanes of its model, and gives one answer."""
 
-import time
+from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
+from typing import Protocol
 
 from models.errors import DrainingError, ModelConfigError, NotReadyError
 from models.order import Answered, FrameOrder
 from models.repository.folder import ModelFolder, read_folder, reason_for_clients
-from models.runtime.loading import LoadedModel, load_warm
-from models.runtime.served import Model, ServedModels
-from models.runtime.steps import FrameCodec, Work, milliseconds_since
-from models.scheduling.deadlines import Deadlines
+from models.runtime.loading import Loaded
+from models.runtime.served import ServedModels
 from models.scheduling.lanes import Lanes
+
+STUCK_S = 1.0
+"""How long lanes that are threads may still work when the engine is closed."""
+
+
+class Loader(Protocol):
+    """Makes models ready, for lanes of its kind."""
+
+    def load(self, folder: ModelFolder, lanes: Lanes) -> Loaded:
+        """Load a model and let it answer a warm-up frame; raises ModelConfigError if it cannot."""
+        ...
+
+    def stop(self) -> None:
+        """Stop the runs in progress."""
+        ...
+
+    def close(self) -> None:
+        """End what watches the runs."""
+        ...
 
 
 class Engine:
-    """Runs frames through the served models. Knows neither formats nor protocols: the codec brings both ends.
+    """Runs frames through the served models. Knows neither formats nor protocols: `loader` brings both ends.
 
-    `run_timeout_s`: how long a model may take over one frame. `wide_lane`: whether a frame that is alone gets as many
-    threads as there are lanes. `load` makes the models ready.
+    `load` makes the models ready.
     """
 
-    def __init__(
-        self, served: ServedModels, codec: FrameCodec, run_timeout_s: float, *, wide_lane: bool = False
-    ) -> None:
+    def __init__(self, served: ServedModels, loader: Loader) -> None:
         self.served = served
-        self._codec = codec
-        self._watchdog = Deadlines(run_timeout_s)
-        self._wide_threads = served.lanes.count if wide_lane else 1
+        self._loader = loader
         self._draining = False
 
     def load(self, *, tolerant: bool = False) -> None:
@@ -44,13 +56,21 @@ class Engine:
                     raise
                 self.served.reject(model.name, reason_for_clients(error, [model.folder.path.parent]))
             else:
-                self.served.install(folder, loaded, unless_loaded=True)
+                self.served.install(folder, *loaded, unless_loaded=True)
 
-    def warm(self, folder: ModelFolder) -> LoadedModel:
-        """Load a model and let it answer a warm-up frame; raises ModelConfigError if it cannot."""
-        return load_warm(folder, self._watchdog, self._wide_threads).with_codec(self._codec)
+    def warm(self, folder: ModelFolder) -> tuple[Loaded, Lanes]:
+        """Load a model and let it answer a warm-up frame; return it with its lanes, for `ServedModels.install`.
 
-    def _warm_unchanged(self, folder: ModelFolder) -> tuple[ModelFolder, LoadedModel]:
+        Raises ModelConfigError if it cannot.
+        """
+        lanes = self.served.lanes_for(folder)
+        try:
+            return self._loader.load(folder, lanes), lanes
+        except ModelConfigError:
+            self.served.close_unused(lanes)
+            raise
+
+    def _warm_unchanged(self, folder: ModelFolder) -> tuple[ModelFolder, tuple[Loaded, Lanes]]:
         """Load a model from a folder that others may write to; return it as it was, all of one version."""
         loaded = self.warm(folder)
         while (now := read_folder(folder.path)).version != folder.version:
@@ -68,7 +88,7 @@ class Engine:
         model = self.served.find(order.model)
         if model.loaded is None:
             raise NotReadyError
-        work = partial(_answer, model, model.loaded, order, time.perf_counter())
+        work = model.loaded.work_for(model.folder, order, _is_quiet(model.lanes))
         sequence = f"{model.name}/{order.stream}" if model.loaded.remembers and order.stream else ""
         return model.lanes.submit(work, order.stream or order.caller, sequence)
 
@@ -105,8 +125,7 @@ class Engine:
     @property
     def lanes(self) -> tuple[Lanes, ...]:
         """Return the lanes that models share, and those of their own."""
-        shared = self.served.lanes
-        return shared, *(model.lanes for model in self.served.models if model.lanes is not shared)
+        return tuple(dict.fromkeys((self.served.lanes, *(model.lanes for model in self.served.models))))
 
     def drain(self) -> None:
         """Report not ready, and refuse frames in `refuse_if_unavailable`; admitted frames are still answered."""
@@ -116,21 +135,17 @@ class Engine:
         """Refuse the frames that wait and stop the runs in progress; their futures raise the reason."""
         for lanes in self.lanes:
             lanes.refuse_waiting(DrainingError())
-        self._watchdog.expire_all()
+            lanes.abandon_running()
+        self._loader.stop()
 
     def close(self) -> None:
-        """Give up what is left; returns when every lane has ended."""
+        """Give up what is left; returns when every lane has ended, or is a thread that cannot be stopped."""
         self.drain()
         self.give_up()
         for lanes in self.lanes:
-            lanes.close()
-        self._watchdog.close()
+            lanes.close(STUCK_S)
+        self._loader.close()
 
 
-def _answer(model: Model, loaded: LoadedModel, order: FrameOrder, queued_at: float) -> Answered:
-    """Do all the work of one frame on the calling thread."""
-    state = loaded.states.of(order.stream if loaded.remembers else "")
-    work = Work(order, model.folder, lambda: model.lanes.is_quiet, state)
-    work.stages_ms["queue"] = milliseconds_since(queued_at)
-    work.run(loaded.steps)
-    return work.answered()
+def _is_quiet(lanes: Lanes) -> Callable[[], bool]:
+    return lambda: lanes.is_quiet

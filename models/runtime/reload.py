@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from models.errors import ModelConfigError
 from models.repository.checksums import checked_version
-from models.repository.files import chunks_of, files_of
+from models.repository.files import copy_files
 from models.repository.folder import ModelFolder, model_folders, only_folder, read_folder, reason_for_clients
 from models.runtime.engine import Engine
 from models.runtime.trial import Trial
@@ -81,7 +81,7 @@ class Reloader:
                 if folder.version == served:  # it has changed back meanwhile
                     return Reload(name, "unchanged", served)
                 self._trial(folder.path)
-                self._engine.served.install(replace(folder, path=path), self._engine.warm(folder))
+                self._engine.served.install(replace(folder, path=path), *self._engine.warm(folder))
         except ModelConfigError as error:
             self._engine.served.reject(name, reason_for_clients(error, self._roots))
             return Reload(name, "rejected", served, str(error))
@@ -119,9 +119,7 @@ def _copied(path: Path) -> Iterator[ModelFolder]:
         with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX) as scratch:
             copy = Path(scratch) / path.name
             copy.mkdir()
-            for file in files_of(path):
-                with (copy / file.name).open("wb") as target:
-                    target.writelines(chunks_of(file))
+            copy_files(path, copy)
             try:
                 yield read_folder(copy)
             except ModelConfigError as error:

@@ -7,8 +7,9 @@ from typing import TypeVar
 
 from models.errors import ModelNotFoundError, NotReadyError
 from models.repository.folder import ModelFolder
-from models.runtime.loading import LoadedModel
+from models.runtime.loading import Loaded
 from models.scheduling.lanes import Lanes
+from models.workers.worker import CallingThread
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ class Model:
 
     folder: ModelFolder
     lanes: Lanes
-    loaded: LoadedModel | None = None
+    loaded: Loaded | None = None
 
     @property
     def name(self) -> str:
@@ -33,7 +34,8 @@ class Model:
 class ServedModels:
     """The models by name. Thread-safe: a change replaces the table as a whole, so readers need no lock.
 
-    `folders`: of the models to serve, not loaded yet. `lanes`: shared by all models that want none of their own.
+    `folders`: of the models to serve, not loaded yet. `lanes`: shared by all models that want none of their own. Models
+    that need threads share other lanes: see `_needs_threads`.
     `broken`: name → reason, of models whose folders cannot be read. Raises ModelNotFoundError when the default model is
     in neither.
     """
@@ -42,8 +44,10 @@ class ServedModels:
         self, folders: Sequence[ModelFolder], default_model: str, lanes: Lanes, broken: Mapping[str, str] | None = None
     ) -> None:
         self.lanes = lanes
+        is_threads = lanes.create_worker is CallingThread
+        self._threads = lanes if is_threads else lanes.like(lanes.count, create_worker=CallingThread)
         self._default_model = default_model
-        self._models = {folder.name: Model(folder, self._lanes_for(folder)) for folder in folders}
+        self._models = {folder.name: Model(folder, self._new_lanes(folder)) for folder in folders}
         self._broken = dict(broken or {})
         self._awaited = frozenset(self._broken)
         self._changing = threading.RLock()
@@ -91,8 +95,13 @@ class ServedModels:
         model = self._models.get(name)
         return model.folder.version if model and model.loaded else None
 
-    def install(self, folder: ModelFolder, loaded: LoadedModel, *, unless_loaded: bool = False) -> None:
-        """Let a model take over that has answered a warm-up frame.
+    def lanes_for(self, folder: ModelFolder) -> Lanes:
+        """Return the lanes of a version that is to be served: those of the version before it, if they suit it."""
+        old = self._models.get(folder.name)
+        return old.lanes if old and _lanes_wanted(old.folder) == _lanes_wanted(folder) else self._new_lanes(folder)
+
+    def install(self, folder: ModelFolder, loaded: Loaded, lanes: Lanes, *, unless_loaded: bool = False) -> None:
+        """Let a model take over that has answered a warm-up frame on these lanes.
 
         `unless_loaded`: only when the model is served and no version of it is loaded yet.
         """
@@ -100,11 +109,10 @@ class ServedModels:
             old = self._models.get(folder.name)
             if unless_loaded and (old is None or old.loaded):
                 return
-            lanes = old.lanes if old and _lanes_wanted(old.folder) == _lanes_wanted(folder) else self._lanes_for(folder)
             self._models = {**self._models, folder.name: Model(folder, lanes, loaded)}
             self._broken, self._awaited = _without(self._broken, folder.name), self._awaited - {folder.name}
-        if old and old.lanes is not lanes:
-            self._close_own(old)
+        if old:
+            self.close_unused(old.lanes)
 
     def reject(self, name: str, reason: str) -> None:
         """Record that a model cannot be served, unless an older version of it is."""
@@ -121,23 +129,29 @@ class ServedModels:
             self._models, self._broken = _without(self._models, name), _without(self._broken, name)
             self._awaited -= {name}
         if model:
-            self._close_own(model)
+            self.close_unused(model.lanes)
 
-    def _lanes_for(self, folder: ModelFolder) -> Lanes:
+    def close_unused(self, lanes: Lanes) -> None:
+        """Close the lanes of a single model once that model is not served any more, or on others."""
+        if lanes not in {self.lanes, self._threads, *(model.lanes for model in self.models)}:
+            lanes.close()
+
+    def _new_lanes(self, folder: ModelFolder) -> Lanes:
         """Return the lanes that all share, or new ones when the model wants its own."""
         execution = folder.config.execution
-        if execution.lanes is None:
-            return self.lanes
-        return self.lanes.like(execution.lanes, execution.queue_size)
-
-    def _close_own(self, model: Model) -> None:
-        if model.lanes is not self.lanes:
-            model.lanes.close()
+        shared = self._threads if _needs_threads(folder) else self.lanes
+        return shared if execution.lanes is None else shared.like(execution.lanes, execution.queue_size)
 
 
 def _without(table: dict[str, T], name: str) -> dict[str, T]:
     return {other: entry for other, entry in table.items() if other != name}
 
 
-def _lanes_wanted(folder: ModelFolder) -> tuple[int | None, int | None]:
-    return folder.config.execution.lanes, folder.config.execution.queue_size
+def _needs_threads(folder: ModelFolder) -> bool:
+    """Return whether a model joins frames of several lanes, or holds memory of a device, which one process can best."""
+    execution = folder.config.execution
+    return execution.max_batch_size > 1 or execution.providers != ("cpu",)
+
+
+def _lanes_wanted(folder: ModelFolder) -> tuple[int | None, int | None, bool]:
+    return folder.config.execution.lanes, folder.config.execution.queue_size, _needs_threads(folder)

@@ -88,7 +88,7 @@ def test_an_unchanged_folder_is_not_copied(tmp_path: Path, monkeypatch: pytest.M
     write_identity_model(tmp_path)
     with reloading(tmp_path) as (_, reloader):
         monkeypatch.setattr(tempfile, "mkdtemp", refuse)
-        monkeypatch.setattr(models.runtime.reload, "chunks_of", refuse)
+        monkeypatch.setattr(models.runtime.reload, "copy_files", refuse)
         assert reloader.reload("identity").change == "unchanged"
 
 
@@ -122,7 +122,7 @@ def test_a_disk_that_is_full_rejects_a_candidate(tmp_path: Path, monkeypatch: py
     folder = write_identity_model(tmp_path)
     with reloading(tmp_path) as (engine, reloader):
         (folder / "labels.txt").write_text("changed\nother\n")
-        monkeypatch.setattr(models.runtime.reload, "chunks_of", fail)
+        monkeypatch.setattr(models.runtime.reload, "copy_files", fail)
         outcome = reloader.reload("identity")
         assert outcome.change == "rejected"
         assert outcome.reason == f"{folder} cannot be copied for its trial: No space left on device."

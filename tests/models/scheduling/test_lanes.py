@@ -115,7 +115,7 @@ def test_streams_take_turns() -> None:
     order: list[str] = []
     with lanes_of(queue_size=20) as (lanes, gate):
         occupy(lanes, gate)
-        jobs = [lanes.submit(lambda stream=stream: order.append(stream), stream) for stream in "aaaaaabbc"]  # type: ignore[misc]
+        jobs = [lanes.submit(lambda stream=stream: order.append(stream), stream) for stream in "aaaaaabbc"]
         gate.set()
         for job in jobs:
             job.result(10)
@@ -170,7 +170,7 @@ def test_nothing_is_lost_or_doubled_under_load() -> None:
         def submit(first: int) -> None:
             for number in range(first, first + 300):
                 try:
-                    futures[number] = lanes.submit(lambda n=number: runs.update([n]), f"stream {number % 7}")  # type: ignore[misc]
+                    futures[number] = lanes.submit(lambda n=number: runs.update([n]), f"stream {number % 7}")
                 except OverloadedError:
                     time.sleep(0.001)
                 else:
