@@ -183,6 +183,32 @@ def huge(path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
+def huge_when_bright(folder: Path) -> None:
+    """Let the identity model make 16 TiB of zeros, but only for frames that are not dark."""
+    model = onnx.load(folder / "model.onnx")
+    graph = model.graph
+    graph.initializer.extend(
+        [
+            helper.make_tensor("dark", TensorProto.FLOAT, [], [100.0]),
+            helper.make_tensor("small", TensorProto.INT64, [1], [1]),
+            helper.make_tensor("large", TensorProto.INT64, [1], [2**42]),
+        ]
+    )
+    for place, node in enumerate(
+        [
+            helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
+            helper.make_node("Greater", ["mean", "dark"], ["is_bright"]),
+            helper.make_node("Where", ["is_bright", "large", "small"], ["count"]),
+            helper.make_node("ConstantOfShape", ["count"], ["zeros"]),
+            helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0),
+            helper.make_node("Add", ["images", "sum"], ["same_images"]),
+        ]
+    ):
+        graph.node.insert(place, node)
+    graph.node[6].input[0] = "same_images"
+    onnx.save(model, folder / "model.onnx")
+
+
 def unwritten_config(folder: Path) -> None:
     (folder / "model.yaml").write_text("weights: {file: model.onnx}\nlabels: lab")
 
@@ -217,6 +243,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "labels out of step": (out_of_step, "does not match SHA256SUMS"),
     "functions too deep": (lambda folder: chained_functions(folder / "model.onnx"), "the trial crashed|call depth"),
     "takes all memory": (lambda folder: huge(folder / "model.onnx"), "expected|failed on a warm-up frame|takes more"),
+    "takes all memory when it is bright": (huge_when_bright, "failed on a warm-up frame|takes more"),
     "never ends": (endless, "took longer over a warm-up frame|stopped after"),
 }
 
