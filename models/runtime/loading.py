@@ -133,7 +133,7 @@ def load_warm(
     target = model.family.picture.target
     try:
         for frame in (flat_frame(target), *more_frames(target)):
-            for is_alone in (False, True):
+            for is_alone in (False, True) if model.wide else (False,):
                 work = Work(FrameOrder(), folder, is_alone=(lambda: True) if is_alone else (lambda: False))
                 work.frame = frame
                 work.run(model.steps)
