@@ -7,10 +7,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
+from handlers.decoding.decoder import Decoder
 from handlers.encoding import drawing
+from handlers.encoding.encoders import draw
 from handlers.encoding.lane_codec import LaneCodec
 from handlers.live_view import LiveStreams
-from models.frame import DecodeTarget
 from models.letterbox import Size
 from models.order import Answered, FrameOrder
 from models.results import Results
@@ -19,6 +20,8 @@ from models.runtime.served import Model
 
 SHOWN_SIDE_PX = 1280
 """Longest side of the pictures that viewers of a stream see."""
+MAX_SHOWN_DECODE_MS = 250.0
+"""A frame that took longer to decode is not shown: it would keep the pictures of other streams waiting."""
 SHOWN_QUALITY = 75
 """JPEG quality of these pictures: half the bytes of those that /annotate sends."""
 
@@ -46,12 +49,12 @@ class DataPlane:
     def show(self, order: FrameOrder, answered: Answered) -> None:
         """Show an answered frame to the viewers of its stream. To be called on the event loop."""
         watched = self.streams.record_frame(order.stream, answered.model, answered.size_wh)
-        if watched:
-            render = partial(self._drawn, order, answered.results, answered.size_wh)  # not the answer: it may be large
+        if watched and answered.stages_ms.get("decode", 0) <= MAX_SHOWN_DECODE_MS:
+            render = partial(_shown, self.codec.decoder, order, answered.results, answered.size_wh)
             self.streams.queue_render(watched, render, len(order.body))
 
-    def _drawn(self, order: FrameOrder, results: Results, source_size_wh: Size) -> bytes:
-        """Return the picture that viewers see."""
-        size_wh = drawing.canvas_size(source_size_wh, SHOWN_SIDE_PX)
-        frame = self.codec.decode(order, DecodeTarget(size_wh))
-        return drawing.encode(drawing.annotate(frame, results, size_wh), "image/jpeg", SHOWN_QUALITY)
+
+def _shown(decoder: Decoder, order: FrameOrder, results: Results, source_size_wh: Size) -> bytes:
+    """Return the picture that viewers see. Takes plain data: another process may draw it."""
+    picture = draw(decoder, order, results, drawing.canvas_size(source_size_wh, SHOWN_SIDE_PX))
+    return drawing.encode(picture, "image/jpeg", SHOWN_QUALITY)

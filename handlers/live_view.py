@@ -26,12 +26,15 @@ MAX_WAITING_BYTES = 64 << 20
 NICENESS = 10
 """Of the rendering thread: lanes and the event loop come first."""
 REST_MULTIPLE = 9.0
-"""The thread rests after each picture, for this multiple of the time it took: a tenth of a core at most."""
+"""A stream rests after each picture, for this multiple of the time it took and of the streams that are watched: all
+streams together take a tenth of a core, each an equal share of it."""
+MAX_PAUSE_S = 0.25
+"""The thread rests as long after each picture, but no longer: other streams need not wait for an expensive one."""
 NEWEST_SHARE = 0.2
 """Weight of the newest interval in the mean interval between frames."""
 
 Render: TypeAlias = Callable[[], bytes]
-"""Returns the JPEG picture of a frame; called on the rendering thread."""
+"""Returns the JPEG picture of a frame; called on the rendering thread. Can be pickled."""
 
 logger = logging.getLogger("framehook")
 
@@ -43,8 +46,8 @@ class LiveStream:
     `model`, `size_wh`: of the last frame; size is (width, height) in pixels. `seen_at`: when that frame came, by the
     monotonic clock, and `seen_at_utc` in seconds since 1970. `interval_s`: mean interval between frames; 0 after the
     first. `viewers`: their number. `picture`: the last one rendered; empty while there are no viewers. `number`: of
-    pictures so far. `waiting`: renders the next picture, and the bytes it holds until then. `fresh`: set when viewers
-    have something new.
+    pictures so far. `waiting`: renders the next picture, and the bytes it holds until then. `rests_until`: when the
+    next picture may be rendered, by the monotonic clock. `fresh`: set when viewers have something new.
     """
 
     name: str
@@ -57,6 +60,7 @@ class LiveStream:
     picture: bytes = b""
     number: int = 0
     waiting: tuple[Render, int] | None = None
+    rests_until: float = 0
     fresh: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -124,7 +128,7 @@ class LiveStreams:
         if self._waiting_bytes - replaced_bytes + size_bytes > MAX_WAITING_BYTES:
             return
         if stream.waiting is None:
-            self._to_render.put_nowait(stream)
+            self._queue(stream)
         self._waiting_bytes += size_bytes - replaced_bytes
         stream.waiting = render, size_bytes
 
@@ -189,7 +193,9 @@ class LiveStreams:
                     started_at = time.monotonic()
                     await _publish(loop.run_in_executor(thread, render), stream)
                     del render
-                    await asyncio.sleep(REST_MULTIPLE * (time.monotonic() - started_at))
+                    rest_s = REST_MULTIPLE * (time.monotonic() - started_at)
+                    stream.rests_until = time.monotonic() + rest_s * len(set(self._watched))
+                    await asyncio.sleep(min(rest_s, MAX_PAUSE_S))
         finally:
             thread.shutdown(wait=False)
 
@@ -198,6 +204,14 @@ class LiveStreams:
         self._is_closed = True
         for stream in self._watched:
             stream.notify()
+
+    def _queue(self, stream: LiveStream) -> None:
+        """Queue a stream to be rendered, once it has rested."""
+        rest_s = stream.rests_until - time.monotonic()
+        if rest_s > 0:
+            asyncio.get_running_loop().call_later(rest_s, self._queue, stream)
+        else:
+            self._to_render.put_nowait(stream)
 
     def _take_waiting(self, stream: LiveStream) -> Render | None:
         """Remove and return what renders the stream's waiting frame, or None if no frame waits."""

@@ -23,7 +23,14 @@ from types import MappingProxyType
 from typing import Any, Literal, Self, TypeAlias, TypeVar, get_args
 
 ShedReason: TypeAlias = Literal[
-    "not_ready", "draining", "queue_full", "queue_timeout", "bytes_in_flight", "inference_timeout", "lane_lost"
+    "not_ready",
+    "draining",
+    "queue_full",
+    "queue_timeout",
+    "bytes_in_flight",
+    "inference_timeout",
+    "lane_lost",
+    "memory",
 ]
 """Why a frame was refused for now."""
 

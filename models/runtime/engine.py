@@ -63,12 +63,8 @@ class Engine:
 
         Raises ModelConfigError if it cannot.
         """
-        lanes = self.served.lanes_for(folder)
-        try:
+        with self.served.lanes_for(folder) as lanes:
             return self._loader.load(folder, lanes), lanes
-        except ModelConfigError:
-            self.served.close_unused(lanes)
-            raise
 
     def _warm_unchanged(self, folder: ModelFolder) -> tuple[ModelFolder, tuple[Loaded, Lanes]]:
         """Load a model from a folder that others may write to; return it as it was, all of one version."""
@@ -134,8 +130,7 @@ class Engine:
     def give_up(self) -> None:
         """Refuse the frames that wait and stop the runs in progress; their futures raise the reason."""
         for lanes in self.lanes:
-            lanes.refuse_waiting(DrainingError())
-            lanes.abandon_running()
+            lanes.give_up(DrainingError())
         self._loader.stop()
 
     def close(self) -> None:

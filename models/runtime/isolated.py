@@ -81,7 +81,7 @@ class AnswerFrame:
 
     def __call__(self, host: ModelHost, body: memoryview) -> Answered:
         """Do all the work of the frame."""
-        order = replace(self.order, body=bytes(body))
+        order = replace(self.order, body=body)
         return host.answer(self.key, order, self.queued_at, is_alone=self.is_alone)
 
 

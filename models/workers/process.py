@@ -36,7 +36,7 @@ class RemoteCall:
     """
 
     call: Callable[[], Callable[[Any, memoryview], Any]]
-    body: bytes = b""
+    body: bytes | memoryview = b""
 
 
 class ProcessWorker:
@@ -80,6 +80,7 @@ class ProcessWorker:
             self._jobs.send((work.call(), len(work.body)))
             succeeded, outcome = self._jobs.recv()
         except LOST as error:
+            self._wait_for_end()
             raise LaneLostError from error
         self._memory.release(len(work.body))
         if succeeded:
@@ -146,10 +147,17 @@ class ProcessWorker:
             self._control.send(call)
             succeeded, outcome = self._control.recv()
         except LOST as error:
+            self._wait_for_end()
             raise LaneLostError from error
         if succeeded:
             return outcome
         raise outcome
+
+    def _wait_for_end(self) -> None:
+        """Wait for a process whose connections are closed, so that it counts as ended."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
 
     def _forget_dropped(self) -> None:
         """Undo the setups that are not needed any more, unless the process is being set up just now."""

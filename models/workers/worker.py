@@ -1,7 +1,11 @@
-"""The interface of workers, and the worker that is the lane's own thread."""
+"""The interface of workers, the worker that is the lane's own thread, and how causes of errors travel."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
+
+
+class RemoteTracebackError(Exception):
+    """The cause of an error that came from a worker process, as text."""
 
 
 class Worker(Protocol):

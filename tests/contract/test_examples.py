@@ -14,6 +14,7 @@ from tests.contract.builders import (
     ON_DRAINING_SERVICE,
     ON_GUARDED_SERVICE,
     ON_IMPATIENT_SERVICE,
+    ON_ISOLATED_SERVICE,
     ON_READING_SERVICE,
     ON_SMALL_SERVICE,
     ON_STARTING_SERVICE,
@@ -30,7 +31,11 @@ NO_CONTENT: dict[str, dict[str, Any]] = {"nothingFound": {}}
 """The one response without content, and so without a place for an example in the contract."""
 
 ON_SMALL_SERVICES = (
-    ON_SMALL_SERVICE.keys() | ON_IMPATIENT_SERVICE.keys() | ON_STARTING_SERVICE.keys() | ON_DRAINING_SERVICE.keys()
+    ON_SMALL_SERVICE.keys()
+    | ON_IMPATIENT_SERVICE.keys()
+    | ON_ISOLATED_SERVICE.keys()
+    | ON_STARTING_SERVICE.keys()
+    | ON_DRAINING_SERVICE.keys()
 )
 
 
@@ -84,6 +89,13 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
+def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder = write_identity_model(tmp_path_factory.mktemp("repository"))
+    with serving(folder, lanes=1, isolation="process", queue_timeout_s=20) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
 def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_reader(tmp_path_factory.mktemp("repository"), language="en")
     with serving(folder, lanes=1, queue_timeout_s=20) as live:
@@ -122,6 +134,7 @@ BUILDERS = {
     "server": ON_DEFAULT_MODEL,
     "small": ON_SMALL_SERVICE,
     "impatient": ON_IMPATIENT_SERVICE,
+    "isolated": ON_ISOLATED_SERVICE,
     "reading": ON_READING_SERVICE,
     "starting": ON_STARTING_SERVICE,
     "guarded": ON_GUARDED_SERVICE,

@@ -34,6 +34,7 @@ from models.errors import (
     DrainingError,
     InferenceError,
     InferenceTimeoutError,
+    LaneLostError,
     ModelNotFoundError,
     ModelRejectedError,
     NotReadyError,
@@ -88,7 +89,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
     NotReadyError: Problem(503, "not-ready", "The service is not ready"),
     DrainingError: Problem(503, "draining", "The service is shutting down"),
     OverloadedError: Problem(503, "overloaded", "The service is busy"),
-    InferenceTimeoutError: Problem(503, "inference-timeout", "The model took too long"),
+    InferenceTimeoutError: Problem(503, "inference-timeout", "The frame took too long"),
+    LaneLostError: Problem(503, "lane-lost", "The work on the frame was lost"),
     TooManyViewersError: Problem(503, "too-many-viewers", "Too many viewers"),
 }
 

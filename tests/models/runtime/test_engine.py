@@ -135,11 +135,11 @@ def test_the_bytes_of_a_frame_go_with_the_frame(tmp_path: Path, outcome: str) ->
         answer = engine.infer(FrameOrder(body))  # type: ignore[arg-type]  # plain bytes have no weak references
         del body
         if outcome == "refusal":
-            engine.served.lanes.refuse_waiting(DrainingError())
+            engine.served.lanes.give_up(DrainingError())
         elif outcome == "cancellation":
             answer.cancel()
         gate.set()
-        running.result(10)
+        wait_for([running], 10)
         if outcome != "cancellation":
             wait_for([answer], 10)
         assert gone.wait(10), "held by its answer"
