@@ -16,7 +16,7 @@ from handlers.server.access.credentials import Credential, read_credentials, rea
 from handlers.server.access.recognition import Recognition
 from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from models.errors import ModelConfigError, ModelNotFoundError
-from models.repository.folder import find_models, read_folder
+from models.repository.folder import find_models, read_folder, reason_for_clients
 from models.runtime.engine import Engine
 from models.runtime.isolated import ModelHost, ProcessLoader
 from models.runtime.loading import ThreadLoader
@@ -66,7 +66,7 @@ def create_engine(settings: Settings, codec: LaneCodec) -> Engine:
         except ModelConfigError as error:
             if settings.on_broken_model == "stop":
                 raise
-            broken[name] = str(error)
+            broken[name] = reason_for_clients(error, settings.model_repository)
     threads = partial(ThreadLoader, codec, settings.run_timeout_s, settings.lanes if settings.wide_lane else 1)
     create_worker: Callable[[], Worker] = CallingThread
     if settings.isolation == "process":

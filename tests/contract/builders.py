@@ -287,8 +287,9 @@ ON_GUARDED_SERVICE: dict[str, Builder] = {
 
 ON_ABANDONED_SERVICE: dict[str, Builder] = {
     "folderGone": request,
+    "brokenFolder": get,
 }
-"""Sent to a service whose model's folder was taken away."""
+"""Sent to a service whose model's folder was taken away, and to which an incomplete one came."""
 
 ON_DRAINING_SERVICE: dict[str, Builder] = {
     "draining": get,

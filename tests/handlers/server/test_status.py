@@ -86,6 +86,7 @@ def test_a_service_that_is_not_ready_says_why(tmp_path: Path) -> None:
 
 def test_the_reason_is_the_sentence_of_the_refusal(tmp_path: Path) -> None:
     folder = write_identity_model(tmp_path)
+    write_identity_model(tmp_path, "other")
     engine = create_dataplane(Settings(model_repository=tmp_path, default_model=folder.name)).engine
     engine.served.reject("other", "its weights are damaged.")
     counted = Metrics(engine, BytesBudget(1, lambda: 1), LiveStreams(1, Lanes(1, 1, 1)), None)
