@@ -128,7 +128,7 @@ class LiveStreams:
         if self._waiting_bytes - replaced_bytes + size_bytes > MAX_WAITING_BYTES:
             return
         if stream.waiting is None:
-            self._queue(stream)
+            self._to_render.put_nowait(stream)
         self._waiting_bytes += size_bytes - replaced_bytes
         stream.waiting = render, size_bytes
 
@@ -188,6 +188,10 @@ class LiveStreams:
         try:
             while True:
                 stream = await self._to_render.get()
+                left_s = stream.rests_until - time.monotonic()
+                if left_s > 0:
+                    loop.call_later(left_s, self._to_render.put_nowait, stream)
+                    continue
                 render = self._take_waiting(stream)
                 if render:
                     started_at = time.monotonic()
@@ -204,14 +208,6 @@ class LiveStreams:
         self._is_closed = True
         for stream in self._watched:
             stream.notify()
-
-    def _queue(self, stream: LiveStream) -> None:
-        """Queue a stream to be rendered, once it has rested."""
-        rest_s = stream.rests_until - time.monotonic()
-        if rest_s > 0:
-            asyncio.get_running_loop().call_later(rest_s, self._queue, stream)
-        else:
-            self._to_render.put_nowait(stream)
 
     def _take_waiting(self, stream: LiveStream) -> Render | None:
         """Remove and return what renders the stream's waiting frame, or None if no frame waits."""
