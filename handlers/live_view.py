@@ -198,7 +198,7 @@ class LiveStreams:
                     await _publish(loop.run_in_executor(thread, render), stream)
                     del render
                     rest_s = REST_MULTIPLE * (time.monotonic() - started_at)
-                    stream.rests_until = time.monotonic() + rest_s * len(set(self._watched))
+                    stream.rests_until = time.monotonic() + rest_s * max(1, len(set(self._watched)))
                     await asyncio.sleep(min(rest_s, MAX_PAUSE_S))
         finally:
             thread.shutdown(wait=False)

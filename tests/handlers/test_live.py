@@ -327,9 +327,12 @@ async def _drawn_after_a_failure() -> bytes:
 
     rendering = asyncio.create_task(streams.render_pictures())
     with streams.watching("gate") as stream:
-        for render in (fail, lambda: b"picture"):
-            streams.queue_render(stream, render, 1)
-            await asyncio.sleep(0.1)
+        streams.queue_render(stream, fail, 1)
+        while stream.waiting:
+            await asyncio.sleep(0.01)
+        streams.queue_render(stream, lambda: b"picture", 1)
+        async with asyncio.timeout(PATIENCE_S):
+            await stream.fresh.wait()
         picture = stream.picture
     rendering.cancel()
     return picture
