@@ -191,8 +191,8 @@ class Settings(BaseModel):
     )
     min_body_bytes_per_s: Annotated[int, Field(ge=0)] = Field(
         256 << 10,
-        description="Slowest accepted body, in bytes per second over receive_timeout_s; a slower one gets 408. A client "
-        "that takes an answer more slowly loses its connection. 0: no limit.",
+        description="Slowest accepted body, in bytes per second over receive_timeout_s; a slower one gets 408. A "
+        "client that takes an answer more slowly loses its connection. 0: no limit.",
     )
     max_header_bytes: AtLeastOne = Field(
         64 << 10, description="Largest accepted header section of a request, in bytes; a larger one gets 431."
