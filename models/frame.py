@@ -31,6 +31,9 @@ PIXEL_FORMAT_NAMES: tuple[PixelFormat, ...] = get_args(PixelFormat)
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
+Body: TypeAlias = bytes | memoryview
+"""The bytes of a frame as received: of one object, or of memory that processes share. One byte an item."""
+
 
 @dataclass(frozen=True, slots=True)
 class RawLayout:

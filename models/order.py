@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from models.frame import RawLayout
+from models.frame import Body, RawLayout
 from models.letterbox import Size
 from models.results import Results
 
@@ -21,7 +21,7 @@ class FrameOrder:
     An order names no version of the model: nothing in it depends on one, so any version can answer it.
     """
 
-    body: bytes = b""
+    body: Body = b""
     layout: RawLayout | None = None
     model: str | None = None
     encoding: str = "none"

@@ -13,7 +13,7 @@ import numpy as np
 from handlers.decoding.bitfields import RGB555, Masks, unpack16, unpack32
 from handlers.decoding.limits import refuse_costly_runs, refuse_too_many_pixels
 from handlers.decoding.scaling import Scaler
-from models.frame import ChannelOrder, Frame, Pixels
+from models.frame import Body, ChannelOrder, Frame, Pixels
 from models.letterbox import Size
 
 FILE_HEADER_BYTES = 14
@@ -50,7 +50,7 @@ class Header:
     masks: Masks
 
 
-def decode(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
+def decode(body: Body, max_pixels: int, scaler: Scaler) -> Frame | None:
     """Return a BMP file's frame, or None if it is of a kind that Pillow decodes.
 
     Raises ValueError for a damaged file, TooManyPixelsError, and UndecodableFrameError for costly run-length coding.
@@ -62,7 +62,7 @@ def decode(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
     return scaler.frame(*_read_pixels(header, _read_rows(body, header)))
 
 
-def _read_header(body: bytes) -> Header | None:
+def _read_header(body: Body) -> Header | None:
     """Return the headers, or None if they are not those of an uncompressed file of 16, 24 or 32 bits.
 
     Raises ValueError for a picture without pixels or whose pixels overlap the headers, and UndecodableFrameError for
@@ -84,7 +84,7 @@ def _read_header(body: bytes) -> Header | None:
     return Header((width, abs(height)), height < 0, bits, offset or headers_end, masks) if masks else None
 
 
-def _read_masks(body: bytes, bits: int, compression: int) -> Masks | None:
+def _read_masks(body: Body, bits: int, compression: int) -> Masks | None:
     if compression == BI_RGB:
         return {16: RGB555, 24: RGB888, 32: RGB888}.get(bits)
     if compression in MASKED and bits in {16, 32}:
@@ -97,7 +97,7 @@ def _is_run_of_ones(mask: int, bits: int) -> bool:
     return mask == 0 or (mask + (mask & -mask) == 1 << mask.bit_length() and mask < 1 << bits)
 
 
-def _read_rows(body: bytes, header: Header) -> Pixels:
+def _read_rows(body: Body, header: Header) -> Pixels:
     """Return uint8 [H, bytes of a row], top row first: a view of the file without padding.
 
     Raises ValueError if the file ends too early.

@@ -9,7 +9,7 @@ from handlers.decoding.encoded import CODECS, Codec
 from handlers.decoding.raw import decode_raw
 from handlers.decoding.scaling import AveragingScaler, Scaler, Unscaled
 from handlers.errors import ConfigurationError
-from models.frame import DecodeTarget, Frame, RawLayout
+from models.frame import Body, DecodeTarget, Frame, RawLayout
 
 RouteName: TypeAlias = Literal["exact", "fast", "plain"]
 
@@ -39,7 +39,7 @@ ROUTES: dict[RouteName, Callable[[], Route]] = {
 
 
 class Decoder:
-    """Decodes bodies into frames at a model's target. Immutable, for all lanes at once.
+    """Decodes bodies into frames at a model's target. Immutable, for all lanes at once; can be pickled.
 
     `max_pixels`: of a picture, before scaling. Raises ConfigurationError if the route's packages are not installed.
     """
@@ -50,18 +50,25 @@ class Decoder:
         self._route = ROUTES[route]()
 
     def __reduce__(self) -> tuple[type["Decoder"], tuple[int, RouteName]]:
-        """Describe how to make this decoder in another process."""
+        """Another process looks the route up by its name."""
         return Decoder, self._arguments
 
-    def encoded(self, body: bytes, target: DecodeTarget) -> Frame:
-        """Return the frame of a picture in one of CODECS; raises UndecodableFrameError and TooManyPixelsError."""
+    def frame(self, body: Body, layout: RawLayout | None, target: DecodeTarget) -> Frame:
+        """Return the frame of a raw body, or without a layout, of a picture in one of CODECS. Raises as they do."""
+        return self.encoded(body, target) if layout is None else self.raw(body, layout, target)
+
+    def encoded(self, body: Body, target: DecodeTarget) -> Frame:
+        """Return the frame of a picture in one of CODECS.
+
+        Raises UndecodableFrameError, TooManyPixelsError and MemoryError.
+        """
         return encoded.decode(body, self._max_pixels, self._route.scaler(target), self._route.codecs)
 
-    def raw(self, body: bytes, layout: RawLayout, target: DecodeTarget) -> Frame:
-        """Return the frame of a raw body; raises RawFrameError and TooManyPixelsError."""
+    def raw(self, body: Body, layout: RawLayout, target: DecodeTarget) -> Frame:
+        """Return the frame of a raw body; raises RawFrameError, TooManyPixelsError and MemoryError."""
         return decode_raw(body, layout, self._max_pixels, self._route.scaler(target))
 
-    def whole(self, body: bytes, layout: RawLayout | None = None) -> Frame:
+    def whole(self, body: Body, layout: RawLayout | None = None) -> Frame:
         """Return the frame with all its pixels; without a layout, of a picture in one of CODECS."""
         if layout is None:
             return encoded.decode(body, self._max_pixels, Unscaled())

@@ -2,30 +2,29 @@
 
 import io
 import struct
+import warnings
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageFile, PngImagePlugin
+from PIL import Image, ImageFile
 
-from handlers.decoding import bmp
-from handlers.decoding.limits import (
-    refuse_jpeg_segments,
-    refuse_large_jpeg,
-    refuse_large_picture,
-    refuse_png_chunks,
-)
+from handlers.decoding import bmp, essence
+from handlers.decoding.limits import refuse_large_jpeg, refuse_large_picture
 from handlers.decoding.scaling import Scaler, letterbox_of
 from handlers.errors import UndecodableFrameError
-from models.frame import Frame
+from models.frame import Body, Frame
 from models.letterbox import Size
 
 Image.MAX_IMAGE_PIXELS = None  # limits.py checks our own limit instead, for every picture
-PngImagePlugin.MAX_TEXT_MEMORY = PngImagePlugin.MAX_TEXT_CHUNK  # of all texts of a PNG together, unpacked: 1 MiB
+warnings.filterwarnings("ignore", module="PIL")  # its texts quote the file: logged and remembered, each one for ever
 
 PILLOW_ERRORS = (OSError, ValueError, SyntaxError, LookupError, TypeError, EOFError, struct.error, zlib.error)
 """What Pillow's decoders raise for damaged files: they have no common base."""
+
+BYTES_A_PIXEL = 8
+"""The most memory that decoding takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,50 +32,52 @@ class Codec:
     """One encoded format.
 
     `name`: Pillow's name for it, and the one in messages. `signature`: how its files begin.
-    `refuse_costly`: rejects files whose structure would take long to read, before it is read.
+    `essence`: what its decoders need of a file, without metadata; raises UndecodableFrameError for too many parts, and
+    ValueError if damaged.
     `refuse_large`: rejects files of too many pixels, or of too much work for their size.
     `shortcut`: decodes some kinds faster than Pillow, and returns None for the others; raises ValueError if damaged.
     """
 
     name: str
     signature: bytes
-    refuse_costly: Callable[[bytes], None] = lambda _: None
-    refuse_large: Callable[[bytes, Size, int], None] = refuse_large_picture
-    shortcut: Callable[[bytes, int, Scaler], Frame | None] = lambda *_: None
+    essence: Callable[[Body], Body]
+    refuse_large: Callable[[Body, Size, int], None] = refuse_large_picture
+    shortcut: Callable[[Body, int, Scaler], Frame | None] = lambda *_: None
 
-    def decode(self, body: bytes, max_pixels: int, scaler: Scaler) -> Frame:
+    def decode(self, body: Body, max_pixels: int, scaler: Scaler) -> Frame:
         """Decode one file of this format.
 
         If the scaler has a target, JPEG is decoded at the smallest of 1/1, 1/2, 1/4 and 1/8 that still has the target's
-        pixels, and the frame gets the target's size. Raises TooManyPixelsError, from the file's header alone, and
-        UndecodableFrameError.
+        pixels, and the frame gets the target's size. Raises TooManyPixelsError, from the file's header alone,
+        UndecodableFrameError, and MemoryError.
         """
-        self.refuse_costly(body)
         try:
-            frame = self.shortcut(body, max_pixels, scaler)
-            return self._decode_with_pillow(body, max_pixels, scaler) if frame is None else frame
+            needed = self.essence(body)
+            frame = self.shortcut(needed, max_pixels, scaler)
+            return self._decode_with_pillow(needed, max_pixels, scaler) if frame is None else frame
         except PILLOW_ERRORS as error:
             raise UndecodableFrameError(
                 f"The bytes begin like a {self.name} picture but are damaged or incomplete."
             ) from error
 
-    def _decode_with_pillow(self, body: bytes, max_pixels: int, scaler: Scaler) -> Frame:
+    def _decode_with_pillow(self, body: Body, max_pixels: int, scaler: Scaler) -> Frame:
         with Image.open(io.BytesIO(body), formats=(self.name,)) as picture:
             size_wh = picture.size
             self.refuse_large(body, size_wh, max_pixels)
             picture.decodermaxblock = max(ImageFile.MAXBLOCK, len(body))  # of smaller blocks, each copies all the rest
             letterbox = letterbox_of(scaler, size_wh)
             drafted = picture.draft("RGB", letterbox.whole_wh) if scaler.target else None
+            _load(picture, size_wh)
             pixels = scaler.image(_plain_image(picture), drafted[1][2:] if drafted else size_wh, letterbox)
             rgb = np.asarray(pixels if pixels.mode == "RGB" else pixels.convert("RGB"))
             return Frame(rgb, "rgb", size_wh, letterbox.region_xyxy)
 
 
-def decode(body: bytes, max_pixels: int, scaler: Scaler, codecs: Mapping[str, Codec] | None = None) -> Frame:
+def decode(body: Body, max_pixels: int, scaler: Scaler, codecs: Mapping[str, Codec] | None = None) -> Frame:
     """Decode the bytes of one picture in one of the formats of `codecs`, by default CODECS.
 
     Grey, palette, 1-bit, 16-bit and CMYK pictures are converted to RGB, alpha is dropped, EXIF orientation is not
-    applied. Raises UndecodableFrameError and TooManyPixelsError.
+    applied. Raises UndecodableFrameError, TooManyPixelsError and MemoryError.
     """
     if not body:
         raise UndecodableFrameError(f"The request has no body; expected one {FORMAT_NAMES} picture.")
@@ -86,14 +87,26 @@ def decode(body: bytes, max_pixels: int, scaler: Scaler, codecs: Mapping[str, Co
     raise UndecodableFrameError(f"This is not a {FORMAT_NAMES} picture: the bytes decide, not the Content-Type.")
 
 
-def format_of(body: bytes) -> str:
+def format_of(body: Body) -> str:
     """Return the name in lower case of the codec for these bytes, or "unknown"."""
     codec = _codec_of(body, CODECS)
     return codec.name.lower() if codec else "unknown"
 
 
-def _codec_of(body: bytes, codecs: Mapping[str, Codec]) -> Codec | None:
-    return next((codec for codec in codecs.values() if body.startswith(codec.signature)), None)
+def _codec_of(body: Body, codecs: Mapping[str, Codec]) -> Codec | None:
+    return next((codec for codec in codecs.values() if body[: len(codec.signature)] == codec.signature), None)
+
+
+def _load(picture: Image.Image, size_wh: Size) -> None:
+    """Decode the pixels. Raises what Pillow raises, and MemoryError.
+
+    libjpeg reports damage when its memory does not suffice. `size_wh`: of the whole picture, in pixels.
+    """
+    try:
+        picture.load()
+    except OSError:
+        np.empty((*size_wh, BYTES_A_PIXEL), np.uint8)  # as much as decoding may take: if there is less, it is no damage
+        raise
 
 
 def _plain_image(picture: Image.Image) -> Image.Image:
@@ -107,9 +120,9 @@ def _plain_image(picture: Image.Image) -> Image.Image:
 
 
 CODECS = {
-    "image/jpeg": Codec("JPEG", b"\xff\xd8", refuse_jpeg_segments, refuse_large_jpeg),
-    "image/png": Codec("PNG", b"\x89PNG\r\n\x1a\n", refuse_png_chunks),
-    "image/bmp": Codec("BMP", b"BM", shortcut=bmp.decode),
+    "image/jpeg": Codec("JPEG", b"\xff\xd8", essence.jpeg, refuse_large_jpeg),
+    "image/png": Codec("PNG", b"\x89PNG\r\n\x1a\n", essence.png),
+    "image/bmp": Codec("BMP", b"BM", essence.whole, shortcut=bmp.decode),
 }
 
 _NAMES = [codec.name for codec in CODECS.values()]

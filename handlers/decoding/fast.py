@@ -10,7 +10,8 @@ from PIL import Image
 
 from handlers.decoding.limits import refuse_large_jpeg
 from handlers.decoding.scaling import Scaler, averaging_scale
-from models.frame import ChannelOrder, DecodeTarget, Frame, Pixels, region_px
+from models.boxes import BoxXyxy
+from models.frame import Body, ChannelOrder, DecodeTarget, Frame, Pixels, region_px
 from models.letterbox import Letterbox, Size
 
 COLOUR_SPACES = ("Gray", "YCbCr", "RGB")
@@ -56,19 +57,25 @@ class FastScaler:
         return _resized(pixels_hwc, letterbox.size_wh, region_px(letterbox, reduced_extent_wh, smaller_wh))
 
 
-def _resized(pixels_hwc: Pixels, size_wh: Size, box_xyxy: tuple[float, float, float, float]) -> Pixels:
+def _resized(pixels_hwc: Pixels, size_wh: Size, box_xyxy: BoxXyxy) -> Pixels:
     """Return the pixels within the box, resized bilinearly; pixels are squares, not points."""
+    try:
+        return _resampled(pixels_hwc, size_wh, box_xyxy).astype(np.uint8, copy=False)
+    except cv2.error as error:  # its arguments are right: memory does not suffice
+        raise MemoryError from error
+
+
+def _resampled(pixels_hwc: Pixels, size_wh: Size, box_xyxy: BoxXyxy) -> cv2.typing.MatLike:
     if box_xyxy == (0, 0, pixels_hwc.shape[1], pixels_hwc.shape[0]):
-        return cv2.resize(pixels_hwc, size_wh, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+        return cv2.resize(pixels_hwc, size_wh, interpolation=cv2.INTER_LINEAR)
     left, top, right, bottom = box_xyxy
     columns, rows = (right - left) / size_wh[0], (bottom - top) / size_wh[1]
     to_source = np.array([[columns, 0, left + (columns - 1) / 2], [0, rows, top + (rows - 1) / 2]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(pixels_hwc, to_source, size_wh, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return warped.astype(np.uint8, copy=False)
+    return cv2.warpAffine(pixels_hwc, to_source, size_wh, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def decode_jpeg(body: bytes, max_pixels: int, scaler: Scaler) -> Frame | None:
+def decode_jpeg(body: Body, max_pixels: int, scaler: Scaler) -> Frame | None:
     """Return a JPEG file's frame, or None if it is of a kind that Pillow decodes.
 
     Raises TooManyPixelsError and UndecodableFrameError.

@@ -13,7 +13,7 @@ from handlers.decoding.limits import refuse_too_many_pixels
 from handlers.decoding.scaling import Scaler
 from handlers.decoding.yuv import yuv420p
 from handlers.errors import RawFrameError
-from models.frame import ChannelOrder, Frame, PixelFormat, Pixels, RawLayout
+from models.frame import Body, ChannelOrder, Frame, PixelFormat, Pixels, RawLayout
 from models.letterbox import Size
 
 ROW_ALIGNMENT = 4
@@ -82,7 +82,7 @@ def layout_bytes(layout: RawLayout) -> int:
     return sum(stride * rows for stride, rows in _plane_sizes(layout))
 
 
-def decode_raw(body: bytes, layout: RawLayout, max_pixels: int, scaler: Scaler) -> Frame:
+def decode_raw(body: Body, layout: RawLayout, max_pixels: int, scaler: Scaler) -> Frame:
     """Return the frame of a raw body, at the scaler's size; raises TooManyPixelsError and RawFrameError."""
     refuse_too_many_pixels(layout.size_wh, max_pixels)
     expected_bytes = layout_bytes(layout)
@@ -103,7 +103,7 @@ def _plane_sizes(layout: RawLayout) -> list[tuple[int, int]]:
     return list(zip(layout.strides_bytes, rows, strict=True))
 
 
-def _planes_of(body: bytes, layout: RawLayout) -> list[Pixels]:
+def _planes_of(body: Body, layout: RawLayout) -> list[Pixels]:
     """Return views of the planes, without padding."""
     views, offset = [], 0
     for plane, (stride, rows) in zip(LAYOUTS[layout.pixel_format].planes, _plane_sizes(layout), strict=True):

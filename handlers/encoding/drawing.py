@@ -2,7 +2,7 @@
 
 import colorsys
 import io
-import math
+import zlib
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -17,6 +17,10 @@ FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG"}
 JPEG_QUALITY = 90
 MIN_LONG_SIDE_PX = 640
 """Smaller pictures are enlarged to this, so that their captions can be read."""
+MAX_LONG_SIDE_PX = 2560
+"""Larger pictures are reduced to this: what is written costs by its pixels, and JPEG ends at 65500."""
+PNG_OPTIONS = {"compress_level": 1, "compress_type": zlib.Z_RLE}
+"""As fast as PNG gets: by default noise and photos take two to four times as long, for hardly fewer bytes."""
 LETTER_SHARE = 1 / 55
 """Height of a caption's letters, as a share of the picture's longer side."""
 LETTERS_PER_LINE_WIDTH = 6
@@ -30,7 +34,7 @@ GOLDEN_RATIO = 0.618034
 def encode(picture: Image.Image, media_type: str, quality: int = JPEG_QUALITY) -> bytes:
     """Return the bytes of a picture, in one of FORMATS; `quality` is JPEG's, 1..95."""
     encoded = io.BytesIO()
-    picture.save(encoded, FORMATS[media_type], quality=quality)
+    picture.save(encoded, FORMATS[media_type], quality=quality, **PNG_OPTIONS)
     return encoded.getvalue()
 
 
@@ -78,8 +82,8 @@ def _draw(canvas: ImageDraw.ImageDraw, label: _Label) -> None:
     canvas.text((left, (top + bottom) / 2), label.caption.text, fill=ink, font=label.caption.font, anchor="lm")
 
 
-def canvas_size(size_wh: Size, max_long_side_px: float = math.inf) -> Size:
-    """Return the size to draw at, in pixels: the picture's own, enlarged to MIN_LONG_SIDE_PX, or limited."""
+def canvas_size(size_wh: Size, max_long_side_px: int = MAX_LONG_SIDE_PX) -> Size:
+    """Return the size to draw at, in pixels: the picture's own, its longer side within MIN_LONG_SIDE_PX and a limit."""
     factor = min(max(1.0, MIN_LONG_SIDE_PX / max(size_wh)), max_long_side_px / max(size_wh))
     return max(1, round(size_wh[0] * factor)), max(1, round(size_wh[1] * factor))
 

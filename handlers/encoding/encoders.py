@@ -1,8 +1,14 @@
 """The encodings of the protocol's own answers, by the name that an order has for them."""
 
+from PIL import Image
+
 from handlers.decoding.decoder import Decoder
 from handlers.encoding import drawing, metadata
 from handlers.encoding.lane_codec import Encoder
+from models.frame import DecodeTarget
+from models.letterbox import Size
+from models.order import FrameOrder
+from models.results import Results
 from models.runtime.steps import Work
 
 
@@ -19,8 +25,16 @@ def encode_metadata(work: Work, _: Decoder) -> bytes:
 
 def encode_picture(work: Work, decoder: Decoder) -> bytes:
     """Return the picture with the results drawn on it, in the media type that the order names."""
-    whole = decoder.whole(work.order.body, work.order.layout)
-    return drawing.encode(drawing.annotate(whole, work.results), work.order.encoding)
+    picture = draw(decoder, work.order, work.results, drawing.canvas_size(work.frame.source_size_wh))
+    return drawing.encode(picture, work.order.encoding)
+
+
+def draw(decoder: Decoder, order: FrameOrder, results: Results, size_wh: Size) -> Image.Image:
+    """Return the frame of an order at this size in pixels, with the results drawn on it.
+
+    Decodes it again, and no more of it than the size needs. Raises what the decoder raises.
+    """
+    return drawing.annotate(decoder.frame(order.body, order.layout, DecodeTarget(size_wh)), results, size_wh)
 
 
 ENCODERS: dict[str, Encoder] = {

@@ -15,7 +15,7 @@ Encoder: TypeAlias = Callable[[Work, Decoder], bytes]
 
 @dataclass(frozen=True, slots=True)
 class LaneCodec:
-    """Decodes and encodes frames. Thread-safe: all lanes share it.
+    """Decodes and encodes frames. Thread-safe: all lanes share it. Can be pickled.
 
     `encoders`: what an order may name → what encodes it.
     """
@@ -24,10 +24,11 @@ class LaneCodec:
     encoders: Mapping[str, Encoder]
 
     def decode(self, order: FrameOrder, target: DecodeTarget) -> Frame:
-        """Return the frame as a model wants it; raises UndecodableFrameError, RawFrameError, TooManyPixelsError."""
-        if order.layout is None:
-            return self.decoder.encoded(order.body, target)
-        return self.decoder.raw(order.body, order.layout, target)
+        """Return the frame as a model wants it.
+
+        Raises UndecodableFrameError, RawFrameError, TooManyPixelsError and MemoryError.
+        """
+        return self.decoder.frame(order.body, order.layout, target)
 
     def encode(self, work: Work) -> bytes:
         """Return the answer in the encoding that the order names."""

@@ -14,19 +14,22 @@ from connexion.middleware.request_validation import RequestValidationMiddleware
 from connexion.middleware.security import SecurityMiddleware
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
+from starlette.middleware.cors import CORSMiddleware
 
 from handlers import annotate, catalog, console, inference, live, service
 from handlers.context import Context
 from handlers.deepstack import operations as deepstack
 from handlers.deepstack.dialect import FORM_TYPE, UnparsedForm
+from handlers.server.access.proxies import TrustedProxies
 from handlers.server.access.security import Security
 from handlers.server.contract import Contract, read_contract
 from handlers.server.lifespan import lifespan
 from handlers.server.metrics import Metrics
 from handlers.server.middleware.admission import AdmissionMiddleware
 from handlers.server.middleware.body_limit import BodyLimitMiddleware
+from handlers.server.middleware.browsers import BrowserMiddleware, cors_options
 from handlers.server.middleware.bytes_in_flight import BytesBudget
-from handlers.server.middleware.logs import Report, RequestLogMiddleware, report_request
+from handlers.server.middleware.logs import REQUEST_ID_HEADER, Report, RequestLogMiddleware, report_request
 from handlers.server.middleware.media_type import MediaTypeMiddleware
 from handlers.server.middleware.parameters import ContractParameterValidator, KnownParametersMiddleware
 from handlers.server.middleware.pending_keys import PendingKeyMiddleware
@@ -110,7 +113,13 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         __name__,
         lifespan=partial(
             lifespan,
-            state={"context": context, "shedder": shedder, "report": report, "budget": budget}
+            state={
+                "context": context,
+                "shedder": shedder,
+                "report": report,
+                "budget": budget,
+                "proxies": TrustedProxies(settings.trusted_proxies),
+            }
             | ({"tls": tls, "count_handshake_failure": metrics.count_handshake_failure} if tls else {}),
             settings=settings,
             give_up=give_up,
@@ -151,9 +160,13 @@ def is_loopback(host: str) -> bool:
 def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, report: Report) -> list[Any]:
     """Return the whole stack of middleware, outermost first."""
     with_body = frozenset(contract.operations_with_body.values())
+    pages = cors_options(settings.allowed_origins, exposed=("Retry-After", REQUEST_ID_HEADER))
+    names = (settings.host, *settings.allowed_hosts)
     return [
         partial(RequestLogMiddleware, report=report),
+        *([partial(CORSMiddleware, **pages)] if settings.allowed_origins else ()),
         ExceptionMiddleware,
+        partial(BrowserMiddleware, names=names, origins=settings.allowed_origins),
         partial(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes),
         BundledSwaggerUIMiddleware,
         ExactRoutingMiddleware,

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
     field_validator,
@@ -74,6 +75,8 @@ def _permissions(value: Any) -> Any:
 AtLeastOne = Annotated[int, Field(ge=1)]
 Roots = Annotated[tuple[Path, ...], BeforeValidator(_roots), Field(min_length=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._-]+)$")]
+Origin = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[A-Za-z0-9._:\[\]-]+$")]
 Seconds = Annotated[float, Field(gt=0, le=threading.TIMEOUT_MAX)]
 
 
@@ -107,6 +110,21 @@ class Settings(BaseModel):
         "X-API-Key",
         pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$",
         description="The header for tokens, besides `Authorization: Bearer`.",
+    )
+    allowed_hosts: Annotated[tuple[HostName, ...], BeforeValidator(_names)] = Field(
+        default_factory=tuple,
+        description="Further names of this service, separated by commas, by which browsers may reach it; * for any. "
+        "Addresses and names that nobody can register need no entry.",
+    )
+    allowed_origins: Annotated[tuple[Origin, ...], BeforeValidator(_names)] = Field(
+        default_factory=tuple,
+        description="Origins of web pages that may use this service, separated by commas, such as "
+        "https://nvr.example.com. By default only its own pages.",
+    )
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_names)] = Field(
+        default_factory=tuple,
+        description="Addresses and networks of proxies, separated by commas; what they write into Forwarded or "
+        "X-Forwarded-For is the client's address. By default none.",
     )
     tls_certificate: Path | None = Field(
         None, description="PEM file with the certificate and its chain; turns HTTPS on. Needs the extra tls."

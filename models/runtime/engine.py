@@ -6,7 +6,7 @@ from typing import Protocol
 
 from models.errors import DrainingError, ModelConfigError, NotReadyError
 from models.order import Answered, FrameOrder
-from models.repository.folder import ModelFolder, read_folder
+from models.repository.folder import ModelFolder, read_folder, reason_for_clients
 from models.runtime.loading import Loaded
 from models.runtime.served import ServedModels
 from models.scheduling.lanes import Lanes
@@ -54,7 +54,7 @@ class Engine:
             except ModelConfigError as error:
                 if not tolerant:
                     raise
-                self.served.reject(model.name, str(error))
+                self.served.reject(model.name, reason_for_clients(error, [model.folder.path.parent]))
             else:
                 self.served.install(folder, *loaded, unless_loaded=True)
 
@@ -63,12 +63,8 @@ class Engine:
 
         Raises ModelConfigError if it cannot.
         """
-        lanes = self.served.lanes_for(folder)
-        try:
+        with self.served.lanes_for(folder) as lanes:
             return self._loader.load(folder, lanes), lanes
-        except ModelConfigError:
-            self.served.close_unused(lanes)
-            raise
 
     def _warm_unchanged(self, folder: ModelFolder) -> tuple[ModelFolder, tuple[Loaded, Lanes]]:
         """Load a model from a folder that others may write to; return it as it was, all of one version."""
@@ -94,15 +90,18 @@ class Engine:
 
     @property
     def is_ready(self) -> bool:
-        """Return whether every model is loaded and has answered a warm-up frame, and the engine is not draining."""
+        """Return whether every model is loaded and has answered a warm-up frame, and the engine is not draining.
+
+        Folders that come later and are broken change nothing.
+        """
         served = self.served
-        return not self._draining and not served.broken and all(model.loaded for model in served.models)
+        return not self._draining and not served.awaited and all(model.loaded for model in served.models)
 
     def refuse_if_not_ready(self) -> None:
         """Raise NotReadyError, which names a model that is broken, or DrainingError when the engine is draining."""
         if self._draining:
             raise DrainingError
-        for name, reason in self.served.broken.items():
+        for name, reason in self.served.awaited.items():
             raise NotReadyError(f"The model {name} cannot be served: {reason}")
         if not self.is_ready:
             raise NotReadyError
@@ -131,8 +130,7 @@ class Engine:
     def give_up(self) -> None:
         """Refuse the frames that wait and stop the runs in progress; their futures raise the reason."""
         for lanes in self.lanes:
-            lanes.refuse_waiting(DrainingError())
-            lanes.abandon_running()
+            lanes.give_up(DrainingError())
         self._loader.stop()
 
     def close(self) -> None:

@@ -1,11 +1,12 @@
 """The table of served models: which versions answer, and which folders cannot be served."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from models.errors import ModelNotFoundError, NotReadyError
+from models.errors import ModelConfigError, ModelNotFoundError, NotReadyError
 from models.repository.folder import ModelFolder
 from models.runtime.loading import Loaded
 from models.scheduling.lanes import Lanes
@@ -49,6 +50,7 @@ class ServedModels:
         self._default_model = default_model
         self._models = {folder.name: Model(folder, self._new_lanes(folder)) for folder in folders}
         self._broken = dict(broken or {})
+        self._awaited = frozenset(self._broken)
         self._changing = threading.RLock()
         if default_model not in self._broken:
             self.find(default_model)
@@ -60,8 +62,13 @@ class ServedModels:
 
     @property
     def broken(self) -> dict[str, str]:
-        """Return name → reason of the models that should be served and cannot be."""
+        """Return name → reason of the models whose folders cannot be served."""
         return dict(self._broken)
+
+    @property
+    def awaited(self) -> dict[str, str]:
+        """Return those of the broken models that were to be served from the start; folders that came later are not."""
+        return {name: reason for name, reason in self._broken.items() if name in self._awaited}
 
     def find(self, name: str | None) -> Model:
         """Return the model of that name, or the default one for None; raises ModelNotFoundError and NotReadyError."""
@@ -89,10 +96,19 @@ class ServedModels:
         model = self._models.get(name)
         return model.folder.version if model and model.loaded else None
 
-    def lanes_for(self, folder: ModelFolder) -> Lanes:
-        """Return the lanes of a version that is to be served: those of the version before it, if they suit it."""
+    @contextmanager
+    def lanes_for(self, folder: ModelFolder) -> Iterator[Lanes]:
+        """Yield the lanes of a version that is being loaded: those of the version before it, if they suit it.
+
+        When the block raises ModelConfigError, new lanes are closed again.
+        """
         old = self._models.get(folder.name)
-        return old.lanes if old and _lanes_wanted(old.folder) == _lanes_wanted(folder) else self._new_lanes(folder)
+        lanes = old.lanes if old and _lanes_wanted(old.folder) == _lanes_wanted(folder) else self._new_lanes(folder)
+        try:
+            yield lanes
+        except ModelConfigError:
+            self._close_unused(lanes)
+            raise
 
     def install(self, folder: ModelFolder, loaded: Loaded, lanes: Lanes, *, unless_loaded: bool = False) -> None:
         """Let a model take over that has answered a warm-up frame on these lanes.
@@ -104,14 +120,15 @@ class ServedModels:
             if unless_loaded and (old is None or old.loaded):
                 return
             self._models = {**self._models, folder.name: Model(folder, lanes, loaded)}
-            self._broken = _without(self._broken, folder.name)
+            self._broken, self._awaited = _without(self._broken, folder.name), self._awaited - {folder.name}
         if old:
-            self.close_unused(old.lanes)
+            self._close_unused(old.lanes)
 
     def reject(self, name: str, reason: str) -> None:
         """Record that a model cannot be served, unless an older version of it is."""
         with self._changing:
             if self.version_of(name) is None:
+                self._awaited |= self._models.keys() & {name}
                 self._models = _without(self._models, name)
                 self._broken = {**self._broken, name: reason}
 
@@ -120,10 +137,11 @@ class ServedModels:
         with self._changing:
             model = self._models.get(name)
             self._models, self._broken = _without(self._models, name), _without(self._broken, name)
+            self._awaited -= {name}
         if model:
-            self.close_unused(model.lanes)
+            self._close_unused(model.lanes)
 
-    def close_unused(self, lanes: Lanes) -> None:
+    def _close_unused(self, lanes: Lanes) -> None:
         """Close the lanes of a single model once that model is not served any more, or on others."""
         if lanes not in {self.lanes, self._threads, *(model.lanes for model in self.models)}:
             lanes.close()

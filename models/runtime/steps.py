@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from models.backends.backend import Runnable
-from models.errors import FrameError
+from models.errors import FrameError, OverloadedError
 from models.families import Family, Feeds, Outputs
 from models.frame import DecodeTarget, Frame
 from models.letterbox import Letterbox
@@ -18,6 +18,8 @@ from models.repository.folder import ModelFolder
 from models.results import Results
 from models.runtime.stream_states import StreamState
 from models.scheduling.deadlines import Deadlines
+
+TOO_LITTLE_MEMORY = "Too little memory is free for this frame; send it again a little later, or a smaller one."
 
 
 @dataclass(slots=True)
@@ -43,7 +45,7 @@ class Work:
     def run(self, steps: Sequence["Step"]) -> None:
         """Run the steps in order on the calling thread, and time each.
 
-        Raises what they raise; a FrameError carries the times.
+        Raises what they raise, and OverloadedError when memory does not suffice; a FrameError carries the times.
         """
         try:
             for step in steps:
@@ -56,6 +58,8 @@ class Work:
         started_at = time.perf_counter()
         try:
             step(self)
+        except MemoryError as error:
+            raise OverloadedError(TOO_LITTLE_MEMORY, "memory") from error
         finally:
             self.stages_ms[step.name] = milliseconds_since(started_at)
 

@@ -174,16 +174,15 @@ class Lanes:
         job.add_done_callback(self._withdraw_if_cancelled)
         return job
 
-    def refuse_waiting(self, error: Exception) -> None:
-        """Refuse every job that waits; the futures raise `error`."""
+    def give_up(self, error: Exception) -> None:
+        """Refuse every job that waits, with `error`, abandon those that run, and accept none any more."""
         with self._changed:
+            self._closed = True
+            self._changed.notify_all()
             dropped = [self._queue.get() for _ in range(len(self._queue))]
         for job in dropped:
             self._deadlines.end(job)
             job.refuse(error)
-
-    def abandon_running(self) -> None:
-        """Abandon every job that runs, as if its time were over."""
         self._work_deadlines.expire_all()
 
     def close(self, patience_s: float = threading.TIMEOUT_MAX) -> None:
@@ -223,6 +222,7 @@ class Lanes:
 
     def _work(self, worker: Worker) -> None:
         while (job := self._next(worker)) is not None:
+            worker.prepare()  # again: it may have been lost while there was no job
             started_at = time.perf_counter()
             with self._work_deadlines.limiting(partial(self._abandon, job, worker)):
                 publish = job.run(worker)
@@ -236,7 +236,8 @@ class Lanes:
 
     def _next(self, worker: Worker) -> Job | None:
         """Wait for a job and return it; None when closed."""
-        worker.prepare()
+        if not self._closed:
+            worker.prepare()
         must_wait = partial(self._must_wait, worker)
         with self._changed:
             while not self._queue.has_next(must_wait):

@@ -20,13 +20,10 @@ from typing import Any
 from models.errors import FrameError
 from models.workers import heap
 from models.workers.shared_body import SharedBody
+from models.workers.worker import RemoteTracebackError
 
 GRACE_S = 1.0
 """How long the job in progress may still take when the service has ended."""
-
-
-class RemoteTracebackError(Exception):
-    """The cause of an error that came from a worker process, as text."""
 
 
 def main(arguments: list[str]) -> int:

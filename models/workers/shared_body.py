@@ -19,7 +19,7 @@ class SharedBody:
         self.file = os.memfd_create("framehook-body") if file is None else file
         self._mapped: mmap.mmap | None = None
 
-    def write(self, body: bytes) -> None:
+    def write(self, body: bytes | memoryview) -> None:
         """Copy a body into the memory."""
         if len(body) > self._size_bytes:
             os.ftruncate(self.file, -(-len(body) // GROWTH_BYTES) * GROWTH_BYTES)

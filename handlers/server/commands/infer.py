@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from handlers.dataplane import DataPlane
 from handlers.decoding.encoded import FORMAT_NAMES
-from handlers.encoding.drawing import JPEG_QUALITY, annotate
+from handlers.encoding.drawing import JPEG_QUALITY, canvas_size
+from handlers.encoding.encoders import draw
 from handlers.errors import EdgeError
 from handlers.numbers import read_number, read_whole_number
 from handlers.server.commands.offline import own_dataplane, read_picture
@@ -96,7 +97,8 @@ def _infer_file(
         answered = dataplane.infer(replace(order, body=body)).result()
         answer: dict[str, Any] = json.loads(answered.value or b'{"inferences": []}')
         if annotate_to:
-            picture = annotate(dataplane.codec.decoder.whole(body), answered.results)
+            size_wh = canvas_size(answered.size_wh)
+            picture = draw(dataplane.codec.decoder, replace(order, body=body), answered.results, size_wh)
             answer["annotated"] = _save_annotated(picture, annotate_to, path.stem)
     except OSError as error:
         return {"error": f"The file cannot be read or written: {error.strerror}."}

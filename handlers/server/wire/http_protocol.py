@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from handlers.context import RequestRecord
 from handlers.errors import BodyTimeoutError, UndecodableFrameError
 from handlers.server.access.callers import caller_of
+from handlers.server.access.proxies import TrustedProxies
 from handlers.server.middleware.bytes_in_flight import Reservation
 from handlers.server.middleware.logs import Report, caller_id
 from handlers.server.wire.connections import Connections
@@ -42,9 +43,9 @@ class HttpProtocol(HttpToolsProtocol):
     `curl --http2` offer HTTP/2 with every frame they post. The parser takes the offer for the end of HTTP/1.1 and drops
     the body, so a second parser reads it.
 
-    Internals of uvicorn used here (ADR 9): `cycle`, `pipeline`, `flow`, `url`, `headers`, `parser`, `_start_asgi_task`,
-    `_unset_keepalive_if_required`, `STATUS_LINE`, `server_state.default_headers`; and of a cycle `response_complete`,
-    `keep_alive`, `disconnected`, `message_event`.
+    Internals of uvicorn used here (ADR 9): `cycle`, `pipeline`, `flow`, `url`, `headers`, `parser`, `scope`,
+    `_start_asgi_task`, `_unset_keepalive_if_required`, `STATUS_LINE`, `server_state.default_headers`; and of a cycle
+    `response_complete`, `keep_alive`, `disconnected`, `message_event`.
     """
 
     def __init__(self, *arguments: Any, connections: Connections, wire: Any = None, **options: Any) -> None:
@@ -52,6 +53,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._connections, self._limits, self._wire = connections, connections.limits, wire
         self._shedder: LoadShedder = self.app_state["shedder"]
         self._report: Report = self.app_state["report"]
+        self._proxies: TrustedProxies = self.app_state["proxies"]
         self._progress = RequestProgress(self._limits)
         self._sent = SendProgress(
             self._limits.receive_timeout_s, Rate(self._limits.receive_timeout_s, self._limits.min_body_bytes_per_s)
@@ -150,6 +152,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start answering the request, and expect its body."""
         check_head(self.url, self.headers, self.parser.get_http_version())
+        self.scope["client"] = self._proxies.client_of(self.client, self.headers)
         self.url = in_origin_form(self.url)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "Too many requests wait for their answers on one connection.")
@@ -239,7 +242,7 @@ class HttpProtocol(HttpToolsProtocol):
         is_plain = parser.get_method() == b"POST" and parser.get_http_version() == "1.1" and parser.should_keep_alive()
         if not (is_quiet and is_plain) or self._shed_count >= MAX_SHED_AT_ONCE:
             return None
-        refusal = self._shedder.refusal(self.url, self.headers, self.client)
+        refusal = self._shedder.refusal(self.url, self.headers, self.scope["client"])
         self._shed_count += refusal is not None
         return refusal
 
