@@ -35,8 +35,7 @@ class Job(Future[Any]):
 
     def __init__(self, work: Any, stream: str, sequence: str = "", caller: str = "") -> None:
         super().__init__()
-        self.stream, self.caller = stream, caller
-        self.sequence = sequence
+        self.stream, self.sequence, self.caller = stream, sequence, caller
         self._work: Any = work
 
     def run(self, worker: Worker) -> Callable[[], None]:
@@ -76,9 +75,9 @@ class Job(Future[Any]):
 class Lanes:
     """At most `count` jobs run at once and `queue_size` wait, none longer than `max_wait_s`.
 
-    Callers take turns, and so do the streams of each. One more job is refused at once, unless its caller or its stream
-    is owed a place: then the job with the last turn is refused instead. A job that runs for longer than `max_work_s` is
-    abandoned, and its worker stopped. `create_worker`: makes what does a lane's jobs, by default its own thread.
+    Callers take turns, then the streams of each. One more job is refused at once, unless it is owed a place: then the
+    job with the last turn is refused instead. A job that runs for longer than `max_work_s` is abandoned, and its worker
+    stopped. `create_worker`: makes what does a lane's jobs, by default its own thread.
     """
 
     def __init__(
