@@ -46,7 +46,11 @@ class FolderCopy:
 
 def remove_abandoned() -> None:
     """Remove the copies of processes that were killed."""
-    for scratch in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    try:
+        scratches = list(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
+    except OSError:  # there is no temporary folder
+        return
+    for scratch in scratches:
         with suppress(OSError), (scratch / LOCK_NAME).open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(scratch, ignore_errors=True)
