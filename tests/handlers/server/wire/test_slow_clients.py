@@ -168,6 +168,7 @@ def test_a_client_that_does_not_read_loses_its_connection(strict: LiveServer) ->
 
 def test_who_takes_an_answer_too_slowly_loses_the_connection(strict: LiveServer) -> None:
     """Also one who takes some of it again and again, and has asked for more behind it."""
+    strict.limit_send_buffers(4096)
     with connect(strict.port) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(b"GET /ui/swagger-ui-bundle.js.map HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
@@ -175,8 +176,8 @@ def test_who_takes_an_answer_too_slowly_loses_the_connection(strict: LiveServer)
 
         def take_slowly() -> None:
             with suppress(OSError):
-                while not done.is_set() and connection.recv(200):
-                    time.sleep(0.1)
+                while not done.is_set() and connection.recv(300):
+                    time.sleep(0.05)
 
         taking = threading.Thread(target=take_slowly)
         taking.start()

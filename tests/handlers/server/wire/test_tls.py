@@ -189,9 +189,12 @@ def test_handshakes_are_bounded_like_connections(live: LiveServer) -> None:
 def test_where_all_are_busy_a_handshake_finds_no_place(live: LiveServer) -> None:
     with ExitStack() as stack:
         live.client.close()
-        for _ in range(MAX_CONNECTIONS):
-            stack.enter_context(encrypted(live, POST + b"Content-Length: 9\r\n\r\n"))
-        time.sleep(0.2)
+        head = POST + b"Content-Length: 9000000\r\n\r\n"
+        busy = [stack.enter_context(encrypted(live, head)) for _ in range(MAX_CONNECTIONS)]
+        for _ in range(20):  # longer than the service takes to see that they all send
+            for connection in busy:
+                connection.sendall(b"x" * 4000)
+            time.sleep(0.05)
         with pytest.raises(OSError):  # noqa: PT011  # reset, or an end in the middle of the handshake
             encrypted(live)
     deadline = time.monotonic() + LATE_S
