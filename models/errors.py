@@ -34,6 +34,8 @@ ShedReason: TypeAlias = Literal[
 ]
 """Why a frame was refused for now."""
 
+MAX_MESSAGE_LENGTH = 2000
+
 RESTART_S = 3
 """How long a restarted service needs until it is ready."""
 
@@ -76,11 +78,13 @@ class ModelsError(FrameError):
 class ModelConfigError(ModelsError):
     """A model folder cannot be served. The message names the file, the key and the remedy.
 
-    The message becomes one line: line breaks, which messages of libraries may contain, become blanks.
+    The message becomes one line of text, whatever messages of libraries and names of files contain: line breaks become
+    blanks, bytes that are not UTF-8 are escaped, and what is too long is cut off.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        line = " ".join(message.split()).encode(errors="backslashreplace").decode()
+        super().__init__(line if len(line) <= MAX_MESSAGE_LENGTH else f"{line[:MAX_MESSAGE_LENGTH]}...")
 
 
 class ModelNotFoundError(ModelsError):

@@ -45,7 +45,7 @@ async def lifespan(
     context.reloader.close()
     close()
     await asyncio.wait([loading, *background])
-    await asyncio.to_thread(engine.close)
+    await asyncio.to_thread(context.dataplane.close)
 
 
 async def _trim_heap() -> None:

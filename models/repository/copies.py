@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from models.errors import ModelConfigError
-from models.repository.checksums import files_of
+from models.repository.files import copy_files
 
 PREFIX = "framehook-"
 LOCK_NAME = ".lock"
@@ -30,8 +30,7 @@ class FolderCopy:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.path.mkdir()
-            for file in files_of(folder):
-                shutil.copyfile(file, self.path / file.name)
+            copy_files(folder, self.path)
         except OSError as error:
             self.close()
             raise _cannot_copy(folder, error) from error

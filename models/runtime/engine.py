@@ -6,7 +6,7 @@ from typing import Protocol
 
 from models.errors import DrainingError, ModelConfigError, NotReadyError
 from models.order import Answered, FrameOrder
-from models.repository.folder import ModelFolder, read_folder
+from models.repository.folder import ModelFolder, read_folder, reason_for_clients
 from models.runtime.loading import Loaded
 from models.runtime.served import ServedModels
 from models.scheduling.lanes import Lanes
@@ -54,7 +54,7 @@ class Engine:
             except ModelConfigError as error:
                 if not tolerant:
                     raise
-                self.served.reject(model.name, str(error))
+                self.served.reject(model.name, reason_for_clients(error, [model.folder.path.parent]))
             else:
                 self.served.install(folder, *loaded, unless_loaded=True)
 
@@ -76,35 +76,38 @@ class Engine:
     def infer(self, order: FrameOrder) -> Future[Answered]:
         """Queue one frame for a lane of its model; the future gives the answer.
 
-        Streams take turns. The future raises what the codec raises, UnknownLabelError, InferenceError,
-        InferenceTimeoutError, and OverloadedError when no lane was free in time or the frame had to make room for one
-        of another stream; cancelling it while the frame waits drops the frame. Raises ModelNotFoundError, NotReadyError
-        or OverloadedError at once.
+        Callers take turns, and so do the streams of each. The future raises what the codec raises, UnknownLabelError,
+        InferenceError, InferenceTimeoutError, and OverloadedError when no lane was free in time or the frame had to
+        make room for another; cancelling it while the frame waits drops the frame. Raises ModelNotFoundError,
+        NotReadyError or OverloadedError at once.
         """
         model = self.served.find(order.model)
         if model.loaded is None:
             raise NotReadyError
         work = model.loaded.work_for(model.folder, order, _is_quiet(model.lanes))
         sequence = f"{model.name}/{order.stream}" if model.loaded.remembers and order.stream else ""
-        return model.lanes.submit(work, order.stream or order.caller, sequence)
+        return model.lanes.submit(work, order.stream, sequence, order.caller)
 
     @property
     def is_ready(self) -> bool:
-        """Return whether every model is loaded and has answered a warm-up frame, and the engine is not draining."""
+        """Return whether every model is loaded and has answered a warm-up frame, and the engine is not draining.
+
+        Folders that come later and are broken change nothing.
+        """
         served = self.served
-        return not self._draining and not served.broken and all(model.loaded for model in served.models)
+        return not self._draining and not served.awaited and all(model.loaded for model in served.models)
 
     def refuse_if_not_ready(self) -> None:
         """Raise NotReadyError, which names a model that is broken, or DrainingError when the engine is draining."""
         if self._draining:
             raise DrainingError
-        for name, reason in self.served.broken.items():
+        for name, reason in self.served.awaited.items():
             raise NotReadyError(f"The model {name} cannot be served: {reason}")
         if not self.is_ready:
             raise NotReadyError
 
-    def refuse_if_unavailable(self, name: str | None, stream: str) -> None:
-        """Raise what a frame of that stream for that model would be refused with now.
+    def refuse_if_unavailable(self, name: str | None, stream: str, caller: str) -> None:
+        """Raise what a frame of that stream and caller for that model would be refused with now.
 
         ModelNotFoundError, NotReadyError, DrainingError or OverloadedError.
         """
@@ -113,7 +116,7 @@ class Engine:
         model = self.served.find(name)
         if model.loaded is None:
             raise NotReadyError
-        model.lanes.refuse_if_full(stream)
+        model.lanes.refuse_if_full(stream, caller)
 
     @property
     def lanes(self) -> tuple[Lanes, ...]:

@@ -17,7 +17,8 @@ from models.repository.copies import FolderCopy, remove_abandoned
 from models.repository.folder import ModelFolder
 from models.runtime.loading import Loaded, LoadedModel, ThreadLoader
 from models.scheduling.lanes import Lanes
-from models.workers.process import ProcessWorker, RemoteCall
+from models.workers.process import ProcessWorker
+from models.workers.worker import StatefulCall
 
 
 class ModelHost:
@@ -94,9 +95,9 @@ class IsolatedModel:
     def __init__(self, key: int, signature: Signature, *, remembers: bool) -> None:
         self.key, self.signature, self.remembers = key, signature, remembers
 
-    def work_for(self, folder: ModelFolder, order: FrameOrder, is_alone: Callable[[], bool]) -> RemoteCall:  # noqa: ARG002
+    def work_for(self, folder: ModelFolder, order: FrameOrder, is_alone: Callable[[], bool]) -> StatefulCall:  # noqa: ARG002
         """Return the work for one frame; the processes know the folder."""
-        return RemoteCall(partial(self._call, replace(order, body=b""), time.perf_counter(), is_alone), order.body)
+        return StatefulCall(partial(self._call, replace(order, body=b""), time.perf_counter(), is_alone), order.body)
 
     def _call(self, order: FrameOrder, queued_at: float, is_alone: Callable[[], bool]) -> AnswerFrame:
         return AnswerFrame(self.key, order, queued_at, is_alone())

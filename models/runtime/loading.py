@@ -1,7 +1,7 @@
 """From a model's folder to a model that can answer."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -119,17 +119,24 @@ class ThreadLoader:
         self._watchdog.close()
 
 
-def load_warm(folder: ModelFolder, watchdog: Deadlines, wide_threads: int = 1) -> LoadedModel:
+def load_warm(
+    folder: ModelFolder,
+    watchdog: Deadlines,
+    wide_threads: int = 1,
+    more_frames: Callable[[DecodeTarget], Iterable[Frame]] = lambda _: (),
+) -> LoadedModel:
     """Load one model and run every session on a black frame; raises ModelConfigError when one cannot.
 
-    `watchdog`: stops a run that takes too long.
+    `watchdog`: stops a run that takes too long. `more_frames`: returns frames to run as well.
     """
     model = load_model(folder, wide_threads, watchdog)
+    target = model.family.picture.target
     try:
-        for is_alone in (False, True):
-            work = Work(FrameOrder(), folder, is_alone=(lambda: True) if is_alone else (lambda: False))
-            work.frame = flat_frame(model.family.picture.target)
-            work.run(model.steps)
+        for frame in (flat_frame(target), *more_frames(target)):
+            for is_alone in (False, True) if model.wide else (False,):
+                work = Work(FrameOrder(), folder, is_alone=(lambda: True) if is_alone else (lambda: False))
+                work.frame = frame
+                work.run(model.steps)
     except InferenceError as error:
         raise ModelConfigError(f"{folder.weights_name} failed on a warm-up frame: {error.__cause__}") from error
     except InferenceTimeoutError as error:

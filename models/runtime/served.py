@@ -50,6 +50,7 @@ class ServedModels:
         self._default_model = default_model
         self._models = {folder.name: Model(folder, self._new_lanes(folder)) for folder in folders}
         self._broken = dict(broken or {})
+        self._awaited = frozenset(self._broken)
         self._changing = threading.RLock()
         if default_model not in self._broken:
             self.find(default_model)
@@ -61,8 +62,13 @@ class ServedModels:
 
     @property
     def broken(self) -> dict[str, str]:
-        """Return name → reason of the models that should be served and cannot be."""
+        """Return name → reason of the models whose folders cannot be served."""
         return dict(self._broken)
+
+    @property
+    def awaited(self) -> dict[str, str]:
+        """Return those of the broken models that were to be served from the start; folders that came later are not."""
+        return {name: reason for name, reason in self._broken.items() if name in self._awaited}
 
     def find(self, name: str | None) -> Model:
         """Return the model of that name, or the default one for None; raises ModelNotFoundError and NotReadyError."""
@@ -73,13 +79,6 @@ class ServedModels:
         if name in self._broken:
             raise NotReadyError("The model cannot be served; the list of models gives the reason.")
         raise ModelNotFoundError(f"No such model is served here; the models are: {', '.join(sorted(self._models))}.")
-
-    def first_of(self, family: str) -> str:
-        """Return the first name of a model of that family; raises ModelNotFoundError when there is none."""
-        names = [model.name for model in self.models if model.folder.config.family.name == family]
-        if not names:
-            raise ModelNotFoundError(f"No model of the family {family} is served here.")
-        return names[0]
 
     def is_default(self, name: str) -> bool:
         """Return whether frames that name no model go to this one."""
@@ -114,7 +113,7 @@ class ServedModels:
             if unless_loaded and (old is None or old.loaded):
                 return
             self._models = {**self._models, folder.name: Model(folder, lanes, loaded)}
-            self._broken = _without(self._broken, folder.name)
+            self._broken, self._awaited = _without(self._broken, folder.name), self._awaited - {folder.name}
         if old:
             self._close_unused(old.lanes)
 
@@ -122,6 +121,7 @@ class ServedModels:
         """Record that a model cannot be served, unless an older version of it is."""
         with self._changing:
             if self.version_of(name) is None:
+                self._awaited |= self._models.keys() & {name}
                 self._models = _without(self._models, name)
                 self._broken = {**self._broken, name: reason}
 
@@ -130,6 +130,7 @@ class ServedModels:
         with self._changing:
             model = self._models.get(name)
             self._models, self._broken = _without(self._models, name), _without(self._broken, name)
+            self._awaited -= {name}
         if model:
             self._close_unused(model.lanes)
 

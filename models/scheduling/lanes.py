@@ -4,16 +4,15 @@ import math
 import random
 import threading
 import time
-import traceback
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
 from models.errors import InferenceTimeoutError, OverloadedError
+from models.scheduling.callers_queue import CallersQueue
 from models.scheduling.deadlines import Deadlines
-from models.scheduling.fair_queue import FairQueue
+from models.scheduling.job import Job
 from models.workers.worker import CallingThread, Worker
 
 SMOOTHING = 0.1
@@ -24,61 +23,12 @@ MAX_DRAINED_S = 60
 """Retry-After is at most twice this, for a queue of any length."""
 
 
-class Job(Future[Any]):
-    """The work on one frame of one stream, which waits for a lane. It is also the future of its outcome.
-
-    A waiter and its future form a reference cycle that only the garbage collector frees, much later. So a job drops
-    the bytes and the pixels of its frame as soon as it ends.
-
-    `sequence`: jobs of one sequence run one at a time and in the order of their arrival; empty for none.
-    """
-
-    def __init__(self, work: Any, stream: str, sequence: str = "") -> None:
-        super().__init__()
-        self.stream = stream
-        self.sequence = sequence
-        self._work: Any = work
-
-    def run(self, worker: Worker) -> Callable[[], None]:
-        """Let a worker do the work, unless it was cancelled; return a function that publishes the outcome."""
-        if self._work is None or not self.set_running_or_notify_cancel():
-            return lambda: None
-        try:
-            return partial(self._publish, self.set_result, worker.do(self._work))
-        except BaseException as error:  # noqa: BLE001  # the caller who waits for the outcome gets every error
-            _forget_locals(error)
-            return partial(self._publish, self.set_exception, error)
-        finally:
-            self.release()
-
-    def abandon(self, error: Exception) -> bool:
-        """End the job with an error although it is running; return False if it has ended by itself."""
-        with suppress(InvalidStateError):
-            self.set_exception(error)
-            return True
-        return False
-
-    def _publish(self, publish: Callable[[Any], None], outcome: Any) -> None:
-        with suppress(InvalidStateError):  # the job was abandoned
-            publish(outcome)
-
-    def refuse(self, error: Exception) -> None:
-        """Abandon the work; the outcome is the error."""
-        self.release()
-        if self.set_running_or_notify_cancel():
-            self.set_exception(error)
-
-    def release(self) -> None:
-        """Drop the work, and with it the frame."""
-        self._work = None
-
-
 class Lanes:
     """At most `count` jobs run at once and `queue_size` wait, none longer than `max_wait_s`.
 
-    One more job is refused at once, never delayed, unless its stream is owed a place: then the job with the last turn
-    is refused instead. A job that runs for longer than `max_work_s` is abandoned, and its worker stopped.
-    `create_worker`: makes what does the jobs of one lane, by default the lane's own thread.
+    Callers take turns, and so do the streams of each. One more job is refused at once, unless its caller or its stream
+    is owed a place: then the job with the last turn is refused instead. A job that runs for longer than `max_work_s` is
+    abandoned, and its worker stopped. `create_worker`: makes what does a lane's jobs, by default its own thread.
     """
 
     def __init__(
@@ -93,7 +43,7 @@ class Lanes:
         self.create_worker = create_worker
         self.workers = [create_worker() for _ in range(count)]
         self._capacity = count + queue_size
-        self._queue: FairQueue[Job] = FairQueue()
+        self._queue: CallersQueue[Job] = CallersQueue()
         self._running = 0
         self._running_sequences: set[str] = set()
         """Sequences one of whose jobs runs, so that the next one must wait for it."""
@@ -142,30 +92,30 @@ class Lanes:
         earliest_s = max(1, math.ceil(min(drained_s, MAX_DRAINED_S)))
         return random.randint(earliest_s, 2 * earliest_s)  # noqa: S311  # not a secret
 
-    def refuse_if_full(self, stream: str = "") -> None:
-        """Raise OverloadedError when a job of that stream, submitted now, would be refused."""
+    def refuse_if_full(self, stream: str = "", caller: str = "") -> None:
+        """Raise OverloadedError when a job of that stream and caller, submitted now, would be refused."""
         with self._changed:
-            if self._is_full() and not self._queue.is_owed_a_place(stream):
+            if self._is_full() and not self._queue.is_owed_a_place(caller, stream):
                 raise self._full_error()
 
-    def submit(self, work: Any, stream: str = "", sequence: str = "") -> Future[Any]:
+    def submit(self, work: Any, stream: str = "", sequence: str = "", caller: str = "") -> Future[Any]:
         """Queue `work` and return its future; cancelling the future while it waits frees its place.
 
         `work`: of the kind that the workers do; for threads, a function without arguments. `sequence`: its jobs run one
-        at a time, in the order of their arrival and on one lane; they must be of one stream. Raises OverloadedError
-        when there is no place. The future raises it too, when the job waited too long or had to make room for one of
-        another stream; and InferenceTimeoutError when it ran too long.
+        at a time and on one lane, in the order of their arrival; they must be of one stream, and of one caller, else
+        callers take turns. Raises OverloadedError when there is no place. The future raises it too, when the job waited
+        too long or had to make room for another; and InferenceTimeoutError when it ran too long.
         """
-        job = Job(work, stream, sequence)
+        job = Job(work, stream, sequence, caller)
         displaced = None
         with self._changed:
             if self._closed:  # its model has just been replaced
                 raise self._full_error()
             self._start()
-            self.refuse_if_full(stream)
+            self.refuse_if_full(stream, caller)
             if self._is_full():
-                displaced = self._queue.drop()
-            self._queue.put(stream, job)
+                displaced = self._queue.make_room(caller)
+            self._queue.put(caller, stream, job)
             self._deadlines.begin(job, partial(self._expire, job))
             self._changed.notify(self.count if sequence else 1)  # only one lane may do the job of a sequence
         if displaced:
@@ -222,6 +172,7 @@ class Lanes:
 
     def _work(self, worker: Worker) -> None:
         while (job := self._next(worker)) is not None:
+            worker.prepare()  # again: it may have been lost while there was no job
             started_at = time.perf_counter()
             with self._work_deadlines.limiting(partial(self._abandon, job, worker)):
                 publish = job.run(worker)
@@ -277,7 +228,7 @@ class Lanes:
     def _withdraw(self, job: Job) -> bool:
         """Remove a job from the queue; return False if it no longer waits."""
         with self._changed:
-            withdrawn = self._queue.remove(job.stream, job)
+            withdrawn = self._queue.remove(job.caller, job.stream, job)
         self._deadlines.end(job)
         return withdrawn
 
@@ -291,10 +242,3 @@ class Lanes:
                     self.retry_after_s(),
                 )
             )
-
-
-def _forget_locals(error: BaseException | None) -> None:
-    """Drop the local variables that the tracebacks of an error and its causes hold; file and line stay."""
-    while error:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__

@@ -7,12 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, TypeAlias
 
 from models.errors import LaneLostError
 from models.workers.shared_body import SharedBody
+from models.workers.worker import StatefulCall
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 """Before the second try to start a process, and at most before any."""
@@ -25,18 +25,6 @@ logger = logging.getLogger("framehook")
 
 Setup: TypeAlias = Callable[[Any], Any]
 """Called in the process with its state."""
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteCall:
-    """Work for a process.
-
-    `call`: makes what is sent there, when the job begins: a callable that can be pickled, takes the state of the
-    process and the body, and returns the outcome. `body`: travels in shared memory.
-    """
-
-    call: Callable[[], Callable[[Any, memoryview], Any]]
-    body: bytes | memoryview = b""
 
 
 class ProcessWorker:
@@ -71,10 +59,8 @@ class ProcessWorker:
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         self._forget_dropped()
 
-    def do(self, work: RemoteCall) -> Any:
+    def do(self, work: StatefulCall) -> Any:
         """Let the process do one job; raises what the job raises, and LaneLostError when the process ends in it."""
-        if not self._is_alive:  # it was killed while it had nothing to do
-            self.prepare()
         try:
             self._memory.write(work.body)
             self._jobs.send((work.call(), len(work.body)))

@@ -20,7 +20,7 @@ from tests.contract.builders import (
     ON_STARTING_SERVICE,
 )
 from tests.support.client import CONTRACT, OPERATIONS, check_schema, parse, resolve
-from tests.support.credentials import RELOADABLE
+from tests.support.credentials import AUTHORIZED, RELOADABLE
 from tests.support.models.matching import assert_matches, flat
 from tests.support.models.pages import write_reader
 from tests.support.server import LiveServer, running, serving
@@ -116,6 +116,9 @@ def abandoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     other = write_identity_model(folder.parent, "other")
     with serving(folder, watch_models=False, **RELOADABLE) as live:
         folder.rename(other.parent / ".gone")
+        (other.parent / "arriving").mkdir()
+        (other.parent / "arriving" / "model.yaml").write_text("weights: {file: model.onnx}\n")
+        assert live.client.post("/models/arriving/reload", headers=AUTHORIZED).status_code == 422
         yield live
 
 

@@ -21,7 +21,7 @@ def own_dataplane(settings: Settings) -> Iterator[DataPlane]:
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     dataplane = create_dataplane(settings.model_copy(update={"isolation": "thread"}))  # the pictures are the user's own
-    with closing(dataplane.engine):
+    with closing(dataplane):
         yield dataplane
 
 

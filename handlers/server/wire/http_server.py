@@ -70,7 +70,7 @@ class HttpServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the port, and return when all requests are answered: with 503 when they take too long."""
         context = self.lifespan.state["context"]
-        context.streams.close()
+        context.streams.end()
         asyncio.get_running_loop().call_later(self._shutdown_timeout_s, context.engine.give_up)
         await super().shutdown(sockets)
 

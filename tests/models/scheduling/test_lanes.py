@@ -183,7 +183,7 @@ def test_a_job_that_runs_too_long_is_abandoned_and_its_worker_stopped() -> None:
 
 def test_jobs_of_a_sequence_stay_with_one_worker() -> None:
     """What a worker remembers of a sequence is in its own process."""
-    lanes = Lanes(3, 100, 60)
+    lanes = Lanes(3, 200, 60)
     threads = {
         sequence: {lanes.submit(threading.get_ident, sequence, sequence) for _ in range(20)} for sequence in "abcdef"
     }

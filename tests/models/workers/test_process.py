@@ -16,9 +16,9 @@ import pytest
 
 from lab.processes import worker_pids
 from models.errors import InferenceError, InferenceTimeoutError, LaneLostError, OverloadedError, UnavailableError
-from models.workers.process import ProcessWorker, RemoteCall, environment_without
+from models.workers.process import ProcessWorker, environment_without
 from models.workers.shared_body import GROWTH_BYTES, KEPT_BYTES, SharedBody
-from models.workers.worker import RemoteTracebackError
+from models.workers.worker import RemoteTracebackError, StatefulCall
 from tests.support.waiting import wait_for
 
 State = dict[str, Any]
@@ -34,7 +34,7 @@ def worker_of(create_state: Callable[[], Any] = dict) -> Iterator[ProcessWorker]
 
 
 def do(worker: ProcessWorker, job: Callable[[State, memoryview], Any], body: bytes = b"") -> Any:
-    return worker.do(RemoteCall(lambda: job, body))
+    return worker.do(StatefulCall(lambda: job, body))
 
 
 def pid(_: State, __: memoryview) -> int:
@@ -118,6 +118,7 @@ def test_a_process_that_is_killed_while_it_waits_costs_nothing() -> None:
     with worker_of() as worker:
         os.kill(do(worker, pid), signal.SIGKILL)
         time.sleep(0.3)
+        worker.prepare()
         assert do(worker, content, b"next") == b"next"
 
 
