@@ -36,7 +36,7 @@ async def watch_stream(stream: str, frames: int | None = None) -> Response:
 
 
 class _MovingPicture(StreamingResponse):
-    """Counts as a viewer while it is being sent."""
+    """Counts as a viewer while it is being sent; HEAD gets the header fields, and is no viewer."""
 
     def __init__(self, streams: LiveStreams, name: str, frames: int | None) -> None:
         super().__init__(iter(()), media_type=MIXED_REPLACE)
@@ -44,9 +44,19 @@ class _MovingPicture(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection. Raises UnknownStreamError or TooManyViewersError before any byte is sent."""
+        if scope["method"] == "HEAD":
+            self._streams.find(self._name)
+            self.body_iterator = _nothing()
+            await super().__call__(scope, receive, send)
+            return
         with self._streams.watching(self._name) as stream:
             self.body_iterator = _parts(self._streams.pictures(stream), self._frames)
             await super().__call__(scope, receive, send)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    for part in list[bytes]():
+        yield part
 
 
 async def _parts(pictures: AsyncIterator[bytes], most: int | None) -> AsyncIterator[bytes]:

@@ -124,7 +124,7 @@ class LiveStreams:
         if self._waiting_bytes - replaced_bytes + len(work.body) > MAX_WAITING_BYTES:
             return
         if stream.waiting is None:
-            self._queue(stream)
+            self._to_render.put_nowait(stream)
         self._waiting_bytes += len(work.body) - replaced_bytes
         stream.waiting = work
 
@@ -179,8 +179,13 @@ class LiveStreams:
 
     async def render_pictures(self) -> None:
         """Render the queued frames until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
             stream = await self._to_render.get()
+            left_s = stream.rests_until - time.monotonic()
+            if left_s > 0:
+                loop.call_later(left_s, self._to_render.put_nowait, stream)
+                continue
             work = self._take_waiting(stream)
             if work:
                 started_at = time.monotonic()
@@ -188,7 +193,7 @@ class LiveStreams:
                 del work
                 await _publish(rendering, stream)
                 rest_s = REST_MULTIPLE * (time.monotonic() - started_at)
-                stream.rests_until = time.monotonic() + rest_s * len(set(self._watched))
+                stream.rests_until = time.monotonic() + rest_s * max(1, len(set(self._watched)))
                 await asyncio.sleep(min(rest_s, MAX_PAUSE_S))
 
     def end(self) -> None:
@@ -201,14 +206,6 @@ class LiveStreams:
         """End the lane that renders pictures; returns when it has ended."""
         self._painter.give_up(DrainingError())
         self._painter.close(CLOSE_S)
-
-    def _queue(self, stream: LiveStream) -> None:
-        """Queue a stream to be rendered, once it has rested."""
-        rest_s = stream.rests_until - time.monotonic()
-        if rest_s > 0:
-            asyncio.get_running_loop().call_later(rest_s, self._queue, stream)
-        else:
-            self._to_render.put_nowait(stream)
 
     def _take_waiting(self, stream: LiveStream) -> StatefulCall | None:
         """Remove and return what renders the stream's waiting frame, or None if no frame waits."""

@@ -67,7 +67,8 @@ class Codec:
             picture.decodermaxblock = max(ImageFile.MAXBLOCK, len(body))  # of smaller blocks, each copies all the rest
             letterbox = letterbox_of(scaler, size_wh)
             drafted = picture.draft("RGB", letterbox.whole_wh) if scaler.target else None
-            pixels = scaler.image(_loaded(picture, size_wh), drafted[1][2:] if drafted else size_wh, letterbox)
+            _load(picture, size_wh)
+            pixels = scaler.image(_plain_image(picture), drafted[1][2:] if drafted else size_wh, letterbox)
             rgb = np.asarray(pixels if pixels.mode == "RGB" else pixels.convert("RGB"))
             return Frame(rgb, "rgb", size_wh, letterbox.region_xyxy)
 
@@ -96,13 +97,13 @@ def _codec_of(body: Body, codecs: Mapping[str, Codec]) -> Codec | None:
     return next((codec for codec in codecs.values() if body[: len(codec.signature)] == codec.signature), None)
 
 
-def _loaded(picture: Image.Image, size_wh: Size) -> Image.Image:
-    """Return the decoded picture as grey (L) or RGB. Raises what Pillow raises, and MemoryError.
+def _load(picture: Image.Image, size_wh: Size) -> None:
+    """Decode the pixels. Raises what Pillow raises, and MemoryError.
 
     libjpeg reports damage when its memory does not suffice. `size_wh`: of the whole picture, in pixels.
     """
     try:
-        return _plain_image(picture)
+        picture.load()
     except OSError:
         np.empty((*size_wh, BYTES_A_PIXEL), np.uint8)  # as much as decoding may take: if there is less, it is no damage
         raise

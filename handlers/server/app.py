@@ -25,16 +25,19 @@ from handlers.server.access.security import Security
 from handlers.server.contract import Contract, read_contract
 from handlers.server.lifespan import lifespan
 from handlers.server.metrics import Metrics
-from handlers.server.middleware.admission import AdmissionMiddleware, BytesBudget
+from handlers.server.middleware.admission import AdmissionMiddleware
 from handlers.server.middleware.body_limit import BodyLimitMiddleware
-from handlers.server.middleware.browsers import BrowserMiddleware, RestrictedSwaggerUI, cors_options
+from handlers.server.middleware.browsers import BrowserMiddleware, cors_options
+from handlers.server.middleware.bytes_in_flight import BytesBudget
 from handlers.server.middleware.logs import REQUEST_ID_HEADER, Report, RequestLogMiddleware, report_request
 from handlers.server.middleware.media_type import MediaTypeMiddleware
-from handlers.server.middleware.parameters import ContractParameterValidator
+from handlers.server.middleware.parameters import ContractParameterValidator, KnownParametersMiddleware
 from handlers.server.middleware.pending_keys import PendingKeyMiddleware
 from handlers.server.middleware.problems import ERROR_HANDLERS
 from handlers.server.middleware.routing import ExactRoutingMiddleware
+from handlers.server.middleware.swagger_ui import BundledSwaggerUIMiddleware
 from handlers.server.parts import create_dataplane, create_recognition, create_reloader
+from handlers.server.rationed import Rationed
 from handlers.server.settings import Settings
 from handlers.server.status import Status
 from handlers.server.wire.shedding import LoadShedder
@@ -101,8 +104,8 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         reloader=reloader,
         contract_yaml=contract.as_yaml,
         contract_json=contract.as_json,
-        metrics=metrics.as_text,
-        status=status.as_record,
+        metrics=Rationed(metrics.as_text),
+        status=Rationed(status.as_record),
         challenges=security.recognition.challenges,
         families=contract.families,
     )
@@ -114,6 +117,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
                 "context": context,
                 "shedder": shedder,
                 "report": report,
+                "budget": budget,
                 "proxies": TrustedProxies(settings.trusted_proxies),
             }
             | ({"tls": tls, "count_handshake_failure": metrics.count_handshake_failure} if tls else {}),
@@ -164,10 +168,11 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, re
         ExceptionMiddleware,
         partial(BrowserMiddleware, names=names, origins=settings.allowed_origins),
         partial(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes),
-        RestrictedSwaggerUI,
+        BundledSwaggerUIMiddleware,
         ExactRoutingMiddleware,
         SecurityMiddleware,
         PendingKeyMiddleware,
+        partial(KnownParametersMiddleware, names=contract.query_names),
         partial(AdmissionMiddleware, operations=with_body, budget=budget),
         partial(MediaTypeMiddleware, operations_with_body=with_body),
         RequestValidationMiddleware,

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from handlers.context import RequestRecord
 from handlers.errors import RawFrameError, TooManyPixelsError, UndecodableFrameError
 from handlers.live_view import LiveStreams
-from handlers.server.middleware.admission import BytesBudget
+from handlers.server.middleware.bytes_in_flight import BytesBudget
 from handlers.server.middleware.log_writer import LogWriter
 from handlers.server.middleware.problems import HUNG_UP, PROBLEMS
 from handlers.server.wire.handshakes import FAILURES
@@ -168,7 +168,11 @@ class Metrics:
                 "Frames that lanes are working on.",
                 lambda: sum(lanes.running for lanes in engine.lanes),
             ),
-            ("framehook_bytes_in_flight", "Bytes of all bodies in memory.", lambda: budget.in_flight),
+            (
+                "framehook_bytes_in_flight",
+                "Bytes of all bodies in memory, and of answers not taken yet.",
+                lambda: budget.in_flight,
+            ),
             (
                 "framehook_lanes",
                 "Frames that can be processed at the same time.",

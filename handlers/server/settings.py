@@ -177,7 +177,9 @@ class Settings(BaseModel):
     run_timeout_s: Seconds = Field(10, description="Seconds that a frame may take on its lane before it is stopped.")
     max_body_bytes: AtLeastOne = Field(32 * MEBIBYTE, description="Largest accepted body, in bytes.")
     max_bytes_in_flight: AtLeastOne = Field(
-        256 * MEBIBYTE, description="Bytes of all bodies in memory at the same time; more are refused with 503."
+        256 * MEBIBYTE,
+        description="Bytes of bodies in memory at the same time, and of answers that were not taken yet; more are "
+        "refused with 503. One caller gets at most three quarters.",
     )
     max_pixels: AtLeastOne = Field(36_000_000, description="Largest accepted picture, width times height.")
     decoding: RouteName = Field(
@@ -189,8 +191,8 @@ class Settings(BaseModel):
     )
     min_body_bytes_per_s: Annotated[int, Field(ge=0)] = Field(
         256 << 10,
-        description="Slowest accepted body, in bytes per second over receive_timeout_s; a slower one gets 408. "
-        "0: no limit.",
+        description="Slowest accepted body, in bytes per second over receive_timeout_s; a slower one gets 408. A "
+        "client that takes an answer more slowly loses its connection. 0: no limit.",
     )
     max_header_bytes: AtLeastOne = Field(
         64 << 10, description="Largest accepted header section of a request, in bytes; a larger one gets 431."

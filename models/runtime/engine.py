@@ -76,17 +76,17 @@ class Engine:
     def infer(self, order: FrameOrder) -> Future[Answered]:
         """Queue one frame for a lane of its model; the future gives the answer.
 
-        Streams take turns. The future raises what the codec raises, UnknownLabelError, InferenceError,
-        InferenceTimeoutError, and OverloadedError when no lane was free in time or the frame had to make room for one
-        of another stream; cancelling it while the frame waits drops the frame. Raises ModelNotFoundError, NotReadyError
-        or OverloadedError at once.
+        Callers take turns, and so do the streams of each. The future raises what the codec raises, UnknownLabelError,
+        InferenceError, InferenceTimeoutError, and OverloadedError when no lane was free in time or the frame had to
+        make room for another; cancelling it while the frame waits drops the frame. Raises ModelNotFoundError,
+        NotReadyError or OverloadedError at once.
         """
         model = self.served.find(order.model)
         if model.loaded is None:
             raise NotReadyError
         work = model.loaded.work_for(model.folder, order, _is_quiet(model.lanes))
         sequence = f"{model.name}/{order.stream}" if model.loaded.remembers and order.stream else ""
-        return model.lanes.submit(work, order.stream or order.caller, sequence)
+        return model.lanes.submit(work, order.stream, sequence, order.caller)
 
     @property
     def is_ready(self) -> bool:
@@ -108,8 +108,8 @@ class Engine:
         if not self.is_ready:
             raise NotReadyError
 
-    def refuse_if_unavailable(self, name: str | None, stream: str) -> None:
-        """Raise what a frame of that stream for that model would be refused with now.
+    def refuse_if_unavailable(self, name: str | None, stream: str, caller: str) -> None:
+        """Raise what a frame of that stream and caller for that model would be refused with now.
 
         ModelNotFoundError, NotReadyError, DrainingError or OverloadedError.
         """
@@ -118,7 +118,7 @@ class Engine:
         model = self.served.find(name)
         if model.loaded is None:
             raise NotReadyError
-        model.lanes.refuse_if_full(stream)
+        model.lanes.refuse_if_full(stream, caller)
 
     @property
     def lanes(self) -> tuple[Lanes, ...]:

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from models.errors import InferenceTimeoutError, OverloadedError
+from models.scheduling.callers_queue import CallersQueue
 from models.scheduling.deadlines import Deadlines
-from models.scheduling.fair_queue import FairQueue
 from models.workers.worker import CallingThread, Worker
 
 SMOOTHING = 0.1
@@ -33,9 +33,9 @@ class Job(Future[Any]):
     `sequence`: jobs of one sequence run one at a time and in the order of their arrival; empty for none.
     """
 
-    def __init__(self, work: Any, stream: str, sequence: str = "") -> None:
+    def __init__(self, work: Any, stream: str, sequence: str = "", caller: str = "") -> None:
         super().__init__()
-        self.stream = stream
+        self.stream, self.caller = stream, caller
         self.sequence = sequence
         self._work: Any = work
 
@@ -76,9 +76,9 @@ class Job(Future[Any]):
 class Lanes:
     """At most `count` jobs run at once and `queue_size` wait, none longer than `max_wait_s`.
 
-    One more job is refused at once, never delayed, unless its stream is owed a place: then the job with the last turn
-    is refused instead. A job that runs for longer than `max_work_s` is abandoned, and its worker stopped.
-    `create_worker`: makes what does the jobs of one lane, by default the lane's own thread.
+    Callers take turns, and so do the streams of each. One more job is refused at once, unless its caller or its stream
+    is owed a place: then the job with the last turn is refused instead. A job that runs for longer than `max_work_s` is
+    abandoned, and its worker stopped. `create_worker`: makes what does a lane's jobs, by default its own thread.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Lanes:
         self.create_worker = create_worker
         self.workers = [create_worker() for _ in range(count)]
         self._capacity = count + queue_size
-        self._queue: FairQueue[Job] = FairQueue()
+        self._queue: CallersQueue[Job] = CallersQueue()
         self._running = 0
         self._running_sequences: set[str] = set()
         """Sequences one of whose jobs runs, so that the next one must wait for it."""
@@ -142,30 +142,30 @@ class Lanes:
         earliest_s = max(1, math.ceil(min(drained_s, MAX_DRAINED_S)))
         return random.randint(earliest_s, 2 * earliest_s)  # noqa: S311  # not a secret
 
-    def refuse_if_full(self, stream: str = "") -> None:
-        """Raise OverloadedError when a job of that stream, submitted now, would be refused."""
+    def refuse_if_full(self, stream: str = "", caller: str = "") -> None:
+        """Raise OverloadedError when a job of that stream and caller, submitted now, would be refused."""
         with self._changed:
-            if self._is_full() and not self._queue.is_owed_a_place(stream):
+            if self._is_full() and not self._queue.is_owed_a_place(caller, stream):
                 raise self._full_error()
 
-    def submit(self, work: Any, stream: str = "", sequence: str = "") -> Future[Any]:
+    def submit(self, work: Any, stream: str = "", sequence: str = "", caller: str = "") -> Future[Any]:
         """Queue `work` and return its future; cancelling the future while it waits frees its place.
 
         `work`: of the kind that the workers do; for threads, a function without arguments. `sequence`: its jobs run one
-        at a time, in the order of their arrival and on one lane; they must be of one stream. Raises OverloadedError
-        when there is no place. The future raises it too, when the job waited too long or had to make room for one of
-        another stream; and InferenceTimeoutError when it ran too long.
+        at a time and on one lane, in the order of their arrival; they must be of one stream, and of one caller, else
+        callers take turns. Raises OverloadedError when there is no place. The future raises it too, when the job waited
+        too long or had to make room for another; and InferenceTimeoutError when it ran too long.
         """
-        job = Job(work, stream, sequence)
+        job = Job(work, stream, sequence, caller)
         displaced = None
         with self._changed:
             if self._closed:  # its model has just been replaced
                 raise self._full_error()
             self._start()
-            self.refuse_if_full(stream)
+            self.refuse_if_full(stream, caller)
             if self._is_full():
-                displaced = self._queue.drop()
-            self._queue.put(stream, job)
+                displaced = self._queue.make_room(caller)
+            self._queue.put(caller, stream, job)
             self._deadlines.begin(job, partial(self._expire, job))
             self._changed.notify(self.count if sequence else 1)  # only one lane may do the job of a sequence
         if displaced:
@@ -278,7 +278,7 @@ class Lanes:
     def _withdraw(self, job: Job) -> bool:
         """Remove a job from the queue; return False if it no longer waits."""
         with self._changed:
-            withdrawn = self._queue.remove(job.stream, job)
+            withdrawn = self._queue.remove(job.caller, job.stream, job)
         self._deadlines.end(job)
         return withdrawn
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from handlers.annotate import preferred
+from handlers.encoding.drawing import MAX_LONG_SIDE_PX
 from lab.graphs import board
 from lab.pictures import PHOTOS, blank, encode, street_as
 from tests.support.models.matching import flat
@@ -74,6 +75,39 @@ def test_a_picture_with_nothing_in_it_comes_back(server: LiveServer) -> None:
 def test_small_pictures_come_enlarged(server: LiveServer) -> None:
     answer = server.client.post("/annotate", content=blank((64, 32)))
     assert opened(answer.content).size == (640, 320)
+
+
+@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png"])
+@pytest.mark.parametrize(
+    ("size_wh", "drawn_wh"),
+    [
+        ((2560, 1920), (2560, 1920)),
+        ((5120, 1000), (2560, 500)),
+        ((1000, 5120), (500, 2560)),
+        ((65_535, 2), (2560, 1)),
+        ((1, 65_501), (1, 2560)),
+    ],
+)
+def test_large_pictures_come_reduced(
+    identity: LiveServer, size_wh: tuple[int, int], drawn_wh: tuple[int, int], media_type: str
+) -> None:
+    """What is written costs by its pixels; and JPEG holds no side of more than 65 500."""
+    query: dict[str, int | str] = {"width": size_wh[0], "height": size_wh[1], "pixelFormat": "rgb24"}
+    headers = {"Content-Type": "image/x-raw", "Accept": media_type}
+    raw = bytes(3 * size_wh[0] * size_wh[1])
+    answer = identity.client.post("/annotate", content=raw, params=query, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
+    assert opened(answer.content).size == drawn_wh
+
+
+@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png"])
+def test_the_dearest_picture_to_draw_costs_a_bounded_time(identity: LiveServer, media_type: str) -> None:
+    """36 million pixels of noise, as PNG: 10 s, and an answer of 56 MB, if all of them are written."""
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 100, (1500, 1500, 3), np.uint8))
+    body = encode(noise.resize((6000, 6000), Image.Resampling.NEAREST), "JPEG", quality=30)
+    answer = identity.client.post("/annotate", content=body, headers={"Accept": media_type})
+    assert max(opened(answer.content).size) == MAX_LONG_SIDE_PX
+    assert len(answer.content) < 4 * MAX_LONG_SIDE_PX**2
 
 
 def test_raw_frames_are_drawn_in_their_colours(identity: LiveServer) -> None:

@@ -1,14 +1,18 @@
 """Live streams over HTTP: what viewers see, and that nothing is kept of a frame that nobody watches."""
 
+import asyncio
 import gc
 import io
 import json
+import pickle
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +21,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handlers import live_view
+from handlers import dataplane, live_view
+from handlers.decoding.decoder import Decoder
+from handlers.encoding.encoders import ENCODERS
+from handlers.encoding.lane_codec import LaneCodec
 from handlers.server.wire import http_server
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode, street, street_as
 from lab.wire import connect, read_to_end, statuses
-from models.order import FrameOrder
+from models.frame import Body
+from models.order import Answered, FrameOrder
+from models.results import Detection, Results
 from models.scheduling.lanes import Lanes
+from models.workers.worker import QuietThread, StatefulCall
 from tests.support import process
 from tests.support.live import parts_in, posting
 from tests.support.metrics import samples
@@ -272,6 +282,98 @@ def test_frames_for_which_there_is_no_room_are_not_shown(watched: LiveServer, mo
         time.sleep(0.5)
         assert not kept_pictures()
     wait_for(lambda: not viewers(watched))
+
+
+def painter() -> Lanes:
+    """Return a lane that draws pictures without a decoder."""
+    return Lanes(1, 1, PATIENCE_S, create_worker=partial(QuietThread, None, 0))
+
+
+def drawing(draw: Callable[[None, Body], bytes]) -> StatefulCall:
+    return StatefulCall(lambda: draw)
+
+
+def test_a_stream_rests_for_itself() -> None:
+    """Pictures that take long to draw are fewer, and those of another stream hardly wait for them."""
+    drawn = asyncio.run(_drawn_in_3_s({"expensive": 0.2, "cheap": 0.001}))
+    assert drawn["expensive"] == 1, "after 0.2 s it rests 9 times as long, for each of two streams"
+    assert drawn["cheap"] > 5
+
+
+async def _drawn_in_3_s(costs_s: dict[str, float]) -> Counter[str]:
+    """Return how many pictures of each stream are drawn, if those of a stream take so many seconds."""
+    streams = live_view.LiveStreams(2, painter())
+    drawn: Counter[str] = Counter()
+
+    def draw(name: str, takes_s: float, _: None, __: Body) -> bytes:
+        time.sleep(takes_s)
+        drawn[name] += 1
+        return b"picture"
+
+    for name in costs_s:
+        streams.record_frame(name, "identity", (64, 48))
+    rendering = asyncio.create_task(streams.render_pictures())
+    with ExitStack() as stack:
+        watched = {name: stack.enter_context(streams.watching(name)) for name in costs_s}
+        ends_at = time.monotonic() + 3
+        while time.monotonic() < ends_at:
+            for name, takes_s in costs_s.items():
+                streams.queue_render(watched[name], drawing(partial(draw, name, takes_s)))
+            await asyncio.sleep(0.01)
+        counted = drawn.copy()
+    rendering.cancel()
+    return counted
+
+
+def test_a_picture_that_cannot_be_drawn_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    assert asyncio.run(_drawn_after_a_failure()) == b"picture"
+    assert [record.message for record in caplog.records if record.name == "framehook"] == ["picture not drawn"]
+
+
+async def _drawn_after_a_failure() -> bytes:
+    streams = live_view.LiveStreams(1, painter())
+    streams.record_frame("gate", "identity", (64, 48))
+
+    def fail(_: None, __: Body) -> bytes:
+        raise MemoryError
+
+    rendering = asyncio.create_task(streams.render_pictures())
+    with streams.watching("gate") as stream:
+        streams.queue_render(stream, drawing(fail))
+        await asyncio.sleep(0.1)
+        streams.queue_render(stream, drawing(lambda _, __: b"picture"))
+        async with asyncio.timeout(PATIENCE_S):
+            await stream.fresh.wait()
+        picture = stream.picture
+    rendering.cancel()
+    return picture
+
+
+def test_frames_that_take_long_to_decode_are_not_shown(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataplane, "MAX_SHOWN_DECODE_MS", 0)
+    post(watched, "slow-to-decode")
+    with httpx.Client(base_url=watched.url) as client, client.stream("GET", "/mjpeg/slow-to-decode"):
+        wait_for(lambda: viewers(watched) == 1)
+        post(watched, "slow-to-decode")
+        time.sleep(0.3)
+        assert not kept_pictures()
+    wait_for(lambda: not viewers(watched))
+
+
+def test_what_draws_a_frame_can_be_sent_to_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    queued: list[StatefulCall] = []
+    monkeypatch.setattr(live_view.LiveStreams, "queue_render", lambda *arguments: queued.append(arguments[2]))
+    streams = live_view.LiveStreams(1, painter())
+    plane = dataplane.DataPlane(None, LaneCodec(Decoder(36_000_000), ENCODERS), streams)  # type: ignore[arg-type]
+    order = FrameOrder(street_as("JPEG"), stream="gate")
+    streams.record_frame("gate", "identity", (768, 576))
+    found = Results((Detection("person", 0, 0.9, (0.25, 0.25, 0.5, 0.5)),))
+    with streams.watching("gate"):
+        plane.show(order, Answered(b"", found, "identity", "1", (768, 576), {"decode": 1}))
+    [work] = queued
+    here, sent = work.call(), pickle.loads(pickle.dumps(work.call()))  # our own
+    decoder = Decoder(36_000_000)
+    assert sent(decoder, memoryview(work.body)) == here(decoder, work.body)
 
 
 @pytest.mark.parametrize("reads", [True, False], ids=["reading", "stuck"])

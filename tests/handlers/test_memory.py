@@ -63,6 +63,45 @@ def test_memory_of_one_raw_frame(pixel_format: PixelFormat, tmp_path: Path) -> N
     assert growth(body, tmp_path, pixel_format) <= SLACK * BYTES_A_PIXEL * SIDE_PX**2
 
 
+SHORT = f"""
+import resource, sys
+from handlers.decoding.decoder import Decoder
+from models.frame import DecodeTarget
+
+def used_bytes():
+    return 4096 * int(open("/proc/self/statm").read().split()[0])
+
+decoder, target, body = Decoder({SIDE_PX**2}), DecodeTarget((300, 300)), open(sys.argv[1], "rb").read()
+outcomes = []
+for more in [mib << 20 for mib in range(0, 120, 4)]:
+    resource.setrlimit(resource.RLIMIT_AS, (used_bytes() + more, resource.RLIM_INFINITY))
+    try:
+        decoder.encoded(body, target)
+        outcomes.append("decoded")
+    except Exception as error:
+        outcomes.append(type(error).__name__)
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(*sorted(set(outcomes)))
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(encode(FLAT, "JPEG", progressive=True, subsampling=0), id="progressive jpeg"),
+        pytest.param(encode(FLAT.convert("CMYK"), "JPEG"), id="cmyk jpeg"),
+        pytest.param(encode(FLAT.convert("RGBA"), "PNG", compress_level=1), id="rgba png"),
+        pytest.param(png(FLAT.size, 16, 6, np.zeros((SIDE_PX, SIDE_PX, 4), ">u2")), id="16-bit png"),
+        pytest.param(encode(FLAT.convert("P"), "PNG"), id="palette png"),
+    ],
+)
+def test_a_picture_for_which_memory_does_not_suffice_is_not_called_damaged(body: bytes, tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(body)
+    command = [sys.executable, "-c", SHORT, str(tmp_path / "body")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["MemoryError", "decoded"]
+
+
 def growth(body: bytes, folder: Path, *arguments: str) -> int:
     """Return how many bytes a process grows at most while it decodes this body, already in its memory."""
     (folder / "body").write_bytes(body)

@@ -5,9 +5,7 @@ import socket
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from connexion.middleware.swagger_ui import SwaggerUIMiddleware
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handlers.errors import ForeignOriginError, UnknownHostError
 
@@ -26,12 +24,6 @@ ON_EVERY_ANSWER = (
     ("Content-Security-Policy", "frame-ancestors 'none'"),
 )
 """Headers for browsers: they guess no other media type, keep nothing, and let no page frame an answer."""
-SWAGGER_UI = "/ui"
-SWAGGER_UI_POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' blob: data:; connect-src 'self'; form-action 'none'; base-uri 'none'"
-)
-"""Its page starts with a script of its own; nothing comes from, or goes to, other servers."""
 
 
 class BrowserMiddleware:
@@ -70,21 +62,6 @@ class BrowserMiddleware:
         if site is not None:  # no page can choose its value; browsers send it over HTTPS and to this machine
             return site in OWN_SITES
         return origin is None or _is_same(origin.decode("latin-1").lower(), host)
-
-
-class RestrictedSwaggerUI(SwaggerUIMiddleware):  # type: ignore[misc]  # connexion is untyped
-    """connexion's Swagger UI, whose page may only load content of this server."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
-
-        async def send_restricted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Content-Security-Policy"] = SWAGGER_UI_POLICY
-            await send(message)
-
-        is_page = scope["type"] == "http" and scope["path"].startswith(SWAGGER_UI)
-        await super().__call__(scope, receive, send_restricted if is_page else send)
 
 
 def cors_options(origins: Sequence[str], exposed: Sequence[str]) -> dict[str, Any]:

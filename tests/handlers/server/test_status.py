@@ -10,7 +10,7 @@ from handlers.context import RequestRecord
 from handlers.live_view import LiveStreams
 from handlers.server.contract import read_contract
 from handlers.server.metrics import REQUEST_BUCKETS_S, Metrics
-from handlers.server.middleware.admission import BytesBudget
+from handlers.server.middleware.bytes_in_flight import BytesBudget
 from handlers.server.parts import create_dataplane
 from handlers.server.settings import Settings
 from handlers.server.status import Status

@@ -14,7 +14,7 @@ from PIL import Image
 
 from lab.graphs import ENDLESS, board, work_for, write_endless_model, write_identity_model
 from models.backends.onnx import Session
-from models.errors import DrainingError, InferenceTimeoutError, ModelConfigError
+from models.errors import DrainingError, InferenceTimeoutError, ModelConfigError, OverloadedError
 from models.order import FrameOrder
 from models.repository.folder import read_folder
 from models.runtime.engine import Engine
@@ -92,6 +92,21 @@ def test_closing_stops_what_runs(tmp_path: Path) -> None:
     assert time.monotonic() - began_at < 10
     assert isinstance(running.exception(0), InferenceTimeoutError)
     assert isinstance(waiting.exception(0), DrainingError)
+
+
+def test_a_frame_for_which_memory_does_not_suffice_is_refused_for_now(tmp_path: Path) -> None:
+    def decode(order: FrameOrder) -> Image.Image:
+        if order.body:
+            raise MemoryError
+        return board(1)
+
+    write_identity_model(tmp_path)
+    with loaded_engine_of(tmp_path, codec=ScriptedCodec(decode)) as engine:
+        with pytest.raises(OverloadedError, match="Too little memory") as raised:
+            engine.infer(FrameOrder(b"large")).result(10)
+        assert raised.value.reason == "memory"
+        assert list(raised.value.stages_ms) == ["queue", "decode"]
+        assert engine.infer(FrameOrder()).result(10).results.detections
 
 
 class Body(bytearray):
