@@ -319,17 +319,18 @@ def test_a_picture_that_cannot_be_drawn_is_left_out(caplog: pytest.LogCaptureFix
 
 
 async def _drawn_after_a_failure() -> bytes:
+    loop, has_failed = asyncio.get_running_loop(), asyncio.Event()
     streams = live_view.LiveStreams(max_viewers=1)
     streams.record_frame("gate", "identity", (64, 48))
 
     def fail() -> bytes:
+        loop.call_soon_threadsafe(has_failed.set)
         raise MemoryError
 
     rendering = asyncio.create_task(streams.render_pictures())
     with streams.watching("gate") as stream:
         streams.queue_render(stream, fail, 1)
-        while stream.waiting:
-            await asyncio.sleep(0.01)
+        await has_failed.wait()
         streams.queue_render(stream, lambda: b"picture", 1)
         async with asyncio.timeout(PATIENCE_S):
             await stream.fresh.wait()
