@@ -54,7 +54,7 @@ class Remember(Step):
         if work.order.stream:
             self.at_once.add(work.order.stream)
         after_a_while()
-        history.append(work.order.body)
+        history.append(bytes(work.order.body))
         self.at_once.discard(work.order.stream)
         work.value = b" ".join(history)
 
