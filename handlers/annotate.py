@@ -2,12 +2,14 @@
 
 from connexion import request
 from starlette.responses import Response
-from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header
 
 from handlers.encoding import drawing
 from handlers.http_frames import answer
+from handlers.numbers import read_number
 from models.order import FrameOrder
+
+MAX_ACCEPT_LENGTH = 1024
+"""Of the header Accept; browsers send some 100 characters, and ranges beyond this are ignored."""
 
 
 async def annotate(
@@ -30,4 +32,19 @@ annotate_model = annotate
 
 def preferred(accept: str) -> str:
     """Return the media type that a header Accept prefers; JPEG where it has no preference, or wants neither."""
-    return parse_accept_header(accept, MIMEAccept).best_match(drawing.FORMATS, default="image/jpeg")
+    ranges = dict(map(_range, accept[:MAX_ACCEPT_LENGTH].split(",")))
+
+    def rank(media_type: str) -> tuple[float, int]:
+        """Return the quality of the most specific range that includes a type, and how specific that is."""
+        specific = next((place for place in (media_type, "image/*", "*/*") if place in ranges), "")
+        return ranges.get(specific, 0), -specific.count("*")
+
+    best = max(drawing.FORMATS, key=rank)
+    return best if rank(best) > (0, 0) else "image/jpeg"
+
+
+def _range(written: str) -> tuple[str, float]:
+    """Return a media range in lower case, and its quality."""
+    media_range, *parameters = (part.strip() for part in written.lower().split(";"))
+    quality = next((part[2:] for part in parameters if part.startswith("q=")), "1")
+    return media_range, read_number(quality) or 0

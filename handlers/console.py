@@ -12,9 +12,9 @@ async def get_console() -> HTMLResponse:
 
 async def get_console_js() -> Response:
     """Return the script of the page."""
-    return Response(pages.CONSOLE_JS, media_type="text/javascript", headers=pages.STATIC)
+    return Response(pages.CONSOLE_JS, media_type="text/javascript")
 
 
 async def get_console_css() -> Response:
     """Return the style sheet of the page."""
-    return Response(pages.CONSOLE_CSS, media_type="text/css", headers=pages.STATIC)
+    return Response(pages.CONSOLE_CSS, media_type="text/css")

@@ -4,19 +4,20 @@ Knows neither connexion nor starlette.
 """
 
 from concurrent.futures import Future
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 from handlers.decoding.decoder import Decoder
 from handlers.encoding import drawing
 from handlers.encoding.encoders import draw
 from handlers.encoding.lane_codec import LaneCodec
 from handlers.live_view import LiveStreams
+from models.frame import Body
 from models.letterbox import Size
 from models.order import Answered, FrameOrder
 from models.results import Results
 from models.runtime.engine import Engine
 from models.runtime.served import Model
+from models.workers.worker import StatefulCall
 
 SHOWN_SIDE_PX = 1280
 """Longest side of the pictures that viewers of a stream see."""
@@ -50,11 +51,25 @@ class DataPlane:
         """Show an answered frame to the viewers of its stream. To be called on the event loop."""
         watched = self.streams.record_frame(order.stream, answered.model, answered.size_wh)
         if watched and answered.stages_ms.get("decode", 0) <= MAX_SHOWN_DECODE_MS:
-            render = partial(_shown, self.codec.decoder, order, answered.results, answered.size_wh)
-            self.streams.queue_render(watched, render, len(order.body))
+            picture = ShownPicture(replace(order, body=b""), answered.results, answered.size_wh)
+            self.streams.queue_render(watched, StatefulCall(lambda: picture, order.body))
+
+    def close(self) -> None:
+        """End the lanes of the engine, and the one that draws pictures."""
+        self.streams.close()
+        self.engine.close()
 
 
-def _shown(decoder: Decoder, order: FrameOrder, results: Results, source_size_wh: Size) -> bytes:
-    """Return the picture that viewers see. Takes plain data: another process may draw it."""
-    picture = draw(decoder, order, results, drawing.canvas_size(source_size_wh, SHOWN_SIDE_PX))
-    return drawing.encode(picture, "image/jpeg", SHOWN_QUALITY)
+@dataclass(frozen=True, slots=True)
+class ShownPicture:
+    """The picture that viewers of a stream see, not drawn yet. `order`: without its body."""
+
+    order: FrameOrder
+    results: Results
+    size_wh: Size
+
+    def __call__(self, decoder: Decoder, body: Body) -> bytes:
+        """Draw it; return it as JPEG."""
+        size_wh = drawing.canvas_size(self.size_wh, SHOWN_SIDE_PX)
+        picture = draw(decoder, replace(self.order, body=body), self.results, size_wh)
+        return drawing.encode(picture, "image/jpeg", SHOWN_QUALITY)

@@ -13,6 +13,8 @@ FrameError (models/errors.py)
     ├── UnknownStreamError               no stream of that name is live
     ├── TooManyViewersError              the maximum number of viewers is reached
     ├── UnauthorizedError                no credential, or a wrong one
+    ├── UnknownHostError                a browser asks under a name that may not be the service's own
+    ├── ForeignOriginError              a page of another origin posts
     ├── ForbiddenError                   the credential is known, but lacks the permission
     └── TooManyFailuresError             too many recent logins failed
 
@@ -87,6 +89,24 @@ class UnauthorizedError(EdgeError):
     def __init__(self, *, is_stale: bool = False) -> None:
         super().__init__("Send a known credential; the header WWW-Authenticate lists the accepted schemes.")
         self.is_stale = is_stale
+
+
+class UnknownHostError(EdgeError):
+    """A browser asks under a name that may not be the service's own."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The name in the header Host may not be this service's own; if it is, add it to FRAMEHOOK_ALLOWED_HOSTS."
+        )
+
+
+class ForeignOriginError(EdgeError):
+    """A page of another origin posts."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A page of another origin sent this request; if it may, add its origin to FRAMEHOOK_ALLOWED_ORIGINS."
+        )
 
 
 class ForbiddenError(EdgeError):

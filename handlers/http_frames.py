@@ -10,7 +10,7 @@ from connexion import request
 from connexion.lifecycle import ConnexionRequest
 from starlette.requests import ClientDisconnect
 
-from handlers.context import WELL_FORMED_NAME, Context, RequestRecord
+from handlers.context import Context, RequestRecord
 from handlers.decoding.description import describe, is_raw
 from handlers.decoding.encoded import format_of
 from models.errors import FrameError
@@ -47,9 +47,8 @@ async def infer(frame_request: ConnexionRequest, order: FrameOrder) -> bytes:
     """
     context: Context = frame_request.state.context
     record: RequestRecord = frame_request.state.record
-    waits_as: str = frame_request.state.stream
-    stream = waits_as if WELL_FORMED_NAME.fullmatch(waits_as) else ""  # an address is nobody's name for a stream
-    order = replace(order, stream=stream, caller=waits_as)
+    stream: str = frame_request.state.stream
+    order = replace(order, stream=stream, caller=frame_request.state.caller)
     outcome, has_hung_up = await _outcome(context.dataplane.infer(order), frame_request)
     record.stages_ms.update(_stages_ms(outcome))
     if has_hung_up:

@@ -20,7 +20,7 @@ MIXED_REPLACE = "multipart/x-mixed-replace; boundary=frame"
 async def list_streams() -> JSONResponse:
     """List the live streams."""
     context: Context = request.state.context
-    return JSONResponse({"streams": [_record(stream) for stream in context.streams.live()]}, headers=pages.UNCACHED)
+    return JSONResponse({"streams": [_record(stream) for stream in context.streams.live()]})
 
 
 async def show_stream(stream: str) -> HTMLResponse:
@@ -36,17 +36,27 @@ async def watch_stream(stream: str, frames: int | None = None) -> Response:
 
 
 class _MovingPicture(StreamingResponse):
-    """Counts as a viewer while it is being sent."""
+    """Counts as a viewer while it is being sent; HEAD gets the header fields, and is no viewer."""
 
     def __init__(self, streams: LiveStreams, name: str, frames: int | None) -> None:
-        super().__init__(iter(()), headers=pages.UNCACHED, media_type=MIXED_REPLACE)
+        super().__init__(iter(()), media_type=MIXED_REPLACE)
         self._streams, self._name, self._frames = streams, name, frames
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection. Raises UnknownStreamError or TooManyViewersError before any byte is sent."""
+        if scope["method"] == "HEAD":
+            self._streams.find(self._name)
+            self.body_iterator = _nothing()
+            await super().__call__(scope, receive, send)
+            return
         with self._streams.watching(self._name) as stream:
             self.body_iterator = _parts(self._streams.pictures(stream), self._frames)
             await super().__call__(scope, receive, send)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    for part in list[bytes]():
+        yield part
 
 
 async def _parts(pictures: AsyncIterator[bytes], most: int | None) -> AsyncIterator[bytes]:

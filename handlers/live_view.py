@@ -1,21 +1,20 @@
 """The live streams and their viewers. No pixels outlive a frame unless its stream is watched.
 
-Runs on the event loop only, so it needs no lock. Pictures are rendered on a single thread of its own, one at a time.
+Runs on the event loop only, so it needs no lock. Pictures are rendered on a lane of their own, one at a time.
 """
 
 import asyncio
 import logging
-import os
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from handlers.errors import TooManyViewersError, UnknownStreamError
+from models.errors import DrainingError
 from models.letterbox import Size
+from models.scheduling.lanes import Lanes
+from models.workers.worker import StatefulCall
 
 EXPIRY_S = 60.0
 """A stream is live for so long after its last frame."""
@@ -23,18 +22,15 @@ MAX_STREAMS = 256
 """If there are more, the stream with the oldest last frame is dropped, of those without viewers."""
 MAX_WAITING_BYTES = 64 << 20
 """Of all frames that wait to be rendered; a frame over this limit is not shown."""
-NICENESS = 10
-"""Of the rendering thread: lanes and the event loop come first."""
 REST_MULTIPLE = 9.0
 """A stream rests after each picture, for this multiple of the time it took and of the streams that are watched: all
 streams together take a tenth of a core, each an equal share of it."""
 MAX_PAUSE_S = 0.25
-"""The thread rests as long after each picture, but no longer: other streams need not wait for an expensive one."""
+"""The lane rests as long after each picture, but no longer: other streams need not wait for an expensive one."""
+CLOSE_S = 1.0
+"""How long the lane may still work when the service ends."""
 NEWEST_SHARE = 0.2
 """Weight of the newest interval in the mean interval between frames."""
-
-Render: TypeAlias = Callable[[], bytes]
-"""Returns the JPEG picture of a frame; called on the rendering thread. Can be pickled."""
 
 logger = logging.getLogger("framehook")
 
@@ -46,7 +42,7 @@ class LiveStream:
     `model`, `size_wh`: of the last frame; size is (width, height) in pixels. `seen_at`: when that frame came, by the
     monotonic clock, and `seen_at_utc` in seconds since 1970. `interval_s`: mean interval between frames; 0 after the
     first. `viewers`: their number. `picture`: the last one rendered; empty while there are no viewers. `number`: of
-    pictures so far. `waiting`: renders the next picture, and the bytes it holds until then. `rests_until`: when the
+    pictures so far. `waiting`: the work that renders the next picture. `rests_until`: when the
     next picture may be rendered, by the monotonic clock. `fresh`: set when viewers have something new.
     """
 
@@ -59,7 +55,7 @@ class LiveStream:
     viewers: int = 0
     picture: bytes = b""
     number: int = 0
-    waiting: tuple[Render, int] | None = None
+    waiting: StatefulCall | None = None
     rests_until: float = 0
     fresh: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -96,11 +92,11 @@ class LiveStream:
 class LiveStreams:
     """The live streams by name, the one with the oldest last frame first. Their number is bounded; they expire.
 
-    `max_viewers`: of all streams together.
+    `max_viewers`: of all streams together. `painter`: the lane that renders pictures; its work returns a JPEG.
     """
 
-    def __init__(self, max_viewers: int) -> None:
-        self._max_viewers = max_viewers
+    def __init__(self, max_viewers: int, painter: Lanes) -> None:
+        self._max_viewers, self._painter = max_viewers, painter
         self._streams: dict[str, LiveStream] = {}
         self._watched: list[LiveStream] = []
         """One entry per viewer."""
@@ -119,18 +115,18 @@ class LiveStreams:
         self._streams[name] = stream
         return stream if stream.viewers else None
 
-    def queue_render(self, stream: LiveStream, render: Render, size_bytes: int) -> None:
+    def queue_render(self, stream: LiveStream, work: StatefulCall) -> None:
         """Queue a frame to be rendered for viewers; it replaces one of its stream that still waits.
 
-        `size_bytes`: what `render` holds in memory. Without room for them the frame is not shown.
+        Without room for its body the frame is not shown.
         """
-        _, replaced_bytes = stream.waiting or (None, 0)
-        if self._waiting_bytes - replaced_bytes + size_bytes > MAX_WAITING_BYTES:
+        replaced_bytes = len(stream.waiting.body) if stream.waiting else 0
+        if self._waiting_bytes - replaced_bytes + len(work.body) > MAX_WAITING_BYTES:
             return
         if stream.waiting is None:
             self._to_render.put_nowait(stream)
-        self._waiting_bytes += size_bytes - replaced_bytes
-        stream.waiting = render, size_bytes
+        self._waiting_bytes += len(work.body) - replaced_bytes
+        stream.waiting = work
 
     @property
     def viewers(self) -> int:
@@ -184,37 +180,38 @@ class LiveStreams:
     async def render_pictures(self) -> None:
         """Render the queued frames until cancelled."""
         loop = asyncio.get_running_loop()
-        thread = ThreadPoolExecutor(1, "live-view", _lower_priority)
-        try:
-            while True:
-                stream = await self._to_render.get()
-                left_s = stream.rests_until - time.monotonic()
-                if left_s > 0:
-                    loop.call_later(left_s, self._to_render.put_nowait, stream)
-                    continue
-                render = self._take_waiting(stream)
-                if render:
-                    started_at = time.monotonic()
-                    await _publish(loop.run_in_executor(thread, render), stream)
-                    del render
-                    rest_s = REST_MULTIPLE * (time.monotonic() - started_at)
-                    stream.rests_until = time.monotonic() + rest_s * max(1, len(set(self._watched)))
-                    await asyncio.sleep(min(rest_s, MAX_PAUSE_S))
-        finally:
-            thread.shutdown(wait=False)
+        while True:
+            stream = await self._to_render.get()
+            left_s = stream.rests_until - time.monotonic()
+            if left_s > 0:
+                loop.call_later(left_s, self._to_render.put_nowait, stream)
+                continue
+            work = self._take_waiting(stream)
+            if work:
+                started_at = time.monotonic()
+                rendering = asyncio.wrap_future(self._painter.submit(work))
+                del work
+                await _publish(rendering, stream)
+                rest_s = REST_MULTIPLE * (time.monotonic() - started_at)
+                stream.rests_until = time.monotonic() + rest_s * max(1, len(set(self._watched)))
+                await asyncio.sleep(min(rest_s, MAX_PAUSE_S))
 
-    def close(self) -> None:
-        """End the pictures of all viewers."""
+    def end(self) -> None:
+        """End the pictures of all viewers. To be called on the event loop."""
         self._is_closed = True
         for stream in self._watched:
             stream.notify()
 
-    def _take_waiting(self, stream: LiveStream) -> Render | None:
+    def close(self) -> None:
+        """End the lane that renders pictures; returns when it has ended."""
+        self._painter.give_up(DrainingError())
+        self._painter.close(CLOSE_S)
+
+    def _take_waiting(self, stream: LiveStream) -> StatefulCall | None:
         """Remove and return what renders the stream's waiting frame, or None if no frame waits."""
-        render, size_bytes = stream.waiting or (None, 0)
-        stream.waiting = None
-        self._waiting_bytes -= size_bytes
-        return render
+        work, stream.waiting = stream.waiting, None
+        self._waiting_bytes -= len(work.body) if work else 0
+        return work
 
     def _make_room(self) -> None:
         self._drop_expired()
@@ -235,9 +232,3 @@ async def _publish(rendering: asyncio.Future[bytes], stream: LiveStream) -> None
         stream.publish(rendering.result())
     else:
         logger.warning("picture not drawn", exc_info=error, extra={"facts": {"stream": stream.name}})
-
-
-def _lower_priority() -> None:
-    """Let other threads run first; on Linux a priority can belong to a single thread."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

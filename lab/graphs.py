@@ -5,7 +5,8 @@ The identity model reads 64 bits, which are painted into a frame as an 8 x 8 boa
 - bits 0 to 15 and 16 to 31 are two numbers, which become the left and the top edge of its one box, in 2**-17ths,
 - bit 32 makes it find nothing, bit 33 makes it fail,
 - bits 40 to 55 are a number: so many hundred matrix products are computed before it answers (5 to 15 ms each;
-  `work_for` returns how many take a given time, and ENDLESS takes minutes).
+  `work_for` returns how many take a given time, and ENDLESS takes minutes),
+- bits 56 to 63 are a pattern without which bits 32 to 55 mean nothing, so that other pictures are no instructions.
 """
 
 import tempfile
@@ -27,14 +28,16 @@ from models.backends.onnx import Session
 SIDE = 8
 INPUT_PX = 64
 EDGE_UNIT = 2.0**-17
-NOTHING_BIT, FAILURE_BIT, WORK_BIT = 32, 33, 40
+NOTHING_BIT, FAILURE_BIT, WORK_BIT, PATTERN_BIT = 32, 33, 40, 56
+PATTERN = 0b01100101
 ENDLESS = 2**16 - 1
 LABELS = ("block", "other")
 
 
 def board(number: int = 0, *, nothing: bool = False, failure: bool = False, work: int = 0) -> Image.Image:
     """Return the frame that carries `number` (32 bits) and the instructions for the identity model."""
-    bits = number | nothing << NOTHING_BIT | failure << FAILURE_BIT | work << WORK_BIT
+    instructions = nothing << NOTHING_BIT | failure << FAILURE_BIT | work << WORK_BIT
+    bits = number | instructions | PATTERN << PATTERN_BIT
     squares = np.array([bits >> bit & 1 for bit in range(SIDE * SIDE)], np.uint8).reshape(SIDE, SIDE) * 255
     return Image.fromarray(squares).resize((INPUT_PX, INPUT_PX), Image.Resampling.NEAREST).convert("RGB")
 
@@ -63,10 +66,12 @@ def number_in(box: dict[str, float]) -> int:
 def write_identity_model(repository: Path, name: str = "identity", labels: Sequence[str] = LABELS) -> Path:
     """Write the identity model's folder and return it."""
     powers = EDGE_UNIT * 2.0 ** np.arange(16)
-    weights = np.zeros((SIDE * SIDE, 5), np.float32)
+    weights = np.zeros((SIDE * SIDE, 6), np.float32)
     weights[:16, 0] = weights[16:32, 1] = powers
     weights[NOTHING_BIT, 2] = weights[FAILURE_BIT, 3] = 1
     weights[WORK_BIT : WORK_BIT + 16, 4] = 100 * 2.0 ** np.arange(16)
+    pattern = np.array([PATTERN >> bit & 1 for bit in range(8)], np.float32)
+    weights[PATTERN_BIT:, 5] = 2 * pattern - 1
     nodes = [
         helper.make_node("AveragePool", ["images"], ["pooled"], kernel_shape=[SIDE, SIDE], strides=[SIDE, SIDE]),
         helper.make_node("Slice", ["pooled", "zero1", "one1", "one1"], ["grey"]),
@@ -74,7 +79,11 @@ def write_identity_model(repository: Path, name: str = "identity", labels: Seque
         helper.make_node("Round", ["level"], ["squares"]),
         helper.make_node("Reshape", ["squares", "flat"], ["bits"]),
         helper.make_node("MatMul", ["bits", "weights"], ["facts"]),
-        helper.make_node("Split", ["facts"], ["left", "top", "nothing", "failure", "work"], axis=1, num_outputs=5),
+        helper.make_node("Split", ["facts", "widths"], ["left", "top", "instructions", "likeness"], axis=1),
+        helper.make_node("Equal", ["likeness", "all_of_pattern"], ["is_pattern"]),
+        helper.make_node("Cast", ["is_pattern"], ["obeyed"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["instructions", "obeyed"], ["orders"]),
+        helper.make_node("Split", ["orders"], ["nothing", "failure", "work"], axis=1, num_outputs=3),
         helper.make_node("Cast", ["failure"], ["failure_index"], to=TensorProto.INT64),
         helper.make_node("Gather", ["zeros1", "failure_index"], ["failed"]),  # out of range when the bit is set
         helper.make_node("Cast", ["work"], ["rounds_row"], to=TensorProto.INT64),
@@ -96,6 +105,8 @@ def write_identity_model(repository: Path, name: str = "identity", labels: Seque
         "flat": np.array([1, SIDE * SIDE]),
         "scalar": np.array([], np.int64),
         "weights": weights,
+        "widths": np.array([1, 1, 3, 1]),
+        "all_of_pattern": pattern.sum(),
         "zeros1": np.zeros(1, np.float32),
         "matrix": np.zeros((192, 192), np.float32),
         "ones11": np.ones((1, 1), np.float32),

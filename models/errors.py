@@ -11,7 +11,8 @@ FrameError                    also the base of the edge's errors
         ├── NotReadyError     the models are still being loaded and warmed up
         ├── DrainingError     the service is shutting down
         ├── OverloadedError   no lane, no place in the queue or no memory is free, or none became free in time
-        └── InferenceTimeoutError  the model took too long over the frame and was stopped
+        ├── LaneLostError     the process that worked on the frame ended
+        └── InferenceTimeoutError  the frame took too long and was stopped
 
 Each message is one sentence for a person. It is sent to clients, and never quotes a request. Only ModelConfigError,
 which is for the operator of the server, may quote the message of a library.
@@ -19,12 +20,21 @@ which is for the operator of the server, may quote the message of a library.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, Self, TypeAlias, get_args
+from typing import Any, Literal, Self, TypeAlias, TypeVar, get_args
 
 ShedReason: TypeAlias = Literal[
-    "not_ready", "draining", "queue_full", "queue_timeout", "bytes_in_flight", "inference_timeout", "memory"
+    "not_ready",
+    "draining",
+    "queue_full",
+    "queue_timeout",
+    "bytes_in_flight",
+    "inference_timeout",
+    "lane_lost",
+    "memory",
 ]
 """Why a frame was refused for now."""
+
+MAX_MESSAGE_LENGTH = 2000
 
 RESTART_S = 3
 """How long a restarted service needs until it is ready."""
@@ -43,10 +53,22 @@ class FrameError(Exception):
 
     def twin(self) -> Self:
         """Return an equal error, for another frame that failed for the same cause."""
-        twin = type(self).__new__(type(self), *self.args)
-        twin.__dict__.update(self.__dict__)
-        twin.__cause__ = self.__cause__
-        return twin
+        return _rebuilt(type(self), self.args, self.__dict__, self.__cause__)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Describe how to make this error anew, in this process or in another one."""
+        return _rebuilt, (type(self), self.args, self.__dict__, self.__cause__)
+
+
+E = TypeVar("E", bound=FrameError)
+
+
+def _rebuilt(kind: type[E], arguments: tuple[Any, ...], state: Mapping[str, Any], cause: BaseException | None) -> E:
+    """Return an error with that content. Its constructor is not called: it may take other arguments."""
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    error.__cause__ = cause
+    return error
 
 
 class ModelsError(FrameError):
@@ -56,11 +78,13 @@ class ModelsError(FrameError):
 class ModelConfigError(ModelsError):
     """A model folder cannot be served. The message names the file, the key and the remedy.
 
-    The message becomes one line: line breaks, which messages of libraries may contain, become blanks.
+    The message becomes one line of text, whatever messages of libraries and names of files contain: line breaks become
+    blanks, bytes that are not UTF-8 are escaped, and what is too long is cut off.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        line = " ".join(message.split()).encode(errors="backslashreplace").decode()
+        super().__init__(line if len(line) <= MAX_MESSAGE_LENGTH else f"{line[:MAX_MESSAGE_LENGTH]}...")
 
 
 class ModelNotFoundError(ModelsError):
@@ -111,11 +135,18 @@ class OverloadedError(UnavailableError):
     """No lane, no place in the queue or no memory is free for one more frame, or none became free in time."""
 
 
+class LaneLostError(UnavailableError):
+    """The process that worked on the frame ended: a codec or a model crashed, or the process was killed."""
+
+    def __init__(self) -> None:
+        super().__init__("The process that worked on this frame ended; another frame may succeed.", "lane_lost")
+
+
 class InferenceTimeoutError(UnavailableError):
-    """The model took longer than `limit_s` seconds over the frame and was stopped."""
+    """The frame took longer than `limit_s` seconds and was stopped."""
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(
-            f"The model was stopped after {limit_s:g} s on this frame; another frame may succeed.",
+            f"This frame was stopped after {limit_s:g} s; another frame may succeed.",
             "inference_timeout",
         )

@@ -1,24 +1,34 @@
 """Checks that no answer is lost, doubled or mixed up under any load, while some clients hang up.
 
-    python -m bench.faults.integrity [--frames N] [--load X ...] [--abandon SHARE] [--side PX] [--output FILE]
+    python -m bench.faults.integrity [--frames N] [--load X ...] [--abandon SHARE] [--side PX] [--kill-every S]
+                                     [--output FILE]
 
 Every frame carries a number that the identity model (lab/graphs.py) returns as a box, and an id of its own that the
 answer must echo. The server has one core, the generator another. Frames arrive as a Poisson process at multiples of
 capacity, for the same time at each, `--frames` in total. They are large and plain: expensive to decode, so that the
-lanes are the bottleneck, but cheap to send. At the end one more frame must get its answer within a second, and the
-server's log must hold no error. Exits with 1 if anything is wrong.
+lanes are the bottleneck, but cheap to send. With --kill-every, a worker process drawn at random is killed (SIGKILL)
+that often; each may cost the frame that it works on, which must get 503. At the end one more frame must get its answer
+within a second, and the server's log must hold no error. Exits with 1 if anything is wrong.
 """
 
 import argparse
 import io
 import json
+import os
+import random
+import re
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 from PIL import Image
 
 from bench.faults.overload import LOADS, capacity, cores
@@ -29,6 +39,7 @@ from bench.harness.outcomes import Verdict
 from bench.harness.processes import on_cores
 from bench.harness.servers import HOST, OK, UNAVAILABLE, Service, framehook, head, serving
 from lab.graphs import board, number_in, write_identity_model
+from lab.processes import worker_pids
 
 DISTINCT = 2000
 """More than are ever in flight at once."""
@@ -76,10 +87,8 @@ def check(number: int, reply: Reply) -> Verdict:
     return Verdict.RIGHT if numbers == [painted(number)] else Verdict.MIXED_UP
 
 
-def measure(service: Service, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Yield the figures of every load, printing a row each."""
-    posts = target(service.port, [png(number, options.side) for number in range(DISTINCT)])
-    rate_per_s = capacity(posts, CLIENTS, CAPACITY_S)["goodput_per_s"]
+def measure(posts: Target, rate_per_s: float, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield the figures of every load, printing a row each. `rate_per_s`: the capacity."""
     seconds = options.frames / (rate_per_s * sum(options.load))
     for load in options.load:
         clients = Clients(abandon_share=options.abandon)
@@ -105,6 +114,42 @@ def faults_in(service: Service, results: Sequence[dict[str, Any]], frame: bytes)
     return [*faults, f"{len(errors)} errors in the log, such as {errors[0]}"] if errors else faults
 
 
+@dataclass(slots=True)
+class Kills:
+    """How many workers were killed."""
+
+    count: int = 0
+
+
+@contextmanager
+def killing_workers(service: int, every_s: float | None) -> Iterator[Kills]:
+    """Kill a worker process of the service now and then until the block ends. `service`: its process id."""
+    kills, over, chance = Kills(), threading.Event(), random.Random(1)
+
+    def kill() -> None:
+        while not over.wait(every_s):
+            with suppress(ProcessLookupError, IndexError):  # it has ended by itself, or none has started
+                os.kill(chance.choice(worker_pids(service)), signal.SIGKILL)
+                kills.count += 1
+
+    killer = threading.Thread(target=kill)
+    if every_s:
+        killer.start()
+    try:
+        yield kills
+    finally:
+        over.set()
+        if every_s:
+            killer.join()
+
+
+def lost_with_workers(service: Service) -> int:
+    """Return how many frames were refused because their worker had ended."""
+    text = httpx.get(f"http://{HOST}:{service.port}/metrics").text
+    [lost] = re.findall(r'^framehook_shed_total\{reason="lane_lost"\} (\S+)$', text, re.MULTILINE)
+    return int(float(lost))
+
+
 def error_lines(log: Path) -> list[str]:
     """Return the lines of a log that report errors or are not JSON."""
     with log.open(encoding="utf-8", errors="replace") as lines:
@@ -125,6 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--load", action="append", type=float, help="times capacity; by default 0.5, 1, 2, 5 and 10")
     parser.add_argument("--abandon", type=float, default=0.02, help="share of clients that hang up")
     parser.add_argument("--side", type=int, default=640, help="pixels; larger frames keep the lanes busier")
+    parser.add_argument("--kill-every", type=float, help="seconds between two kills of a worker; by default none")
     parser.add_argument("--cores", help="the server's and the generator's, for example 0,1")
     parser.add_argument("--output", type=Path, help="write the figures to this JSON file")
     options = parser.parse_args(arguments)
@@ -136,8 +182,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         server = framehook(model_repository=folder, default_model=model.name)
         frame = png(0, options.side)
         with serving(server, frame, server_cores) as service:
-            results = list(measure(service, options))
+            posts = target(service.port, [png(number, options.side) for number in range(DISTINCT)])
+            rate_per_s = capacity(posts, CLIENTS, CAPACITY_S)["goodput_per_s"]
+            with killing_workers(service.tree.pid, options.kill_every) as kills:
+                results = list(measure(posts, rate_per_s, options))
             faults = faults_in(service, results, frame)
+            if options.kill_every:
+                lost = lost_with_workers(service)
+                print(f"workers killed: {kills.count}, frames lost with them: {lost}")
+                faults += ["more frames were lost than workers killed"] if lost > kills.count else []
     report.write(options.output, "integrity", options, results)
     print("\n".join(faults) or "Nothing lost, doubled or mixed up.")
     return 1 if faults else 0

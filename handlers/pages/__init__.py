@@ -4,11 +4,9 @@ from pathlib import Path
 
 from starlette.responses import HTMLResponse
 
-UNCACHED = {"Cache-Control": "no-store"}
-STATIC = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'none'; base-uri 'none'"
 )
 """Content-Security-Policy: a page may only load content of this server."""
 
@@ -23,4 +21,4 @@ STREAM = _read("stream.html")
 
 def html(page: str) -> HTMLResponse:
     """Return a page, restricted by the policy."""
-    return HTMLResponse(page, headers=STATIC | {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"})
+    return HTMLResponse(page, headers={"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"})

@@ -12,27 +12,32 @@ from connexion.middleware.exceptions import ExceptionMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.request_validation import RequestValidationMiddleware
 from connexion.middleware.security import SecurityMiddleware
-from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
+from starlette.middleware.cors import CORSMiddleware
 
 from handlers import annotate, catalog, console, inference, live, service
 from handlers.context import Context
 from handlers.deepstack import operations as deepstack
 from handlers.deepstack.dialect import FORM_TYPE, UnparsedForm
+from handlers.server.access.proxies import TrustedProxies
 from handlers.server.access.security import Security
 from handlers.server.contract import Contract, read_contract
 from handlers.server.lifespan import lifespan
 from handlers.server.metrics import Metrics
-from handlers.server.middleware.admission import AdmissionMiddleware, BytesBudget
+from handlers.server.middleware.admission import AdmissionMiddleware
 from handlers.server.middleware.body_limit import BodyLimitMiddleware
-from handlers.server.middleware.logs import Report, RequestLogMiddleware, report_request
+from handlers.server.middleware.browsers import BrowserMiddleware, cors_options
+from handlers.server.middleware.bytes_in_flight import BytesBudget
+from handlers.server.middleware.logs import REQUEST_ID_HEADER, Report, RequestLogMiddleware, report_request
 from handlers.server.middleware.media_type import MediaTypeMiddleware
-from handlers.server.middleware.parameters import ContractParameterValidator
+from handlers.server.middleware.parameters import ContractParameterValidator, KnownParametersMiddleware
 from handlers.server.middleware.pending_keys import PendingKeyMiddleware
 from handlers.server.middleware.problems import ERROR_HANDLERS
 from handlers.server.middleware.routing import ExactRoutingMiddleware
+from handlers.server.middleware.swagger_ui import BundledSwaggerUIMiddleware
 from handlers.server.parts import create_dataplane, create_recognition, create_reloader
+from handlers.server.rationed import Rationed
 from handlers.server.settings import Settings
 from handlers.server.status import Status
 from handlers.server.wire.shedding import LoadShedder
@@ -99,8 +104,8 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         reloader=reloader,
         contract_yaml=contract.as_yaml,
         contract_json=contract.as_json,
-        metrics=metrics.as_text,
-        status=status.as_record,
+        metrics=Rationed(metrics.as_text),
+        status=Rationed(status.as_record),
         challenges=security.recognition.challenges,
         families=contract.families,
     )
@@ -108,7 +113,13 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         __name__,
         lifespan=partial(
             lifespan,
-            state={"context": context, "shedder": shedder, "report": report}
+            state={
+                "context": context,
+                "shedder": shedder,
+                "report": report,
+                "budget": budget,
+                "proxies": TrustedProxies(settings.trusted_proxies),
+            }
             | ({"tls": tls, "count_handshake_failure": metrics.count_handshake_failure} if tls else {}),
             settings=settings,
             give_up=give_up,
@@ -149,14 +160,19 @@ def is_loopback(host: str) -> bool:
 def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, report: Report) -> list[Any]:
     """Return the whole stack of middleware, outermost first."""
     with_body = frozenset(contract.operations_with_body.values())
+    pages = cors_options(settings.allowed_origins, exposed=("Retry-After", REQUEST_ID_HEADER))
+    names = (settings.host, *settings.allowed_hosts)
     return [
         partial(RequestLogMiddleware, report=report),
+        *([partial(CORSMiddleware, **pages)] if settings.allowed_origins else ()),
         ExceptionMiddleware,
+        partial(BrowserMiddleware, names=names, origins=settings.allowed_origins),
         partial(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes),
-        SwaggerUIMiddleware,
+        BundledSwaggerUIMiddleware,
         ExactRoutingMiddleware,
         SecurityMiddleware,
         PendingKeyMiddleware,
+        partial(KnownParametersMiddleware, names=contract.query_names),
         partial(AdmissionMiddleware, operations=with_body, budget=budget),
         partial(MediaTypeMiddleware, operations_with_body=with_body),
         RequestValidationMiddleware,

@@ -55,6 +55,19 @@ class Contract:
         }
 
     @property
+    def query_names(self) -> dict[str, frozenset[str]]:
+        """Return the names of the query parameters of each operation: operationId → names."""
+        shared = self.document["components"]["parameters"]
+        return {
+            operation["operationId"]: frozenset(
+                parameter["name"]
+                for written in operation.get("parameters", ())
+                if (parameter := shared[written["$ref"].rpartition("/")[2]])["in"] == "query"
+            )
+            for _, operation in _operations(self.document)
+        }
+
+    @property
     def families(self) -> dict[str, str]:
         """Return the operations that use the first model of a family: operationId → family."""
         return {

@@ -11,12 +11,12 @@ from typing import Any
 from connexion import AsyncApp
 
 from handlers.context import Context
-from handlers.server.memory import give_back_memory
 from handlers.server.settings import Settings
 from handlers.server.watching import watch
 from handlers.server.wire.tls import keep_renewed
 from models.errors import ModelsError
 from models.runtime.engine import Engine
+from models.workers import heap
 
 logger = logging.getLogger("framehook")
 
@@ -34,7 +34,7 @@ async def lifespan(
     engine = context.engine
     loading = asyncio.create_task(asyncio.to_thread(engine.load, tolerant=settings.on_broken_model == "wait"))
     loading.add_done_callback(partial(_loaded, engine=engine, give_up=give_up))
-    background = [asyncio.create_task(give_back_memory()), asyncio.create_task(context.streams.render_pictures())]
+    background = [asyncio.create_task(_trim_heap()), asyncio.create_task(context.streams.render_pictures())]
     if settings.watch_models:
         background.append(asyncio.create_task(watch(settings.model_repository, context.reloader, loading)))
     if "tls" in state:
@@ -45,7 +45,13 @@ async def lifespan(
     context.reloader.close()
     close()
     await asyncio.wait([loading, *background])
-    await asyncio.to_thread(engine.close)
+    await asyncio.to_thread(context.dataplane.close)
+
+
+async def _trim_heap() -> None:
+    while True:
+        await asyncio.sleep(heap.TRIM_S)
+        await asyncio.to_thread(heap.trim)
 
 
 def _use_batch_scheduling() -> None:

@@ -16,8 +16,8 @@ from prometheus_client.registry import Collector
 from handlers.context import RequestRecord
 from handlers.errors import RawFrameError, TooManyPixelsError, UndecodableFrameError
 from handlers.live_view import LiveStreams
-from handlers.server.middleware.admission import BytesBudget
-from handlers.server.middleware.logs import LossyHandler
+from handlers.server.middleware.bytes_in_flight import BytesBudget
+from handlers.server.middleware.log_writer import LogWriter
 from handlers.server.middleware.problems import HUNG_UP, PROBLEMS
 from handlers.server.wire.handshakes import FAILURES
 from handlers.server.wire.tls import Tls
@@ -54,7 +54,7 @@ class _LostLines(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the counter."""
         text = "Log lines that could not be written."
-        yield CounterMetricFamily("framehook_log_lines_lost", text, LossyHandler.lost_lines)
+        yield CounterMetricFamily("framehook_log_lines_lost", text, LogWriter.lost_lines())
 
 
 class Metrics:
@@ -168,7 +168,11 @@ class Metrics:
                 "Frames that lanes are working on.",
                 lambda: sum(lanes.running for lanes in engine.lanes),
             ),
-            ("framehook_bytes_in_flight", "Bytes of all bodies in memory.", lambda: budget.in_flight),
+            (
+                "framehook_bytes_in_flight",
+                "Bytes of all bodies in memory, and of answers not taken yet.",
+                lambda: budget.in_flight,
+            ),
             (
                 "framehook_lanes",
                 "Frames that can be processed at the same time.",

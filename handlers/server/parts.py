@@ -1,8 +1,9 @@
 """Makes the parts of the service that know nothing of the web application; the command line uses them, too."""
 
 import logging
-import os
 from collections.abc import Callable
+from copy import copy
+from functools import partial
 
 from handlers.dataplane import DataPlane
 from handlers.decoding.decoder import Decoder
@@ -15,12 +16,23 @@ from handlers.server.access.credentials import Credential, read_credentials, rea
 from handlers.server.access.recognition import Recognition
 from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
 from models.errors import ModelConfigError, ModelNotFoundError
-from models.repository.folder import find_models, read_folder
+from models.repository.folder import find_models, read_folder, reason_for_clients
 from models.runtime.engine import Engine
+from models.runtime.isolated import ModelHost, ProcessLoader
+from models.runtime.loading import ThreadLoader
 from models.runtime.reload import Reload, Reloader
 from models.runtime.served import ServedModels
 from models.runtime.trial import Trial
 from models.scheduling.lanes import Lanes
+from models.workers.process import ProcessWorker, environment_without
+from models.workers.worker import CallingThread, QuietThread, Worker
+
+PAINTER_NICENESS = 10
+"""Of the lane that draws pictures for viewers: the other lanes and the event loop come first."""
+PAINTER_LIMIT_S = 5.0
+"""How long one of these pictures may take."""
+GRACE_S = 0.25
+"""How much longer than a run a whole frame may take on its lane, before its process is killed."""
 
 logger = logging.getLogger("framehook")
 
@@ -28,7 +40,17 @@ logger = logging.getLogger("framehook")
 def create_dataplane(settings: Settings) -> DataPlane:
     """Return what answers frames. Its models are not loaded yet. Raises the errors of `create_engine`."""
     codec = LaneCodec(Decoder(settings.max_pixels, settings.decoding), ENCODERS | DIALECT_ENCODERS)
-    return DataPlane(create_engine(settings, codec), codec, LiveStreams(settings.max_viewers))
+    engine = create_engine(settings, codec)
+    return DataPlane(engine, codec, LiveStreams(settings.max_viewers, create_painter(settings, codec.decoder)))
+
+
+def create_painter(settings: Settings, decoder: Decoder) -> Lanes:
+    """Return the lane that draws the pictures which viewers of streams see."""
+    create_worker: Callable[[], Worker] = partial(QuietThread, decoder, PAINTER_NICENESS)
+    if settings.isolation == "process":
+        environment = environment_without(ENVIRONMENT_PREFIX)
+        create_worker = partial(ProcessWorker, partial(copy, decoder), environment, PAINTER_NICENESS)
+    return Lanes(1, 1, settings.queue_timeout_s, PAINTER_LIMIT_S, create_worker)
 
 
 def create_engine(settings: Settings, codec: LaneCodec) -> Engine:
@@ -44,14 +66,20 @@ def create_engine(settings: Settings, codec: LaneCodec) -> Engine:
         except ModelConfigError as error:
             if settings.on_broken_model == "stop":
                 raise
-            broken[name] = str(error)
-    lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s)
+            broken[name] = reason_for_clients(error, settings.model_repository)
+    threads = partial(ThreadLoader, codec, settings.run_timeout_s, settings.lanes if settings.wide_lane else 1)
+    create_worker: Callable[[], Worker] = CallingThread
+    if settings.isolation == "process":
+        environment = environment_without(ENVIRONMENT_PREFIX)
+        create_worker = partial(ProcessWorker, partial(ModelHost, threads), environment)
+    limit_s = settings.run_timeout_s + GRACE_S
+    lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s, limit_s, create_worker)
     try:
         served = ServedModels(folders, settings.default_model, lanes, broken)
     except ModelNotFoundError as error:
         names = ", ".join(folder.name for folder in folders)
         raise ConfigurationError(f"The setting default_model must be one of the models served: {names}.") from error
-    return Engine(served, codec, settings.run_timeout_s, wide_lane=settings.wide_lane)
+    return Engine(served, ProcessLoader(threads()) if settings.isolation == "process" else threads())
 
 
 def create_reloader(settings: Settings, engine: Engine, count: Callable[[Reload], None]) -> Reloader:
@@ -60,7 +88,7 @@ def create_reloader(settings: Settings, engine: Engine, count: Callable[[Reload]
         settings.lanes if settings.wide_lane else 1,
         settings.run_timeout_s,
         settings.trial_timeout_s,
-        {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)},  # no secrets
+        environment_without(ENVIRONMENT_PREFIX),
     )
 
     def report(reload: Reload) -> None:

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
     field_validator,
@@ -74,6 +75,8 @@ def _permissions(value: Any) -> Any:
 AtLeastOne = Annotated[int, Field(ge=1)]
 Roots = Annotated[tuple[Path, ...], BeforeValidator(_roots), Field(min_length=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+HostName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9._-]+)$")]
+Origin = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[A-Za-z0-9._:\[\]-]+$")]
 Seconds = Annotated[float, Field(gt=0, le=threading.TIMEOUT_MAX)]
 
 
@@ -107,6 +110,21 @@ class Settings(BaseModel):
         "X-API-Key",
         pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$",
         description="The header for tokens, besides `Authorization: Bearer`.",
+    )
+    allowed_hosts: Annotated[tuple[HostName, ...], BeforeValidator(_names)] = Field(
+        default_factory=tuple,
+        description="Further names of this service, separated by commas, by which browsers may reach it; * for any. "
+        "Addresses and names that nobody can register need no entry.",
+    )
+    allowed_origins: Annotated[tuple[Origin, ...], BeforeValidator(_names)] = Field(
+        default_factory=tuple,
+        description="Origins of web pages that may use this service, separated by commas, such as "
+        "https://nvr.example.com. By default only its own pages.",
+    )
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_names)] = Field(
+        default_factory=tuple,
+        description="Addresses and networks of proxies, separated by commas; what they write into Forwarded or "
+        "X-Forwarded-For is the client's address. By default none.",
     )
     tls_certificate: Path | None = Field(
         None, description="PEM file with the certificate and its chain; turns HTTPS on. Needs the extra tls."
@@ -147,17 +165,21 @@ class Settings(BaseModel):
         default_factory=lambda settings: QUEUE_PLACES_PER_LANE * settings.get("lanes", 1),
         description="Frames that may wait for a lane. By default eight per lane.",
     )
+    isolation: Literal["process", "thread"] = Field(
+        "process",
+        description="What a lane is: a process, which a frame may crash without harm to others, or a thread.",
+    )
     wide_lane: bool = Field(
         default=False,
         description="Run a frame that is alone on as many threads as there are lanes: faster, but more CPU time.",
     )
     queue_timeout_s: Seconds = Field(2, description="Seconds that a frame may wait for a lane before it is refused.")
-    run_timeout_s: Seconds = Field(
-        10, description="Seconds that a model may take for one frame before its run is stopped."
-    )
+    run_timeout_s: Seconds = Field(10, description="Seconds that a frame may take on its lane before it is stopped.")
     max_body_bytes: AtLeastOne = Field(32 * MEBIBYTE, description="Largest accepted body, in bytes.")
     max_bytes_in_flight: AtLeastOne = Field(
-        256 * MEBIBYTE, description="Bytes of all bodies in memory at the same time; more are refused with 503."
+        256 * MEBIBYTE,
+        description="Bytes of bodies in memory at the same time, and of answers that were not taken yet; more are "
+        "refused with 503. One caller gets at most three quarters.",
     )
     max_pixels: AtLeastOne = Field(36_000_000, description="Largest accepted picture, width times height.")
     decoding: RouteName = Field(
@@ -169,8 +191,8 @@ class Settings(BaseModel):
     )
     min_body_bytes_per_s: Annotated[int, Field(ge=0)] = Field(
         256 << 10,
-        description="Slowest accepted body, in bytes per second over receive_timeout_s; a slower one gets 408. "
-        "0: no limit.",
+        description="Slowest accepted body, in bytes per second over receive_timeout_s; a slower one gets 408. A "
+        "client that takes an answer more slowly loses its connection. 0: no limit.",
     )
     max_header_bytes: AtLeastOne = Field(
         64 << 10, description="Largest accepted header section of a request, in bytes; a larger one gets 431."

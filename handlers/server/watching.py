@@ -2,14 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+import os
+import time
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
-
-from watchfiles import awatch
+from typing import TypeAlias
 
 from models.errors import ModelNotFoundError
-from models.runtime.reload import Reload, Reloader, obstacle_to_reloads
+from models.repository.files import MAX_FILES
+from models.repository.folder import escaped, names_in
+from models.runtime.reload import Reloader, obstacle_to_reloads
+
+POLL_S = 0.5
+PAUSE_PER_LOOK = 50
+"""Where a look takes long, because there is much to look at or the file system is slow, the pause is so much longer."""
+
+MAX_SHOWN = 10
+"""Most names in a line of the log."""
+
+State: TypeAlias = tuple[object, ...]
+"""What differs once anything in a folder has changed: names, times and sizes of its files."""
 
 logger = logging.getLogger("framehook")
 
@@ -17,60 +30,101 @@ logger = logging.getLogger("framehook")
 async def watch(roots: Sequence[Path], reloader: Reloader, loading: asyncio.Future[None]) -> None:
     """Reload models whose folders change, from when all models are loaded until cancelled.
 
-    Changes made while the models were loading are reloaded first. Where the folders cannot be watched, logs it and
-    returns.
+    Changes made while the models were loading are reloaded first.
     """
+    watcher = Watcher(roots, reloader)
     await asyncio.wait([loading])
     if loading.exception():  # the service is about to end
         return
-    watcher = _Watcher(roots, reloader)
     await asyncio.to_thread(watcher.start)
-    try:
-        async for changes in awatch(*roots):
-            await asyncio.to_thread(watcher.reload, [Path(path) for _, path in changes])
-    except OSError as error:
-        logger.warning("models are not watched", extra={"facts": {"reason": str(error)}})
+    while True:
+        look_s = await asyncio.to_thread(watcher.look)
+        await asyncio.sleep(max(POLL_S, PAUSE_PER_LOOK * look_s))
 
 
-class _Watcher:
-    """Reloads what has changed, and logs once when nothing can be reloaded."""
+class Watcher:
+    """Compares the folders with what they were, and reloads those that have changed and now rest.
+
+    It looks again and again. Notifications of the system would cost less, but they do not come from network file
+    systems, end at the first name that is not UTF-8, and follow links out of the repository.
+    """
 
     def __init__(self, roots: Sequence[Path], reloader: Reloader) -> None:
         self._roots, self._reloader = roots, reloader
-        self._has_warned = False
+        self._reloaded: dict[str, State] = {}
+        self._before: dict[str, State] = {}
+        self._said: dict[str, str | None] = {}
 
     def start(self) -> None:
-        """Reload what changed while the models were loading."""
-        self._warn_once(obstacle_to_reloads())
-        self._reloader.refresh()
+        """Log when nothing can be reloaded."""
+        self._warn("hot reload is not available", obstacle_to_reloads())
 
-    def reload(self, paths: Iterable[Path]) -> None:
-        """Reload the models whose folders contain these paths.
+    def look(self) -> float:
+        """Reload each model whose folder is not as it was at its last reload, but as it was at the last look.
 
-        A change in a hidden folder reloads every model that has changed, since links in any folder may lead there.
+        Logs what goes wrong; the next look goes on. Returns how long the look took, in seconds, without the reloads.
         """
-        names = _folders_in(self._roots, paths)
-        if any(name.startswith(".") for name in names):
-            outcomes = self._reloader.refresh()
+        started_at, look_s = time.perf_counter(), 0.0
+        try:
+            states = states_below(self._roots)
+            look_s = time.perf_counter() - started_at
+            self._reload_changed(states)
+            self._warn("models are not watched", None)
+        except Exception as error:  # noqa: BLE001  # otherwise no later change would be noticed
+            self._warn("models are not watched", f"{type(error).__name__}: {error}")
+        return look_s
+
+    def _reload_changed(self, states: dict[str, State]) -> None:
+        strange = sorted(escaped(name) for name in states if not name.isprintable())[:MAX_SHOWN]
+        self._warn("folders skipped", f"Names that are not printable UTF-8: {', '.join(strange)}" if strange else None)
+        resting = {name for name in states.keys() | self._reloaded if states.get(name) == self._before.get(name)}
+        self._before = states
+        for name in sorted(resting):
+            if name.isprintable() and states.get(name) != self._reloaded.get(name):
+                self._reload(name, states.get(name))
+
+    def _reload(self, name: str, state: State | None) -> None:
+        """Reload one model; not again before its folder changes, whatever comes of it."""
+        if state is None:
+            del self._reloaded[name]
         else:
-            outcomes = [outcome for name in sorted(names) for outcome in self._reload(name)]
-        for outcome in outcomes:
-            if outcome.change == "untried":
-                self._warn_once(outcome.reason)
+            self._reloaded[name] = state
+        try:
+            outcome = self._reloader.reload(name)
+        except ModelNotFoundError:  # the folder is no model
+            return
+        if outcome.change == "untried":
+            self._warn("hot reload is not available", outcome.reason)
 
-    def _reload(self, name: str) -> list[Reload]:
-        with suppress(ModelNotFoundError):  # the changed folder is no model
-            return [self._reloader.reload(name)]
-        return []
-
-    def _warn_once(self, reason: str | None) -> None:
-        if reason and not self._has_warned:
-            self._has_warned = True
-            logger.warning("hot reload is not available", extra={"facts": {"reason": reason}})
+    def _warn(self, message: str, reason: str | None) -> None:
+        """Log a warning when it is new; None: all is well."""
+        if reason and reason != self._said.get(message):
+            logger.warning(message, extra={"facts": {"reason": reason}})
+        self._said[message] = reason
 
 
-def _folders_in(roots: Sequence[Path], paths: Iterable[Path]) -> set[str]:
-    """Return the names of the folders below the roots that contain the paths."""
-    resolved = [root.resolve() for root in roots]
-    parts = [path.relative_to(root).parts for path in paths for root in resolved if path.is_relative_to(root)]
-    return {part[0] for part in parts if part}
+def states_below(roots: Sequence[Path]) -> dict[str, State]:
+    """Return name → state of the folders below the roots, hidden ones excepted; raises ModelConfigError."""
+    states: dict[str, State] = {}
+    for root in roots:
+        for name in names_in(root):
+            states[name] = (*states.get(name, ()), _state_of(root / name))
+    return states
+
+
+def _state_of(folder: Path) -> State:
+    try:
+        with os.scandir(folder) as entries:
+            return tuple(sorted(_state_of_entry(entry) for entry in islice(entries, MAX_FILES + 1)))
+    except OSError as error:  # no folder, or none that may be read
+        return (error.errno,)
+
+
+def _state_of_entry(entry: os.DirEntry[str]) -> tuple[str, tuple[int, ...]]:
+    if entry.name.startswith("."):
+        return entry.name, ()
+    try:
+        facts = entry.stat()
+    except OSError as error:
+        return entry.name, (error.errno or 0,)
+    return entry.name, (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)

@@ -2,35 +2,17 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from models.errors import ModelConfigError
+from models.repository.files import MAX_FILES, chunks_of, files_of, read_text
 
 MANIFEST_NAME = "SHA256SUMS"
 """As `sha256sum * > SHA256SUMS` writes it."""
 MANIFEST_LINE = re.compile(r"([0-9a-f]{64}) [ *](?:\./)?(.+)")
 VERSION_DIGITS = 12
-
-
-def files_of(folder: Path) -> Iterator[Path]:
-    """Yield the regular files of a model's folder, sorted by name; raises ModelConfigError.
-
-    Links must stay inside the repository, the folder's parent. Names that begin with a dot are skipped.
-    """
-    root = folder.parent.resolve()
-    _refuse_if_outside(folder, root)
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        _refuse_if_outside(path, root)
-        if path.is_file():
-            yield path
-
-
-def _refuse_if_outside(path: Path, root: Path) -> None:
-    if not path.resolve().is_relative_to(root):
-        raise ModelConfigError(f"{path} leads out of the model repository; put the file itself into the repository.")
+MAX_MANIFEST_BYTES = MAX_FILES * 400
+"""A line has 64 digits, and a name of at most 255 bytes."""
 
 
 def checked_version(folder: Path) -> str:
@@ -41,8 +23,8 @@ def checked_version(folder: Path) -> str:
     try:
         sums = {path.name: _sum_of(path) for path in files_of(folder)}
         manifest = _read_manifest(folder / MANIFEST_NAME) if MANIFEST_NAME in sums else {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelConfigError(f"{folder} cannot be read.") from error
+    except OSError as error:
+        raise ModelConfigError(f"{folder} cannot be read: {error.strerror}.") from error
     for name, expected in manifest.items():
         if sums.get(name) != expected:
             raise ModelConfigError(f"{folder / name} does not match {MANIFEST_NAME}; is it still being written?")
@@ -51,13 +33,15 @@ def checked_version(folder: Path) -> str:
 
 
 def _sum_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for chunk in chunks_of(path):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _read_manifest(path: Path) -> dict[str, str]:
     """Return name → SHA-256."""
-    matches = [MANIFEST_LINE.fullmatch(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    matches = [MANIFEST_LINE.fullmatch(line) for line in read_text(path, MAX_MANIFEST_BYTES).splitlines()]
     if not matches or None in matches:
         raise ModelConfigError(f"{path}: expected lines in the format of sha256sum.")
     return {match[2]: match[1] for match in matches if match and match[2] != MANIFEST_NAME}

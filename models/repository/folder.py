@@ -1,21 +1,24 @@
 """A model's folder, read and checked: model.yaml, the labels and the version; and where the folders are."""
 
+import os
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from models.errors import ModelConfigError, UnknownLabelError
 from models.repository.checksums import checked_version
 from models.repository.config import NAME_PATTERN, FileWeights, GoldenConfig, ModelConfig, PackageWeights
+from models.repository.files import read_text
+from models.repository.plain_yaml import read_plain_yaml
 from models.results import Selection
 
 CONFIG_FILE_NAME = "model.yaml"
 MAX_LABEL_LENGTH = 200
+MAX_LABELS_BYTES = 1 << 20
 BUILT_IN_ZOO = Path(__file__).parent.parent / "zoo"
 
 
@@ -66,22 +69,61 @@ class ModelFolder:
 def find_models(roots: Sequence[Path], names: Collection[str] = ()) -> dict[str, Path]:
     """Return name → folder of the models below all roots, or of the models of these names only.
 
-    Folders whose name begins with a dot are skipped. Raises ModelConfigError when there is no model, when a name is
-    missing, or when two roots have a folder of the same name.
+    Raises ModelConfigError when there is no model, when a name is missing, when two roots have a folder of the same
+    name, or when a root cannot be read.
     """
-    found: dict[str, Path] = {}
-    for root in roots:
-        for path in sorted(path.parent for path in root.glob(f"[!.]*/{CONFIG_FILE_NAME}")):
-            if path.name in found:
-                raise ModelConfigError(f"{path} and {found[path.name]} have the same name; rename one of the two.")
-            found[path.name] = path
-    if not found:
+    found = {name: only_folder(folders) for name, folders in model_folders(roots).items() if not names or name in names}
+    if not found and not names:
         places = ", ".join(map(str, roots))
         raise ModelConfigError(f"No model in {places}: expected at least one folder with a {CONFIG_FILE_NAME}.")
     missing = [name for name in names if name not in found]
     if missing:
-        raise ModelConfigError(f"No model named {', '.join(missing)}; there are: {', '.join(sorted(found))}.")
-    return {name: found[name] for name in sorted(names or found)}
+        there = ", ".join(sorted(model_folders(roots)))
+        raise ModelConfigError(f"No model named {', '.join(missing)}; there are: {there}.")
+    return {name: found[name] for name in sorted(found)}
+
+
+def model_folders(roots: Sequence[Path]) -> dict[str, list[Path]]:
+    """Return name → folders of that name below all roots; more than one cannot be served.
+
+    Names that begin with a dot, or are not printable text in UTF-8, are skipped. Raises ModelConfigError when a root
+    cannot be read.
+    """
+    found: dict[str, list[Path]] = {}
+    for root in roots:
+        for name in names_in(root):
+            if name.isprintable() and os.path.lexists(root / name / CONFIG_FILE_NAME):
+                found.setdefault(name, []).append(root / name)
+    return found
+
+
+def only_folder(folders: Sequence[Path]) -> Path:
+    """Return the one folder of a name; raises ModelConfigError when there are several."""
+    if len(folders) > 1:
+        raise ModelConfigError(f"{folders[1]} and {folders[0]} have the same name; rename one of the two.")
+    return folders[0]
+
+
+def escaped(name: str) -> str:
+    """Return a name as printable ASCII, bytes that are not UTF-8 included."""
+    return name.encode("unicode_escape").decode()
+
+
+def names_in(root: Path) -> list[str]:
+    """Return the names in a repository that do not begin with a dot, sorted; raises ModelConfigError."""
+    try:
+        return sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise ModelConfigError(f"{root} cannot be read: {error.strerror}.") from error
+
+
+def reason_for_clients(error: ModelConfigError, roots: Sequence[Path]) -> str:
+    """Return the message without the places of the repositories: forklifts/model.yaml: ..."""
+    reason = str(error)
+    places = {place for root in roots if root.is_absolute() for place in (str(root), os.path.realpath(root))}
+    for place in sorted(places, key=len, reverse=True):
+        reason = reason.replace(f"{place}{os.sep}", "").replace(place, "the model repository")
+    return reason
 
 
 def read_folder(path: Path) -> ModelFolder:
@@ -89,15 +131,11 @@ def read_folder(path: Path) -> ModelFolder:
     config_path = path / CONFIG_FILE_NAME
     if not re.fullmatch(NAME_PATTERN, path.name):
         raise ModelConfigError(f"{path!s:.200}: expected a folder named with letters, digits, dots, _ and - only.")
-    if not config_path.is_file():
-        raise ModelConfigError(f"{config_path} is not a file.")
     version = checked_version(path)
     try:
-        config = ModelConfig.model_validate(yaml.safe_load(_read_text(config_path)))
+        config = ModelConfig.model_validate(read_plain_yaml(config_path))
     except ValidationError as error:
         raise ModelConfigError(f"{config_path}: {_first_fault(error)}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # impossible dates and endless nesting included
-        raise ModelConfigError(f"{config_path} is not YAML.") from error
     labels = config.packaged_labels if config.labels is None else read_labels(path / config.labels)
     folder = ModelFolder(path.name, path, config, labels, version)
     if config.golden:
@@ -107,7 +145,7 @@ def read_folder(path: Path) -> ModelFolder:
 
 def _refuse_unless_possible(golden: GoldenConfig, folder: ModelFolder) -> None:
     """Refuse a golden picture that is missing, and labels that the model does not have; text may be anything."""
-    if not (folder.path / golden.picture).is_file():
+    if not os.path.isfile(folder.path / golden.picture):  # noqa: PTH113  # pathlib's raises where access is denied
         raise ModelConfigError(f"{folder.path / golden.picture} is not a file.")
     if "text" in folder.config.family.inference_types:
         return
@@ -124,7 +162,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
     A label has 1 to 200 printable characters, is unique, and has no comma, since commas separate labels in a query.
     """
-    labels = tuple(line.strip() for line in _read_text(path).rstrip().split("\n"))
+    labels = tuple(line.strip() for line in read_text(path, MAX_LABELS_BYTES).rstrip().split("\n"))
     for number, label in enumerate(labels, start=1):
         if not label or len(label) > MAX_LABEL_LENGTH or "," in label or not label.isprintable():
             raise ModelConfigError(
@@ -133,15 +171,6 @@ def read_labels(path: Path) -> tuple[str, ...]:
     if len(set(labels)) != len(labels) or not labels:
         raise ModelConfigError(f"{path}: expected one label a line, and no label twice.")
     return labels
-
-
-def _read_text(path: Path) -> str:
-    if not path.is_file():  # reading a pipe would block
-        raise ModelConfigError(f"{path} is not a file.")
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelConfigError(f"{path} cannot be read as UTF-8 text.") from error
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -1,6 +1,10 @@
 """From a model's folder to a model that can answer."""
 
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -9,11 +13,43 @@ from models.backends.batching import Batcher
 from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError
 from models.families import FAMILIES, Family, Signature, Spec
 from models.frame import DecodeTarget, Frame
-from models.order import FrameOrder
+from models.order import Answered, FrameOrder
 from models.repository.folder import ModelFolder
-from models.runtime.steps import Decode, Encode, FrameCodec, Postprocess, Preprocess, Run, Step, Work
+from models.runtime.steps import (
+    Decode,
+    Encode,
+    FrameCodec,
+    Postprocess,
+    Preprocess,
+    Run,
+    Step,
+    Work,
+    milliseconds_since,
+)
 from models.runtime.stream_states import StreamStates
 from models.scheduling.deadlines import Deadlines
+from models.scheduling.lanes import Lanes
+
+
+class Loaded(Protocol):
+    """A model that can answer, at one version, in this process or in others."""
+
+    @property
+    def signature(self) -> Signature:
+        """Return the names and types of the inputs and outputs."""
+        ...
+
+    @property
+    def remembers(self) -> bool:
+        """Return whether a step asks for the state of a frame's stream."""
+        ...
+
+    def work_for(self, folder: ModelFolder, order: FrameOrder, is_alone: Callable[[], bool]) -> Any:
+        """Return the work for one frame, of the kind that the workers of the model's lanes do.
+
+        `is_alone`: returns whether no other frame is waiting or running.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +76,67 @@ class LoadedModel:
         steps = Decode(codec, self.family.picture.target), *self.steps, Encode(codec)
         return replace(self, steps=steps)
 
+    @property
+    def signature(self) -> Signature:
+        """Return the names and types of the inputs and outputs."""
+        return self.session.signature
 
-def load_warm(folder: ModelFolder, watchdog: Deadlines, wide_threads: int = 1) -> LoadedModel:
+    def work_for(self, folder: ModelFolder, order: FrameOrder, is_alone: Callable[[], bool]) -> Callable[[], Answered]:
+        """Return what answers one frame on the calling thread."""
+        return partial(self.answer, folder, order, is_alone, time.perf_counter())
+
+    def answer(
+        self, folder: ModelFolder, order: FrameOrder, is_alone: Callable[[], bool], queued_at: float
+    ) -> Answered:
+        """Do all the work of one frame on the calling thread. `queued_at`: by time.perf_counter."""
+        state = self.states.of(order.stream if self.remembers else "")
+        work = Work(order, folder, is_alone, state)
+        work.stages_ms["queue"] = milliseconds_since(queued_at)
+        work.run(self.steps)
+        return work.answered()
+
+
+class ThreadLoader:
+    """Loads models in this process, for lanes that are threads.
+
+    `run_timeout_s`: how long a model may take over one frame. `wide_threads`: see `load_model`.
+    """
+
+    def __init__(self, codec: FrameCodec, run_timeout_s: float, wide_threads: int = 1) -> None:
+        self._codec, self._wide_threads = codec, wide_threads
+        self._watchdog = Deadlines(run_timeout_s)
+
+    def load(self, folder: ModelFolder, lanes: Lanes | None = None) -> LoadedModel:  # noqa: ARG002
+        """Load a model and let it answer a warm-up frame; raises ModelConfigError if it cannot."""
+        return load_warm(folder, self._watchdog, self._wide_threads).with_codec(self._codec)
+
+    def stop(self) -> None:
+        """Stop the runs in progress."""
+        self._watchdog.expire_all()
+
+    def close(self) -> None:
+        """End the thread that watches the runs."""
+        self._watchdog.close()
+
+
+def load_warm(
+    folder: ModelFolder,
+    watchdog: Deadlines,
+    wide_threads: int = 1,
+    more_frames: Callable[[DecodeTarget], Iterable[Frame]] = lambda _: (),
+) -> LoadedModel:
     """Load one model and run every session on a black frame; raises ModelConfigError when one cannot.
 
-    `watchdog`: stops a run that takes too long.
+    `watchdog`: stops a run that takes too long. `more_frames`: returns frames to run as well.
     """
     model = load_model(folder, wide_threads, watchdog)
+    target = model.family.picture.target
     try:
-        for is_alone in (False, True):
-            work = Work(FrameOrder(), folder, is_alone=(lambda: True) if is_alone else (lambda: False))
-            work.frame = flat_frame(model.family.picture.target)
-            work.run(model.steps)
+        for frame in (flat_frame(target), *more_frames(target)):
+            for is_alone in (False, True) if model.wide else (False,):
+                work = Work(FrameOrder(), folder, is_alone=(lambda: True) if is_alone else (lambda: False))
+                work.frame = frame
+                work.run(model.steps)
     except InferenceError as error:
         raise ModelConfigError(f"{folder.weights_name} failed on a warm-up frame: {error.__cause__}") from error
     except InferenceTimeoutError as error:

@@ -3,18 +3,18 @@
 A changed folder is copied to a temporary folder, tried in a process of its own, loaded, and then takes over.
 """
 
-import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from models.errors import ModelConfigError
-from models.repository.checksums import checked_version, files_of
-from models.repository.folder import ModelFolder, find_models, read_folder
+from models.repository.checksums import checked_version
+from models.repository.files import copy_files
+from models.repository.folder import ModelFolder, model_folders, only_folder, read_folder, reason_for_clients
 from models.runtime.engine import Engine
 from models.runtime.trial import Trial
 
@@ -62,14 +62,6 @@ class Reloader:
             self._report(outcome)
         return outcome
 
-    def refresh(self) -> list[Reload]:
-        """Reload all models whose folders have changed."""
-        in_repository: Collection[str] = ()
-        with suppress(ModelConfigError):  # reloading each served model reports it
-            in_repository = find_models(self._roots, self._names)
-        served = (model.name for model in self._engine.served.models)
-        return [self.reload(name) for name in sorted({*in_repository, *served, *self._engine.served.broken})]
-
     def close(self) -> None:
         """End a trial that is running."""
         self._trial.close()
@@ -77,9 +69,10 @@ class Reloader:
     def _reload(self, name: str) -> Reload:
         served = self._engine.served.version_of(name)
         try:
-            path = find_models(self._roots, self._names).get(name)
-            if path is None:
+            folders = model_folders(self._roots).get(name)
+            if not folders or (self._names and name not in self._names):
                 return self._unload(name, served)
+            path = only_folder(folders)
             if served and served == checked_version(path):
                 return Reload(name, "unchanged", served)
             if obstacle := obstacle_to_reloads():
@@ -88,9 +81,9 @@ class Reloader:
                 if folder.version == served:  # it has changed back meanwhile
                     return Reload(name, "unchanged", served)
                 self._trial(folder.path)
-                self._engine.served.install(replace(folder, path=path), self._engine.warm(folder))
+                self._engine.served.install(replace(folder, path=path), *self._engine.warm(folder))
         except ModelConfigError as error:
-            self._engine.served.reject(name, str(error))
+            self._engine.served.reject(name, reason_for_clients(error, self._roots))
             return Reload(name, "rejected", served, str(error))
         return Reload(name, "replaced" if served else "loaded", folder.version)
 
@@ -126,8 +119,7 @@ def _copied(path: Path) -> Iterator[ModelFolder]:
         with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX) as scratch:
             copy = Path(scratch) / path.name
             copy.mkdir()
-            for file in files_of(path):
-                shutil.copyfile(file, copy / file.name)
+            copy_files(path, copy)
             try:
                 yield read_folder(copy)
             except ModelConfigError as error:

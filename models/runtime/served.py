@@ -1,14 +1,16 @@
 """The table of served models: which versions answer, and which folders cannot be served."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from models.errors import ModelNotFoundError, NotReadyError
+from models.errors import ModelConfigError, ModelNotFoundError, NotReadyError
 from models.repository.folder import ModelFolder
-from models.runtime.loading import LoadedModel
+from models.runtime.loading import Loaded
 from models.scheduling.lanes import Lanes
+from models.workers.worker import CallingThread
 
 T = TypeVar("T")
 
@@ -22,7 +24,7 @@ class Model:
 
     folder: ModelFolder
     lanes: Lanes
-    loaded: LoadedModel | None = None
+    loaded: Loaded | None = None
 
     @property
     def name(self) -> str:
@@ -33,7 +35,8 @@ class Model:
 class ServedModels:
     """The models by name. Thread-safe: a change replaces the table as a whole, so readers need no lock.
 
-    `folders`: of the models to serve, not loaded yet. `lanes`: shared by all models that want none of their own.
+    `folders`: of the models to serve, not loaded yet. `lanes`: shared by all models that want none of their own. Models
+    that need threads share other lanes: see `_needs_threads`.
     `broken`: name → reason, of models whose folders cannot be read. Raises ModelNotFoundError when the default model is
     in neither.
     """
@@ -42,9 +45,12 @@ class ServedModels:
         self, folders: Sequence[ModelFolder], default_model: str, lanes: Lanes, broken: Mapping[str, str] | None = None
     ) -> None:
         self.lanes = lanes
+        is_threads = lanes.create_worker is CallingThread
+        self._threads = lanes if is_threads else lanes.like(lanes.count, create_worker=CallingThread)
         self._default_model = default_model
-        self._models = {folder.name: Model(folder, self._lanes_for(folder)) for folder in folders}
+        self._models = {folder.name: Model(folder, self._new_lanes(folder)) for folder in folders}
         self._broken = dict(broken or {})
+        self._awaited = frozenset(self._broken)
         self._changing = threading.RLock()
         if default_model not in self._broken:
             self.find(default_model)
@@ -56,8 +62,13 @@ class ServedModels:
 
     @property
     def broken(self) -> dict[str, str]:
-        """Return name → reason of the models that should be served and cannot be."""
+        """Return name → reason of the models whose folders cannot be served."""
         return dict(self._broken)
+
+    @property
+    def awaited(self) -> dict[str, str]:
+        """Return those of the broken models that were to be served from the start; folders that came later are not."""
+        return {name: reason for name, reason in self._broken.items() if name in self._awaited}
 
     def find(self, name: str | None) -> Model:
         """Return the model of that name, or the default one for None; raises ModelNotFoundError and NotReadyError."""
@@ -85,8 +96,22 @@ class ServedModels:
         model = self._models.get(name)
         return model.folder.version if model and model.loaded else None
 
-    def install(self, folder: ModelFolder, loaded: LoadedModel, *, unless_loaded: bool = False) -> None:
-        """Let a model take over that has answered a warm-up frame.
+    @contextmanager
+    def lanes_for(self, folder: ModelFolder) -> Iterator[Lanes]:
+        """Yield the lanes of a version that is being loaded: those of the version before it, if they suit it.
+
+        When the block raises ModelConfigError, new lanes are closed again.
+        """
+        old = self._models.get(folder.name)
+        lanes = old.lanes if old and _lanes_wanted(old.folder) == _lanes_wanted(folder) else self._new_lanes(folder)
+        try:
+            yield lanes
+        except ModelConfigError:
+            self._close_unused(lanes)
+            raise
+
+    def install(self, folder: ModelFolder, loaded: Loaded, lanes: Lanes, *, unless_loaded: bool = False) -> None:
+        """Let a model take over that has answered a warm-up frame on these lanes.
 
         `unless_loaded`: only when the model is served and no version of it is loaded yet.
         """
@@ -94,16 +119,16 @@ class ServedModels:
             old = self._models.get(folder.name)
             if unless_loaded and (old is None or old.loaded):
                 return
-            lanes = old.lanes if old and _lanes_wanted(old.folder) == _lanes_wanted(folder) else self._lanes_for(folder)
             self._models = {**self._models, folder.name: Model(folder, lanes, loaded)}
-            self._broken = _without(self._broken, folder.name)
-        if old and old.lanes is not lanes:
-            self._close_own(old)
+            self._broken, self._awaited = _without(self._broken, folder.name), self._awaited - {folder.name}
+        if old:
+            self._close_unused(old.lanes)
 
     def reject(self, name: str, reason: str) -> None:
         """Record that a model cannot be served, unless an older version of it is."""
         with self._changing:
             if self.version_of(name) is None:
+                self._awaited |= self._models.keys() & {name}
                 self._models = _without(self._models, name)
                 self._broken = {**self._broken, name: reason}
 
@@ -112,24 +137,31 @@ class ServedModels:
         with self._changing:
             model = self._models.get(name)
             self._models, self._broken = _without(self._models, name), _without(self._broken, name)
+            self._awaited -= {name}
         if model:
-            self._close_own(model)
+            self._close_unused(model.lanes)
 
-    def _lanes_for(self, folder: ModelFolder) -> Lanes:
+    def _close_unused(self, lanes: Lanes) -> None:
+        """Close the lanes of a single model once that model is not served any more, or on others."""
+        if lanes not in {self.lanes, self._threads, *(model.lanes for model in self.models)}:
+            lanes.close()
+
+    def _new_lanes(self, folder: ModelFolder) -> Lanes:
         """Return the lanes that all share, or new ones when the model wants its own."""
         execution = folder.config.execution
-        if execution.lanes is None:
-            return self.lanes
-        return self.lanes.like(execution.lanes, execution.queue_size)
-
-    def _close_own(self, model: Model) -> None:
-        if model.lanes is not self.lanes:
-            model.lanes.close()
+        shared = self._threads if _needs_threads(folder) else self.lanes
+        return shared if execution.lanes is None else shared.like(execution.lanes, execution.queue_size)
 
 
 def _without(table: dict[str, T], name: str) -> dict[str, T]:
     return {other: entry for other, entry in table.items() if other != name}
 
 
-def _lanes_wanted(folder: ModelFolder) -> tuple[int | None, int | None]:
-    return folder.config.execution.lanes, folder.config.execution.queue_size
+def _needs_threads(folder: ModelFolder) -> bool:
+    """Return whether a model joins frames of several lanes, or holds memory of a device, which one process can best."""
+    execution = folder.config.execution
+    return execution.max_batch_size > 1 or execution.providers != ("cpu",)
+
+
+def _lanes_wanted(folder: ModelFolder) -> tuple[int | None, int | None, bool]:
+    return folder.config.execution.lanes, folder.config.execution.queue_size, _needs_threads(folder)

@@ -1,7 +1,7 @@
 """The trial of a model's folder, in a process of its own: python -m models.runtime.trial FOLDER ...
 
-A graph can crash the process that loads it, never end, or take all memory. The process exits with 0 when the model can
-be served; otherwise it prints why not and exits with 1.
+A graph can crash the process that loads it, never end, or take all memory, also for some frames only: several are
+tried. The process exits with 0 when the model can be served; otherwise it prints why not and exits with 1.
 """
 
 import argparse
@@ -9,14 +9,19 @@ import contextlib
 import resource
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
 
+import numpy as np
+from PIL import Image
+
 from models.errors import ModelConfigError
-from models.repository.folder import read_folder
-from models.runtime.loading import load_warm
+from models.frame import DecodeTarget, Frame
+from models.repository.folder import ModelFolder, read_folder
+from models.runtime.loading import flat_frame, load_warm
 from models.scheduling.deadlines import Deadlines
 
 MAX_BYTES = 4 << 30
@@ -28,7 +33,7 @@ NO_MEMORY = "std::bad_alloc"
 
 @dataclass(slots=True)
 class Trial:
-    """Loads a model and runs it on a frame, in a process of its own; one at a time.
+    """Loads a model and runs it on a few frames, in a process of its own; one at a time.
 
     `wide_threads` and `run_timeout_s`: as for serving. `limit_s`: how long the trial may take. `environment`: of the
     process. `max_bytes`: how much address space the process may take.
@@ -75,6 +80,20 @@ class Trial:
             self._process.kill()
 
 
+def trial_frames(folder: ModelFolder, target: DecodeTarget) -> Iterator[Frame]:
+    """Yield a white frame, noise, and the golden picture if there is one that can be read."""
+    yield flat_frame(target, 255)
+    width, height = target.size_wh
+    noise = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
+    yield Frame(noise, "rgb", target.size_wh)
+    if folder.config.golden:
+        with contextlib.suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            path = folder.path / folder.config.golden.picture
+            with Image.open(path, formats=["JPEG", "PNG", "BMP"]) as picture:
+                pixels = np.asarray(picture.convert("RGB").resize(target.size_wh))
+            yield Frame(pixels, "rgb", target.size_wh)
+
+
 def _cause_of(status: int) -> str:
     return f"signal {-status}" if status < 0 else f"status {status}"
 
@@ -93,7 +112,8 @@ def main() -> int:
     with contextlib.suppress(ValueError):  # this process has a lower limit already
         resource.setrlimit(resource.RLIMIT_AS, (options.max_bytes, options.max_bytes))
     try:
-        load_warm(read_folder(options.folder), Deadlines(options.run_timeout_s), options.wide_threads)
+        folder = read_folder(options.folder)
+        load_warm(folder, Deadlines(options.run_timeout_s), options.wide_threads, partial(trial_frames, folder))
     except (ModelConfigError, MemoryError) as error:
         out_of_memory = isinstance(error, MemoryError) or NO_MEMORY in str(error)
         print(f"{options.folder}: the model takes more than {options.max_bytes} bytes." if out_of_memory else error)

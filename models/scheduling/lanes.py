@@ -1,4 +1,4 @@
-"""The lanes: worker threads that each do all the CPU work of one frame in one go, behind a bounded, fair queue."""
+"""The lanes: each does all the CPU work of one frame in one go, behind a bounded, fair queue."""
 
 import math
 import random
@@ -6,23 +6,25 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from models.errors import OverloadedError
+from models.errors import InferenceTimeoutError, OverloadedError
+from models.scheduling.callers_queue import CallersQueue
 from models.scheduling.deadlines import Deadlines
-from models.scheduling.fair_queue import FairQueue
-
-R = TypeVar("R")
+from models.workers.worker import CallingThread, Worker
 
 SMOOTHING = 0.1
 """Weight of the newest job in the running mean of the jobs' durations."""
+MAX_HOMES = 1024
+"""Sequences whose lane is remembered; above this number, the one that was quiet longest is forgotten."""
 MAX_DRAINED_S = 60
 """Retry-After is at most twice this, for a queue of any length."""
 
 
-class Job(Future[R]):
+class Job(Future[Any]):
     """The work on one frame of one stream, which waits for a lane. It is also the future of its outcome.
 
     A waiter and its future form a reference cycle that only the garbage collector frees, much later. So a job drops
@@ -31,23 +33,34 @@ class Job(Future[R]):
     `sequence`: jobs of one sequence run one at a time and in the order of their arrival; empty for none.
     """
 
-    def __init__(self, work: Callable[[], R], stream: str, sequence: str = "") -> None:
+    def __init__(self, work: Any, stream: str, sequence: str = "", caller: str = "") -> None:
         super().__init__()
-        self.stream = stream
+        self.stream, self.caller = stream, caller
         self.sequence = sequence
-        self._work: Callable[[], R] | None = work
+        self._work: Any = work
 
-    def run(self) -> Callable[[], None]:
-        """Do the work, unless it was cancelled; return a function that publishes the outcome."""
+    def run(self, worker: Worker) -> Callable[[], None]:
+        """Let a worker do the work, unless it was cancelled; return a function that publishes the outcome."""
         if self._work is None or not self.set_running_or_notify_cancel():
             return lambda: None
         try:
-            return partial(self.set_result, self._work())
+            return partial(self._publish, self.set_result, worker.do(self._work))
         except BaseException as error:  # noqa: BLE001  # the caller who waits for the outcome gets every error
             _forget_locals(error)
-            return partial(self.set_exception, error)
+            return partial(self._publish, self.set_exception, error)
         finally:
             self.release()
+
+    def abandon(self, error: Exception) -> bool:
+        """End the job with an error although it is running; return False if it has ended by itself."""
+        with suppress(InvalidStateError):
+            self.set_exception(error)
+            return True
+        return False
+
+    def _publish(self, publish: Callable[[Any], None], outcome: Any) -> None:
+        with suppress(InvalidStateError):  # the job was abandoned
+            publish(outcome)
 
     def refuse(self, error: Exception) -> None:
         """Abandon the work; the outcome is the error."""
@@ -63,27 +76,46 @@ class Job(Future[R]):
 class Lanes:
     """At most `count` jobs run at once and `queue_size` wait, none longer than `max_wait_s`.
 
-    One more job is refused at once, never delayed, unless its stream is owed a place: then the job with the last turn
-    is refused instead.
+    Callers take turns, and so do the streams of each. One more job is refused at once, unless its caller or its stream
+    is owed a place: then the job with the last turn is refused instead. A job that runs for longer than `max_work_s` is
+    abandoned, and its worker stopped. `create_worker`: makes what does a lane's jobs, by default its own thread.
     """
 
-    def __init__(self, count: int, queue_size: int, max_wait_s: float) -> None:
+    def __init__(
+        self,
+        count: int,
+        queue_size: int,
+        max_wait_s: float,
+        max_work_s: float = threading.TIMEOUT_MAX,
+        create_worker: Callable[[], Worker] = CallingThread,
+    ) -> None:
         self.count = count
+        self.create_worker = create_worker
+        self.workers = [create_worker() for _ in range(count)]
         self._capacity = count + queue_size
-        self._queue: FairQueue[Job[Any]] = FairQueue()
+        self._queue: CallersQueue[Job] = CallersQueue()
         self._running = 0
         self._running_sequences: set[str] = set()
         """Sequences one of whose jobs runs, so that the next one must wait for it."""
+        self._homes: dict[str, Worker] = {}
+        """The worker that did the last job of a sequence: what it remembers of the sequence is there."""
         self._mean_job_s = 0.0
         self._changed = threading.Condition()  # its lock is re-entrant
         self._deadlines = Deadlines(max_wait_s)
+        self._work_deadlines = Deadlines(max_work_s)
         self._threads: list[threading.Thread] = []
         self._closed = False
 
-    def like(self, count: int, queue_size: int | None) -> "Lanes":
-        """Return other lanes with the same time limit; by default with as many places in the queue per lane."""
+    def like(
+        self, count: int, queue_size: int | None = None, create_worker: Callable[[], Worker] | None = None
+    ) -> "Lanes":
+        """Return other lanes with the same time limits; by default with as many places in the queue per lane.
+
+        `create_worker`: by default their workers are of the same kind, too.
+        """
         places = (self._capacity - self.count) * count // self.count if queue_size is None else queue_size
-        return Lanes(count, places, self._deadlines.limit_s)
+        limits_s = self._deadlines.limit_s, self._work_deadlines.limit_s
+        return Lanes(count, places, *limits_s, create_worker or self.create_worker)
 
     @property
     def waiting(self) -> int:
@@ -110,53 +142,64 @@ class Lanes:
         earliest_s = max(1, math.ceil(min(drained_s, MAX_DRAINED_S)))
         return random.randint(earliest_s, 2 * earliest_s)  # noqa: S311  # not a secret
 
-    def refuse_if_full(self, stream: str = "") -> None:
-        """Raise OverloadedError when a job of that stream, submitted now, would be refused."""
+    def refuse_if_full(self, stream: str = "", caller: str = "") -> None:
+        """Raise OverloadedError when a job of that stream and caller, submitted now, would be refused."""
         with self._changed:
-            if self._is_full() and not self._queue.is_owed_a_place(stream):
+            if self._is_full() and not self._queue.is_owed_a_place(caller, stream):
                 raise self._full_error()
 
-    def submit(self, work: Callable[[], R], stream: str = "", sequence: str = "") -> Future[R]:
+    def submit(self, work: Any, stream: str = "", sequence: str = "", caller: str = "") -> Future[Any]:
         """Queue `work` and return its future; cancelling the future while it waits frees its place.
 
-        `sequence`: its jobs run one at a time and in the order of their arrival, on any lane; they must be of one
-        stream. Raises OverloadedError when there is no place. The future raises it too, when the job waited too long or
-        had to make room for one of another stream.
+        `work`: of the kind that the workers do; for threads, a function without arguments. `sequence`: its jobs run one
+        at a time and on one lane, in the order of their arrival; they must be of one stream, and of one caller, else
+        callers take turns. Raises OverloadedError when there is no place. The future raises it too, when the job waited
+        too long or had to make room for another; and InferenceTimeoutError when it ran too long.
         """
-        job = Job(work, stream, sequence)
+        job = Job(work, stream, sequence, caller)
         displaced = None
         with self._changed:
             if self._closed:  # its model has just been replaced
                 raise self._full_error()
             self._start()
-            self.refuse_if_full(stream)
+            self.refuse_if_full(stream, caller)
             if self._is_full():
-                displaced = self._queue.drop()
-            self._queue.put(stream, job)
+                displaced = self._queue.make_room(caller)
+            self._queue.put(caller, stream, job)
             self._deadlines.begin(job, partial(self._expire, job))
-            self._changed.notify()
+            self._changed.notify(self.count if sequence else 1)  # only one lane may do the job of a sequence
         if displaced:
             self._deadlines.end(displaced)
             displaced.refuse(self._full_error())
         job.add_done_callback(self._withdraw_if_cancelled)
         return job
 
-    def refuse_waiting(self, error: Exception) -> None:
-        """Refuse every job that waits; the futures raise `error`."""
+    def give_up(self, error: Exception) -> None:
+        """Refuse every job that waits, with `error`, abandon those that run, and accept none any more."""
         with self._changed:
+            self._closed = True
+            self._changed.notify_all()
             dropped = [self._queue.get() for _ in range(len(self._queue))]
         for job in dropped:
             self._deadlines.end(job)
             job.refuse(error)
+        self._work_deadlines.expire_all()
 
-    def close(self) -> None:
-        """Return once the running jobs have finished. No job may wait, and none is accepted any more."""
+    def close(self, patience_s: float = threading.TIMEOUT_MAX) -> None:
+        """Return once the running jobs have finished, or have been waited for long enough.
+
+        No job may wait, and none is accepted any more.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        give_up_at = time.monotonic() + patience_s
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, give_up_at - time.monotonic()))
+        for worker in self.workers if not self._threads else ():
+            worker.close()
         self._deadlines.close()
+        self._work_deadlines.close()
 
     def _is_full(self) -> bool:
         return self._running + len(self._queue) >= self._capacity
@@ -171,36 +214,55 @@ class Lanes:
     def _start(self) -> None:
         if not self._threads:
             self._threads = [
-                threading.Thread(target=self._work, name=f"lane-{n}", daemon=True) for n in range(self.count)
+                threading.Thread(target=self._work, args=(worker,), name=f"lane-{n}", daemon=True)
+                for n, worker in enumerate(self.workers)
             ]
             for thread in self._threads:
                 thread.start()
 
-    def _work(self) -> None:
-        while (job := self._next()) is not None:
+    def _work(self, worker: Worker) -> None:
+        while (job := self._next(worker)) is not None:
+            worker.prepare()  # again: it may have been lost while there was no job
             started_at = time.perf_counter()
-            publish = job.run()
+            with self._work_deadlines.limiting(partial(self._abandon, job, worker)):
+                publish = job.run(worker)
             self._finish(job, time.perf_counter() - started_at)
             publish()  # only now, so that the caller who gets the outcome finds the lane free
+        worker.close()
 
-    def _next(self) -> Job[Any] | None:
+    def _abandon(self, job: Job, worker: Worker) -> None:
+        if job.abandon(InferenceTimeoutError(self._work_deadlines.limit_s)):
+            worker.stop()
+
+    def _next(self, worker: Worker) -> Job | None:
         """Wait for a job and return it; None when closed."""
+        if not self._closed:
+            worker.prepare()
+        must_wait = partial(self._must_wait, worker)
         with self._changed:
-            while not self._queue.has_next(self._must_wait):
+            while not self._queue.has_next(must_wait):
                 if self._closed and not self._queue:
                     return None
                 self._changed.wait()
-            job = self._queue.get(self._must_wait)
+            job = self._queue.get(must_wait)
             self._running += 1
             if job.sequence:
                 self._running_sequences.add(job.sequence)
+                self._settle(job.sequence, worker)
         self._deadlines.end(job)
         return job
 
-    def _must_wait(self, job: Job[Any]) -> bool:
-        return job.sequence in self._running_sequences
+    def _must_wait(self, worker: Worker, job: Job) -> bool:
+        """Return whether a lane must leave a job: the one before it still runs, or its home is another lane."""
+        return job.sequence in self._running_sequences or self._homes.get(job.sequence, worker) is not worker
 
-    def _finish(self, job: Job[Any], took_s: float) -> None:
+    def _settle(self, sequence: str, worker: Worker) -> None:
+        self._homes.pop(sequence, None)
+        self._homes[sequence] = worker
+        if len(self._homes) > MAX_HOMES:
+            del self._homes[next(iter(self._homes))]
+
+    def _finish(self, job: Job, took_s: float) -> None:
         with self._changed:
             self._running -= 1
             if job.sequence:
@@ -213,14 +275,14 @@ class Lanes:
             job.release()
             self._withdraw(job)
 
-    def _withdraw(self, job: Job[Any]) -> bool:
+    def _withdraw(self, job: Job) -> bool:
         """Remove a job from the queue; return False if it no longer waits."""
         with self._changed:
-            withdrawn = self._queue.remove(job.stream, job)
+            withdrawn = self._queue.remove(job.caller, job.stream, job)
         self._deadlines.end(job)
         return withdrawn
 
-    def _expire(self, job: Job[Any]) -> None:
+    def _expire(self, job: Job) -> None:
         if self._withdraw(job):
             job.refuse(
                 OverloadedError(

@@ -13,6 +13,7 @@ from handlers.deepstack.dialect import is_dialect
 from handlers.server.access.back_off import FREE_FAILURES
 from lab.graphs import ENDLESS, board, work_for
 from lab.pictures import PHOTOS, blank, encode, street_as
+from lab.processes import kill_workers
 from tests.support.client import check_answer
 from tests.support.credentials import AUTHORIZED, CAMERA_TOKEN, PROBE_TOKEN, basic, bearer
 from tests.support.live import posting
@@ -93,6 +94,18 @@ def waited_too_long(server: LiveServer, path: str) -> httpx.Response:
     answer = post(server, path)
     filler.join()
     return answer
+
+
+def lane_lost(server: LiveServer, path: str) -> httpx.Response:
+    """Post a frame that never ends, and kill the process that works on it."""
+    answers: list[httpx.Response] = []
+    caller = threading.Thread(target=lambda: answers.append(post(server, path, encode(board(work=ENDLESS), "PNG"))))
+    caller.start()
+    wait_for(lambda: bool(server.client.get("/status").json()["framesRunning"] == 1))
+    time.sleep(ARRIVAL_S)
+    kill_workers()
+    caller.join()
+    return answers[0]
 
 
 def receiving_too_much(server: LiveServer, path: str) -> httpx.Response:
@@ -244,6 +257,11 @@ ON_IMPATIENT_SERVICE: dict[str, Builder] = {
 }
 """Sent to the identity model with one lane, where a frame may wait 0.5 s and run 1 s."""
 
+ON_ISOLATED_SERVICE: dict[str, Builder] = {
+    "laneLost": lane_lost,
+}
+"""Sent to the identity model whose lane is a process."""
+
 ON_READING_SERVICE: dict[str, Builder] = {
     "text": lambda server, path: post(server, path, encode(page(TIMETABLE[0]), "PNG")),
 }
@@ -260,14 +278,19 @@ ON_GUARDED_SERVICE: dict[str, Builder] = {
     "wrongCredential": lambda server, path: with_credential(server, path, basic(path, "wrong password")),
     "wrongKey": post_form(("image", FRAME), ("api_key", "not a token")),
     "mayNot": may_not,
+    "unknownHost": lambda server, path: with_credential(
+        server, path, {"Host": "evil.example", "Origin": "http://evil.example"}
+    ),
+    "foreignOrigin": lambda server, path: with_credential(server, path, {"Origin": "https://evil.example"}),
     "tooManyFailures": too_many_failures,
 }
 """Sent to a service where everything needs a credential."""
 
 ON_ABANDONED_SERVICE: dict[str, Builder] = {
     "folderGone": request,
+    "brokenFolder": get,
 }
-"""Sent to a service whose model's folder was taken away."""
+"""Sent to a service whose model's folder was taken away, and to which an incomplete one came."""
 
 ON_DRAINING_SERVICE: dict[str, Builder] = {
     "draining": get,

@@ -14,12 +14,13 @@ from tests.contract.builders import (
     ON_DRAINING_SERVICE,
     ON_GUARDED_SERVICE,
     ON_IMPATIENT_SERVICE,
+    ON_ISOLATED_SERVICE,
     ON_READING_SERVICE,
     ON_SMALL_SERVICE,
     ON_STARTING_SERVICE,
 )
 from tests.support.client import CONTRACT, OPERATIONS, check_schema, parse, resolve
-from tests.support.credentials import RELOADABLE
+from tests.support.credentials import AUTHORIZED, RELOADABLE
 from tests.support.models.matching import assert_matches, flat
 from tests.support.models.pages import write_reader
 from tests.support.server import LiveServer, running, serving
@@ -30,7 +31,11 @@ NO_CONTENT: dict[str, dict[str, Any]] = {"nothingFound": {}}
 """The one response without content, and so without a place for an example in the contract."""
 
 ON_SMALL_SERVICES = (
-    ON_SMALL_SERVICE.keys() | ON_IMPATIENT_SERVICE.keys() | ON_STARTING_SERVICE.keys() | ON_DRAINING_SERVICE.keys()
+    ON_SMALL_SERVICE.keys()
+    | ON_IMPATIENT_SERVICE.keys()
+    | ON_ISOLATED_SERVICE.keys()
+    | ON_STARTING_SERVICE.keys()
+    | ON_DRAINING_SERVICE.keys()
 )
 
 
@@ -84,6 +89,13 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
+def isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder = write_identity_model(tmp_path_factory.mktemp("repository"))
+    with serving(folder, lanes=1, isolation="process", queue_timeout_s=20) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
 def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_reader(tmp_path_factory.mktemp("repository"), language="en")
     with serving(folder, lanes=1, queue_timeout_s=20) as live:
@@ -104,6 +116,9 @@ def abandoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     other = write_identity_model(folder.parent, "other")
     with serving(folder, watch_models=False, **RELOADABLE) as live:
         folder.rename(other.parent / ".gone")
+        (other.parent / "arriving").mkdir()
+        (other.parent / "arriving" / "model.yaml").write_text("weights: {file: model.onnx}\n")
+        assert live.client.post("/models/arriving/reload", headers=AUTHORIZED).status_code == 422
         yield live
 
 
@@ -119,6 +134,7 @@ BUILDERS = {
     "server": ON_DEFAULT_MODEL,
     "small": ON_SMALL_SERVICE,
     "impatient": ON_IMPATIENT_SERVICE,
+    "isolated": ON_ISOLATED_SERVICE,
     "reading": ON_READING_SERVICE,
     "starting": ON_STARTING_SERVICE,
     "guarded": ON_GUARDED_SERVICE,

@@ -2,12 +2,22 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from handlers.annotate import preferred
 from handlers.decoding import description
 from handlers.numbers import read_number, read_whole_number
+from handlers.server.middleware.parameters import known_fields
+from lab.graphs import write_identity_model
+from lab.texts import FIELD_BYTES, PLACES, QUERY_BYTES, UNITS, text_of
+from lab.wire import statuses, talk
+from tests.support.credentials import GUARDED
+from tests.support.server import LiveServer, serving
+
+MOST_CPU_S = 0.1
+"""Of the event loop, for one request; most take 2 ms, the most expensive ones 10."""
 
 LONG = 60_000
 """The most that a head can hold. Quadratic parsing takes 15 s to a minute, linear parsing milliseconds."""
@@ -20,6 +30,9 @@ TEXTS: dict[str, tuple[Callable[[str], object], str]] = {
     "blanks before a name": (description.PARAMETER.findall, "image/x-raw;" + " " * LONG),
     "a name of a media type": (description.PARAMETER.findall, "image/x-raw;" + "a" * LONG),
     "a value of a media type": (description.PARAMETER.findall, "image/x-raw;a=" + "b" * LONG + '"'),
+    "media ranges": (preferred, "a/b;q=0.1," * (LONG // 10)),
+    "names of a query": (lambda text: known_fields(text.encode(), {"stream"}), "A" * LONG + "&" * LONG),
+    "percent signs in a query": (lambda text: known_fields(text.encode(), {"stream"}), "stream=" + "%" * LONG),
     "quotes in a media type": (description.PARAMETER.findall, 'image/x-raw;a="' * (LONG // 14)),
 }
 
@@ -42,3 +55,37 @@ def test_media_types_are_read_as_before() -> None:
         "; a = (x) (y) ;b=(z)",
     ):
         assert description.PARAMETER.findall(text) == backtracking.findall(text)
+
+
+@pytest.fixture(scope="module", params=["open", "guarded"])
+def reader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A service that lets everybody in, and one that needs credentials."""
+    folder = write_identity_model(tmp_path_factory.mktemp("repository"))
+    is_open = request.param == "open"
+    with serving(folder, queue_size=1000, wait_until_ready=is_open, **({} if is_open else GUARDED)) as live:
+        yield live
+
+
+def cpu_s(server: LiveServer, request: bytes) -> float:
+    """Return the CPU time that the event loop takes for a request, which must be answered once and without a 5xx."""
+    before_s = server.loop_cpu_s()
+    received = talk(server.port, request)
+    [status] = statuses(received)
+    assert status < 500
+    return server.loop_cpu_s() - before_s
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_text_in_a_request_is_expensive(reader: LiveServer, place: str) -> None:
+    for name, unit in UNITS.items():
+        for size_bytes in (QUERY_BYTES, FIELD_BYTES):
+            request = PLACES[place](text_of(unit, size_bytes))
+            is_cheap = any(cpu_s(reader, request) < MOST_CPU_S for _ in range(3))  # another thread's garbage may count
+            assert is_cheap, f"{size_bytes} bytes of {name}"
+
+
+def test_parameters_that_the_contract_does_not_name_are_dropped() -> None:
+    names = {"stream", "object"}
+    assert known_fields(b"stream=a&STREAM=b&a=b&object=c&=&&object", names) == b"stream=a&object=c&object"
+    assert known_fields(b"%73tream=a%2&o%62ject=%25+%zz", names) == b"%73tream=a%252&o%62ject=%25+%25zz"
+    assert known_fields(b"stream" + b"%20" * QUERY_BYTES, names) == b""

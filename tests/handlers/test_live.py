@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -29,8 +29,11 @@ from handlers.server.wire import http_server
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode, street, street_as
 from lab.wire import connect, read_to_end, statuses
+from models.frame import Body
 from models.order import Answered, FrameOrder
 from models.results import Detection, Results
+from models.scheduling.lanes import Lanes
+from models.workers.worker import QuietThread, StatefulCall
 from tests.support import process
 from tests.support.live import parts_in, posting
 from tests.support.metrics import samples
@@ -237,7 +240,7 @@ def test_a_viewer_that_goes_away_is_forgotten_though_no_frame_comes(
 
 def test_a_stream_that_expired_begins_anew() -> None:
     """Whether or not anybody asked for the list meanwhile."""
-    known = live_view.LiveStreams(max_viewers=1)
+    known = live_view.LiveStreams(1, Lanes(1, 1, 1))
     known.record_frame("gate", "identity", (64, 48))
     known.record_frame("gate", "identity", (64, 48))
     [stream] = known.live()
@@ -281,6 +284,15 @@ def test_frames_for_which_there_is_no_room_are_not_shown(watched: LiveServer, mo
     wait_for(lambda: not viewers(watched))
 
 
+def painter() -> Lanes:
+    """Return a lane that draws pictures without a decoder."""
+    return Lanes(1, 1, PATIENCE_S, create_worker=partial(QuietThread, None, 0))
+
+
+def drawing(draw: Callable[[None, Body], bytes]) -> StatefulCall:
+    return StatefulCall(lambda: draw)
+
+
 def test_a_stream_rests_for_itself() -> None:
     """Pictures that take long to draw are fewer, and those of another stream hardly wait for them."""
     drawn = asyncio.run(_drawn_in_3_s({"expensive": 0.2, "cheap": 0.001}))
@@ -290,10 +302,10 @@ def test_a_stream_rests_for_itself() -> None:
 
 async def _drawn_in_3_s(costs_s: dict[str, float]) -> Counter[str]:
     """Return how many pictures of each stream are drawn, if those of a stream take so many seconds."""
-    streams = live_view.LiveStreams(max_viewers=2)
+    streams = live_view.LiveStreams(2, painter())
     drawn: Counter[str] = Counter()
 
-    def draw(name: str, takes_s: float) -> bytes:
+    def draw(name: str, takes_s: float, _: None, __: Body) -> bytes:
         time.sleep(takes_s)
         drawn[name] += 1
         return b"picture"
@@ -306,7 +318,7 @@ async def _drawn_in_3_s(costs_s: dict[str, float]) -> Counter[str]:
         ends_at = time.monotonic() + 3
         while time.monotonic() < ends_at:
             for name, takes_s in costs_s.items():
-                streams.queue_render(watched[name], partial(draw, name, takes_s), 1)
+                streams.queue_render(watched[name], drawing(partial(draw, name, takes_s)))
             await asyncio.sleep(0.01)
         counted = drawn.copy()
     rendering.cancel()
@@ -320,18 +332,18 @@ def test_a_picture_that_cannot_be_drawn_is_left_out(caplog: pytest.LogCaptureFix
 
 async def _drawn_after_a_failure() -> bytes:
     loop, has_failed = asyncio.get_running_loop(), asyncio.Event()
-    streams = live_view.LiveStreams(max_viewers=1)
+    streams = live_view.LiveStreams(1, painter())
     streams.record_frame("gate", "identity", (64, 48))
 
-    def fail() -> bytes:
+    def fail(_: None, __: Body) -> bytes:
         loop.call_soon_threadsafe(has_failed.set)
         raise MemoryError
 
     rendering = asyncio.create_task(streams.render_pictures())
     with streams.watching("gate") as stream:
-        streams.queue_render(stream, fail, 1)
+        streams.queue_render(stream, drawing(fail))
         await has_failed.wait()
-        streams.queue_render(stream, lambda: b"picture", 1)
+        streams.queue_render(stream, drawing(lambda _, __: b"picture"))
         async with asyncio.timeout(PATIENCE_S):
             await stream.fresh.wait()
         picture = stream.picture
@@ -351,17 +363,19 @@ def test_frames_that_take_long_to_decode_are_not_shown(watched: LiveServer, monk
 
 
 def test_what_draws_a_frame_can_be_sent_to_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    queued: list[live_view.Render] = []
+    queued: list[StatefulCall] = []
     monkeypatch.setattr(live_view.LiveStreams, "queue_render", lambda *arguments: queued.append(arguments[2]))
-    streams = live_view.LiveStreams(max_viewers=1)
+    streams = live_view.LiveStreams(1, painter())
     plane = dataplane.DataPlane(None, LaneCodec(Decoder(36_000_000), ENCODERS), streams)  # type: ignore[arg-type]
     order = FrameOrder(street_as("JPEG"), stream="gate")
     streams.record_frame("gate", "identity", (768, 576))
     found = Results((Detection("person", 0, 0.9, (0.25, 0.25, 0.5, 0.5)),))
     with streams.watching("gate"):
         plane.show(order, Answered(b"", found, "identity", "1", (768, 576), {"decode": 1}))
-    [render] = queued
-    assert pickle.loads(pickle.dumps(render))() == render()  # our own
+    [work] = queued
+    here, sent = work.call(), pickle.loads(pickle.dumps(work.call()))  # our own
+    decoder = Decoder(36_000_000)
+    assert sent(decoder, memoryview(work.body)) == here(decoder, work.body)
 
 
 @pytest.mark.parametrize("reads", [True, False], ids=["reading", "stuck"])

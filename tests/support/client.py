@@ -23,6 +23,11 @@ OPERATIONS = [
 ]
 """Method, path and definition of every operation of the contract."""
 TRANSPORT_HEADERS = {"date", "content-length", "content-type", "connection", "transfer-encoding"}
+ON_EVERY_ANSWER = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
+POLICY = "content-security-policy"
+"""In the contract's description, because every answer has them."""
+CORS = {"vary", "access-control-allow-origin", "access-control-expose-headers"}
+"""In the contract's description: answers for pages of allowed origins have them."""
 UI = "/ui"
 
 _URI = "urn:contract"
@@ -47,7 +52,9 @@ def check_answer(method: str, path: str, response: httpx.Response) -> None:
     assert not any(secret in f"{response.headers.multi_items()} {response.text}" for secret in SECRETS)
     declared = resolve(_declared_response(method.lower(), path, response.status_code))
     headers = {name.lower(): resolve(header) for name, header in declared.get("headers", {}).items()}
-    undeclared = set(response.headers) - set(headers) - TRANSPORT_HEADERS
+    assert {name: response.headers.get(name) for name in ON_EVERY_ANSWER} == ON_EVERY_ANSWER
+    assert response.headers[POLICY].startswith("frame-ancestors 'none'")
+    undeclared = set(response.headers) - set(headers) - TRANSPORT_HEADERS - {*ON_EVERY_ANSWER, POLICY} - CORS
     assert not undeclared, f"undeclared headers {undeclared}"
     for name, header in headers.items():
         assert name in response.headers or not header.get("required"), f"the header {name} is missing"

@@ -10,6 +10,7 @@ LENGTH = b"Content-Length: %d\r\n" % len(FRAME)
 CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(FRAME), FRAME)
 POST = b"POST /inference HTTP/1.1\r\nHost: x\r\n"
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+OFFER = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
 CLOSE = b"Connection: close\r\n"
 NEXT = LIVE + CLOSE + b"\r\n"
 """Follows bytes that may count as a whole request; a second answer then shows where the first request ended."""
@@ -34,6 +35,8 @@ GOOD = [
     RawRequest("chunked", chunked(CHUNKED, CLOSE), (200,)),
     RawRequest("pipelined", POST + LENGTH + b"\r\n" + FRAME + NEXT, (200, 200)),
     RawRequest("absolute form", POST.replace(b" /", b" http://other/") + LENGTH + CLOSE + b"\r\n" + FRAME, (200,)),
+    RawRequest("absolute form without a path", b"GET http://x HTTP/1.1\r\nHost: x\r\n" + CLOSE + b"\r\n", (200,)),
+    RawRequest("the same with a query", b"GET http://x?a=b HTTP/1.1\r\nHost: x\r\n" + CLOSE + b"\r\n", (200,)),
     RawRequest("get with a body", LIVE + b"Content-Length: 3\r\n\r\nabc" + NEXT, (200, 200)),
     RawRequest("empty lines first", b"\r\n\r\n" + NEXT, (200,)),
     RawRequest("1.0 without a host", b"GET /health/live HTTP/1.0\r\n\r\n", (200,)),
@@ -70,6 +73,7 @@ SMUGGLING = [
     RawRequest("chunk of 0x1", chunked(b"0x1\r\nx\r\n0\r\n\r\n" + NEXT), (400,)),
     RawRequest("chunk beyond 64 bits", chunked(b"1" + b"0" * 20 + b"\r\nx\r\n0\r\n\r\n" + NEXT), (400,)),
     RawRequest("chunk longer than declared", chunked(b"1\r\nxx\r\n0\r\n\r\n" + NEXT), (400,)),
+    RawRequest("chunk that is none behind an offer", chunked(b"zz\r\nabcde\r\n0\r\n\r\n" + NEXT, OFFER), (400,)),
     RawRequest("bare line feeds in chunks", chunked(CHUNKED.replace(b"\r\n0\r\n", b"\n0\n")), (400,), (200,)),
     RawRequest("length in a trailer", chunked(CHUNKED[:-2] + b"Content-Length: 5\r\n\r\n", CLOSE), (400,), (200,)),
 ]
@@ -97,6 +101,12 @@ MALFORMED = [
     RawRequest(
         "501 query fields", NEXT.replace(b"/live", b"/live?" + b"&".join(b"%x" % n for n in range(501))), (414,)
     ),
+    RawRequest("header of 8 KB", LIVE + b"X: " + b"y" * 8191 + b"\r\n" + CLOSE + b"\r\n", (200,), (400,)),
+    RawRequest("header of more", LIVE + b"X: " + b"y" * 8192 + b"\r\n" + CLOSE + b"\r\n", (431,), (400,)),
+    RawRequest("path of 2 KB", NEXT.replace(b"/health/live", b"/" + b"y" * 2047), (404,)),
+    RawRequest("path of more", NEXT.replace(b"/health/live", b"/" + b"y" * 2048), (414,)),
+    RawRequest("query of 4 KB", NEXT.replace(b"/live", b"/live?" + b"A" * 4096), (200,)),
+    RawRequest("query of more", NEXT.replace(b"/live", b"/live?" + b"A" * 4097), (414,)),
     RawRequest("target of 70 KB", b"GET /" + b"y" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", (431,), (414,)),
 ]
 RAW_REQUESTS = [*GOOD, *SMUGGLING, *MALFORMED]

@@ -20,6 +20,7 @@ FLAGS = (
     "--disable-sync",
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
+    "--host-resolver-rules=MAP evil.example 127.0.0.1",
 )
 
 
@@ -27,6 +28,7 @@ FLAGS = (
 def browser(tmp_path: Path) -> Iterator[Chrome]:
     """Debian's Chromium, with a profile and a camera of its own."""
     options = ChromeOptions()
+    options.accept_insecure_certs = True
     options.binary_location = "/usr/bin/chromium"
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):

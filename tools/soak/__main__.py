@@ -27,7 +27,7 @@ from tools.soak.trend import trend
 
 ROUND_S = 25.0
 REST_S = 11.0
-"""Longer than the time between two trims: handlers/server/memory.py."""
+"""Longer than the time between two trims: models/workers/heap.py."""
 LOOK_S = 0.5
 WARM_UP_SHARE = 0.2
 MAX_SLOPE_MIB_PER_H = 1.0

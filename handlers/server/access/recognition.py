@@ -130,15 +130,17 @@ class Recognition:
         known = self._passwords.remembered(name, password)
         if known:
             return known
-        suspect = self._back_off.suspect(peer_of(request), name)
+        suspect, turn = self._back_off.suspect(peer_of(request), name), 0.0
         is_first = not self._passwords.is_under_way(name, password)
         if is_first:
             self._back_off.refuse_if_too_soon(suspect)
-            self._back_off.record_failure(suspect)  # withdrawn if it succeeds, so that parallel guesses all count
+            # Withdrawn if it succeeds, so that parallel guesses all count.
+            turn = self._back_off.record_failure(suspect)
         try:
-            credential = await self._passwords.check(name, password, peer_of(request))
+            credential = await self._passwords.check(name, password, turn)
         except TooManyFailuresError:  # too many others wait: this password was not checked
-            self._back_off.withdraw_failure(suspect)
+            if is_first:
+                self._back_off.withdraw_failure(suspect)
             raise
         if credential is None:
             _refuse()

@@ -124,7 +124,7 @@ def _shape(model: Model) -> str:
     """Return the family, the labels, the input size and the tensors of a loaded model, in one line."""
     config = model.folder.config
     width, height = config.input.size_wh
-    signature = model.loaded.session.signature if model.loaded else Signature({}, {})
+    signature = model.loaded.signature if model.loaded else Signature({}, {})
     tensors = [f"{name} {tensor}" for name, tensor in (*signature.inputs.items(), *signature.outputs.items())]
     return (
         f"(family {config.family.name}, {len(model.folder.labels)} labels, {width} x {height}, "

@@ -20,8 +20,8 @@ def own_dataplane(settings: Settings) -> Iterator[DataPlane]:
     the lock would stay acquired, and the lanes would wait for it for ever.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    dataplane = create_dataplane(settings)
-    with closing(dataplane.engine):
+    dataplane = create_dataplane(settings.model_copy(update={"isolation": "thread"}))  # the pictures are the user's own
+    with closing(dataplane):
         yield dataplane
 
 

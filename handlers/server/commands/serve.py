@@ -5,8 +5,8 @@ import signal
 from contextlib import suppress
 
 from handlers.server.commands.options import ALL_SETTINGS, settings_options
-from handlers.server.memory import keep_one_heap
 from handlers.server.settings import Settings
+from models.workers import heap
 
 FAILED = 1
 
@@ -31,7 +31,7 @@ def serve(settings: Settings, _: argparse.Namespace) -> int:
     from handlers.server.middleware import logs  # noqa: PLC0415
     from handlers.server.wire.http_server import create_server  # noqa: PLC0415
 
-    keep_one_heap()
+    heap.keep_one()
     logs.configure(settings.log_level)
     failed = False
 

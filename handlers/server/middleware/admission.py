@@ -1,17 +1,16 @@
 """Admission: frames are refused at once when no lane, no queue place or no memory is left for them."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handlers.context import WELL_FORMED_NAME, Context, RequestRecord
 from handlers.deepstack.dialect import pending_key
+from handlers.server.access.callers import caller_of
 from handlers.server.middleware.body_limit import declared_bytes
-from models.errors import ModelNotFoundError, OverloadedError
+from handlers.server.middleware.bytes_in_flight import BytesBudget
+from handlers.server.middleware.parameters import known_fields
+from models.errors import ModelNotFoundError
 
 STREAM = "stream"
 """The query parameter that names a stream."""
@@ -24,7 +23,7 @@ class AdmissionMiddleware:
     little. There must be room for the declared length, though. The queue place is taken once the body is complete.
     """
 
-    def __init__(self, next_app: ASGIApp, operations: frozenset[str], budget: "BytesBudget") -> None:
+    def __init__(self, next_app: ASGIApp, operations: frozenset[str], budget: BytesBudget) -> None:
         self._next_app = next_app
         self._operations = operations
         self._budget = budget
@@ -36,15 +35,16 @@ class AdmissionMiddleware:
             return
         context: Context = scope["state"]["context"]
         record: RequestRecord = scope["state"]["record"]
-        stream = stream_of(scope["query_string"], scope["client"])
-        record.stream = scope["state"]["stream"] = stream
+        caller, stream = caller_of(scope["client"]), stream_of(scope["query_string"])
+        scope["state"]["caller"], scope["state"]["stream"] = caller, stream
+        record.stream = stream or f"@{caller}"
         try:
-            context.engine.refuse_if_unavailable(context.model_for(scope), stream)
+            context.engine.refuse_if_unavailable(context.model_for(scope), stream, caller)
         except ModelNotFoundError:
             if pending_key(scope) is None:  # else the operation reports it, once it knows who asks
                 raise
-        self._budget.refuse_if_no_room(declared_bytes(scope))
-        with self._budget.reservation() as reservation:
+        self._budget.refuse_if_no_room(caller, declared_bytes(scope))
+        with self._budget.reservation(caller) as reservation:
 
             async def receive_reserved() -> Message:
                 message = await receive()
@@ -54,51 +54,7 @@ class AdmissionMiddleware:
             await self._next_app(scope, receive_reserved, send)
 
 
-def stream_of(query: bytes, client: tuple[str, int] | None) -> str:
-    """Return the name of a frame's stream: the one in the query, else `@` and the client's address."""
-    name = QueryParams(query).get(STREAM, "") if query else ""
-    return name if WELL_FORMED_NAME.fullmatch(name) else f"@{(client or ('',))[0]}"
-
-
-@dataclass(slots=True)
-class BytesBudget:
-    """How many bytes of bodies may be in flight at once. Used on the event loop only, so it needs no lock.
-
-    `retry_after_s`: returns how long a refused client should wait.
-    """
-
-    max_bytes: int
-    retry_after_s: Callable[[], int]
-    in_flight: int = 0
-
-    def refuse_if_no_room(self, size_bytes: int) -> None:
-        """Raise OverloadedError when this many more bytes would exceed the budget."""
-        if self.in_flight + size_bytes > self.max_bytes:
-            raise OverloadedError(
-                "Too many large frames are being received at once; send the next one a little later.",
-                "bytes_in_flight",
-                self.retry_after_s(),
-            )
-
-    @contextmanager
-    def reservation(self) -> Iterator["Reservation"]:
-        """Return a reservation whose bytes are released when the block ends."""
-        reservation = Reservation(self)
-        try:
-            yield reservation
-        finally:
-            self.in_flight -= reservation.held
-
-
-@dataclass(slots=True)
-class Reservation:
-    """The bytes that one request holds of the budget."""
-
-    budget: BytesBudget
-    held: int = 0
-
-    def grow(self, size_bytes: int) -> None:
-        """Hold this many more bytes; raises OverloadedError when the budget has no room for them."""
-        self.budget.refuse_if_no_room(size_bytes)
-        self.budget.in_flight += size_bytes
-        self.held += size_bytes
+def stream_of(query: bytes) -> str:
+    """Return the name of a frame's stream, from the query; empty when it has none, or none that is well formed."""
+    name = QueryParams(known_fields(query, {STREAM})).get(STREAM, "") if query else ""
+    return name if WELL_FORMED_NAME.fullmatch(name) else ""

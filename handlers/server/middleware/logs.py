@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import time
 import traceback
@@ -9,13 +10,14 @@ import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, ClassVar, TextIO, TypeAlias
+from typing import Any, TypeAlias
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handlers.context import WELL_FORMED_NAME, RequestRecord
+from handlers.server.middleware.log_writer import LogHandler, LogWriter
 
 REQUEST_ID_HEADER = "x-ms-client-request-id"
 REQUEST_ID_BYTES = REQUEST_ID_HEADER.encode()
@@ -46,23 +48,17 @@ class JsonFormatter(logging.Formatter):
         return _ENCODER.encode(line)
 
 
-class LossyHandler(logging.StreamHandler[TextIO]):
-    """Counts the lines that cannot be written, for example because the disk is full."""
-
-    lost_lines: ClassVar[int] = 0
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
-        """Drop and count a line that the operating system did not accept; report any other failure as a bug."""
-        if isinstance(sys.exception(), OSError):
-            LossyHandler.lost_lines += 1
-        else:
-            super().handleError(record)
-
-
 def configure(level: str) -> None:
     """Send every log line of the process, uvicorn's and warnings included, to standard error as JSON."""
-    handler = LossyHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
+    formatter = JsonFormatter()
+
+    def describe_loss(lines: int) -> str:
+        facts = {"facts": {"lines": lines}, "name": logger.name, "levelname": "WARNING", "msg": "log lines lost"}
+        return formatter.format(logging.makeLogRecord(facts)) + "\n"
+
+    file = sys.stderr.fileno() if sys.stderr else os.open(os.devnull, os.O_WRONLY)  # it may be closed
+    handler = LogHandler(LogWriter(file, describe_loss))
+    handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
 

@@ -8,6 +8,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handlers.errors import MalformedContentTypeError, UnsupportedContentEncodingError
 
+MAX_LENGTH = 1024
+"""Of a Content-Type; GStreamer's descriptions of raw frames have some 200 characters."""
 WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 MEDIA_TYPE = re.compile(rf"({WORD}/{WORD})[ \t]*(?:;[ \t]*(.*))?", re.DOTALL)
 """RFC 9110, section 8.3.1: type/subtype and parameters, blanks around the semicolon allowed."""
@@ -41,14 +43,14 @@ def refuse_content_encoding(headers: MutableHeaders) -> None:
 def normalise_content_type(headers: MutableHeaders) -> None:
     """Write the type in lower case, drop the blanks around semicolons, and the header itself when it is empty.
 
-    Raises MalformedContentTypeError when it is not type/subtype, or there are several.
+    Raises MalformedContentTypeError when it is not type/subtype, is too long, or there are several.
     """
     values = headers.getlist("content-type")
     if not any(value.strip() for value in values):
         del headers["content-type"]
         return
     match = MEDIA_TYPE.fullmatch(values[0].strip())
-    if not match or len(values) > 1:
+    if not match or len(values) > 1 or len(values[0]) > MAX_LENGTH:
         raise MalformedContentTypeError(
             "The header Content-Type is malformed: expected one type/subtype, such as image/jpeg."
         )

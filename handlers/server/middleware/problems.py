@@ -19,6 +19,7 @@ from handlers.errors import (
     BodyTimeoutError,
     BodyTooLargeError,
     ForbiddenError,
+    ForeignOriginError,
     InvalidParameterError,
     MalformedContentTypeError,
     RawFrameError,
@@ -27,6 +28,7 @@ from handlers.errors import (
     TooManyViewersError,
     UnauthorizedError,
     UndecodableFrameError,
+    UnknownHostError,
     UnknownStreamError,
     UnsupportedContentEncodingError,
 )
@@ -34,6 +36,7 @@ from models.errors import (
     DrainingError,
     InferenceError,
     InferenceTimeoutError,
+    LaneLostError,
     ModelNotFoundError,
     ModelRejectedError,
     NotReadyError,
@@ -66,6 +69,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
     UnknownLabelError: Problem(400, "unknown-label", "The model has no such label"),
     UnauthorizedError: Problem(401, "unauthorized", "No credential, or a wrong one"),
     ForbiddenError: Problem(403, "forbidden", "Not allowed with this credential"),
+    UnknownHostError: Problem(403, "unknown-host", "Unknown name of the service"),
+    ForeignOriginError: Problem(403, "foreign-origin", "A page of another origin asked"),
     TooManyFailuresError: Problem(401, "too-many-failures", "Too many wrong passwords"),
     MalformedContentTypeError: Problem(400, "malformed-content-type", "The Content-Type is malformed"),
     ModelNotFoundError: Problem(404, "unknown-model", "No such model"),
@@ -88,7 +93,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
     NotReadyError: Problem(503, "not-ready", "The service is not ready"),
     DrainingError: Problem(503, "draining", "The service is shutting down"),
     OverloadedError: Problem(503, "overloaded", "The service is busy"),
-    InferenceTimeoutError: Problem(503, "inference-timeout", "The model took too long"),
+    InferenceTimeoutError: Problem(503, "inference-timeout", "The frame took too long"),
+    LaneLostError: Problem(503, "lane-lost", "The work on the frame was lost"),
     TooManyViewersError: Problem(503, "too-many-viewers", "Too many viewers"),
 }
 

@@ -1,6 +1,7 @@
 """The connections of one server: how many there may be, and a regular check of each."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,44 +38,63 @@ class Connection(Protocol):
 
 
 class Connections:
-    """The register of all connections. Idle ones are kept in the order in which they became idle."""
+    """The register of all connections, by caller. Idle ones are kept in the order in which they became idle.
+
+    A connection is idle while its client is to send something, and does not.
+    """
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
-        self._all: set[Connection] = set()
-        self._idle: dict[Connection, None] = {}
+        self._all: dict[Connection, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._idle: dict[str, dict[Connection, None]] = {}
         self._is_checking = False
 
-    def add(self, connection: Connection) -> bool:
-        """Register a connection. Above `max_connections` it replaces the one that has been idle longest.
+    def add(self, connection: Connection, caller: str) -> bool:
+        """Register a connection. Above `max_connections` it replaces an idle one.
 
-        Returns False when there are too many and none is idle: the caller must close this one.
+        That is the longest idle one of the caller with the most connections, of those who have idle ones and no fewer
+        connections than this caller. Returns False when there is none: this connection must be closed.
         """
-        self._all.add(connection)
+        self._all[connection] = caller
+        self._counts[caller] += 1
         if not self._is_checking:
             self._is_checking = True
             self._check_later(asyncio.get_running_loop())
         if len(self._all) <= self.limits.max_connections:
             return True
-        longest_idle = next(iter(self._idle), None)
-        if longest_idle:
-            self.remove(longest_idle)
-            longest_idle.evict()
-        return longest_idle is not None
+        victim = max(self._idle, key=self._counts.__getitem__, default=None)
+        if victim is None or self._counts[victim] < self._counts[caller]:
+            return False
+        longest_idle = next(iter(self._idle[victim]))
+        self.remove(longest_idle)
+        longest_idle.evict()
+        return True
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection that is gone."""
-        self._all.discard(connection)
-        self._idle.pop(connection, None)
+        self.mark_busy(connection)
+        caller = self._all.pop(connection, None)
+        if caller is None:
+            return
+        self._counts[caller] -= 1
+        if not self._counts[caller]:
+            del self._counts[caller]
 
     def mark_idle(self, connection: Connection) -> None:
-        """Note that a connection waits for a request from now on."""
-        if connection in self._all:
-            self._idle[connection] = None
+        """Note that a connection waits for its client; it keeps its place among the idle ones if it has one."""
+        caller = self._all.get(connection)
+        if caller is not None:
+            self._idle.setdefault(caller, {}).setdefault(connection)
 
     def mark_busy(self, connection: Connection) -> None:
-        """Note that a connection has a request."""
-        self._idle.pop(connection, None)
+        """Note that a connection does not wait for its client."""
+        caller = self._all.get(connection)
+        if caller is None or caller not in self._idle:
+            return
+        self._idle[caller].pop(connection, None)
+        if not self._idle[caller]:
+            del self._idle[caller]
 
     def _check_later(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.call_later(CHECK_S, self._check, loop)

@@ -13,6 +13,7 @@ from typing import Any
 
 from uvloop.loop import SSLProtocol  # type: ignore[attr-defined]
 
+from handlers.server.access.callers import caller_of
 from handlers.server.wire.connections import Connections
 from handlers.server.wire.http_protocol import HttpProtocol
 from handlers.server.wire.tls import Tls
@@ -60,7 +61,7 @@ class Handshake(asyncio.Protocol):
             return
         self._wire = transport
         self._known_to_uvicorn.add(self)
-        if self._connections.add(self):
+        if self._connections.add(self, caller_of(transport.get_extra_info("peername"))):
             self._connections.mark_idle(self)
             self._start_tls()
         else:

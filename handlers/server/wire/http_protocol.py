@@ -12,12 +12,15 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from handlers.context import RequestRecord
 from handlers.errors import BodyTimeoutError, UndecodableFrameError
-from handlers.server.middleware.logs import Report
+from handlers.server.access.callers import caller_of
+from handlers.server.access.proxies import TrustedProxies
+from handlers.server.middleware.bytes_in_flight import Reservation
+from handlers.server.middleware.logs import Report, caller_id
 from handlers.server.wire.connections import Connections
 from handlers.server.wire.cycles import AnsweredCycle, CutOff
-from handlers.server.wire.http_head import TOO_LARGE, RefusedError, check_head, plain_text, refusal_for
+from handlers.server.wire.http_head import TOO_LARGE, RefusedError, check_head, in_origin_form, plain_text, refusal_for
 from handlers.server.wire.parser_events import BodyEvents, ParserEvents, head_for_body
-from handlers.server.wire.progress import BodyProgress, RequestProgress, SendProgress
+from handlers.server.wire.progress import BodyProgress, Rate, RequestProgress, SendProgress
 from handlers.server.wire.shedding import LoadShedder
 from models.errors import DrainingError
 
@@ -40,9 +43,9 @@ class HttpProtocol(HttpToolsProtocol):
     `curl --http2` offer HTTP/2 with every frame they post. The parser takes the offer for the end of HTTP/1.1 and drops
     the body, so a second parser reads it.
 
-    Internals of uvicorn used here (ADR 9): `cycle`, `pipeline`, `flow`, `url`, `headers`, `parser`, `_start_asgi_task`,
-    `_unset_keepalive_if_required`, `STATUS_LINE`, `server_state.default_headers`; and of a cycle `response_complete`,
-    `keep_alive`, `disconnected`, `message_event`.
+    Internals of uvicorn used here (ADR 9): `cycle`, `pipeline`, `flow`, `url`, `headers`, `parser`, `scope`,
+    `_start_asgi_task`, `_unset_keepalive_if_required`, `STATUS_LINE`, `server_state.default_headers`; and of a cycle
+    `response_complete`, `keep_alive`, `disconnected`, `message_event`.
     """
 
     def __init__(self, *arguments: Any, connections: Connections, wire: Any = None, **options: Any) -> None:
@@ -50,11 +53,17 @@ class HttpProtocol(HttpToolsProtocol):
         self._connections, self._limits, self._wire = connections, connections.limits, wire
         self._shedder: LoadShedder = self.app_state["shedder"]
         self._report: Report = self.app_state["report"]
+        self._proxies: TrustedProxies = self.app_state["proxies"]
         self._progress = RequestProgress(self._limits)
-        self._sent = SendProgress(self._limits.receive_timeout_s)
+        self._sent = SendProgress(
+            self._limits.receive_timeout_s, Rate(self._limits.receive_timeout_s, self._limits.min_body_bytes_per_s)
+        )
+        self._untaken: Reservation | None = None
+        """The bytes of answers that the client has not taken."""
         self._cut_off = CutOff()
         self._answering: RequestResponseCycle | None = None
         self._is_refused = False
+        self.headers = []
         self._shed_count = 0
         """Requests of this read that were refused."""
         self._stop_at = math.inf
@@ -66,7 +75,9 @@ class HttpProtocol(HttpToolsProtocol):
         """Wait for the first request; refuse the connection when all others are busy and there are too many."""
         super().connection_made(transport)
         self._progress.head.start(self.loop.time())
-        if self._connections.add(self):
+        caller = caller_of(self.client)
+        self._untaken = Reservation(self.app_state["budget"], caller)
+        if self._connections.add(self, caller):
             self._connections.mark_idle(self)
         else:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "The server has as many connections as it can hold.")
@@ -74,6 +85,9 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Disconnect the request that is being answered, too; uvicorn disconnects only the last one that was read."""
         self._connections.remove(self)
+        if self._untaken:
+            self._untaken.resize(0)
+            self._untaken = None
         super().connection_lost(exc)
         if self._answering and not self._answering.response_complete:
             self._answering.disconnected = True
@@ -81,6 +95,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def check(self, now: float) -> None:
         """End what takes too long. `now`: of the event loop's clock, in seconds."""
+        self._count_untaken()
         if self._is_sending:
             self._check_sent(now)
             return
@@ -118,21 +133,27 @@ class HttpProtocol(HttpToolsProtocol):
         progress, body = self._progress, self._progress.body
         if body is None:
             progress.head.add(len(data), self.loop.time())
+        behind_offer = None
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._read_on(data[upgrade.args[0] :])
+            behind_offer = data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
             self._refuse(*refusal_for(error))
-        else:
-            if progress.body is not None:  # a body that began in this read has brought no overhead yet
-                progress.body.end_read(len(data) if progress.body is body else 0)
-            if progress.excess_bytes > self._limits.max_header_bytes:
-                self._refuse(*TOO_LARGE)
+            return
+        if behind_offer is not None:
+            self._read_on(behind_offer)
+            return
+        if progress.body is not None:  # a body that began in this read has brought no overhead yet
+            progress.body.end_read(len(data) if progress.body is body else 0)
+        if progress.excess_bytes > self._limits.max_header_bytes:
+            self._refuse(*TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         """Start answering the request, and expect its body."""
         check_head(self.url, self.headers, self.parser.get_http_version())
+        self.scope["client"] = self._proxies.client_of(self.client, self.headers)
+        self.url = in_origin_form(self.url)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "Too many requests wait for their answers on one connection.")
         refusal = self._shed_refusal()
@@ -142,24 +163,34 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle = AnsweredCycle()
             self._write(HTTPStatus.SERVICE_UNAVAILABLE, refusal)
         self._connections.mark_busy(self)
+        self._connections.mark_idle(self)  # until its body arrives
         self._progress.begin_body()
 
     def on_message_complete(self) -> None:
         """Note that the body is complete; the parser also reports this when an offered upgrade ends its work."""
         if not self.parser.should_upgrade():
             self._progress.body = None
+            self.headers = []  # of this request: the next one may be refused before it has any
             super().on_message_complete()
+            self._connections.mark_busy(self)
             self._mark_if_idle()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, without uvicorn's own timer: any byte would stop that."""
         super().on_response_complete()
         self._unset_keepalive_if_required()
+        self._count_untaken()
         self._mark_if_idle()
 
     @property
     def _is_answering(self) -> bool:
         return self._answering is not None and not self._answering.response_complete
+
+    @property
+    def _is_streaming(self) -> bool:
+        """Return whether an answer is being sent of which more is to come, such as a live stream."""
+        answering = self._answering
+        return answering is not None and answering.response_started and not answering.response_complete
 
     @property
     def _unsent_bytes(self) -> int:
@@ -174,17 +205,27 @@ class HttpProtocol(HttpToolsProtocol):
         """Abort when the client takes nothing; TLS would wait for a client that does not say goodbye."""
         unsent_bytes = self._unsent_bytes
         is_over = self.transport.is_closing() and not unsent_bytes
-        if self._sent.is_stuck(unsent_bytes, now) or is_over:
+        is_slow = self._sent.is_too_slow(unsent_bytes, now, is_complete=not self._is_streaming)
+        if self._sent.is_stuck(unsent_bytes, now) or is_slow or is_over:
             self.transport.abort()
+
+    def _count_untaken(self) -> None:
+        if self._untaken:
+            self._untaken.resize(self._unsent_bytes)
 
     def _check_body(self, body: BodyProgress, now: float) -> None:
         if now >= self._stop_at:
             self._cut(DrainingError())
         elif self.flow.read_paused:
             body.rate.restart()
+            self._connections.mark_busy(self)
         elif body.rate.is_too_low(now):
             sentence = f"The body arrived more slowly than {body.rate}; check the network between camera and server."
             self._cut(BodyTimeoutError(sentence))
+        elif body.rate.is_kept_up:
+            self._connections.mark_busy(self)
+        else:
+            self._connections.mark_idle(self)
 
     def _mark_if_idle(self) -> None:
         if self._progress.body is None and self.cycle.response_complete:
@@ -201,7 +242,7 @@ class HttpProtocol(HttpToolsProtocol):
         is_plain = parser.get_method() == b"POST" and parser.get_http_version() == "1.1" and parser.should_keep_alive()
         if not (is_quiet and is_plain) or self._shed_count >= MAX_SHED_AT_ONCE:
             return None
-        refusal = self._shedder.refusal(self.url, self.headers, self.client)
+        refusal = self._shedder.refusal(self.url, self.headers, self.scope["client"])
         self._shed_count += refusal is not None
         return refusal
 
@@ -212,13 +253,14 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._is_refused = True
         duration_ms = round(1000 * self._progress.head.elapsed_s(self.loop.time()), 3)
-        record = RequestRecord(str(uuid.uuid4()), status=status, detail=sentence, duration_ms=duration_ms)
+        asked_id = caller_id(self.headers)
+        record = RequestRecord(asked_id or str(uuid.uuid4()), status=status, detail=sentence, duration_ms=duration_ms)
         self._report(record, None, None)
         last = self.pipeline[0][0] if self.pipeline else self._answering
         if last and not last.response_complete:
             last.keep_alive = False
             return
-        self._write(status, plain_text(status, sentence))
+        self._write(status, plain_text(status, sentence, asked_id))
         self.transport.close()
 
     def _cut(self, error: Exception) -> None:

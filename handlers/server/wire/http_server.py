@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
+from handlers.server.middleware.browsers import ON_EVERY_ANSWER
 from handlers.server.settings import Settings
 from handlers.server.wire.connections import ConnectionLimits, Connections
 from handlers.server.wire.handshakes import Handshake
@@ -69,7 +70,7 @@ class HttpServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the port, and return when all requests are answered: with 503 when they take too long."""
         context = self.lifespan.state["context"]
-        context.streams.close()
+        context.streams.end()
         asyncio.get_running_loop().call_later(self._shutdown_timeout_s, context.engine.give_up)
         await super().shutdown(sockets)
 
@@ -94,6 +95,7 @@ def create_server(settings: Settings, app: Any) -> HttpServer:
         log_config=None,
         access_log=False,
         server_header=False,
+        headers=list(ON_EVERY_ANSWER),
         proxy_headers=False,
         timeout_graceful_shutdown=settings.shutdown_timeout_s + SEND_S,  # type: ignore[arg-type]  # fractions work
     )

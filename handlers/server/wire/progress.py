@@ -13,6 +13,9 @@ from handlers.server.wire.connections import ConnectionLimits
 MAX_CHUNKS = 65_536
 """Of one body. Frames come in some hundreds of chunks, and each costs the event loop microseconds."""
 
+MIN_CHECKS = 2
+"""A rate needs two moments."""
+
 
 @dataclass(slots=True)
 class HeadClock:
@@ -61,12 +64,15 @@ class HeadClock:
 
 
 @dataclass(slots=True)
-class ReceiveRate:
-    """How fast a body arrives, over a window that slides with the checks."""
+class Rate:
+    """How fast a body arrives, or an answer is taken, over a window that slides with the checks.
+
+    `passed_bytes`: so far.
+    """
 
     window_s: float
     min_bytes_per_s: float
-    received_bytes: int = 0
+    passed_bytes: int = 0
     _checks: deque[tuple[float, int]] = field(default_factory=deque)
 
     def __str__(self) -> str:
@@ -74,17 +80,25 @@ class ReceiveRate:
         return f"{self.min_bytes_per_s} bytes a second over {self.window_s:g} s"
 
     def restart(self) -> None:
-        """Start a new window: the time that has passed was not the sender's fault."""
+        """Start a new window: the time that has passed was not the client's fault."""
         self._checks.clear()
 
     def is_too_low(self, now: float) -> bool:
         """Check, and return whether the last window brought less than the minimum."""
-        self._checks.append((now, self.received_bytes))
+        self._checks.append((now, self.passed_bytes))
         while len(self._checks) > 1 and self._checks[1][0] <= now - self.window_s:
             self._checks.popleft()
-        since, received_then = self._checks[0]
-        passed_s = now - since
-        return passed_s >= self.window_s and self.received_bytes - received_then < self.min_bytes_per_s * passed_s
+        since, passed_then = self._checks[0]
+        waited_s = now - since
+        return waited_s >= self.window_s and self.passed_bytes - passed_then < self.min_bytes_per_s * waited_s
+
+    @property
+    def is_kept_up(self) -> bool:
+        """Return whether something passed between the last two checks, and no less than the minimum."""
+        if len(self._checks) < MIN_CHECKS:
+            return False
+        (before, passed_before), (now, passed_now) = self._checks[-2], self._checks[-1]
+        return passed_now - passed_before >= max(1, self.min_bytes_per_s * (now - before))
 
 
 @dataclass(slots=True)
@@ -94,7 +108,7 @@ class BodyProgress:
     `overhead_bytes`: bytes of the reads since the last content or chunk, so chunk extensions and trailers.
     """
 
-    rate: ReceiveRate
+    rate: Rate
     chunks: int = 0
     overhead_bytes: int = 0
     _has_advanced: bool = False
@@ -106,7 +120,7 @@ class BodyProgress:
 
     def add_content(self, size_bytes: int) -> None:
         """Count bytes of the body itself."""
-        self.rate.received_bytes += size_bytes
+        self.rate.passed_bytes += size_bytes
         self._has_advanced = self._has_advanced or size_bytes > 0
 
     def add_chunk(self) -> None:
@@ -122,21 +136,33 @@ class BodyProgress:
 
 @dataclass(slots=True)
 class SendProgress:
-    """Whether a client takes what it is sent, seen from check to check. It may take nothing for `timeout_s`."""
+    """Whether a client takes what it is sent, seen from check to check.
+
+    It may take nothing for `timeout_s`. `rate`: at which it must take an answer that is complete.
+    """
 
     timeout_s: float
+    rate: Rate = field(default_factory=lambda: Rate(math.inf, 0))
     _unsent_bytes: int = 0
     _stuck_since: float = math.inf
 
     def restart(self) -> None:
         """Start anew: the client has taken enough, or there is nothing to send."""
         self._unsent_bytes, self._stuck_since = 0, math.inf
+        self.rate.restart()
 
     def is_stuck(self, unsent_bytes: int, now: float) -> bool:
         """Check, and return whether nothing was taken for `timeout_s`. `unsent_bytes`: what waits to be taken."""
         was_taken, self._unsent_bytes = unsent_bytes < self._unsent_bytes, unsent_bytes
         self._stuck_since = now if was_taken else min(self._stuck_since, now)
         return now - self._stuck_since >= self.timeout_s
+
+    def is_too_slow(self, unsent_bytes: int, now: float, *, is_complete: bool) -> bool:
+        """Check, and return whether too little was taken. `is_complete`: whether nothing more is being sent."""
+        self.rate.passed_bytes = -unsent_bytes
+        if not is_complete:
+            self.rate.restart()
+        return self.rate.is_too_low(now)
 
 
 class RequestProgress:
@@ -154,7 +180,7 @@ class RequestProgress:
     def begin_body(self) -> None:
         """Expect a body: the head is complete."""
         self.head.finish()
-        self.body = BodyProgress(ReceiveRate(self._limits.receive_timeout_s, self._limits.min_body_bytes_per_s))
+        self.body = BodyProgress(Rate(self._limits.receive_timeout_s, self._limits.min_body_bytes_per_s))
 
     @property
     def excess_bytes(self) -> int:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 
 from handlers.context import RequestRecord
+from handlers.server.access.callers import caller_of
 from handlers.server.middleware.admission import stream_of
 from handlers.server.middleware.logs import REQUEST_ID_HEADER, Report, caller_id
 from handlers.server.middleware.problems import HANG_UP_ERRORS, refuse
@@ -16,6 +17,9 @@ from models.runtime.engine import Engine
 
 NEVER_SHED = {b"transfer-encoding", b"expect", b"upgrade"}
 """Requests with these headers go the whole way: their connection may have to be closed after the answer."""
+
+FORWARDED = {b"forwarded", b"x-forwarded-for"}
+"""Requests with these headers may come from a proxy: they are refused here only if a new caller would be, too."""
 
 
 class LoadShedder:
@@ -48,14 +52,15 @@ class LoadShedder:
         if operation is None or not self._has_plain_body(headers):
             return None
         started_at = time.perf_counter()
-        stream = stream_of(query, client)
+        stream = stream_of(query)
+        caller = "" if any(name in FORWARDED for name, _ in headers) else caller_of(client)
         try:
-            self._engine.refuse_if_unavailable(None, stream)
+            self._engine.refuse_if_unavailable(None, stream, caller)
         except HANG_UP_ERRORS:
             return None
         except UnavailableError as error:
             asked_id = caller_id(headers)
-            record = RequestRecord(asked_id or str(uuid.uuid4()), operation, stream=stream)
+            record = RequestRecord(asked_id or str(uuid.uuid4()), operation, stream=stream or f"@{caller_of(client)}")
             answer = _answer(error, asked_id, record, path.decode())
             record.duration_ms = round((time.perf_counter() - started_at) * 1000, 3)
             self._report(record, "POST", path.decode())

@@ -1,6 +1,7 @@
 """Models are added, changed and removed while the service runs, as its clients see it."""
 
 import logging
+import os
 import shutil
 import tempfile
 import time
@@ -27,7 +28,6 @@ def label(live: LiveServer) -> str:
 def test_a_dropped_folder_is_served_and_a_removed_one_is_not(tmp_path: Path) -> None:
     folder = write_identity_model(tmp_path)
     with serving(folder) as live:
-        time.sleep(1)  # the watch begins once all models are loaded
         (tmp_path / ".made").mkdir()
         write_identity_model(tmp_path / ".made", "new").rename(tmp_path / "new")
         wait_for(lambda: live.client.post("/inference/new", content=FRAME).status_code == 200)
@@ -44,13 +44,12 @@ def test_without_a_temporary_folder_the_log_says_once_that_nothing_is_reloaded(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with serving(folder, **RELOADABLE) as live:
         wait_for(lambda: "hot reload is not available" in caplog.messages)
-        time.sleep(1)  # the watch begins
         (folder / "labels.txt").write_text("changed\nother\n")
         refusal = live.client.post("/models/identity/reload", headers=AUTHORIZED)
         assert refusal.status_code == 422
         assert "mount a writable /tmp" in refusal.json()["detail"]
         write_identity_model(folder.parent, "new")
-        time.sleep(1)  # the watch sees both
+        time.sleep(2)  # the watch sees both
         assert label(live) == "block"
         assert live.client.get("/models/new").status_code == 404
         assert live.client.get("/health/ready").status_code == 200
@@ -109,3 +108,54 @@ def test_a_broken_model_may_wait_to_be_repaired(tmp_path: Path) -> None:
         (broken / "model.onnx").write_bytes(good)
         assert live.client.post("/models/broken/reload", headers=AUTHORIZED).json()["change"] == "loaded"
         assert live.client.get("/health/ready").status_code == 200
+
+
+def test_a_folder_that_arrives_and_is_bad_makes_nobody_unready(tmp_path: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    with serving(folder, **RELOADABLE) as live:
+        arriving = tmp_path / "arriving"
+        arriving.mkdir()
+        shutil.copy(folder / "model.yaml", arriving)
+        wait_for(lambda: "broken" in live.client.get("/models").json())
+        [broken] = live.client.get("/models").json()["broken"]
+        assert broken["name"] == "arriving"
+        assert str(tmp_path) not in broken["detail"]
+        assert "arriving/labels.txt" in broken["detail"]
+        assert live.client.get("/health/ready").status_code == 200
+        assert live.client.get("/status").json()["ready"]
+        assert samples(live)[("framehook_ready",)] == 1
+        assert live.client.post("/inference", content=FRAME).status_code == 200
+        assert live.client.post("/inference/arriving", content=FRAME).status_code == 503
+        for name in ("labels.txt", "model.onnx"):
+            shutil.copy(folder / name, arriving)
+        wait_for(lambda: live.client.post("/inference/arriving", content=FRAME).status_code == 200)
+        assert "broken" not in live.client.get("/models").json()
+
+
+def test_a_name_that_is_not_utf8_is_skipped_and_watching_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_identity_model(tmp_path)
+    shutil.copytree(folder, tmp_path / os.fsdecode(b"bad\xff"))
+    with serving(folder, on_broken_model="wait", **RELOADABLE) as live:
+        (folder / os.fsdecode(b".r\xe9sum\xe9.txt")).touch()
+        wait_for(lambda: "folders skipped" in caplog.messages)
+        assert [model["name"] for model in live.client.get("/models").json()["models"]] == ["identity"]
+        assert live.client.get("/metrics").status_code == 200
+        (folder / "loop").symlink_to("loop")
+        refusal = live.client.post("/models/identity/reload", headers=AUTHORIZED)
+        assert (refusal.status_code, refusal.json()["type"]) == (422, "urn:framehook:model-rejected")
+        (folder / "loop").unlink()
+        (folder / "labels.txt").write_text("changed\nother\n")
+        wait_for(lambda: label(live) == "changed")
+    [skipped] = [record for record in caplog.records if record.getMessage() == "folders skipped"]
+    assert r"bad\udcff" in skipped.facts["reason"]  # type: ignore[attr-defined]
+
+
+def test_a_change_at_the_moment_of_the_start_is_taken_up(tmp_path: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    (tmp_path / ".made").mkdir()
+    made = write_identity_model(tmp_path / ".made", "late")
+    with serving(folder) as live:
+        made.rename(tmp_path / "late")
+        wait_for(lambda: live.client.get("/models/late").status_code == 200)

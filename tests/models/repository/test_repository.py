@@ -3,6 +3,8 @@
 import hashlib
 import os
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ import pytest
 
 from lab.graphs import LABELS, write_config, write_identity_model, write_planted_model
 from models.errors import ModelConfigError, ModelNotFoundError, UnknownLabelError
-from models.repository.folder import BUILT_IN_ZOO, read_folder, read_labels
+from models.repository.files import chunks_of
+from models.repository.folder import BUILT_IN_ZOO, read_folder, read_labels, reason_for_clients
 from models.results import Selection
 from models.runtime.loading import load_model
 from tests.support.client import ROOT
@@ -112,7 +115,11 @@ def test_a_good_folder_is_read(tmp_path: Path) -> None:
             GOOD + "golden: {picture: x.jpg, expect: []}\n", "golden.expect: a list should have", id="nothing expected"
         ),
         pytest.param(GOOD + "d: 2020-13-45\n", "is not YAML", id="an impossible date"),
-        pytest.param("[" * 5000, "is not YAML", id="endless nesting"),
+        pytest.param("[" * 5000, "expected no more than 20 sections inside each other", id="endless nesting"),
+        pytest.param("a: [" + "[]," * 5000 + "]", "expected no more than 4000 values", id="endless lists"),
+        pytest.param("a: &a [x]\nb: *a\n", r"expected no aliases \(\*name\)", id="aliases"),
+        pytest.param("a: 1" + ":1" * 30_000, "no word of more than 1000 characters", id="an endless number"),
+        pytest.param("#" * 70_000, r"model\.yaml has more than 65536 bytes", id="a large file"),
     ],
 )
 def test_a_bad_config_is_refused_by_file_and_key(tmp_path: Path, config: str, message: str) -> None:
@@ -129,6 +136,7 @@ def test_a_bad_config_is_refused_by_file_and_key(tmp_path: Path, config: str, me
         pytest.param("a\ntench, Tinca tinca", id="a comma"),
         pytest.param("a\n" + "x" * 10_240, id="10 KB"),
         pytest.param("a\nb\tc", id="a control character"),
+        pytest.param("".join(f"{number}\n" for number in range(200_000)), id="more than 1 MiB"),
     ],
 )
 def test_bad_labels_are_refused(tmp_path: Path, labels: str) -> None:
@@ -149,6 +157,95 @@ def test_labels_may_come_from_windows(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_bytes("\ufeffcar\r\nperson\r\n".encode())
     assert read_labels(path) == ("car", "person")
+
+
+EXPENSIVE = {
+    "flat": "a: [" + "a," * 1990 + "a]",
+    "long lists": "a: [" + "a," * 32_000 + "a]",
+    "keys": "".join(f"{number}: {{}}\n" for number in range(1300)),
+    "words": "a: [" + ",".join(["1" + ":1" * 499] * 64) + "]",
+    "anchors": "a: [" + "".join(f"&a{number} x," for number in range(3900)) + "]",
+    "one hash": "a: {" + "".join(f"{number * (2**61 - 1)}: ," for number in range(1900)) + "}",
+    "merged": "b: {<<: [" + "{x: 1}," * 990 + "]}",
+    "directives": "".join(f"%TAG !{number}! tag:x:\n" for number in range(3500)) + "---\na",
+    "nested": "{a: " * 65_000,
+}
+
+
+@pytest.mark.parametrize("name", list(EXPENSIVE))
+def test_the_most_expensive_configs_take_a_bounded_time(tmp_path: Path, name: str) -> None:
+    """Each takes up to 60 ms on a quiet machine; without limits, two thirds of a minute, or the process ends."""
+    folder = folder_with(tmp_path, EXPENSIVE[name][: 64 << 10])
+    started_s = time.process_time()
+    with pytest.raises(ModelConfigError):
+        read_folder(folder)
+    assert time.process_time() - started_s < 0.3
+
+
+def odd_link(folder: Path) -> None:
+    (folder / "loop").symlink_to("loop")
+
+
+def many_files(folder: Path) -> None:
+    for number in range(1001):
+        (folder / f"{number}").touch()
+
+
+def sparse(folder: Path) -> None:
+    with (folder / "model.onnx").open("wb") as file:
+        file.truncate(5 << 30)
+
+
+ODD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a link to itself": (odd_link, "loop cannot be read: Too many levels of symbolic links"),
+    "too many files": (many_files, "has more than 1000 files"),
+    "sparse weights": (sparse, "has more than 4 GiB"),
+}
+
+
+@pytest.mark.parametrize("name", list(ODD))
+def test_odd_files_are_refused_at_once(tmp_path: Path, name: str) -> None:
+    folder = folder_with(tmp_path, GOOD)
+    spoil, message = ODD[name]
+    spoil(folder)
+    with pytest.raises(ModelConfigError, match=message):
+        read_folder(folder)
+
+
+def test_a_file_is_read_as_long_as_it_was_when_it_was_opened(tmp_path: Path) -> None:
+    path = tmp_path / "growing"
+    path.write_bytes(b"x" * 100)
+    chunks = []
+    for chunk in chunks_of(path):
+        chunks.append(chunk)
+        with path.open("ab") as file:
+            file.write(chunk)
+        assert len(chunks) < 10
+    assert b"".join(chunks) == b"x" * 100
+
+
+def test_a_pipe_put_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ModelConfigError, match="pipe is not a file"):
+        list(chunks_of(tmp_path / "pipe"))
+
+
+def test_names_that_are_not_utf8_make_no_odd_text(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, GOOD)
+    (folder / os.fsdecode(b"bad\xff")).symlink_to("/etc/passwd")
+    with pytest.raises(ModelConfigError, match=r"bad\\udcff leads out") as refused:
+        read_folder(folder)
+    assert str(refused.value).encode()
+    assert len(str(ModelConfigError("x" * 9000))) < 2100
+
+
+def test_clients_see_no_paths_of_the_machine(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "")
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(ModelConfigError) as refused:
+        read_folder(folder)
+    assert reason_for_clients(refused.value, [tmp_path / "link", tmp_path]).startswith("model/model.yaml: the whole")
+    assert reason_for_clients(refused.value, [tmp_path.parent, tmp_path]).startswith("model/model.yaml: the whole")
 
 
 def test_a_pipe_is_no_file(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from models.errors import DrainingError, InferenceTimeoutError, ModelConfigError
 from models.order import FrameOrder
 from models.repository.folder import read_folder
 from models.runtime.engine import Engine
+from models.runtime.loading import ThreadLoader
 from models.runtime.served import ServedModels
 from models.scheduling.lanes import Lanes
 from tests.support.models.engines import ScriptedCodec, engine_of, loaded_engine_of, order_of
@@ -50,7 +51,7 @@ def test_a_frame_that_is_alone_gets_all_cores_where_that_is_wanted(
         return board(2)
 
     served = ServedModels(read_repository(tmp_path), "identity", Lanes(2, 2, 60))
-    engine = Engine(served, ScriptedCodec(wait_for_the_other), 60, wide_lane=wide_lane)
+    engine = Engine(served, ThreadLoader(ScriptedCodec(wait_for_the_other), 60, 2 if wide_lane else 1))
     engine.load()
     assert sorted(used) == ([1, 2] if wide_lane else [1, 1]), "each session answers a warm-up frame"
     used.clear()
@@ -149,11 +150,11 @@ def test_the_bytes_of_a_frame_go_with_the_frame(tmp_path: Path, outcome: str) ->
         answer = engine.infer(FrameOrder(body))  # type: ignore[arg-type]  # plain bytes have no weak references
         del body
         if outcome == "refusal":
-            engine.served.lanes.refuse_waiting(DrainingError())
+            engine.served.lanes.give_up(DrainingError())
         elif outcome == "cancellation":
             answer.cancel()
         gate.set()
-        running.result(10)
+        wait_for([running], 10)
         if outcome != "cancellation":
             wait_for([answer], 10)
         assert gone.wait(10), "held by its answer"
@@ -189,6 +190,6 @@ def test_what_was_reloaded_before_it_was_loaded_stays(tmp_path: Path) -> None:
         (folder / "labels.txt").write_text("changed\nother\n")
         changed = read_folder(folder)
         loaded = engine.warm(changed)
-        engine.served.install(changed, loaded)
+        engine.served.install(changed, *loaded)
         engine.load()
-        assert engine.served.find(None).loaded is loaded
+        assert engine.served.find(None).loaded is loaded[0]

@@ -15,6 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+import models.runtime.reload
 from lab.graphs import board, write_endless_model, write_identity_model
 from models.errors import ModelConfigError, ModelNotFoundError, NotReadyError, OverloadedError
 from models.order import Answered
@@ -87,8 +88,8 @@ def test_an_unchanged_folder_is_not_copied(tmp_path: Path, monkeypatch: pytest.M
     write_identity_model(tmp_path)
     with reloading(tmp_path) as (_, reloader):
         monkeypatch.setattr(tempfile, "mkdtemp", refuse)
-        monkeypatch.setattr(shutil, "copyfile", refuse)
-        assert [outcome.change for outcome in reloader.refresh()] == ["unchanged"]
+        monkeypatch.setattr(models.runtime.reload, "copy_files", refuse)
+        assert reloader.reload("identity").change == "unchanged"
 
 
 def test_without_a_temporary_folder_what_is_served_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +102,7 @@ def test_without_a_temporary_folder_what_is_served_stays(tmp_path: Path, monkeyp
         (folder / "labels.txt").write_text("changed\nother\n")
         write_identity_model(root, "new")
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
-        changed, new = reloader.refresh()
+        changed, new = map(reloader.reload, ("identity", "new"))
         assert (changed.change, changed.version, new.change, new.version) == ("untried", version, "untried", None)
         assert changed.reason == obstacle_to_reloads()
         assert "No such file or directory" in str(changed.reason)
@@ -109,7 +110,7 @@ def test_without_a_temporary_folder_what_is_served_stays(tmp_path: Path, monkeyp
         assert (reports, engine.served.broken, labels_found(engine)) == ([], {}, {"block"})
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         assert obstacle_to_reloads() is None
-        assert [outcome.change for outcome in reloader.refresh()] == ["replaced", "loaded"]
+        assert [reloader.reload(name).change for name in ("identity", "new")] == ["replaced", "loaded"]
         assert [report.change for report in reports] == ["replaced", "loaded"]
         assert sorted(path.name for path in tmp_path.iterdir()) == ["models"], "nothing is left behind"
 
@@ -121,7 +122,7 @@ def test_a_disk_that_is_full_rejects_a_candidate(tmp_path: Path, monkeypatch: py
     folder = write_identity_model(tmp_path)
     with reloading(tmp_path) as (engine, reloader):
         (folder / "labels.txt").write_text("changed\nother\n")
-        monkeypatch.setattr(shutil, "copyfile", fail)
+        monkeypatch.setattr(models.runtime.reload, "copy_files", fail)
         outcome = reloader.reload("identity")
         assert outcome.change == "rejected"
         assert outcome.reason == f"{folder} cannot be copied for its trial: No space left on device."
@@ -134,7 +135,7 @@ def test_models_come_and_go(tmp_path: Path) -> None:
         with pytest.raises(ModelNotFoundError):
             reloader.reload("other")
         write_identity_model(tmp_path, "other")
-        assert [outcome.change for outcome in reloader.refresh()] == ["unchanged", "loaded"]
+        assert reloader.reload("other").change == "loaded"
         assert engine.served.find("other").loaded
         shutil.rmtree(tmp_path / "other")
         assert reloader.reload("other").change == "unloaded"
@@ -182,6 +183,32 @@ def huge(path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
+def huge_when_bright(folder: Path) -> None:
+    """Let the identity model make 16 TiB of zeros, but only for frames that are not dark."""
+    model = onnx.load(folder / "model.onnx")
+    graph = model.graph
+    graph.initializer.extend(
+        [
+            helper.make_tensor("dark", TensorProto.FLOAT, [], [100.0]),
+            helper.make_tensor("small", TensorProto.INT64, [1], [1]),
+            helper.make_tensor("large", TensorProto.INT64, [1], [2**42]),
+        ]
+    )
+    for place, node in enumerate(
+        [
+            helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
+            helper.make_node("Greater", ["mean", "dark"], ["is_bright"]),
+            helper.make_node("Where", ["is_bright", "large", "small"], ["count"]),
+            helper.make_node("ConstantOfShape", ["count"], ["zeros"]),
+            helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0),
+            helper.make_node("Add", ["images", "sum"], ["same_images"]),
+        ]
+    ):
+        graph.node.insert(place, node)
+    graph.node[6].input[0] = "same_images"
+    onnx.save(model, folder / "model.onnx")
+
+
 def unwritten_config(folder: Path) -> None:
     (folder / "model.yaml").write_text("weights: {file: model.onnx}\nlabels: lab")
 
@@ -216,6 +243,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "labels out of step": (out_of_step, "does not match SHA256SUMS"),
     "functions too deep": (lambda folder: chained_functions(folder / "model.onnx"), "the trial crashed|call depth"),
     "takes all memory": (lambda folder: huge(folder / "model.onnx"), "expected|failed on a warm-up frame|takes more"),
+    "takes all memory when it is bright": (huge_when_bright, "failed on a warm-up frame|takes more"),
     "never ends": (endless, "took longer over a warm-up frame|stopped after"),
 }
 

@@ -19,6 +19,7 @@ from models.errors import OverloadedError
 from models.order import Answered, FrameOrder
 from models.repository.folder import read_folder
 from models.runtime.engine import Engine
+from models.runtime.loading import LoadedModel
 from models.runtime.steps import Step, Work
 from models.runtime.stream_states import StreamStates
 from models.scheduling.lanes import Lanes
@@ -70,10 +71,10 @@ def remembering(folder: Path, lanes: Lanes, wait: Callable[[], object] = after_a
     engine = engine_of(folder, lanes=lanes, codec=ScriptedCodec(decode))
     engine.load()
     model = engine.served.find(None)
-    assert model.loaded
+    assert isinstance(model.loaded, LoadedModel)
     [encode] = [step for step in model.loaded.steps if step.name == "encode"]
     steps = *(step for step in model.loaded.steps if step is not encode), Remember()
-    engine.served.install(model.folder, replace(model.loaded, steps=steps))
+    engine.served.install(model.folder, replace(model.loaded, steps=steps), model.lanes)
     with closing(engine):
         yield engine
 
@@ -134,10 +135,10 @@ def test_frames_without_a_stream_have_no_state(tmp_path: Path) -> None:
 def test_another_version_of_the_model_begins_anew(tmp_path: Path) -> None:
     folder = write_identity_model(tmp_path)
     with remembering(tmp_path, Lanes(1, 1, 60)) as engine:
-        loaded = engine.served.find(None).loaded
-        assert loaded
+        model = engine.served.find(None)
+        assert isinstance(model.loaded, LoadedModel)
         for _ in range(2):
-            engine.served.install(read_folder(folder), replace(loaded, states=StreamStates()))
+            engine.served.install(read_folder(folder), replace(model.loaded, states=StreamStates()), model.lanes)
             assert engine.infer(FrameOrder(b"1", stream="camera")).result(60).value == b"1"
 
 

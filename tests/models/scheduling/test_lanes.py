@@ -9,8 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from models.errors import DrainingError, OverloadedError
+from models.errors import DrainingError, InferenceTimeoutError, OverloadedError
 from models.scheduling.lanes import MAX_DRAINED_S, Lanes
+from models.workers.worker import CallingThread
 
 
 @contextmanager
@@ -22,6 +23,19 @@ def lanes_of(count: int = 1, queue_size: int = 1, max_wait_s: float = 60) -> Ite
     finally:
         gate.set()
         lanes.close()
+
+
+class Stoppable(CallingThread):
+    """A worker whose job ends when it is stopped."""
+
+    def __init__(self, stopped: threading.Event) -> None:
+        self._stopped, self.closed = stopped, False
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def close(self) -> None:
+        self.closed = True
 
 
 def test_lanes_with_one_job_are_quiet() -> None:
@@ -115,7 +129,7 @@ def test_streams_take_turns() -> None:
     order: list[str] = []
     with lanes_of(queue_size=20) as (lanes, gate):
         occupy(lanes, gate)
-        jobs = [lanes.submit(lambda stream=stream: order.append(stream), stream) for stream in "aaaaaabbc"]  # type: ignore[misc]
+        jobs = [lanes.submit(lambda stream=stream: order.append(stream), stream) for stream in "aaaaaabbc"]
         gate.set()
         for job in jobs:
             job.result(10)
@@ -129,14 +143,53 @@ def test_all_lanes_run_at_once() -> None:
         assert sorted(job.result(10) for job in [lanes.submit(meet) for _ in range(3)]) == [0, 1, 2]
 
 
-def test_closing_finishes_what_runs_and_drops_what_waits() -> None:
+def test_closing_finishes_what_runs() -> None:
     lanes, gate = Lanes(1, 1, 60), threading.Event()
-    running, waiting = occupy(lanes, gate), lanes.submit(lambda: None)
+    running = occupy(lanes, gate)
     threading.Timer(0.1, gate.set).start()
-    lanes.refuse_waiting(DrainingError())
     lanes.close()
     assert running.result(0)
+
+
+def test_giving_up_abandons_what_runs_and_drops_what_waits() -> None:
+    lanes, gate = Lanes(1, 1, 60), threading.Event()
+    running, waiting = occupy(lanes, gate), lanes.submit(lambda: None)
+    lanes.give_up(DrainingError())
+    assert isinstance(running.exception(0), InferenceTimeoutError)
     assert isinstance(waiting.exception(0), DrainingError)
+    started_at = time.monotonic()
+    lanes.close(patience_s=0.1)
+    assert time.monotonic() - started_at < 5, "a thread cannot be stopped, so it is left alone"
+    gate.set()
+
+
+def test_a_job_that_runs_too_long_is_abandoned_and_its_worker_stopped() -> None:
+    stopped, workers = threading.Event(), list[Stoppable]()
+
+    def create_worker() -> Stoppable:
+        workers.append(Stoppable(stopped))
+        return workers[-1]
+
+    lanes = Lanes(1, 1, 60, max_work_s=0.2, create_worker=create_worker)
+    started_at = time.monotonic()
+    with pytest.raises(InferenceTimeoutError, match=r"0\.2 s"):
+        lanes.submit(stopped.wait).result(10)
+    assert 0.2 <= time.monotonic() - started_at < 5
+    assert stopped.wait(10)
+    assert lanes.submit(lambda: "next").result(10) == "next"
+    lanes.close()
+    assert [worker.closed for worker in workers] == [True]
+
+
+def test_jobs_of_a_sequence_stay_with_one_worker() -> None:
+    """What a worker remembers of a sequence is in its own process."""
+    lanes = Lanes(3, 200, 60)
+    threads = {
+        sequence: {lanes.submit(threading.get_ident, sequence, sequence) for _ in range(20)} for sequence in "abcdef"
+    }
+    for jobs in threads.values():
+        assert len({job.result(10) for job in jobs}) == 1
+    lanes.close()
 
 
 def test_retry_after_grows_with_what_is_here_and_differs_from_caller_to_caller() -> None:
@@ -170,7 +223,7 @@ def test_nothing_is_lost_or_doubled_under_load() -> None:
         def submit(first: int) -> None:
             for number in range(first, first + 300):
                 try:
-                    futures[number] = lanes.submit(lambda n=number: runs.update([n]), f"stream {number % 7}")  # type: ignore[misc]
+                    futures[number] = lanes.submit(lambda n=number: runs.update([n]), f"stream {number % 7}")
                 except OverloadedError:
                     time.sleep(0.001)
                 else:

@@ -15,6 +15,7 @@ from models.frame import DecodeTarget, Frame
 from models.order import FrameOrder
 from models.repository.folder import ModelFolder
 from models.runtime.engine import Engine
+from models.runtime.loading import ThreadLoader
 from models.runtime.served import ServedModels
 from models.runtime.steps import FrameCodec, Work
 from models.scheduling.lanes import Lanes
@@ -56,7 +57,8 @@ def engine_of(
 ) -> Engine:
     """Return an engine for the models below a folder, or in these folders; default: one lane, a queue of one."""
     folders = read_repository(models) if isinstance(models, Path) else models
-    return Engine(ServedModels(folders, default_model, lanes or Lanes(1, 1, 60)), codec, run_timeout_s)
+    served = ServedModels(folders, default_model, lanes or Lanes(1, 1, 60))
+    return Engine(served, ThreadLoader(codec, run_timeout_s))
 
 
 @contextmanager

@@ -29,7 +29,10 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         ADMIN,
         PROBE,
         USER_WITH_PASSWORD,
-        *(with_password(user, PASSWORD, md5=True) for user in (ASCII_USER, "guessed", "compared", "fifty", "patient")),
+        *(
+            with_password(user, PASSWORD, md5=True)
+            for user in (ASCII_USER, "guessed", "compared", "fifty", "patient", "newcomer")
+        ),
         *(with_password(f"client-{number}", PASSWORD, md5=True) for number in range(len(PASSWORD_CLIENTS))),
         *(Credential(name=user, digest_sha256=user_hash("SHA-256", user, REALM, PASSWORD)) for user in DIGEST_USERS),
         with_token("reader", "token-of-a-reader", may=("read",)),

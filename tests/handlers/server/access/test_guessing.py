@@ -1,5 +1,7 @@
 """Guessing passwords: it is slowed down, and other clients are not affected."""
 
+import secrets
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -93,6 +95,28 @@ def test_a_password_that_nobody_looked_at_is_no_failure(live: LiveServer, monkey
     assert {answer.json()["type"] for answer in answers} == {"urn:framehook:too-many-failures"}
     assert {answer.headers["retry-after"] for answer in answers} == {"1"}
     assert live.client.get("/models", headers=headers).status_code == 200
+
+
+def test_a_flood_of_guesses_keeps_nobody_out_who_comes_from_elsewhere(live: LiveServer) -> None:
+    """Two addresses keep the queue full; a password that was never checked before is let in all the same."""
+    is_over = threading.Event()
+
+    def client_at(address: str) -> httpx.Client:
+        return httpx.Client(base_url=live.url, transport=httpx.HTTPTransport(local_address=address), timeout=60)
+
+    def guess(address: str) -> None:
+        with client_at(address) as client:
+            while not is_over.wait(0.05):
+                assert client.get("/models", headers=basic(secrets.token_hex(8), "x")).status_code == 401
+
+    with ThreadPoolExecutor(40) as pool:
+        floods = [pool.submit(guess, address) for address in ("127.0.0.2", "127.0.0.3") * 20]
+        time.sleep(1)
+        with client_at("127.0.0.4") as newcomer:
+            status = newcomer.get("/models", headers=basic("newcomer", PASSWORD)).status_code
+        is_over.set()
+    assert all(flood.exception() is None for flood in floods)
+    assert status == 200
 
 
 def test_good_frames_do_not_help_a_guesser(live: LiveServer) -> None:

@@ -103,12 +103,31 @@ def test_a_full_disk_stops_the_log_and_nothing_else(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{port}"
         answers = [httpx.post(f"{url}/inference", content=encode(board(number), "PNG")) for number in range(30)]
         assert {answer.status_code for answer in answers} == {200}
-        [lost] = re.findall(
-            r"^framehook_log_lines_lost_total ([0-9.]+)$", httpx.get(f"{url}/metrics").text, re.MULTILINE
-        )
-        assert float(lost) >= len(answers)
+        time.sleep(0.1)  # lines are collected for a moment
+        assert samples_in(httpx.get(f"{url}/metrics").text, "framehook_log_lines_lost_total") >= len(answers)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+def test_a_log_that_nobody_reads_stops_the_log_and_nothing_else(tmp_path: Path) -> None:
+    """The pipe is full after some two hundred requests, and what waits for it after two thousand more."""
+    write_identity_model(tmp_path)
+    arguments = ("--model-repository", str(tmp_path), "--default-model", "identity", "--drain-delay-s", "0.1")
+    with serving(*arguments) as (process, port):
+        wait_until_ready(port)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            long_path = "/" + "\u202e" * 200
+            assert {client.get(long_path).status_code for _ in range(1500)} == {404}
+            assert client.post("/inference", content=encode(board(1), "PNG")).status_code == 200
+            lost = samples_in(client.get("/metrics").text, "framehook_log_lines_lost_total")
+        assert lost > 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def samples_in(metrics: str, name: str) -> float:
+    [value] = re.findall(rf"^{name} ([0-9.]+)$", metrics, re.MULTILINE)
+    return float(value)
 
 
 def test_serve_ends_with_one_line_when_a_model_cannot_be_loaded(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies
 
 from handlers.server.wire.connections import ConnectionLimits
-from handlers.server.wire.progress import MAX_CHUNKS, BodyProgress, ReceiveRate, RequestProgress
+from handlers.server.wire.progress import MAX_CHUNKS, BodyProgress, Rate, RequestProgress
 
 TIMEOUT_S, KEEP_ALIVE_S = 10.0, 75.0
 START_S = 1000.0
@@ -26,7 +26,7 @@ SIZES = strategies.integers(0, 1 << 20)
 
 
 def body_progress() -> BodyProgress:
-    return BodyProgress(ReceiveRate(TIMEOUT_S, 100))
+    return BodyProgress(Rate(TIMEOUT_S, 100))
 
 
 @dataclass
@@ -38,11 +38,11 @@ class Body:
 
     def is_too_slow(self, until_s: float) -> bool:
         """Check four times a second, over a window of 10 s at 100 bytes/s; return whether one check found it slow."""
-        rate = ReceiveRate(10, 100)
+        rate = Rate(10, 100)
         found = False
         for quarter in range(int(until_s * 4) + 1):
             now = quarter / 4
-            rate.received_bytes += self.arrivals.get(now, 0)
+            rate.passed_bytes += self.arrivals.get(now, 0)
             if now in self.pauses:
                 rate.restart()
             else:
@@ -72,7 +72,7 @@ def test_time_in_which_nothing_is_read_does_not_count() -> None:
 
 @given(strategies.lists(TICKS, min_size=1))
 def test_a_minimum_of_0_is_never_missed(pauses_s: list[float]) -> None:
-    rate, now = ReceiveRate(TIMEOUT_S, 0), START_S
+    rate, now = Rate(TIMEOUT_S, 0), START_S
     for pause_s in pauses_s:
         assert not rate.is_too_low(now)
         now += pause_s
@@ -80,22 +80,22 @@ def test_a_minimum_of_0_is_never_missed(pauses_s: list[float]) -> None:
 
 @given(strategies.lists(strategies.tuples(TICKS, SIZES), min_size=1))
 def test_twice_the_minimum_is_never_too_slow(reads: list[tuple[float, int]]) -> None:
-    rate, now = ReceiveRate(TIMEOUT_S, 100), START_S
+    rate, now = Rate(TIMEOUT_S, 100), START_S
     for pause_s, extra_bytes in reads:
         assert not rate.is_too_low(now)
         now += pause_s
-        rate.received_bytes += int(200 * pause_s) + extra_bytes
+        rate.passed_bytes += int(200 * pause_s) + extra_bytes
 
 
 def test_it_names_the_minimum() -> None:
-    assert str(ReceiveRate(10.0, 262144)) == "262144 bytes a second over 10 s"
+    assert str(Rate(10.0, 262144)) == "262144 bytes a second over 10 s"
 
 
 def test_content_counts_for_the_rate() -> None:
     body = body_progress()
     for size_bytes in (0, 1, 999):
         body.add_content(size_bytes)
-    assert body.rate.received_bytes == 1000
+    assert body.rate.passed_bytes == 1000
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_many_tiny_chunks_are_content_and_not_overhead(reads: list[Sequence[int]
         body.end_read(sum(sizes) + 5 * len(sizes))
         assert body.overhead_bytes == 0
     assert body.chunks == sum(map(len, reads))
-    assert body.rate.received_bytes == sum(map(sum, reads))
+    assert body.rate.passed_bytes == sum(map(sum, reads))
 
 
 @given(strategies.lists(SIZES))
@@ -179,4 +179,4 @@ def test_each_body_is_measured_anew_by_the_limits() -> None:
     assert first
     first.add_chunk()
     progress.begin_body()
-    assert progress.body == BodyProgress(ReceiveRate(TIMEOUT_S, 100))
+    assert progress.body == BodyProgress(Rate(TIMEOUT_S, 100))

@@ -1,6 +1,6 @@
 """Measures slow and silent clients: when each loses its connection, and how good traffic fares meanwhile.
 
-    python -m bench.faults.attacks [--attack NAME ...] [--connections N] [--video FILE] [--output FILE]
+    python -m bench.faults.slow_clients [--attack NAME ...] [--connections N] [--video FILE] [--output FILE]
 
 All connections of one kind are opened at once, while four clients post frames over kept connections. Before that, the
 same four clients use the service alone. A 503 for lack of connections counts as wrong.
@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in options.attack or ATTACKS:
         results.append(measure(name, options))
         print(row(results[-1]), flush=True)
-    report.write(options.output, "attacks", options, results)
+    report.write(options.output, "slow_clients", options, results)
 
 
 if __name__ == "__main__":

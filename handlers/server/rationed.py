@@ -1,0 +1,35 @@
+"""Documents that are made anew for whoever asks, but not for more than their share of the event loop."""
+
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+MAX_SHARE = 0.05
+"""Of the event loop's time, for making one document."""
+MAX_SAVED_S = 0.5
+"""That may be spent at once after a quiet time: dozens of the most expensive documents."""
+
+
+class Rationed(Generic[T]):
+    """Calls a function for a twentieth of the time at most; while that is used up, it returns the last value again.
+
+    So who asks now and then gets the present value, and a flood of requests gets one that is some tenths of a second
+    old.
+    """
+
+    def __init__(self, make: Callable[[], T], clock: Callable[[], float] = time.perf_counter) -> None:
+        self._make, self._clock = make, clock
+        self._saved_s, self._saved_at = MAX_SAVED_S, clock()
+        self._last: T | None = None
+
+    def __call__(self) -> T:
+        """Return the value; raises what the function raises."""
+        started_at = self._clock()
+        self._saved_s = min(MAX_SAVED_S, self._saved_s + MAX_SHARE * (started_at - self._saved_at))
+        self._saved_at = started_at
+        if self._last is None or self._saved_s > 0:
+            self._last = self._make()
+            self._saved_s -= self._clock() - started_at
+        return self._last

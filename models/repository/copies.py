@@ -1,0 +1,56 @@
+"""Private copies of models' folders, in the system's temporary folder: nobody else writes to them."""
+
+import fcntl
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from models.errors import ModelConfigError
+from models.repository.files import copy_files
+
+PREFIX = "framehook-"
+LOCK_NAME = ".lock"
+"""Locked while the process that made the copy lives."""
+
+
+class FolderCopy:
+    """A copy of one model's folder. `path`: of the copy; it has the same name.
+
+    Raises ModelConfigError when the folder cannot be copied.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self._scratch = Path(tempfile.mkdtemp(prefix=PREFIX))
+            self._lock = (self._scratch / LOCK_NAME).open("w")
+        except OSError as error:
+            raise _cannot_copy(folder, error) from error
+        self.path = self._scratch / folder.name
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.path.mkdir()
+            copy_files(folder, self.path)
+        except OSError as error:
+            self.close()
+            raise _cannot_copy(folder, error) from error
+        except ModelConfigError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Remove the copy."""
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._lock.close()
+
+
+def remove_abandoned() -> None:
+    """Remove the copies of processes that were killed."""
+    for scratch in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError), (scratch / LOCK_NAME).open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _cannot_copy(folder: Path, error: OSError) -> ModelConfigError:
+    return ModelConfigError(f"{folder} cannot be copied: {error.strerror or error}.")

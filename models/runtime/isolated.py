@@ -1,0 +1,160 @@
+"""Models that worker processes run: a codec or a graph that crashes, or never ends, costs one frame."""
+
+import itertools
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from models.errors import LaneLostError, ModelConfigError, NotReadyError
+from models.families import Signature
+from models.order import Answered, FrameOrder
+from models.repository.checksums import checked_version
+from models.repository.copies import FolderCopy, remove_abandoned
+from models.repository.folder import ModelFolder
+from models.runtime.loading import Loaded, LoadedModel, ThreadLoader
+from models.scheduling.lanes import Lanes
+from models.workers.process import ProcessWorker
+from models.workers.worker import StatefulCall
+
+
+class ModelHost:
+    """The models that one worker process has loaded: the state of that process. `loader`: loads them."""
+
+    def __init__(self, create_loader: Callable[[], ThreadLoader]) -> None:
+        self._loader = create_loader()
+        self._models: dict[int, tuple[ModelFolder, LoadedModel]] = {}
+
+    def load(self, key: int, folder: ModelFolder) -> tuple[Signature, bool]:
+        """Load a model; return its signature, and whether it remembers streams. Raises ModelConfigError."""
+        if checked_version(folder.path) != folder.version:
+            raise ModelConfigError(f"{folder.path} has changed; its version {folder.version} cannot be loaded again.")
+        loaded = self._loader.load(folder)
+        self._models[key] = folder, loaded
+        return loaded.signature, loaded.remembers
+
+    def drop(self, key: int) -> None:
+        """Drop a model that gets no more frames."""
+        self._models.pop(key, None)
+
+    def answer(self, key: int, order: FrameOrder, queued_at: float, *, is_alone: bool) -> Answered:
+        """Do all the work of one frame; raises NotReadyError when its model could not be loaded in this process."""
+        if key not in self._models:
+            raise NotReadyError
+        folder, loaded = self._models[key]
+        return loaded.answer(folder, order, lambda: is_alone, queued_at)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadModel:
+    """Loads a model in a worker process, under a key."""
+
+    key: int
+    folder: ModelFolder
+
+    def __call__(self, host: ModelHost) -> tuple[Signature, bool]:
+        """Load it; raises ModelConfigError."""
+        return host.load(self.key, self.folder)
+
+
+@dataclass(frozen=True, slots=True)
+class DropModel:
+    """Drops a model in a worker process."""
+
+    key: int
+
+    def __call__(self, host: ModelHost) -> None:
+        """Drop it."""
+        host.drop(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFrame:
+    """Answers one frame in a worker process. `order`: without its body, which comes in shared memory."""
+
+    key: int
+    order: FrameOrder
+    queued_at: float
+    is_alone: bool
+
+    def __call__(self, host: ModelHost, body: memoryview) -> Answered:
+        """Do all the work of the frame."""
+        order = replace(self.order, body=body)
+        return host.answer(self.key, order, self.queued_at, is_alone=self.is_alone)
+
+
+class IsolatedModel:
+    """A model that all worker processes of its lanes have loaded, at one version.
+
+    `key`: under which the processes know it, as long as this object lives.
+    """
+
+    def __init__(self, key: int, signature: Signature, *, remembers: bool) -> None:
+        self.key, self.signature, self.remembers = key, signature, remembers
+
+    def work_for(self, folder: ModelFolder, order: FrameOrder, is_alone: Callable[[], bool]) -> StatefulCall:  # noqa: ARG002
+        """Return the work for one frame; the processes know the folder."""
+        return StatefulCall(partial(self._call, replace(order, body=b""), time.perf_counter(), is_alone), order.body)
+
+    def _call(self, order: FrameOrder, queued_at: float, is_alone: Callable[[], bool]) -> AnswerFrame:
+        return AnswerFrame(self.key, order, queued_at, is_alone())
+
+
+class ProcessLoader:
+    """Loads models in the worker processes of their lanes, from a private copy of their folder.
+
+    A process that replaces a lost one loads them again, whatever has become of the folder. Where no temporary folder
+    can be written, there is no copy. `threads`: loads the models whose lanes are threads.
+    """
+
+    def __init__(self, threads: ThreadLoader) -> None:
+        self._threads = threads
+        self._keys = itertools.count()
+        remove_abandoned()
+
+    def load(self, folder: ModelFolder, lanes: Lanes) -> Loaded:
+        """Load one model in all processes; it has answered a warm-up frame in each. Raises ModelConfigError."""
+        workers = [worker for worker in lanes.workers if isinstance(worker, ProcessWorker)]
+        if not workers:
+            return self._threads.load(folder)
+        key, copy = next(self._keys), _copy_of(folder.path)
+        source = replace(folder, path=copy.path) if copy else folder
+        release = partial(_release, workers, key, copy)
+        try:
+            with ThreadPoolExecutor(len(workers)) as threads:
+                load = LoadModel(key, source)
+                [(signature, remembers), *_] = threads.map(lambda worker: worker.keep(key, load), workers)
+        except LaneLostError as error:
+            release()
+            raise ModelConfigError(f"{folder.path} crashed the process that loaded it.") from error
+        except ModelConfigError as error:
+            release()
+            raise ModelConfigError(str(error).replace(str(source.path), str(folder.path))) from error
+        model = IsolatedModel(key, signature, remembers=remembers)
+        weakref.finalize(model, release)
+        return model
+
+    def stop(self) -> None:
+        """Stop the runs in progress."""
+        self._threads.stop()
+
+    def close(self) -> None:
+        """End what watches the runs."""
+        self._threads.close()
+
+
+def _copy_of(path: Path) -> FolderCopy | None:
+    try:
+        return FolderCopy(path)
+    except ModelConfigError:  # the folder itself is tried next, and reports what is wrong with it
+        return None
+
+
+def _release(workers: list[ProcessWorker], key: int, copy: FolderCopy | None) -> None:
+    for worker in workers:
+        worker.forget(key, DropModel(key))
+    if copy:
+        copy.close()

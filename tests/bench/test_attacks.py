@@ -1,0 +1,16 @@
+"""A few cheap attacks on a fresh service; `python -m bench.attacks` has them all."""
+
+import pytest
+
+from bench.attacks.__main__ import ATTACKS, measure, row
+
+
+@pytest.mark.parametrize("name", ["names not UTF-8", "YAML: nesting", "folder that arrives"])
+def test_a_promise_is_held(name: str) -> None:
+    figures = measure(name)
+    assert figures["held"], row(figures)
+
+
+def test_an_attack_that_hurts_is_reported() -> None:
+    assert row({"attack": "x", "figure": "1 s", "promise": "0 s", "held": False}) == "| x | 1 s | 0 s | **broken** |"
+    assert all(attack.act.__doc__ for attack in ATTACKS.values())

@@ -1,0 +1,108 @@
+"""The log: its lines keep their order, nobody waits for them, and those that are lost are counted."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from handlers.server.middleware.log_writer import FLUSH_S, MAX_WAITING_CHARACTERS, LogWriter
+from tests.support.waiting import wait_for
+
+
+@pytest.fixture(autouse=True)
+def nothing_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LogWriter, "dropped_lines", 0)
+    monkeypatch.setattr(LogWriter, "refused_lines", 0)
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """The ends of a pipe, to read from and to write to; the test closes the second."""
+    ends = os.pipe()
+    yield ends
+    os.close(ends[0])
+
+
+def writer_to(file: int) -> LogWriter:
+    return LogWriter(file, lambda lines: f"lost {lines}\n")
+
+
+def read_all(file: int) -> list[str]:
+    content = b"".join(iter(lambda: os.read(file, 1 << 16), b""))
+    return content.decode().splitlines()
+
+
+def test_lines_are_written_in_order(tmp_path: Path) -> None:
+    """Also one that is longer than what a pipe takes at once."""
+    lines = [f"{number} {'x' * (number % 50)}" for number in range(5000)] + ["y" * 20_000, "the last one"]
+    with (tmp_path / "log").open("wb") as file:
+        writer = writer_to(file.fileno())
+        for line in lines:
+            writer.write(line + "\n")
+        writer.finish()
+    assert (tmp_path / "log").read_text().splitlines() == lines
+    assert LogWriter.lost_lines() == 0
+
+
+def test_a_line_that_is_no_text_is_written_all_the_same(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as file:
+        writer = writer_to(file.fileno())
+        writer.write("caf\udce9\n")
+        writer.finish()
+    assert (tmp_path / "log").read_text() == "caf\\udce9\n"
+
+
+def test_a_pipe_that_nobody_reads_holds_up_nobody(pipe: tuple[int, int]) -> None:
+    """Lines are dropped, counted and reported where they are missing, once the pipe is read again."""
+    writer = writer_to(pipe[1])
+    line, slowest_s = "x" * 999 + "\n", 0.0
+    for _ in range(3000):
+        started_at = time.perf_counter()
+        writer.write(line)
+        slowest_s = max(slowest_s, time.perf_counter() - started_at)
+    assert slowest_s < 0.2
+    dropped = LogWriter.lost_lines()
+    assert 3000 - dropped <= (MAX_WAITING_CHARACTERS + (1 << 16)) / len(line) + 10
+    started_at = time.perf_counter()
+    writer.finish()
+    assert time.perf_counter() - started_at < FLUSH_S + 0.5
+    got: list[str] = []
+    reader = threading.Thread(target=lambda: got.extend(read_all(pipe[0])))
+    reader.start()
+    writer.finish()
+    writer.write("afterwards\n")
+    writer.finish()
+    os.close(pipe[1])
+    reader.join()
+    assert got == [line.strip()] * (3000 - dropped) + [f"lost {dropped}", "afterwards"]
+
+
+def test_refused_lines_are_counted_and_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A line that was cut off by the failure is ended before the next one."""
+    room, write = 10, os.write
+
+    def write_until_full(file: int, content: bytes) -> int:
+        nonlocal room
+        if not room:
+            raise OSError(28, "No space left on device")
+        written = write(file, content[:room])
+        room -= written
+        return written
+
+    monkeypatch.setattr("handlers.server.middleware.log_writer.os.write", write_until_full)
+    with (tmp_path / "log").open("wb") as file:
+        writer = writer_to(file.fileno())
+        for text in ("first\nsecond\n", "third\n"):
+            for line in text.splitlines(keepends=True):
+                writer.write(line)
+            writer.finish()
+        assert LogWriter.lost_lines() == 2
+        room = 1000
+        writer.write("fourth\n")
+        wait_for(lambda: room < 1000)
+        writer.finish()
+    assert (tmp_path / "log").read_text().splitlines() == ["first", "seco", "lost 2", "fourth"]
+    assert LogWriter.lost_lines() == 2

@@ -1,0 +1,48 @@
+"""Documents that are made for a share of the time only."""
+
+import itertools
+
+from handlers.server.rationed import MAX_SAVED_S, MAX_SHARE, Rationed
+
+MADE_IN_S = 0.01
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def rationed(clock: Clock) -> Rationed[int]:
+    numbers = itertools.count()
+
+    def make() -> int:
+        clock.now_s += MADE_IN_S
+        return next(numbers)
+
+    return Rationed(make, clock)
+
+
+def test_who_asks_now_and_then_gets_the_present_value() -> None:
+    clock = Clock()
+    document = rationed(clock)
+    for number in range(1000):
+        assert document() == number
+        clock.now_s += MADE_IN_S / MAX_SHARE
+
+
+def test_a_flood_gets_the_last_value_again() -> None:
+    clock = Clock()
+    document = rationed(clock)
+    started_at = clock.now_s
+    values = []
+    while clock.now_s < started_at + 100:
+        values.append(document())
+        clock.now_s += 0.001
+    spent_s = len(set(values)) * MADE_IN_S
+    assert values == sorted(values)
+    assert spent_s <= MAX_SAVED_S + 100 * MAX_SHARE + MADE_IN_S
+    assert spent_s >= 100 * MAX_SHARE * 0.9

@@ -1,0 +1,220 @@
+"""A worker process does jobs, is set up, and is replaced when it is lost."""
+
+import ctypes
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.processes import worker_pids
+from models.errors import InferenceError, InferenceTimeoutError, LaneLostError, OverloadedError, UnavailableError
+from models.workers.process import ProcessWorker, environment_without
+from models.workers.shared_body import GROWTH_BYTES, KEPT_BYTES, SharedBody
+from models.workers.worker import RemoteTracebackError, StatefulCall
+from tests.support.waiting import wait_for
+
+State = dict[str, Any]
+
+
+@contextmanager
+def worker_of(create_state: Callable[[], Any] = dict) -> Iterator[ProcessWorker]:
+    """Yield a worker that imports these tests, with that state."""
+    environment = environment_without("FRAMEHOOK_") | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    with closing(ProcessWorker(create_state, environment)) as worker:
+        worker.prepare()
+        yield worker
+
+
+def do(worker: ProcessWorker, job: Callable[[State, memoryview], Any], body: bytes = b"") -> Any:
+    return worker.do(StatefulCall(lambda: job, body))
+
+
+def pid(_: State, __: memoryview) -> int:
+    return os.getpid()
+
+
+def content(_: State, body: memoryview) -> bytes:
+    return bytes(body)
+
+
+def contents_of(state: State, _: memoryview) -> State:
+    return state
+
+
+def put(name: str, value: Any, state: State) -> str:
+    state[name] = value
+    return name
+
+
+def remove(name: str, state: State) -> None:
+    del state[name]
+
+
+def crash(*_: Any) -> None:
+    ctypes.string_at(0)
+
+
+def sleep(seconds: float, *_: Any) -> None:
+    time.sleep(seconds)
+
+
+def fail(error: Exception, *_: Any) -> None:
+    raise error
+
+
+def fail_with_cause(*_: Any) -> None:
+    raise InferenceError("The model failed.") from KeyError("the cause")
+
+
+def lose(worker: ProcessWorker, job: Callable[..., Any]) -> None:
+    with pytest.raises(LaneLostError):
+        do(worker, job)
+
+
+def test_jobs_get_their_bodies_and_the_state() -> None:
+    with worker_of() as worker:
+        assert do(worker, pid) == worker_pids()[-1] != os.getpid()
+        for size in (0, 1, GROWTH_BYTES, GROWTH_BYTES + 1, KEPT_BYTES + 1, 5):
+            body = os.urandom(size)
+            assert do(worker, content, body) == body
+        assert worker.keep(1, partial(put, "name", 7)) == "name"
+        assert do(worker, contents_of) == {"name": 7}
+
+
+def test_memory_of_large_bodies_is_given_back() -> None:
+    with closing(SharedBody()) as memory:
+        memory.write(b"x" * (8 * KEPT_BYTES))
+        assert os.fstat(memory.file).st_blocks * 512 >= 8 * KEPT_BYTES
+        memory.release(8 * KEPT_BYTES)
+        assert os.fstat(memory.file).st_blocks * 512 == 0
+        memory.write(b"y")
+        assert bytes(memory.read(2)) == b"y\0"
+
+
+@pytest.mark.parametrize("lost", [crash, partial(sleep, 60)], ids=["a crash", "a kill"])
+def test_a_lost_process_costs_one_job(lost: Callable[..., Any]) -> None:
+    with worker_of() as worker:
+        worker.keep(1, partial(put, "a", 1))
+        before = do(worker, pid)
+        killer = threading.Timer(0.3, worker.stop)
+        if lost is not crash:
+            killer.start()
+        with pytest.raises(LaneLostError):
+            do(worker, lost)
+        worker.prepare()
+        assert do(worker, contents_of) == {"a": 1}, "the process that replaces it is set up as well"
+        assert do(worker, pid) != before
+
+
+def test_a_process_that_is_killed_while_it_waits_costs_nothing() -> None:
+    with worker_of() as worker:
+        os.kill(do(worker, pid), signal.SIGKILL)
+        time.sleep(0.3)
+        worker.prepare()
+        assert do(worker, content, b"next") == b"next"
+
+
+def test_signals_for_the_whole_terminal_do_not_end_it() -> None:
+    with worker_of() as worker:
+        process = do(worker, pid)
+        for interruption in (signal.SIGINT, signal.SIGTERM):
+            os.kill(process, interruption)
+        assert do(worker, pid) == process
+
+
+def test_it_ends_when_it_is_not_needed_any_more() -> None:
+    with worker_of() as worker:
+        process = do(worker, pid)
+    assert process not in worker_pids()
+    worker.prepare()
+    assert worker_pids() == [], "a closed worker starts no process"
+
+
+def test_a_job_that_never_ends_does_not_outlive_the_service() -> None:
+    """The connections close when the service is killed."""
+    with worker_of() as worker:
+        process = do(worker, pid)
+        job = threading.Thread(target=lose, args=(worker, partial(sleep, 600)))
+        job.start()
+        time.sleep(0.3)
+        worker._control.close()  # noqa: SLF001  # as the kernel does it for a killed service
+        wait_for(lambda: process not in worker_pids())
+        job.join()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InferenceTimeoutError(3),
+        OverloadedError("full", "queue_full", 7),
+        InferenceError("The model failed on this frame."),
+    ],
+)
+def test_errors_arrive_as_they_were_raised(error: Exception) -> None:
+    with worker_of() as worker, pytest.raises(type(error)) as raised:
+        do(worker, partial(fail, error))
+    assert str(raised.value) == str(error)
+    if isinstance(error, UnavailableError) and isinstance(raised.value, UnavailableError):
+        assert (raised.value.reason, raised.value.retry_after_s) == (error.reason, error.retry_after_s)
+
+
+def test_the_cause_of_an_error_arrives_as_text() -> None:
+    with worker_of() as worker:
+        with pytest.raises(InferenceError) as raised:
+            do(worker, fail_with_cause)
+        assert "KeyError: 'the cause'" in str(raised.value.__cause__)
+        with pytest.raises(RemoteTracebackError, match="ZeroDivisionError"):
+            do(worker, partial(fail, ZeroDivisionError()))
+        assert do(worker, content, b"next") == b"next"
+
+
+def test_setups_are_kept_in_order_and_forgotten() -> None:
+    with worker_of() as worker:
+        worker.keep(1, partial(put, "a", 1))
+        worker.keep(2, partial(put, "a", 2))
+        worker.keep(3, partial(put, "b", 3))
+        lose(worker, crash)
+        worker.prepare()
+        assert do(worker, contents_of) == {"a": 2, "b": 3}
+        worker.forget(3, partial(remove, "b"))
+        worker.prepare()
+        assert do(worker, contents_of) == {"a": 2}
+        lose(worker, crash)
+        worker.prepare()
+        assert do(worker, contents_of) == {"a": 2}
+
+
+def test_a_setup_that_fails_is_not_kept(caplog: pytest.LogCaptureFixture) -> None:
+    with worker_of() as worker:
+        with pytest.raises(InferenceTimeoutError):
+            worker.keep(1, partial(fail, InferenceTimeoutError(1)))
+        with pytest.raises(LaneLostError):
+            worker.keep(2, crash)
+        worker.prepare()
+        assert do(worker, contents_of) == {}
+        assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_process_that_cannot_start_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    environment = environment_without("FRAMEHOOK_") | {"PYTHONHOME": "/nowhere"}
+    with closing(ProcessWorker(dict, environment)) as worker:
+        trying = threading.Thread(target=worker.prepare)
+        trying.start()
+        wait_for(lambda: "lane not started" in caplog.text)
+        environment["PYTHONHOME"] = ""
+        trying.join(20)
+        assert not trying.is_alive()
+        assert do(worker, content, b"at last") == b"at last"
+
+
+def test_secrets_do_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRAMEHOOK_CREDENTIALS", "secret")
+    assert "FRAMEHOOK_CREDENTIALS" not in environment_without("FRAMEHOOK_")
