@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from handlers.dataplane import DataPlane
 from handlers.live_view import LiveStreams
-from models.errors import ShedReason
+from models.errors import ModelNotFoundError, ShedReason
 from models.runtime.engine import Engine
 from models.runtime.reload import Reloader
 
@@ -53,7 +53,13 @@ class Context:
         """
         named: str | None = scope["path_params"].get("model")
         family = self.families.get(scope["extensions"][ROUTING_CONTEXT]["operation_id"])
-        return self.engine.served.first_of(family) if family else named
+        return self._first_of(family) if family else named
+
+    def _first_of(self, family: str) -> str:
+        for model in self.engine.served.models:
+            if model.folder.config.family.name == family:
+                return model.name
+        raise ModelNotFoundError(f"No model of the family {family} is served here.")
 
 
 @dataclass(slots=True)

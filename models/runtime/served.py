@@ -80,13 +80,6 @@ class ServedModels:
             raise NotReadyError("The model cannot be served; the list of models gives the reason.")
         raise ModelNotFoundError(f"No such model is served here; the models are: {', '.join(sorted(self._models))}.")
 
-    def first_of(self, family: str) -> str:
-        """Return the first name of a model of that family; raises ModelNotFoundError when there is none."""
-        names = [model.name for model in self.models if model.folder.config.family.name == family]
-        if not names:
-            raise ModelNotFoundError(f"No model of the family {family} is served here.")
-        return names[0]
-
     def is_default(self, name: str) -> bool:
         """Return whether frames that name no model go to this one."""
         return name == self._default_model
