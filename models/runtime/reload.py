@@ -6,22 +6,20 @@ A changed folder is copied to a temporary folder, tried in a process of its own,
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from models.errors import ModelConfigError
 from models.repository.checksums import checked_version
-from models.repository.files import copy_files
+from models.repository.copies import PREFIX, FolderCopy
 from models.repository.folder import ModelFolder, model_folders, only_folder, read_folder, reason_for_clients
 from models.runtime.engine import Engine
 from models.runtime.trial import Trial
 
 Change: TypeAlias = Literal["loaded", "replaced", "unchanged", "unloaded", "rejected", "untried"]
 """`untried`: the folder has changed, but no temporary folder can be written to copy it to."""
-
-SCRATCH_PREFIX = "framehook-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ class Reloader:
 def obstacle_to_reloads() -> str | None:
     """Return why no model can be reloaded, in one sentence with the remedy; None when they can be."""
     try:
-        tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX).cleanup()
+        tempfile.TemporaryDirectory(prefix=PREFIX).cleanup()
     except OSError as error:
         return (
             f"Models cannot be reloaded: no temporary folder can be written ({error.strerror or error}); "
@@ -115,14 +113,8 @@ def _copied(path: Path) -> Iterator[ModelFolder]:
 
     Raises ModelConfigError, with the path of the original in its message.
     """
-    try:
-        with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX) as scratch:
-            copy = Path(scratch) / path.name
-            copy.mkdir()
-            copy_files(path, copy)
-            try:
-                yield read_folder(copy)
-            except ModelConfigError as error:
-                raise ModelConfigError(str(error).replace(str(copy), str(path))) from error
-    except OSError as error:
-        raise ModelConfigError(f"{path} cannot be copied for its trial: {error.strerror or error}.") from error
+    with closing(FolderCopy(path)) as copy:
+        try:
+            yield read_folder(copy.path)
+        except ModelConfigError as error:
+            raise ModelConfigError(str(error).replace(str(copy.path), str(path))) from error
