@@ -26,9 +26,9 @@ MAX_DRAINED_S = 60
 class Lanes:
     """At most `count` jobs run at once and `queue_size` wait, none longer than `max_wait_s`.
 
-    Callers take turns, and so do the streams of each. One more job is refused at once, unless its caller or its stream
-    is owed a place: then the job with the last turn is refused instead. A job that runs for longer than `max_work_s` is
-    abandoned, and its worker stopped. `create_worker`: makes what does a lane's jobs, by default its own thread.
+    Callers take turns, then the streams of each. One more job is refused at once, unless it is owed a place: then the
+    job with the last turn is refused instead. A job that runs for longer than `max_work_s` is abandoned, and its worker
+    stopped. `create_worker`: makes what does a lane's jobs, by default its own thread.
     """
 
     def __init__(

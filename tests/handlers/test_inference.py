@@ -325,6 +325,23 @@ def test_swagger_ui_is_served(server: LiveServer) -> None:
     assert server.client.get("/ui").headers["location"] == "/ui/"
 
 
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("HEAD", 200), ("POST", 405)])
+def test_the_files_of_swagger_ui_are_served(server: LiveServer, method: str, status: int) -> None:
+    answer = server.client.request(method, "/ui/swagger-ui.css")
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.headers["content-type"].startswith("text/css")
+        known = {"If-None-Match": answer.headers["etag"]}
+        assert server.client.request(method, "/ui/swagger-ui.css", headers=known).status_code == 304
+
+
+@pytest.mark.parametrize(
+    "name", ["nope.js", "../__init__.py", "%2e%2e/__init__.py", "a/swagger-ui.css", "%00", "index.css/"]
+)
+def test_nothing_else_is_served_beside_swagger_ui(server: LiveServer, name: str) -> None:
+    assert server.client.get(f"/ui/{name}").status_code == 404
+
+
 def test_the_client_of_these_tests_can_fail(server: LiveServer) -> None:
     honest = post(server)
     for status, headers, content in (

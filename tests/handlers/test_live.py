@@ -227,6 +227,19 @@ def test_viewers_are_bounded_and_their_places_come_back(watched: LiveServer) -> 
             wait_for(lambda: not viewers(watched))
 
 
+def test_who_asks_for_the_headers_of_a_stream_is_no_viewer(watched: LiveServer) -> None:
+    post(watched, "asked")
+    for _ in range(MAX_VIEWERS + 1):
+        with connect(watched.port, b"HEAD /mjpeg/asked HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as asking:
+            received = read_to_end(asking)
+        assert received.startswith(b"HTTP/1.1 200 ")
+        assert b"multipart/x-mixed-replace" in received
+        assert received.endswith(b"\r\n\r\n")
+    assert viewers(watched) == 0
+    with connect(watched.port, b"HEAD /mjpeg/nope HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as asking:
+        assert read_to_end(asking).startswith(b"HTTP/1.1 404 ")
+
+
 def test_a_viewer_that_goes_away_is_forgotten_though_no_frame_comes(
     watched: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """More frames than there is room for: who is served, who is refused, and what a client that hung up costs."""
 
+import itertools
 import random
 import socket
 import struct
@@ -239,3 +240,25 @@ def test_probes_and_metrics_answer_while_all_is_full(one_lane: LiveServer) -> No
             assert client.get(path).status_code == 200
     assert callers[0].is_alive(), "the busy frame finished first, so this proves nothing"
     assert [caller.status() for caller in callers] == [200] * 4
+
+
+def test_a_caller_with_many_names_starves_nobody(one_lane: LiveServer) -> None:
+    """From another address, a camera posts one frame after the other."""
+    done, names = threading.Event(), itertools.count()
+    slow = encode(board(1, work=work_for(0.05)), "PNG")
+
+    def post_greedily() -> None:
+        with one_lane.new_client() as client:
+            while not done.is_set():
+                client.post("/inference", content=slow, params={"stream": f"name-{next(names)}"})
+
+    greedy = [threading.Thread(target=post_greedily) for _ in range(8)]
+    for thread in greedy:
+        thread.start()
+    time.sleep(1)
+    with httpx.Client(base_url=one_lane.url, transport=httpx.HTTPTransport(local_address="127.0.0.2")) as camera:
+        answers = [camera.post("/inference", content=FRAME, params={"stream": "gate"}, timeout=30) for _ in range(20)]
+    done.set()
+    for thread in greedy:
+        thread.join()
+    assert [answer.status_code for answer in answers].count(200) >= 18

@@ -119,6 +119,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         (b"/score?stream=a&confidence=0.5", GOOD, True),
         (b"/inference?\xff=%ff", GOOD, True),
         (b"/inference", [*GOOD, (b"connection", b"keep-alive")], True),
+        (b"/inference", [*GOOD, (b"x-forwarded-for", b"192.0.2.1")], True),
         (b"/inference/identity", GOOD, False),
         (b"http://x/inference", GOOD, False),
         (b"/inference/", GOOD, False),

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from lab.pictures import encode
 from lab.wire import connect, read_to_end, statuses, talk
 from tests.support.metrics import samples
 from tests.support.server import LiveServer, serving
+from tests.support.waiting import wait_for
 
 TIMEOUT_S = 1.0
 KEEP_ALIVE_S = 3.0
@@ -162,6 +164,41 @@ def test_a_client_that_does_not_read_loses_its_connection(strict: LiveServer) ->
         with pytest.raises(ConnectionError):
             write_on(connection, TIMEOUT_S + 2 * LATE_S)
     assert time.monotonic() - started_at > TIMEOUT_S
+
+
+def test_who_takes_an_answer_too_slowly_loses_the_connection(strict: LiveServer) -> None:
+    """Also one who takes some of it again and again, and has asked for more behind it."""
+    with connect(strict.port) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"GET /ui/swagger-ui-bundle.js.map HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
+        done = threading.Event()
+
+        def take_slowly() -> None:
+            with suppress(OSError):
+                while not done.is_set() and connection.recv(200):
+                    time.sleep(0.1)
+
+        taking = threading.Thread(target=take_slowly)
+        taking.start()
+        try:
+            wait_for(lambda: samples(strict)["framehook_bytes_in_flight",] > 100_000)
+            wait_for(lambda: samples(strict)["framehook_bytes_in_flight",] < 1_000)
+        finally:
+            done.set()
+            taking.join()
+
+
+def test_answers_that_nobody_takes_are_in_flight_and_open_no_file(strict: LiveServer) -> None:
+    with ExitStack() as stack:
+        for _ in range(4):
+            connection = stack.enter_context(connect(strict.port))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sendall(b"GET /ui/swagger-ui-bundle.js.map HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
+        wait_for(lambda: samples(strict)["framehook_bytes_in_flight",] > 100_000)
+        assert not [
+            link for link in Path("/proc/self/fd").iterdir() if link.exists() and "swagger" in str(link.readlink())
+        ]
+    wait_for(lambda: samples(strict)["framehook_bytes_in_flight",] < 1_000)
 
 
 @pytest.mark.parametrize(
