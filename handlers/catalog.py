@@ -17,7 +17,7 @@ async def list_models() -> JSONResponse:
     served = context.engine.served
     document: dict[str, Any] = {"models": [model_record(model.folder) for model in served.models]}
     if served.broken:
-        document["broken"] = [{"name": name, "detail": reason} for name, reason in sorted(served.broken.items())]
+        document["broken"] = [{"name": name, "detail": broken.reason} for name, broken in sorted(served.broken.items())]
     return JSONResponse(document)
 
 

@@ -28,7 +28,7 @@ def _write_long_node(victim: Victim) -> None:
     folder = write_identity_model(victim.root, "slow")
     model = onnx.load(folder / "model.onnx")
     constants = {
-        "level": np.float32(GREY_LEVEL),
+        "grey_level": np.float32(GREY_LEVEL),
         "near": np.float32(5),
         "small": np.array([1, 1]),
         "large": np.array([SIDE, SIDE]),
@@ -38,7 +38,7 @@ def _write_long_node(victim: Victim) -> None:
     )
     nodes = [
         helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
-        helper.make_node("Sub", ["mean", "level"], ["difference"]),
+        helper.make_node("Sub", ["mean", "grey_level"], ["difference"]),
         helper.make_node("Abs", ["difference"], ["distance"]),
         helper.make_node("Less", ["distance", "near"], ["is_grey"]),
         helper.make_node("Where", ["is_grey", "large", "small"], ["shape"]),
@@ -68,7 +68,7 @@ def _busy(victim: Victim, answers: list[Answer]) -> threading.Thread:
 def long_node(victim: Victim) -> Finding:
     """Post a frame for which a model computes one long product."""
     if not _serves_slow_model(victim):
-        return Finding("the model was refused", is_held=True)
+        return Finding("the model was not served, so nothing was tried", is_held=False)
     answers: list[Answer] = []
     _busy(victim, answers).join()
     figure = f"{answers[0].status} after {answers[0].took_s:.1f} s"
@@ -78,7 +78,7 @@ def long_node(victim: Victim) -> Finding:
 def sigterm_while_busy(victim: Victim) -> Finding:
     """Send SIGTERM while a lane is in such a product."""
     if not _serves_slow_model(victim):
-        return Finding("the model was refused", is_held=True)
+        return Finding("the model was not served, so nothing was tried", is_held=False)
     answers: list[Answer] = []
     thread = _busy(victim, answers)
     started_s = time.monotonic()
@@ -90,7 +90,7 @@ def sigterm_while_busy(victim: Victim) -> Finding:
         victim.process.kill()
     took_s = time.monotonic() - started_s
     thread.join()
-    is_held = status == 0 and took_s <= END_S and answers[0].status in {OK, UNAVAILABLE}
+    is_held = status == 0 and took_s <= END_S + SLACK_S and answers[0].status in {OK, UNAVAILABLE}
     return Finding(f"status {status} after {took_s:.1f} s, the frame got {answers[0].status}", is_held)
 
 

@@ -67,8 +67,8 @@ def _loaded(loading: asyncio.Task[None], engine: Engine, give_up: Callable[[], N
     """Log how the loading ended. Call `give_up` if it failed: without models there is nothing to serve."""
     error = loading.exception()
     if error is None:
-        for name, reason in engine.served.broken.items():
-            logger.error("model broken", extra={"facts": {"model": name, "reason": reason}})
+        for name, broken in engine.served.broken.items():
+            logger.error("model broken", extra={"facts": {"model": name, "reason": broken.reason}})
         if not engine.served.broken:
             logger.info("ready", extra={"facts": {"models": [model.name for model in engine.served.models]}})
         return

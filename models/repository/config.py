@@ -13,6 +13,8 @@ NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 FileName = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
 Text = Annotated[str, Field(min_length=1)]
+MAX_CPU_LANES = 32
+"""Of one model, without batches: each lane is a process."""
 
 
 PackageName: TypeAlias = Literal["rapidocr"]
@@ -93,6 +95,8 @@ class ExecutionConfig(BaseModel):
     def _fits_together(self) -> Self:
         if self.max_batch_size > (self.lanes or 1):
             raise ValueError("max_batch_size needs at least as many lanes: each lane brings one frame")
+        if (self.lanes or 1) > MAX_CPU_LANES and self.max_batch_size == 1 and self.providers == ("cpu",):
+            raise ValueError(f"more than {MAX_CPU_LANES} lanes are for batches and accelerators: each is a process")
         if self.queue_size is not None and self.lanes is None:
             raise ValueError("queue_size needs lanes: a model without lanes of its own waits in the shared queue")
         return self

@@ -1,8 +1,10 @@
 """Private copies of models' folders, in the system's temporary folder: nobody else writes to them."""
 
 import fcntl
+import os
 import shutil
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from models.errors import ModelConfigError
 from models.repository.files import copy_files
 
 PREFIX = "framehook-"
+MIN_AGE_S = 60.0
+"""A younger copy may just be made, and not be locked yet."""
 LOCK_NAME = ".lock"
 """Locked while the process that made the copy lives."""
 
@@ -53,7 +57,8 @@ def remove_abandoned() -> None:
     for scratch in scratches:
         with suppress(OSError), (scratch / LOCK_NAME).open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(scratch, ignore_errors=True)
+            if time.time() - os.fstat(lock.fileno()).st_mtime > MIN_AGE_S:
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _cannot_copy(folder: Path, error: OSError) -> ModelConfigError:

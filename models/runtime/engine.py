@@ -95,14 +95,16 @@ class Engine:
         Folders that come later and are broken change nothing.
         """
         served = self.served
-        return not self._draining and not served.awaited and all(model.loaded for model in served.models)
+        is_complete = not any(broken.is_awaited for broken in served.broken.values())
+        return not self._draining and is_complete and all(model.loaded for model in served.models)
 
     def refuse_if_not_ready(self) -> None:
         """Raise NotReadyError, which names a model that is broken, or DrainingError when the engine is draining."""
         if self._draining:
             raise DrainingError
-        for name, reason in self.served.awaited.items():
-            raise NotReadyError(f"The model {name} cannot be served: {reason}")
+        for name, broken in self.served.broken.items():
+            if broken.is_awaited:
+                raise NotReadyError(f"The model {name} cannot be served: {broken.reason}")
         if not self.is_ready:
             raise NotReadyError
 

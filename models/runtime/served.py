@@ -32,6 +32,14 @@ class Model:
         return self.folder.name
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A folder that cannot be served. `is_awaited`: it was to be served from the start; others came later."""
+
+    reason: str
+    is_awaited: bool
+
+
 class ServedModels:
     """The models by name. Thread-safe: a change replaces the table as a whole, so readers need no lock.
 
@@ -49,8 +57,7 @@ class ServedModels:
         self._threads = lanes if is_threads else lanes.like(lanes.count, create_worker=CallingThread)
         self._default_model = default_model
         self._models = {folder.name: Model(folder, self._new_lanes(folder)) for folder in folders}
-        self._broken = dict(broken or {})
-        self._awaited = frozenset(self._broken)
+        self._broken = {name: Broken(reason, is_awaited=True) for name, reason in (broken or {}).items()}
         self._changing = threading.RLock()
         if default_model not in self._broken:
             self.find(default_model)
@@ -61,14 +68,9 @@ class ServedModels:
         return tuple(self._models[name] for name in sorted(self._models))
 
     @property
-    def broken(self) -> dict[str, str]:
-        """Return name → reason of the models whose folders cannot be served."""
+    def broken(self) -> dict[str, "Broken"]:
+        """Return the folders that cannot be served, by name."""
         return dict(self._broken)
-
-    @property
-    def awaited(self) -> dict[str, str]:
-        """Return those of the broken models that were to be served from the start; folders that came later are not."""
-        return {name: reason for name, reason in self._broken.items() if name in self._awaited}
 
     def find(self, name: str | None) -> Model:
         """Return the model of that name, or the default one for None; raises ModelNotFoundError and NotReadyError."""
@@ -113,7 +115,7 @@ class ServedModels:
             if unless_loaded and (old is None or old.loaded):
                 return
             self._models = {**self._models, folder.name: Model(folder, lanes, loaded)}
-            self._broken, self._awaited = _without(self._broken, folder.name), self._awaited - {folder.name}
+            self._broken = _without(self._broken, folder.name)
         if old:
             self._close_unused(old.lanes)
 
@@ -121,16 +123,15 @@ class ServedModels:
         """Record that a model cannot be served, unless an older version of it is."""
         with self._changing:
             if self.version_of(name) is None:
-                self._awaited |= self._models.keys() & {name}
+                is_awaited = name in self._models or (name in self._broken and self._broken[name].is_awaited)
                 self._models = _without(self._models, name)
-                self._broken = {**self._broken, name: reason}
+                self._broken = {**self._broken, name: Broken(reason, is_awaited)}
 
     def remove(self, name: str) -> None:
         """Stop serving a model; frames that it was given are still answered."""
         with self._changing:
             model = self._models.get(name)
             self._models, self._broken = _without(self._models, name), _without(self._broken, name)
-            self._awaited -= {name}
         if model:
             self._close_unused(model.lanes)
 

@@ -13,8 +13,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from models.errors import FrameError
@@ -32,6 +34,8 @@ def main(arguments: list[str]) -> int:
     for interruption in (signal.SIGINT, signal.SIGTERM):  # they reach all processes of a terminal or a unit
         signal.signal(interruption, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):  # when memory runs out, the system ends a lane first, and not the service
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
     os.nice(niceness)
     heap.keep_one()
     jobs, control = Connection(jobs_file), Connection(control_file)

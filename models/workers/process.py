@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, Pipe
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from models.errors import LaneLostError
 from models.workers.shared_body import SharedBody
@@ -16,6 +16,10 @@ from models.workers.worker import StatefulCall
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 """Before the second try to start a process, and at most before any."""
+SETUP_S = 120.0
+"""How long a setup may take, such as loading a model; no model gets here that was not loaded in a trial before."""
+OUTPUT_BYTES = 2000
+"""Of what a process writes to its standard error, the end is kept, for the log."""
 LAST_WORDS_S = 2.0
 """How long a process may take to end by itself, once it is not needed any more."""
 LOST = (EOFError, OSError)
@@ -45,6 +49,7 @@ class ProcessWorker:
         self._jobs: Connection
         self._control: Connection
         self._memory: SharedBody
+        self._output = bytearray()
         self._is_closed = False
 
     def prepare(self) -> None:
@@ -112,7 +117,16 @@ class ProcessWorker:
             self._memory = SharedBody()
             files = jobs.fileno(), control.fileno(), self._memory.file
             command = [sys.executable, "-P", "-m", "models.workers.child", *map(str, (*files, self._niceness))]
-            self._process = subprocess.Popen(command, env=self._environment, pass_fds=files, stdin=subprocess.DEVNULL)  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603
+                command,
+                env=self._environment,
+                pass_fds=files,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            self._output.clear()
+            threading.Thread(target=self._read_output, args=(self._process.stderr,), daemon=True).start()
             jobs.close()
             control.close()
             self._request(self._create_state)
@@ -131,6 +145,8 @@ class ProcessWorker:
     def _request(self, call: Callable[..., Any]) -> Any:
         try:
             self._control.send(call)
+            if not self._control.poll(SETUP_S):
+                self.stop()
             succeeded, outcome = self._control.recv()
         except LOST as error:
             self._wait_for_end()
@@ -140,10 +156,17 @@ class ProcessWorker:
         raise outcome
 
     def _wait_for_end(self) -> None:
-        """Wait for a process whose connections are closed, so that it counts as ended."""
+        """Wait for a process whose connections are closed, so that it counts as ended; log how it ended."""
         if self._process:
             self._process.kill()
-            self._process.wait()
+            facts = {"status": self._process.wait(), "output": self._output.decode(errors="replace")}
+            logger.warning("lane lost", extra={"facts": facts})
+
+    def _read_output(self, stream: IO[bytes]) -> None:
+        """Keep the end of what libraries write: lines that are not JSON are not for the log."""
+        with stream:
+            while chunk := stream.read1(OUTPUT_BYTES):  # type: ignore[attr-defined]  # it is a BufferedReader
+                self._output = (self._output + chunk)[-OUTPUT_BYTES:]
 
     def _forget_dropped(self) -> None:
         """Undo the setups that are not needed any more, unless the process is being set up just now."""

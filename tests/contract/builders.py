@@ -222,7 +222,7 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
 ON_SMALL_SERVICE: dict[str, Builder] = {
     "undecodable": lambda server, path: post(server, path, b"\0" * 100),
     "truncated": lambda server, path: post(server, path, street_as("JPEG")[:5000]),
-    "otherCoding": lambda server, path: post(server, path, street_as("JPEG").replace(b"\xff\xc0", b"\xff\xc9", 1)),
+    "otherCoding": lambda server, path: post(server, path, street_as("JPEG")[:5000].replace(b"\xff\xc0", b"\xff\xc9")),
     "empty": lambda server, path: post(server, path, b""),
     "emptyPicture": lambda server, path: post(server, path, b""),
     "noPicture": post_form(("picture", "none")),

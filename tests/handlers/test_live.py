@@ -308,8 +308,8 @@ def drawing(draw: Callable[[None, Body], bytes]) -> StatefulCall:
 
 def test_a_stream_rests_for_itself() -> None:
     """Pictures that take long to draw are fewer, and those of another stream hardly wait for them."""
-    drawn = asyncio.run(_drawn_in_3_s({"expensive": 0.2, "cheap": 0.001}))
-    assert drawn["expensive"] == 1, "after 0.2 s it rests 9 times as long, for each of two streams"
+    drawn = asyncio.run(_drawn_in_3_s({"expensive": 0.3, "cheap": 0.001}))
+    assert drawn["expensive"] == 1, "after 0.3 s it rests 9 times as long, for each of two streams"
     assert drawn["cheap"] > 5
 
 
@@ -344,16 +344,18 @@ def test_a_picture_that_cannot_be_drawn_is_left_out(caplog: pytest.LogCaptureFix
 
 
 async def _drawn_after_a_failure() -> bytes:
+    loop, has_failed = asyncio.get_running_loop(), asyncio.Event()
     streams = live_view.LiveStreams(1, painter())
     streams.record_frame("gate", "identity", (64, 48))
 
     def fail(_: None, __: Body) -> bytes:
+        loop.call_soon_threadsafe(has_failed.set)
         raise MemoryError
 
     rendering = asyncio.create_task(streams.render_pictures())
     with streams.watching("gate") as stream:
         streams.queue_render(stream, drawing(fail))
-        await asyncio.sleep(0.1)
+        await has_failed.wait()
         streams.queue_render(stream, drawing(lambda _, __: b"picture"))
         async with asyncio.timeout(PATIENCE_S):
             await stream.fresh.wait()

@@ -98,8 +98,8 @@ def test_the_client_behind_nginx_is_the_one_that_nginx_saw(tmp_path: Path) -> No
             with httpx.Client(transport=httpx.HTTPTransport(local_address=address)) as client:
                 return str(client.get(f"http://127.0.0.1:{port}/models", headers=claim).json()["type"])
 
-        guesses = [guess("127.0.0.2", number) for number in range(FREE_FAILURES + 1)]
-        assert guesses[-1] == "urn:framehook:too-many-failures"
+        guesses = [guess("127.0.0.2", number) for number in range(2 * FREE_FAILURES)]
+        assert "urn:framehook:too-many-failures" in guesses
         assert guess("127.0.0.3", 0) == "urn:framehook:unauthorized"
 
 

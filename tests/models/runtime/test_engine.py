@@ -53,7 +53,7 @@ def test_a_frame_that_is_alone_gets_all_cores_where_that_is_wanted(
     served = ServedModels(read_repository(tmp_path), "identity", Lanes(2, 2, 60))
     engine = Engine(served, ThreadLoader(ScriptedCodec(wait_for_the_other), 60, 2 if wide_lane else 1))
     engine.load()
-    assert sorted(used) == ([1, 2] if wide_lane else [1, 1]), "each session answers a warm-up frame"
+    assert sorted(used) == ([1, 2] if wide_lane else [1]), "each session answers a warm-up frame"
     used.clear()
     assert engine.infer(FrameOrder()).result().results.detections
     assert used == [2 if wide_lane else 1]

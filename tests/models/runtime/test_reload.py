@@ -15,10 +15,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-import models.runtime.reload
 from lab.graphs import board, write_endless_model, write_identity_model
 from models.errors import ModelConfigError, ModelNotFoundError, NotReadyError, OverloadedError
 from models.order import Answered
+from models.repository import copies
 from models.repository.checksums import MANIFEST_NAME
 from models.repository.folder import find_models, read_folder
 from models.runtime.engine import Engine
@@ -88,7 +88,7 @@ def test_an_unchanged_folder_is_not_copied(tmp_path: Path, monkeypatch: pytest.M
     write_identity_model(tmp_path)
     with reloading(tmp_path) as (_, reloader):
         monkeypatch.setattr(tempfile, "mkdtemp", refuse)
-        monkeypatch.setattr(models.runtime.reload, "copy_files", refuse)
+        monkeypatch.setattr(copies, "copy_files", refuse)
         assert reloader.reload("identity").change == "unchanged"
 
 
@@ -122,10 +122,10 @@ def test_a_disk_that_is_full_rejects_a_candidate(tmp_path: Path, monkeypatch: py
     folder = write_identity_model(tmp_path)
     with reloading(tmp_path) as (engine, reloader):
         (folder / "labels.txt").write_text("changed\nother\n")
-        monkeypatch.setattr(models.runtime.reload, "copy_files", fail)
+        monkeypatch.setattr(copies, "copy_files", fail)
         outcome = reloader.reload("identity")
         assert outcome.change == "rejected"
-        assert outcome.reason == f"{folder} cannot be copied for its trial: No space left on device."
+        assert outcome.reason == f"{folder} cannot be copied: No space left on device."
         assert labels_found(engine) == {"block"}
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from lab.processes import worker_pids
 from models.errors import InferenceError, InferenceTimeoutError, LaneLostError, OverloadedError, UnavailableError
-from models.workers.process import ProcessWorker, environment_without
+from models.workers.process import OUTPUT_BYTES, ProcessWorker, environment_without
 from models.workers.shared_body import GROWTH_BYTES, KEPT_BYTES, SharedBody
 from models.workers.worker import RemoteTracebackError, StatefulCall
 from tests.support.waiting import wait_for
@@ -60,6 +60,13 @@ def remove(name: str, state: State) -> None:
 
 def crash(*_: Any) -> None:
     ctypes.string_at(0)
+
+
+def write_and_crash(*_: Any) -> None:
+    os.write(2, b"x" * 100_000)
+    os.write(2, b"\n" * OUTPUT_BYTES + b"the end of it")
+    time.sleep(0.3)  # until it is read
+    crash()
 
 
 def sleep(seconds: float, *_: Any) -> None:
@@ -112,6 +119,15 @@ def test_a_lost_process_costs_one_job(lost: Callable[..., Any]) -> None:
         worker.prepare()
         assert do(worker, contents_of) == {"a": 1}, "the process that replaces it is set up as well"
         assert do(worker, pid) != before
+
+
+def test_how_a_process_was_lost_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """What it wrote is no line of its own: the log is JSON."""
+    with worker_of() as worker:
+        lose(worker, write_and_crash)
+    [facts] = [vars(record)["facts"] for record in caplog.records if record.message == "lane lost"]
+    assert facts["status"] == -signal.SIGSEGV
+    assert facts["output"].strip() == "the end of it"
 
 
 def test_a_process_that_is_killed_while_it_waits_costs_nothing() -> None:

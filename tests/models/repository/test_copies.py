@@ -1,0 +1,65 @@
+"""Private copies of folders: they go with the process that made them."""
+
+import os
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from lab.graphs import write_identity_model
+from models.errors import ModelConfigError
+from models.repository.checksums import checked_version
+from models.repository.copies import LOCK_NAME, MIN_AGE_S, PREFIX, FolderCopy, remove_abandoned
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The temporary folder."""
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    return tmp_path / "scratch"
+
+
+def age(copy: Path) -> None:
+    """Make the lock of a copy as old as that of a process that was killed long ago."""
+    lock = copy.parent / LOCK_NAME
+    os.utime(lock, (0, lock.stat().st_mtime - 2 * MIN_AGE_S))
+
+
+def test_a_copy_has_the_version_of_its_folder(tmp_path: Path, scratch: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    with closing(FolderCopy(folder)) as copy:
+        assert copy.path.name == folder.name
+        assert checked_version(copy.path) == checked_version(folder)
+    assert not list(scratch.iterdir())
+
+
+def test_only_copies_of_dead_processes_are_removed(tmp_path: Path, scratch: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    with closing(FolderCopy(folder)) as alive:
+        age(alive.path)
+        dead, young = (FolderCopy(folder) for _ in range(2))
+        age(dead.path)
+        for copy in (dead, young):
+            copy._lock.close()  # noqa: SLF001  # as the kernel does it for a killed process
+        (scratch / f"{PREFIX}of-others").mkdir()
+        remove_abandoned()
+        assert alive.path.exists()
+        assert young.path.exists()
+        assert not dead.path.parent.exists()
+        assert (scratch / f"{PREFIX}of-others").exists()
+
+
+def test_what_cannot_be_copied_leaves_nothing(tmp_path: Path, scratch: Path) -> None:
+    with pytest.raises(ModelConfigError, match="cannot be copied"):
+        FolderCopy(tmp_path / "missing")
+    assert not list(scratch.iterdir())
+
+
+def test_without_a_temporary_folder_there_is_nothing_to_remove(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(tempfile, "gettempdir", fail)
+    remove_abandoned()
