@@ -6,6 +6,9 @@ from contextlib import contextmanager, nullcontext
 from models.errors import InferenceError, InferenceTimeoutError
 from models.scheduling.deadlines import Deadlines
 
+NO_MEMORY = "std::bad_alloc"
+"""What onnxruntime's message contains when an allocation failed."""
+
 
 @contextmanager
 def watched(
@@ -13,8 +16,8 @@ def watched(
 ) -> Iterator[None]:
     """Call `stop`, on the watchdog's thread, when the block takes too long; without a watchdog, never.
 
-    `errors`: what the backend raises. Raises InferenceTimeoutError instead of these when the run was stopped, and
-    InferenceError instead of these when it was not.
+    `errors`: what the backend raises. Instead of these, raises InferenceTimeoutError when the run was stopped,
+    MemoryError when memory did not suffice, else InferenceError.
     """
     is_stopped = False
 
@@ -29,4 +32,6 @@ def watched(
     except errors as error:
         if watchdog and is_stopped:
             raise InferenceTimeoutError(watchdog.limit_s) from error
+        if NO_MEMORY in str(error):
+            raise MemoryError from error
         raise InferenceError("The model failed on this frame.") from error

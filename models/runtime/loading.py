@@ -10,7 +10,8 @@ import numpy as np
 
 from models.backends.backend import Runnable, load_weights
 from models.backends.batching import Batcher
-from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError
+from models.backends.watchdog import NO_MEMORY
+from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError, OverloadedError
 from models.families import FAMILIES, Family, Signature, Spec
 from models.frame import DecodeTarget, Frame
 from models.order import Answered, FrameOrder
@@ -137,6 +138,8 @@ def load_warm(
                 work = Work(FrameOrder(), folder, is_alone=(lambda: True) if is_alone else (lambda: False))
                 work.frame = frame
                 work.run(model.steps)
+    except OverloadedError as error:
+        raise ModelConfigError(f"{folder.weights_name}: {NO_MEMORY} on a warm-up frame.") from error
     except InferenceError as error:
         raise ModelConfigError(f"{folder.weights_name} failed on a warm-up frame: {error.__cause__}") from error
     except InferenceTimeoutError as error:

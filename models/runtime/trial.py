@@ -18,6 +18,7 @@ from subprocess import DEVNULL, PIPE
 import numpy as np
 from PIL import Image
 
+from models.backends.watchdog import NO_MEMORY
 from models.errors import ModelConfigError
 from models.frame import DecodeTarget, Frame
 from models.repository.folder import ModelFolder, read_folder
@@ -27,8 +28,6 @@ from models.scheduling.deadlines import Deadlines
 MAX_BYTES = 4 << 30
 """The address space that a trial may take."""
 REJECTED = 1
-NO_MEMORY = "std::bad_alloc"
-"""What onnxruntime's message contains when an allocation failed."""
 
 
 @dataclass(slots=True)

@@ -76,3 +76,9 @@ def test_an_error_without_a_stop_fails_the_frame(limit_s: float | None) -> None:
     assert not stopped.is_set()
     if watchdog:
         watchdog.close()
+
+
+def test_too_little_memory_is_not_a_failure_of_the_model() -> None:
+    """onnxruntime reports it as an error of its own."""
+    with pytest.raises(MemoryError), watched(None, lambda: None, (RuntimeError,)):
+        raise RuntimeError("Non-zero status code returned while running Conv node. Status Message: std::bad_alloc")
