@@ -59,10 +59,8 @@ def jpeg(body: Body) -> bytes:
         parts.append(segment)
         table_bytes += len(segment)
         in_scan = view[start + 1] == SOS
-        if at > len(view):
-            return b"".join(
-                [*parts[:-1], segment or view[start : start + 4]]
-            )  # unfinished, as the decoder would see it
+        if at > len(view):  # unfinished: the decoder sees that, too
+            return b"".join([*parts[:-1], segment or view[start : start + 4]])
         if table_bytes > MAX_TABLE_BYTES:
             break
     raise UndecodableFrameError(
