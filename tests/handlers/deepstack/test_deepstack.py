@@ -205,6 +205,7 @@ REFUSED: dict[str, tuple[int, str, bytes]] = {
     "a long number": (400, MULTIPART, form(IMAGE, part("min_confidence", b"0" * 2000))),
     "a long key": (400, MULTIPART, form(IMAGE, part("api_key", b"k" * 2000))),
     "a long header": (400, MULTIPART, form(IMAGE, part("a", b"b", "; x=" + "y" * 2000))),
+    "many options in a header": (400, MULTIPART, form(IMAGE, part("a", b"b", ";" * 9))),
     "many headers": (400, MULTIPART, form(IMAGE, part("a", b"b", "\r\nX: y" * 5))),
     "a long boundary": (400, MULTIPART + "x" * 70, form(IMAGE).replace(b"b0undary", b"b0undary" + b"x" * 70)),
     "too many fields": (400, MULTIPART, form(IMAGE, *(part(f"f{n}", b"") for n in range(MAX_PARTS)))),

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from handlers.encoding.captions import EAST_ASIAN_PACKAGE, MAIN_FONT, east_asian_font
-from handlers.encoding.drawing import MIN_LONG_SIDE_PX, annotate
+from handlers.encoding.drawing import MAX_LONG_SIDE_PX, MIN_LONG_SIDE_PX, annotate
 from models.frame import Frame
 from models.results import Classification, Detection, Results
 
@@ -26,7 +26,7 @@ def ground(size_wh: tuple[int, int], level: int) -> Frame:
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_any_picture_can_be_drawn_on(size_wh: tuple[int, int], level: int) -> None:
     picture = annotate(ground(size_wh, level), RESULTS)
-    assert max(picture.size) == max(MIN_LONG_SIDE_PX, *size_wh)
+    assert max(picture.size) == min(MAX_LONG_SIDE_PX, max(MIN_LONG_SIDE_PX, *size_wh))
     assert (np.asarray(picture) != level).any()
 
 
