@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from handlers.context import Context, RequestRecord
 from handlers.decoding.description import describe, is_raw
 from handlers.decoding.encoded import format_of
-from models.errors import FrameError
+from models.errors import TOO_LITTLE_MEMORY, FrameError, OverloadedError
 from models.frame import RawLayout
 from models.order import Answered, FrameOrder
 from models.runtime.served import Model
@@ -111,7 +111,10 @@ async def read_body(frame_request: ConnexionRequest) -> bytes:
     """Return the whole body; `server/wire/http_protocol.py` and the middleware raise what makes it incomplete."""
     record: RequestRecord = frame_request.state.record
     started_at = time.perf_counter()
-    body: bytes = await frame_request.body()
+    try:
+        body: bytes = await frame_request.body()
+    except MemoryError as error:
+        raise OverloadedError(TOO_LITTLE_MEMORY, "memory") from error
     record.stages_ms["read"] = round((time.perf_counter() - started_at) * 1000, 3)
     record.body_bytes = len(body)
     return body

@@ -39,6 +39,8 @@ MAX_MESSAGE_LENGTH = 2000
 RESTART_S = 3
 """How long a restarted service needs until it is ready."""
 
+TOO_LITTLE_MEMORY = "Too little memory is free for this frame; send it again a little later, or a smaller one."
+
 SHED_REASONS: tuple[ShedReason, ...] = get_args(ShedReason)
 
 

@@ -14,7 +14,7 @@ from handlers.context import Context
 from handlers.server.settings import Settings
 from handlers.server.watching import watch
 from handlers.server.wire.tls import keep_renewed
-from models.errors import ModelsError
+from models.errors import DrainingError, ModelsError
 from models.runtime.engine import Engine
 from models.workers import heap
 
@@ -44,6 +44,8 @@ async def lifespan(
         task.cancel()
     context.reloader.close()
     close()
+    engine.drain()
+    engine.give_up()  # models that are being loaded as well
     await asyncio.wait([loading, *background])
     await asyncio.to_thread(context.dataplane.close)
 
@@ -66,6 +68,8 @@ def _use_batch_scheduling() -> None:
 def _loaded(loading: asyncio.Task[None], engine: Engine, give_up: Callable[[], None]) -> None:
     """Log how the loading ended. Call `give_up` if it failed: without models there is nothing to serve."""
     error = loading.exception()
+    if isinstance(error, DrainingError):  # the service ends before they were loaded
+        return
     if error is None:
         for name, broken in engine.served.broken.items():
             logger.error("model broken", extra={"facts": {"model": name, "reason": broken.reason}})

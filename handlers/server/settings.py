@@ -36,8 +36,8 @@ QUEUE_PLACES_PER_LANE = 8
 """Bounds how long an admitted frame waits under overload: docs/maintainers/performance.md."""
 MOST_CONNECTIONS = 1024
 """Enough for hundreds of cameras; an idle connection costs some 10 KiB."""
-OTHER_FILES = 64
-"""File descriptors that are not connections: models, log, event loop, and sockets being accepted or closed."""
+OTHER_FILES, FILES_PER_LANE = 58, 6
+"""Files that are not connections: models, log, event loop, closing sockets; and those for the process of a lane."""
 KUBERNETES_NAME = re.compile(
     r"(\w+_)?SERVICE_(HOST|PORT(_\w+)?)|(\w+_)?PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?", re.IGNORECASE
 )
@@ -52,10 +52,11 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
-def default_max_connections() -> int:
+def default_max_connections(lanes: int = 1) -> int:
     """Return as many connections as the process may open, with room for its other files, at most 1024."""
     soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, min(MOST_CONNECTIONS, soft_limit - OTHER_FILES)) if soft_limit > 0 else MOST_CONNECTIONS
+    left = soft_limit - OTHER_FILES - FILES_PER_LANE * lanes
+    return max(1, min(MOST_CONNECTIONS, left)) if soft_limit > 0 else MOST_CONNECTIONS
 
 
 def _names(value: Any) -> Any:
@@ -166,8 +167,7 @@ class Settings(BaseModel):
         description="Frames that may wait for a lane. By default eight per lane.",
     )
     isolation: Literal["process", "thread"] = Field(
-        "process",
-        description="What a lane is: a process, which a frame may crash without harm to others, or a thread.",
+        "process", description="What a lane is: a process, which a frame may crash without harm to others, or a thread."
     )
     wide_lane: bool = Field(
         default=False,
@@ -198,7 +198,7 @@ class Settings(BaseModel):
         64 << 10, description="Largest accepted header section of a request, in bytes; a larger one gets 431."
     )
     max_connections: AtLeastOne = Field(
-        default_factory=default_max_connections,
+        default_factory=lambda settings: default_max_connections(settings.get("lanes", 1)),
         description="Most open connections; at the limit, the longest idle one is closed. By default 1024, or fewer if "
         "the limit of open files is low.",
     )

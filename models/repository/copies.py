@@ -14,20 +14,19 @@ from models.repository.files import copy_files
 PREFIX = "framehook-"
 MIN_AGE_S = 60.0
 """A younger copy may just be made, and not be locked yet."""
-LOCK_NAME = ".lock"
-"""Locked while the process that made the copy lives."""
 
 
 class FolderCopy:
     """A copy of one model's folder. `path`: of the copy; it has the same name.
 
-    Raises ModelConfigError when the folder cannot be copied.
+    It is locked while this process lives; systemd-tmpfiles does not clean locked folders either. Raises
+    ModelConfigError when the folder cannot be copied.
     """
 
     def __init__(self, folder: Path) -> None:
         try:
             self._scratch = Path(tempfile.mkdtemp(prefix=PREFIX))
-            self._lock = (self._scratch / LOCK_NAME).open("w")
+            self._lock = os.open(self._scratch, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise _cannot_copy(folder, error) from error
         self.path = self._scratch / folder.name
@@ -45,7 +44,7 @@ class FolderCopy:
     def close(self) -> None:
         """Remove the copy."""
         shutil.rmtree(self._scratch, ignore_errors=True)
-        self._lock.close()
+        os.close(self._lock)
 
 
 def remove_abandoned() -> None:
@@ -55,10 +54,23 @@ def remove_abandoned() -> None:
     except OSError:  # there is no temporary folder
         return
     for scratch in scratches:
-        with suppress(OSError), (scratch / LOCK_NAME).open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if time.time() - os.fstat(lock.fileno()).st_mtime > MIN_AGE_S:
-                shutil.rmtree(scratch, ignore_errors=True)
+        with suppress(OSError):
+            _remove_unless_locked(scratch)
+
+
+def _remove_unless_locked(scratch: Path) -> None:
+    lock = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if time.time() - os.fstat(lock).st_mtime > MIN_AGE_S:
+            shutil.rmtree(scratch, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def is_copy(folder: Path) -> bool:
+    """Return whether a folder is such a copy."""
+    return folder.parent.name.startswith(PREFIX)
 
 
 def _cannot_copy(folder: Path, error: OSError) -> ModelConfigError:

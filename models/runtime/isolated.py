@@ -5,20 +5,24 @@ import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from models.errors import LaneLostError, ModelConfigError, NotReadyError
+from models.errors import DrainingError, FrameError, LaneLostError, ModelConfigError, NotReadyError
 from models.families import Signature
 from models.order import Answered, FrameOrder
 from models.repository.checksums import checked_version
-from models.repository.copies import FolderCopy, remove_abandoned
+from models.repository.copies import FolderCopy, is_copy, remove_abandoned
 from models.repository.folder import ModelFolder
 from models.runtime.loading import Loaded, LoadedModel, ThreadLoader
 from models.scheduling.lanes import Lanes
 from models.workers.process import ProcessWorker
 from models.workers.worker import StatefulCall
+
+LOAD_TRIES = 3
+"""Of one model in one worker, before the model is held to be what ends its processes."""
 
 
 class ModelHost:
@@ -28,11 +32,15 @@ class ModelHost:
         self._loader = create_loader()
         self._models: dict[int, tuple[ModelFolder, LoadedModel]] = {}
 
-    def load(self, key: int, folder: ModelFolder) -> tuple[Signature, bool]:
-        """Load a model; return its signature, and whether it remembers streams. Raises ModelConfigError."""
-        if checked_version(folder.path) != folder.version:
+    def load(self, key: int, folder: ModelFolder, copy: Path | None) -> tuple[Signature, bool]:
+        """Load a model from a copy of its folder, or from the folder itself if it has not changed meanwhile.
+
+        Returns its signature, and whether it remembers streams. Raises ModelConfigError.
+        """
+        source = copy if copy and _has_version(copy, folder.version) else folder.path
+        if source is not copy and not _has_version(source, folder.version):
             raise ModelConfigError(f"{folder.path} has changed; its version {folder.version} cannot be loaded again.")
-        loaded = self._loader.load(folder)
+        loaded = self._loader.load(replace(folder, path=source))
         self._models[key] = folder, loaded
         return loaded.signature, loaded.remembers
 
@@ -54,10 +62,11 @@ class LoadModel:
 
     key: int
     folder: ModelFolder
+    copy: Path | None
 
     def __call__(self, host: ModelHost) -> tuple[Signature, bool]:
         """Load it; raises ModelConfigError."""
-        return host.load(self.key, self.folder)
+        return host.load(self.key, self.folder, self.copy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +130,18 @@ class ProcessLoader:
         if not workers:
             return self._threads.load(folder)
         key, copy = next(self._keys), _copy_of(folder.path)
-        source = replace(folder, path=copy.path) if copy else folder
+        load = LoadModel(key, folder, copy.path if copy else None)
         release = partial(_release, workers, key, copy)
         try:
             with ThreadPoolExecutor(len(workers)) as threads:
-                load = LoadModel(key, source)
-                [(signature, remembers), *_] = threads.map(lambda worker: worker.keep(key, load), workers)
-        except LaneLostError as error:
+                [(signature, remembers), *_] = threads.map(lambda worker: _kept(worker, key, load), workers)
+        except FrameError as error:
             release()
-            raise ModelConfigError(f"{folder.path} crashed the process that loaded it.") from error
-        except ModelConfigError as error:
-            release()
-            raise ModelConfigError(str(error).replace(str(source.path), str(folder.path))) from error
+            if isinstance(error, LaneLostError):
+                raise ModelConfigError(f"{folder.path} crashed the processes that loaded it.") from error
+            if isinstance(error, ModelConfigError) and copy:
+                raise ModelConfigError(str(error).replace(str(copy.path), str(folder.path))) from error
+            raise
         model = IsolatedModel(key, signature, remembers=remembers)
         weakref.finalize(model, release)
         return model
@@ -146,10 +155,35 @@ class ProcessLoader:
         self._threads.close()
 
 
+def _kept(worker: ProcessWorker, key: int, load: LoadModel) -> tuple[Signature, bool]:
+    """Load a model in a worker. Its process may be lost for another reason meanwhile, so this is tried again.
+
+    Raises DrainingError when the worker is closed, and ModelConfigError.
+    """
+    for _ in range(LOAD_TRIES - 1):
+        with suppress(LaneLostError):
+            outcome: tuple[Signature, bool] = worker.keep(key, load)
+            return outcome
+    if worker.is_closed:
+        raise DrainingError
+    last: tuple[Signature, bool] = worker.keep(key, load)
+    return last
+
+
+def _has_version(path: Path, version: str) -> bool:
+    try:
+        return checked_version(path) == version
+    except ModelConfigError:
+        return False
+
+
 def _copy_of(path: Path) -> FolderCopy | None:
+    """Return a copy of a folder; None where none can be made. Raises ModelConfigError for a copy that will go."""
     try:
         return FolderCopy(path)
     except ModelConfigError:  # the folder itself is tried next, and reports what is wrong with it
+        if is_copy(path):
+            raise
         return None
 
 

@@ -122,10 +122,14 @@ class ServedModels:
     def reject(self, name: str, reason: str) -> None:
         """Record that a model cannot be served, unless an older version of it is."""
         with self._changing:
-            if self.version_of(name) is None:
-                is_awaited = name in self._models or (name in self._broken and self._broken[name].is_awaited)
-                self._models = _without(self._models, name)
-                self._broken = {**self._broken, name: Broken(reason, is_awaited)}
+            if self.version_of(name) is not None:
+                return
+            is_awaited = name in self._models or (name in self._broken and self._broken[name].is_awaited)
+            model = self._models.get(name)
+            self._models = _without(self._models, name)
+            self._broken = {**self._broken, name: Broken(reason, is_awaited)}
+        if model:
+            self._close_unused(model.lanes)
 
     def remove(self, name: str) -> None:
         """Stop serving a model; frames that it was given are still answered."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from models.backends.backend import Runnable
-from models.errors import FrameError, OverloadedError
+from models.errors import TOO_LITTLE_MEMORY, FrameError, OverloadedError
 from models.families import Family, Feeds, Outputs
 from models.frame import DecodeTarget, Frame
 from models.letterbox import Letterbox
@@ -18,8 +18,6 @@ from models.repository.folder import ModelFolder
 from models.results import Results
 from models.runtime.stream_states import StreamState
 from models.scheduling.deadlines import Deadlines
-
-TOO_LITTLE_MEMORY = "Too little memory is free for this frame; send it again a little later, or a smaller one."
 
 
 @dataclass(slots=True)

@@ -6,6 +6,8 @@ tried. The process exits with 0 when the model can be served; otherwise it print
 
 import argparse
 import contextlib
+import math
+import os
 import resource
 import subprocess
 import sys
@@ -51,6 +53,7 @@ class Trial:
         command = [
             sys.executable, "-P", "-m", "models.runtime.trial", str(folder), f"--wide-threads={self.wide_threads}",
             f"--run-timeout-s={self.run_timeout_s}", f"--max-bytes={self.max_bytes}",
+            f"--max-cpu-s={math.ceil(self.limit_s) * max(1, os.cpu_count() or 1)}",
         ]  # fmt: skip
         try:
             self._process = subprocess.Popen(command, env=self.environment, stdout=PIPE, stderr=DEVNULL, text=True)  # noqa: S603
@@ -104,10 +107,12 @@ def main() -> int:
     parser.add_argument("--wide-threads", type=int, default=1)
     parser.add_argument("--run-timeout-s", type=float, required=True)
     parser.add_argument("--max-bytes", type=int, required=True)
+    parser.add_argument("--max-cpu-s", type=int, required=True)
     options = parser.parse_args()
     import models.backends.onnx  # noqa: F401, PLC0415  # before the limit, which is for the model
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (options.max_cpu_s, options.max_cpu_s))  # the service may be killed
     with contextlib.suppress(ValueError):  # this process has a lower limit already
         resource.setrlimit(resource.RLIMIT_AS, (options.max_bytes, options.max_bytes))
     try:

@@ -30,7 +30,7 @@ class Job(Future[Any]):
         if self._work is None or not self.set_running_or_notify_cancel():
             return lambda: None
         try:
-            return partial(self._publish, self.set_result, worker.do(self._work))
+            return partial(self._publish, self.set_result, _done_by(worker, self._work))
         except BaseException as error:  # noqa: BLE001  # the caller who waits for the outcome gets every error
             _forget_locals(error)
             return partial(self._publish, self.set_exception, error)
@@ -57,6 +57,12 @@ class Job(Future[Any]):
     def release(self) -> None:
         """Drop the work, and with it the frame."""
         self._work = None
+
+
+def _done_by(worker: Worker, work: Any) -> Any:
+    """Return the outcome of the work; the worker may have been lost while there was no job."""
+    worker.prepare()
+    return worker.do(work)
 
 
 def _forget_locals(error: BaseException | None) -> None:

@@ -19,6 +19,8 @@ SMOOTHING = 0.1
 """Weight of the newest job in the running mean of the jobs' durations."""
 MAX_HOMES = 1024
 """Sequences whose lane is remembered; above this number, the one that was quiet longest is forgotten."""
+READY_S = 1.0
+"""How often a lane without jobs sees to its worker."""
 MAX_DRAINED_S = 60
 """Retry-After is at most twice this, for a queue of any length."""
 
@@ -134,6 +136,8 @@ class Lanes:
             self._deadlines.end(job)
             job.refuse(error)
         self._work_deadlines.expire_all()
+        for worker in self.workers:
+            worker.stop(for_good=True)
 
     def close(self, patience_s: float = threading.TIMEOUT_MAX) -> None:
         """Return once the running jobs have finished, or have been waited for long enough.
@@ -172,7 +176,6 @@ class Lanes:
 
     def _work(self, worker: Worker) -> None:
         while (job := self._next(worker)) is not None:
-            worker.prepare()  # again: it may have been lost while there was no job
             started_at = time.perf_counter()
             with self._work_deadlines.limiting(partial(self._abandon, job, worker)):
                 publish = job.run(worker)
@@ -185,21 +188,31 @@ class Lanes:
             worker.stop()
 
     def _next(self, worker: Worker) -> Job | None:
-        """Wait for a job and return it; None when closed."""
-        if not self._closed:
-            worker.prepare()
-        must_wait = partial(self._must_wait, worker)
-        with self._changed:
-            while not self._queue.has_next(must_wait):
-                if self._closed and not self._queue:
-                    return None
-                self._changed.wait()
-            job = self._queue.get(must_wait)
-            self._running += 1
-            if job.sequence:
-                self._running_sequences.add(job.sequence)
-                self._settle(job.sequence, worker)
+        """Wait for a job and return it; None when closed. Meanwhile the worker is kept ready."""
+        job = None
+        while job is None:
+            if not self._closed:
+                worker.prepare()
+            with self._changed:
+                job = self._take(worker)
+                if job is None:
+                    if self._closed and not self._queue:
+                        return None
+                    self._changed.wait(READY_S)
+                    job = self._take(worker)
         self._deadlines.end(job)
+        return job
+
+    def _take(self, worker: Worker) -> Job | None:
+        """Take the next job that this worker may do out of the queue; None when there is none."""
+        must_wait = partial(self._must_wait, worker)
+        if not self._queue.has_next(must_wait):
+            return None
+        job = self._queue.get(must_wait)
+        self._running += 1
+        if job.sequence:
+            self._running_sequences.add(job.sequence)
+            self._settle(job.sequence, worker)
         return job
 
     def _must_wait(self, worker: Worker, job: Job) -> bool:

@@ -39,7 +39,8 @@ def main(arguments: list[str]) -> int:
     os.nice(niceness)
     heap.keep_one()
     jobs, control = Connection(jobs_file), Connection(control_file)
-    state = control.recv()()
+    [create_state] = control.recv()
+    state = create_state()
     control.send((True, None))
     threading.Thread(target=_serve_control, args=(control, state), daemon=True).start()
     memory = SharedBody(memory_file)
@@ -56,7 +57,7 @@ def _serve_control(control: Connection, state: Any) -> None:
         while True:
             while not control.poll(heap.TRIM_S):
                 heap.trim()
-            setup = control.recv()
+            [setup] = control.recv()
             control.send(_outcome(partial(setup, state)))
     except (EOFError, OSError):
         time.sleep(GRACE_S)

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from multiprocessing.connection import Connection, Pipe
 from typing import IO, Any, TypeAlias
 
@@ -22,13 +23,77 @@ OUTPUT_BYTES = 2000
 """Of what a process writes to its standard error, the end is kept, for the log."""
 LAST_WORDS_S = 2.0
 """How long a process may take to end by itself, once it is not needed any more."""
-LOST = (EOFError, OSError)
-"""What a connection raises when the process at its other end has gone."""
-
 logger = logging.getLogger("framehook")
 
 Setup: TypeAlias = Callable[[Any], Any]
 """Called in the process with its state."""
+
+
+class _Process:
+    """One process, with its two connections and the memory that it shares. Raises OSError when it cannot start."""
+
+    def __init__(self, environment: Mapping[str, str], niceness: int) -> None:
+        with ExitStack() as opened:
+            self.memory = opened.enter_context(closing(SharedBody()))
+            self.jobs, jobs = map(opened.enter_context, Pipe())
+            self.control, control = map(opened.enter_context, Pipe())
+            files = jobs.fileno(), control.fileno(), self.memory.file
+            self._popen = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-P", "-m", "models.workers.child", *map(str, (*files, niceness))],
+                env=environment,
+                pass_fds=files,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            jobs.close()
+            control.close()
+            self._opened = opened.pop_all()
+        self._output = bytearray()
+        self._reader = threading.Thread(target=self._read_output, args=(self._popen.stderr,), daemon=True)
+        self._reader.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Return whether it has not ended yet."""
+        return self._popen.poll() is None
+
+    def request(self, connection: Connection, *message: Any) -> Any:
+        """Send a message and return the outcome, or raise it; raises LaneLostError when the process ends meanwhile."""
+        try:
+            connection.send(message)
+            succeeded, outcome = connection.recv()
+        except Exception as error:  # also MemoryError: what is left of the outcome would answer the next message
+            self.kill()
+            self._popen.wait()
+            raise LaneLostError from error
+        if succeeded:
+            return outcome
+        raise outcome
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._popen.kill()
+
+    def close(self) -> None:
+        """Let it end, and wait for that."""
+        self._opened.close()  # its connections tell it to end
+        try:
+            self._popen.wait(LAST_WORDS_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self._popen.wait()
+        self._reader.join(LAST_WORDS_S)
+
+    def facts(self) -> dict[str, Any]:
+        """Return how it ended, for the log. `status`: negative for a signal."""
+        return {"status": self._popen.returncode, "output": self._output.decode(errors="replace")}
+
+    def _read_output(self, stream: IO[bytes]) -> None:
+        """Keep the end of what libraries write: lines that are not JSON are not for the log."""
+        with stream:
+            while chunk := stream.read1(OUTPUT_BYTES):  # type: ignore[attr-defined]  # it is a BufferedReader
+                self._output = (self._output + chunk)[-OUTPUT_BYTES:]
 
 
 class ProcessWorker:
@@ -42,41 +107,49 @@ class ProcessWorker:
         self._create_state, self._environment, self._niceness = create_state, environment, niceness
         self._setups: dict[int, Setup] = {}
         """What every process has to be set up with, in this order."""
-        self._to_forget: list[tuple[int, Setup]] = []
+        self._teardowns: list[Setup] = []
+        """What undoes setups that are not needed any more."""
         self._changing = threading.RLock()
         """Held while the process starts or is set up."""
-        self._process: subprocess.Popen[bytes] | None = None
-        self._jobs: Connection
-        self._control: Connection
-        self._memory: SharedBody
-        self._output = bytearray()
+        self._process: _Process | None = None
+        self._doing: _Process | None = None
+        """The process that does a job now."""
+        self._is_setting_up = False
         self._is_closed = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Return whether no process is started any more."""
+        return self._is_closed
 
     def prepare(self) -> None:
         """Start the process, again if it was lost; try until it starts or the worker is closed."""
         pause_s = FIRST_PAUSE_S
-        while not (self._is_alive or self._is_closed):
+        while not self._is_closed:
+            self._tear_down()
+            if self._is_alive:
+                return
             try:
-                self._start()
+                with self._changing:
+                    self._start()
             except Exception:
                 logger.exception("lane not started")
                 time.sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-        self._forget_dropped()
 
     def do(self, work: StatefulCall) -> Any:
         """Let the process do one job; raises what the job raises, and LaneLostError when the process ends in it."""
+        process = self._process
+        if process is None:
+            raise LaneLostError
+        self._doing = process
         try:
-            self._memory.write(work.body)
-            self._jobs.send((work.call(), len(work.body)))
-            succeeded, outcome = self._jobs.recv()
-        except LOST as error:
-            self._wait_for_end()
-            raise LaneLostError from error
-        self._memory.release(len(work.body))
-        if succeeded:
-            return outcome
-        raise outcome
+            process.memory.write(work.body)
+            return process.request(process.jobs, work.call(), len(work.body))
+        finally:
+            self._doing = None
+            if process.is_alive:
+                process.memory.release(len(work.body))
 
     def keep(self, key: int, setup: Setup) -> Any:
         """Let this process, and each one that replaces it, run the setup before any job; return what it returned.
@@ -84,113 +157,80 @@ class ProcessWorker:
         Raises what the setup raises, and LaneLostError when the process ends in it; then it is not kept.
         """
         with self._changing:
+            self._tear_down()
             if not self._is_alive:
                 self._start()
-            outcome = self._request(setup)
+            outcome = self._set_up(setup)
             self._setups[key] = setup
             return outcome
 
     def forget(self, key: int, teardown: Setup) -> None:
         """Undo a setup soon. Never waits, so that it may be called on any thread."""
-        self._to_forget.append((key, teardown))
+        if self._setups.pop(key, None):
+            self._teardowns.append(teardown)
 
-    def stop(self) -> None:
-        """Kill the process: the job in progress raises LaneLostError."""
-        if self._process:
-            self._process.kill()
+    def stop(self, *, for_good: bool = False) -> None:
+        """Kill the process that does a job, which raises LaneLostError.
+
+        `for_good`: also one that is being set up; and start no other one.
+        """
+        self._is_closed = self._is_closed or for_good
+        if doing := self._doing or (self._process if for_good and self._is_setting_up else None):
+            doing.kill()
 
     def close(self) -> None:
-        """End the process, and start no other one."""
-        self._is_closed = True
+        """End the process, whatever it does, and start no other one."""
+        self.stop(for_good=True)
         with self._changing:
-            self._end()
+            if self._process:
+                self._process.close()
+                self._process = None
 
     @property
     def _is_alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and self._process.is_alive
 
     def _start(self) -> None:
-        with self._changing:
-            self._end()
-            self._jobs, jobs = Pipe()
-            self._control, control = Pipe()
-            self._memory = SharedBody()
-            files = jobs.fileno(), control.fileno(), self._memory.file
-            command = [sys.executable, "-P", "-m", "models.workers.child", *map(str, (*files, self._niceness))]
-            self._process = subprocess.Popen(  # noqa: S603
-                command,
-                env=self._environment,
-                pass_fds=files,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-            )
-            self._output.clear()
-            threading.Thread(target=self._read_output, args=(self._process.stderr,), daemon=True).start()
-            jobs.close()
-            control.close()
-            self._request(self._create_state)
-            for setup in self._setups.values():
-                self._set_up_again(setup)
-
-    def _set_up_again(self, setup: Setup) -> None:
-        """Set up a process that replaces another one. What fails is missing there, and the jobs that need it fail."""
-        try:
-            self._request(setup)
-        except LaneLostError:
-            raise
-        except Exception:
-            logger.exception("lane not set up")
-
-    def _request(self, call: Callable[..., Any]) -> Any:
-        try:
-            self._control.send(call)
-            if not self._control.poll(SETUP_S):
-                self.stop()
-            succeeded, outcome = self._control.recv()
-        except LOST as error:
-            self._wait_for_end()
-            raise LaneLostError from error
-        if succeeded:
-            return outcome
-        raise outcome
-
-    def _wait_for_end(self) -> None:
-        """Wait for a process whose connections are closed, so that it counts as ended; log how it ended."""
+        """Replace the process; raises LaneLostError when the new one ends, or when the worker is closed."""
         if self._process:
-            self._process.kill()
-            facts = {"status": self._process.wait(), "output": self._output.decode(errors="replace")}
-            logger.warning("lane lost", extra={"facts": facts})
-
-    def _read_output(self, stream: IO[bytes]) -> None:
-        """Keep the end of what libraries write: lines that are not JSON are not for the log."""
-        with stream:
-            while chunk := stream.read1(OUTPUT_BYTES):  # type: ignore[attr-defined]  # it is a BufferedReader
-                self._output = (self._output + chunk)[-OUTPUT_BYTES:]
-
-    def _forget_dropped(self) -> None:
-        """Undo the setups that are not needed any more, unless the process is being set up just now."""
-        if self._to_forget and self._changing.acquire(blocking=False):
-            try:
-                while self._to_forget and self._is_alive:
-                    key, teardown = self._to_forget.pop()
-                    if self._setups.pop(key, None):
-                        self._request(teardown)
-            finally:
-                self._changing.release()
-
-    def _end(self) -> None:
-        if self._process is None:
-            return
-        for connection in (self._jobs, self._control):
-            connection.close()  # tells the process to end
+            self._process.close()
+            logger.warning("lane lost", extra={"facts": self._process.facts()})
+            self._process = None
+        if self._is_closed:
+            raise LaneLostError
+        self._process = _Process(self._environment, self._niceness)
         try:
-            self._process.wait(LAST_WORDS_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._memory.close()
-        self._process = None
+            self._set_up(self._create_state)
+            for setup in list(self._setups.values()):
+                self._set_up(setup)
+        except BaseException:
+            self._process.kill()  # without all setups it is of no use
+            raise
+
+    def _set_up(self, setup: Callable[..., Any]) -> Any:
+        if self._process is None:
+            raise LaneLostError
+        self._is_setting_up = True
+        limit = threading.Timer(SETUP_S, self._process.kill)
+        limit.daemon = True
+        limit.start()
+        try:
+            return self._process.request(self._process.control, setup)
+        finally:
+            limit.cancel()
+            self._is_setting_up = False
+
+    def _tear_down(self) -> None:
+        """Undo the setups that are not needed any more, unless the process is being set up just now."""
+        if not self._teardowns or not self._changing.acquire(blocking=False):
+            return
+        try:
+            while self._teardowns and self._is_alive:
+                self._set_up(self._teardowns.pop())
+        except LaneLostError:
+            self._teardowns.clear()  # the process that replaces this one is set up without them
+        finally:
+            self._changing.release()
 
 
 def environment_without(prefix: str) -> dict[str, str]:

@@ -16,19 +16,19 @@ class Worker(Protocol):
     """Does the jobs of one lane, one at a time."""
 
     def prepare(self) -> None:
-        """Make ready for the next job. Called on the lane's thread before and after it waits for one."""
+        """Make ready for the next job. Called on the lane's thread while it waits for one, and before each."""
         ...
 
     def do(self, work: Any) -> Any:
         """Do the work of one job on the lane's thread and return its outcome; raises what the work raises."""
         ...
 
-    def stop(self) -> None:
-        """End the job in progress, if that is possible. Called on any thread."""
+    def stop(self, *, for_good: bool = False) -> None:
+        """End the job in progress, if that is possible; `for_good`: and begin none any more. Never waits."""
         ...
 
     def close(self) -> None:
-        """End the worker, once its lane has ended."""
+        """End the worker, once its lane has ended; returns when it has ended."""
         ...
 
 
@@ -54,7 +54,7 @@ class CallingThread:
         """Return what the work returns."""
         return work()
 
-    def stop(self) -> None:
+    def stop(self, *, for_good: bool = False) -> None:
         """Do nothing: the lane is lost until the job ends by itself."""
 
     def close(self) -> None:

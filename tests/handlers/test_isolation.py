@@ -18,7 +18,7 @@ from tests.support.metrics import samples
 from tests.support.server import LiveServer, serving
 from tests.support.waiting import wait_for
 
-RUN_TIMEOUT_S, SOON_S = 2.0, 1.5
+RUN_TIMEOUT_S, SOON_S = 4.0, 1.5
 ENDLESS_FRAME = encode(board(work=ENDLESS), "PNG")
 
 

@@ -10,7 +10,7 @@ import pytest
 from lab.graphs import write_identity_model
 from models.errors import ModelConfigError
 from models.repository.checksums import checked_version
-from models.repository.copies import LOCK_NAME, MIN_AGE_S, PREFIX, FolderCopy, remove_abandoned
+from models.repository.copies import MIN_AGE_S, PREFIX, FolderCopy, remove_abandoned
 
 
 @pytest.fixture
@@ -22,9 +22,8 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def age(copy: Path) -> None:
-    """Make the lock of a copy as old as that of a process that was killed long ago."""
-    lock = copy.parent / LOCK_NAME
-    os.utime(lock, (0, lock.stat().st_mtime - 2 * MIN_AGE_S))
+    """Make a copy as old as that of a process that was killed long ago."""
+    os.utime(copy.parent, (0, copy.parent.stat().st_mtime - 2 * MIN_AGE_S))
 
 
 def test_a_copy_has_the_version_of_its_folder(tmp_path: Path, scratch: Path) -> None:
@@ -42,7 +41,7 @@ def test_only_copies_of_dead_processes_are_removed(tmp_path: Path, scratch: Path
         dead, young = (FolderCopy(folder) for _ in range(2))
         age(dead.path)
         for copy in (dead, young):
-            copy._lock.close()  # noqa: SLF001  # as the kernel does it for a killed process
+            os.close(copy._lock)  # noqa: SLF001  # as the kernel does it for a killed process
         (scratch / f"{PREFIX}of-others").mkdir()
         remove_abandoned()
         assert alive.path.exists()

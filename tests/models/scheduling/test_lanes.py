@@ -31,7 +31,7 @@ class Stoppable(CallingThread):
     def __init__(self, stopped: threading.Event) -> None:
         self._stopped, self.closed = stopped, False
 
-    def stop(self) -> None:
+    def stop(self, *, for_good: bool = False) -> None:  # noqa: ARG002
         self._stopped.set()
 
     def close(self) -> None:

@@ -125,6 +125,7 @@ def test_how_a_process_was_lost_is_logged(caplog: pytest.LogCaptureFixture) -> N
     """What it wrote is no line of its own: the log is JSON."""
     with worker_of() as worker:
         lose(worker, write_and_crash)
+        worker.prepare()
     [facts] = [vars(record)["facts"] for record in caplog.records if record.message == "lane lost"]
     assert facts["status"] == -signal.SIGSEGV
     assert facts["output"].strip() == "the end of it"
@@ -161,7 +162,8 @@ def test_a_job_that_never_ends_does_not_outlive_the_service() -> None:
         job = threading.Thread(target=lose, args=(worker, partial(sleep, 600)))
         job.start()
         time.sleep(0.3)
-        worker._control.close()  # noqa: SLF001  # as the kernel does it for a killed service
+        assert worker._process  # noqa: SLF001
+        worker._process.control.close()  # noqa: SLF001  # as the kernel does it for a killed service
         wait_for(lambda: process not in worker_pids())
         job.join()
 
@@ -234,3 +236,50 @@ def test_a_process_that_cannot_start_is_tried_again(caplog: pytest.LogCaptureFix
 def test_secrets_do_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRAMEHOOK_CREDENTIALS", "secret")
     assert "FRAMEHOOK_CREDENTIALS" not in environment_without("FRAMEHOOK_")
+
+
+def test_a_process_that_dies_while_it_forgets_is_replaced() -> None:
+    with worker_of() as worker:
+        worker.keep(1, partial(put, "a", 1))
+        worker.keep(2, partial(put, "b", 2))
+        worker.forget(1, crash)
+        worker.prepare()
+        assert do(worker, contents_of) == {"b": 2}
+
+
+def test_what_is_not_needed_is_forgotten_though_no_job_comes() -> None:
+    with worker_of() as worker:
+        for number in range(5):
+            worker.keep(number, partial(put, f"version {number}", number))
+            worker.forget(number, partial(remove, f"version {number}"))
+        worker.keep(9, partial(put, "last", 9))
+        assert do(worker, contents_of) == {"last": 9}
+
+
+def test_a_start_that_fails_leaves_nothing_open() -> None:
+    environment = environment_without("FRAMEHOOK_")
+    with closing(ProcessWorker(crash, environment)) as worker:
+        with pytest.raises(LaneLostError):
+            worker.keep(1, partial(put, "a", 1))
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(3):
+            with pytest.raises(LaneLostError):
+                worker.keep(1, partial(put, "a", 1))
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def test_a_setup_ends_when_the_worker_is_stopped_for_good() -> None:
+    with worker_of() as worker:
+        setup = threading.Thread(target=lose_setup, args=(worker, partial(sleep, 600)))
+        setup.start()
+        time.sleep(0.3)
+        started_at = time.monotonic()
+        worker.stop(for_good=True)
+        setup.join(20)
+        assert time.monotonic() - started_at < 5
+        assert worker.is_closed
+
+
+def lose_setup(worker: ProcessWorker, setup: Callable[..., Any]) -> None:
+    with pytest.raises(LaneLostError):
+        worker.keep(1, setup)
