@@ -262,7 +262,7 @@ def test_wrong_folders_are_explained(tmp_path: Path) -> None:
         prepare_folder(source, source)
     with pytest.raises(ModelConfigError, match="cannot be written: No such file or directory"):
         prepare_folder(source, tmp_path / "no" / "such")
-    with pytest.raises(ModelConfigError, match="is not a file"):
+    with pytest.raises(ModelConfigError, match="cannot be read"):
         prepare_folder(tmp_path / "nothing", tmp_path / "prepared")
 
 

@@ -11,8 +11,11 @@ from models.scheduling.callers_queue import CallersQueue
 
 
 def filled(items: str) -> CallersQueue[str]:
-    """Return a queue of items like ax1: caller, stream, number."""
+    """Return a queue of items like ax1: caller, stream, number. Something of each stream was served before."""
     queue: CallersQueue[str] = CallersQueue()
+    for item in items.split():
+        queue.put(item[0], item[1], item)
+        queue.get()
     for item in items.split():
         queue.put(item[0], item[1], item)
     return queue
@@ -67,7 +70,7 @@ def test_the_caller_whose_turn_is_last_gives_way() -> None:
 
 def test_among_the_streams_of_one_caller_the_greediest_gives_way() -> None:
     queue = filled("ax1 ax2 ax3 bx1 bx2 bx3")
-    assert queue.is_owed_a_place("a", "y")
+    assert queue.is_owed_a_place("a", "y"), "one that is new"
     assert not queue.is_owed_a_place("a", "x")
     assert queue.make_room("a") == "ax3"
     queue.put("a", "y", "ay1")
@@ -89,6 +92,25 @@ def test_many_names_bring_no_more_than_one() -> None:
         if turn % 2:
             served[queue.get()] += 1
     assert max(served.values()) / min(served.values()) < 1.5
+
+
+def test_new_names_leave_the_known_streams_of_their_caller_their_turns() -> None:
+    """Somebody at the address of six cameras gives each frame a new name, and always has several waiting."""
+    queue: CallersQueue[str] = CallersQueue()
+    cameras = [f"camera {number}" for number in range(6)]
+    for camera in cameras:
+        queue.put("a", camera, camera)
+        queue.get()
+    served: Counter[str] = Counter()
+    for turn in range(7000):
+        for stream in (*(f"new {turn} {number}" for number in range(5)), cameras[turn % 6]):
+            if len(queue) == 8:
+                if not queue.is_owed_a_place("a", stream):
+                    continue
+                queue.make_room("a")
+            queue.put("a", stream, stream)
+        served[queue.get()] += 1
+    assert min(served[camera] for camera in cameras) > 900
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), max_size=60), st.integers(1, 12))

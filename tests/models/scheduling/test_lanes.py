@@ -38,6 +38,12 @@ class Stoppable(CallingThread):
         self.closed = True
 
 
+def make_known(lanes: Lanes, *streams: str) -> None:
+    """Run a job of each stream: new streams share the turns of one."""
+    for stream in streams:
+        lanes.submit(lambda: None, stream).result(10)
+
+
 def test_lanes_with_one_job_are_quiet() -> None:
     with lanes_of() as (lanes, gate):
         assert lanes.is_quiet
@@ -110,6 +116,7 @@ def test_a_job_that_runs_is_not_bound_by_the_wait() -> None:
 
 def test_another_stream_gets_the_place_of_the_greedy_ones_newest() -> None:
     with lanes_of(queue_size=3) as (lanes, gate):
+        make_known(lanes, "greedy", "modest")
         occupy(lanes, gate)
         greedy = [lanes.submit(lambda: "greedy", "greedy") for _ in range(3)]
         with pytest.raises(OverloadedError):
@@ -128,6 +135,7 @@ def test_another_stream_gets_the_place_of_the_greedy_ones_newest() -> None:
 def test_streams_take_turns() -> None:
     order: list[str] = []
     with lanes_of(queue_size=20) as (lanes, gate):
+        make_known(lanes, *"abc")
         occupy(lanes, gate)
         jobs = [lanes.submit(lambda stream=stream: order.append(stream), stream) for stream in "aaaaaabbc"]
         gate.set()
