@@ -56,6 +56,16 @@ def test_bytes_behind_a_frame_with_an_offer_are_not_a_hang_up(identity: LiveServ
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
+def test_nothing_behind_a_body_with_an_offer_belongs_to_it(identity: LiveServer) -> None:
+    """The frame behind an empty body would be its picture; the connection takes no more requests."""
+    head = f"POST /inference HTTP/1.1\r\nHost: x\r\n{OFFERS[0]}Content-Length: 0\r\n\r\n".encode()
+    behind = f"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: {len(FRAME)}\r\n\r\n".encode() + FRAME
+    for pieces in ([head + behind], [head, behind]):
+        answer = exchange(identity, pieces)
+        assert statuses(answer) == (400,)
+        assert b"connection: close" in answer.lower()
+
+
 @pytest.mark.parametrize(
     "rubbish",
     [
