@@ -202,6 +202,24 @@ def test_answers_that_nobody_takes_are_in_flight_and_open_no_file(strict: LiveSe
     wait_for(lambda: samples(strict)["framehook_bytes_in_flight",] < 1_000)
 
 
+def test_who_takes_no_answers_leaves_room_for_others(tmp_path: Path) -> None:
+    """Twenty connections of one address ask for more than all bytes that may be in flight, and read nothing."""
+    max_bytes = 8 << 20
+    with (
+        serving(write_identity_model(tmp_path), lanes=1, max_bytes_in_flight=max_bytes, max_body_bytes=1 << 20) as live,
+        ExitStack() as stack,
+    ):
+        live.limit_send_buffers(4096)
+        for _ in range(20):
+            greedy = stack.enter_context(socket.create_connection(("127.0.0.1", live.port), 10, ("127.0.0.2", 0)))
+            greedy.sendall(b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 6)
+        wait_for(lambda: samples(live)["framehook_bytes_in_flight",] > max_bytes / 4)
+        for _ in range(5):
+            assert live.client.post("/inference", content=FRAME).status_code == 200
+            assert samples(live)["framehook_bytes_in_flight",] <= max_bytes * 3 / 4
+            time.sleep(0.1)
+
+
 @pytest.mark.parametrize(
     "endless", [b"0\r\nX: " + b"y" * 300_000, b"5;" + b"y" * 300_000, b"0\r\n" + b"X: y\r\n" * 50_000]
 )
