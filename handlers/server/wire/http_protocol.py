@@ -16,7 +16,7 @@ from handlers.server.access.callers import caller_of
 from handlers.server.access.proxies import TrustedProxies
 from handlers.server.middleware.bytes_in_flight import Reservation
 from handlers.server.middleware.logs import Report, caller_id
-from handlers.server.wire.connections import Connections
+from handlers.server.wire.connections import Connections, reset_when_closed
 from handlers.server.wire.cycles import AnsweredCycle, CutOff
 from handlers.server.wire.http_head import TOO_LARGE, RefusedError, check_head, in_origin_form, plain_text, refusal_for
 from handlers.server.wire.parser_events import BodyEvents, ParserEvents, head_for_body
@@ -113,6 +113,8 @@ class HttpProtocol(HttpToolsProtocol):
     def evict(self) -> None:
         """Close at once, to make room for others."""
         self._forget()
+        if self._unsent_bytes or not self.transport.is_closing():
+            reset_when_closed(self.transport.get_extra_info("socket"))
         self.transport.abort()
 
     def shutdown(self) -> None:
