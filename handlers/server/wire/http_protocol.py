@@ -63,7 +63,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._cut_off = CutOff()
         self._answering: RequestResponseCycle | None = None
         self._is_refused = False
-        self.headers = []
+        self.url, self.headers = b"", []
         self._shed_count = 0
         """Requests of this read that were refused."""
         self._stop_at = math.inf
@@ -271,7 +271,9 @@ class HttpProtocol(HttpToolsProtocol):
         if last and not last.response_complete:
             last.keep_alive = False
             return
-        self._write(status, plain_text(status, sentence, asked_id))
+        answer = plain_text(status, sentence, asked_id)
+        is_head = bool(self.url) and self.parser.get_method() == b"HEAD"
+        self._write(status, answer.removesuffix(sentence.encode()) if is_head else answer)
         self.transport.close()
 
     def _cut(self, error: Exception) -> None:

@@ -103,6 +103,14 @@ def test_malformed_http_is_answered_by_the_parser(identity: LiveServer, request_
     assert b"text/plain" in answer
 
 
+def test_a_refusal_of_head_has_no_body(identity: LiveServer) -> None:
+    head = b"HEAD /" + b"x" * 3000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer = exchange(identity, [head])
+    assert statuses(answer) == (414,)
+    assert answer.endswith(b"\r\n\r\n")
+    assert not exchange(identity, [head.replace(b"HEAD", b"GET")]).endswith(b"\r\n")
+
+
 def test_an_error_of_ours_is_not_blamed_on_the_client(
     identity: LiveServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
