@@ -15,9 +15,9 @@ MOST_TO_FREE = 3
 class BytesBudget:
     """How many bytes may be in flight at once. Used on the event loop only, so it needs no lock.
 
-    A caller may hold three times as many as it leaves to others, and always one body. Answers are never refused; they
-    count, so that a caller who does not take them gets no more of them. `retry_after_s`: returns how long a refused
-    client should wait.
+    A caller may hold three times as many as it leaves to others, and always one body or answer. Answers are never
+    refused; a greedy caller who does not take them loses their connections. `retry_after_s`: returns how long a
+    refused client should wait.
     """
 
     max_bytes: int
@@ -30,15 +30,17 @@ class BytesBudget:
 
         `own_bytes`: those that the same request holds already.
         """
-        free_bytes = self.max_bytes - self.in_flight - size_bytes
-        held_bytes = self._held[caller]
-        is_greedy = held_bytes > own_bytes and held_bytes + size_bytes > MOST_TO_FREE * free_bytes
-        if free_bytes < 0 or is_greedy:
+        if self._free_bytes < size_bytes or self.is_greedy(caller, size_bytes, own_bytes):
             raise OverloadedError(
                 "Too many large frames are being received at once; send the next one a little later.",
                 "bytes_in_flight",
                 self.retry_after_s(),
             )
+
+    def is_greedy(self, caller: str, size_bytes: int, own_bytes: int) -> bool:
+        """Return whether a caller would hold too many with this many more; what it holds in one place is never it."""
+        held_bytes = self._held[caller]
+        return held_bytes > own_bytes and held_bytes + size_bytes > MOST_TO_FREE * (self._free_bytes - size_bytes)
 
     @contextmanager
     def reservation(self, caller: str) -> Iterator["Reservation"]:
@@ -55,6 +57,10 @@ class BytesBudget:
         self._held[caller] += size_bytes
         if not self._held[caller]:
             del self._held[caller]
+
+    @property
+    def _free_bytes(self) -> int:
+        return self.max_bytes - self.in_flight
 
 
 @dataclass(slots=True)
@@ -75,3 +81,8 @@ class Reservation:
         if size_bytes != self.held:
             self.budget.add(self.caller, size_bytes - self.held)
             self.held = size_bytes
+
+    @property
+    def is_too_much(self) -> bool:
+        """Return whether the caller holds more than its share, and not only here."""
+        return self.budget.is_greedy(self.caller, 0, self.held)

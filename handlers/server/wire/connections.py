@@ -1,12 +1,18 @@
 """The connections of one server: how many there may be, and a regular check of each."""
 
 import asyncio
+import os
+import socket
+import struct
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 CHECK_S = 0.25
 """How often every connection is checked, so how much later than its deadline one may end."""
+SEND_BUFFER_BYTES = 128 * 1024
+"""What the kernel may keep of the answers of one connection; Linux doubles it, and would go up to 4 MiB by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +112,20 @@ class Connections:
         now = loop.time()
         for connection in list(self._all):
             connection.check(now)
+
+
+def limit_kernel(listener: Any, timeout_s: float) -> None:
+    """Limit what the kernel keeps for a client that takes nothing, and how long: also of a connection that was closed.
+
+    `listener`: its connections inherit this. `timeout_s`: only where the system has such a limit.
+    """
+    with socket.socket(fileno=os.dup(listener.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * timeout_s))
+
+
+def reset_when_closed(connection: Any) -> None:
+    """Make the kernel drop what the client has not taken as soon as its socket is closed."""
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -16,7 +16,7 @@ from handlers.server.access.callers import caller_of
 from handlers.server.access.proxies import TrustedProxies
 from handlers.server.middleware.bytes_in_flight import Reservation
 from handlers.server.middleware.logs import Report, caller_id
-from handlers.server.wire.connections import Connections
+from handlers.server.wire.connections import Connections, reset_when_closed
 from handlers.server.wire.cycles import AnsweredCycle, CutOff
 from handlers.server.wire.http_head import TOO_LARGE, RefusedError, check_head, in_origin_form, plain_text, refusal_for
 from handlers.server.wire.parser_events import BodyEvents, ParserEvents, head_for_body
@@ -63,7 +63,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._cut_off = CutOff()
         self._answering: RequestResponseCycle | None = None
         self._is_refused = False
-        self.headers = []
+        self.url, self.headers = b"", []
         self._shed_count = 0
         """Requests of this read that were refused."""
         self._stop_at = math.inf
@@ -84,10 +84,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Disconnect the request that is being answered, too; uvicorn disconnects only the last one that was read."""
-        self._connections.remove(self)
-        if self._untaken:
-            self._untaken.resize(0)
-            self._untaken = None
+        self._forget()
         super().connection_lost(exc)
         if self._answering and not self._answering.response_complete:
             self._answering.disconnected = True
@@ -96,6 +93,8 @@ class HttpProtocol(HttpToolsProtocol):
     def check(self, now: float) -> None:
         """End what takes too long. `now`: of the event loop's clock, in seconds."""
         self._count_untaken()
+        if self._untaken is None:
+            return
         if self._is_sending:
             self._check_sent(now)
             return
@@ -112,7 +111,10 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def evict(self) -> None:
-        """Close at once, to make room for another connection."""
+        """Close at once, to make room for others."""
+        self._forget()
+        if self._unsent_bytes or not self.transport.is_closing():
+            reset_when_closed(self.transport.get_extra_info("socket"))
         self.transport.abort()
 
     def shutdown(self) -> None:
@@ -207,11 +209,20 @@ class HttpProtocol(HttpToolsProtocol):
         is_over = self.transport.is_closing() and not unsent_bytes
         is_slow = self._sent.is_too_slow(unsent_bytes, now, is_complete=not self._is_streaming)
         if self._sent.is_stuck(unsent_bytes, now) or is_slow or is_over:
-            self.transport.abort()
+            self.evict()
 
     def _count_untaken(self) -> None:
+        """Count what the client has not taken, and close when all that it holds is more than its share."""
         if self._untaken:
             self._untaken.resize(self._unsent_bytes)
+            if self._untaken.held and self._untaken.is_too_much:
+                self.evict()
+
+    def _forget(self) -> None:
+        self._connections.remove(self)
+        if self._untaken:
+            self._untaken.resize(0)
+            self._untaken = None
 
     def _check_body(self, body: BodyProgress, now: float) -> None:
         if now >= self._stop_at:
@@ -260,7 +271,9 @@ class HttpProtocol(HttpToolsProtocol):
         if last and not last.response_complete:
             last.keep_alive = False
             return
-        self._write(status, plain_text(status, sentence, asked_id))
+        answer = plain_text(status, sentence, asked_id)
+        is_head = bool(self.url) and self.parser.get_method() == b"HEAD"
+        self._write(status, answer.removesuffix(sentence.encode()) if is_head else answer)
         self.transport.close()
 
     def _cut(self, error: Exception) -> None:

@@ -15,7 +15,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from handlers.server.middleware.browsers import ON_EVERY_ANSWER
 from handlers.server.settings import Settings
-from handlers.server.wire.connections import ConnectionLimits, Connections
+from handlers.server.wire.connections import ConnectionLimits, Connections, limit_kernel
 from handlers.server.wire.handshakes import Handshake
 from handlers.server.wire.http_protocol import HttpProtocol
 
@@ -33,12 +33,23 @@ class HttpServer(uvicorn.Server):
 
     The first signal starts that; a second one has its default action and ends the process at once. `drain_delay_s`:
     from the first signal until the port is closed. `shutdown_timeout_s`: from then until the last answer.
+    `receive_timeout_s`: how long the kernel tries to send what a client does not take.
     """
 
-    def __init__(self, config: uvicorn.Config, drain_delay_s: float, shutdown_timeout_s: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, drain_delay_s: float, shutdown_timeout_s: float, receive_timeout_s: float
+    ) -> None:
         super().__init__(config)
         self._drain_delay_s, self._shutdown_timeout_s = drain_delay_s, shutdown_timeout_s
+        self._receive_timeout_s = receive_timeout_s
         self._close_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the port; the kernel keeps little of what clients do not take."""
+        await super().startup(sockets)
+        for server in self.servers:
+            for listener in server.sockets:
+                limit_kernel(listener, self._receive_timeout_s)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Drain at the first signal."""
@@ -99,4 +110,4 @@ def create_server(settings: Settings, app: Any) -> HttpServer:
         proxy_headers=False,
         timeout_graceful_shutdown=settings.shutdown_timeout_s + SEND_S,  # type: ignore[arg-type]  # fractions work
     )
-    return HttpServer(config, settings.drain_delay_s, settings.shutdown_timeout_s)
+    return HttpServer(config, settings.drain_delay_s, settings.shutdown_timeout_s, settings.receive_timeout_s)

@@ -69,7 +69,7 @@ class BodyEvents:
 
 
 def head_for_body(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """Return a head that makes a second parser read the body that follows `headers`."""
+    """Return a head that makes a second parser read the body that follows `headers`, and nothing behind it."""
     framing = [(name, value) for name, value in headers if name in {b"content-length", b"transfer-encoding"}]
     fields = b"".join(name + b": " + value + b"\r\n" for name, value in framing)
-    return b"POST / HTTP/1.1\r\n" + fields + b"\r\n"
+    return b"POST / HTTP/1.1\r\nConnection: close\r\n" + fields + b"\r\n"

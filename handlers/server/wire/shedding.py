@@ -15,8 +15,9 @@ from handlers.server.middleware.problems import HANG_UP_ERRORS, refuse
 from models.errors import UnavailableError
 from models.runtime.engine import Engine
 
-NEVER_SHED = {b"transfer-encoding", b"expect", b"upgrade"}
-"""Requests with these headers go the whole way: their connection may have to be closed after the answer."""
+NEVER_SHED = {b"transfer-encoding", b"expect", b"upgrade", b"origin"}
+"""Requests with these headers go the whole way: their connection may have to be closed after the answer, or they are of
+a page, which may be refused for its origin or need CORS headers to read the answer."""
 
 FORWARDED = {b"forwarded", b"x-forwarded-for"}
 """Requests with these headers may come from a proxy: they are refused here only if a new caller would be, too."""

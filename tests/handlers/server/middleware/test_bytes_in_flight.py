@@ -50,3 +50,17 @@ def test_answers_count_though_they_are_never_refused() -> None:
     shared.refuse_if_no_room("b", 20)
     answer.resize(0)
     shared.refuse_if_no_room("a", 100)
+
+
+def test_untaken_answers_are_too_much_when_they_leave_others_too_little() -> None:
+    shared = budget()
+    first, second, other = (Reservation(shared, caller) for caller in "aab")
+    first.resize(80)
+    assert not first.is_too_much, "one answer may take everything"
+    second.resize(1)
+    other.resize(1)
+    assert first.is_too_much
+    assert second.is_too_much
+    assert not other.is_too_much
+    first.resize(60)
+    assert not second.is_too_much

@@ -56,6 +56,16 @@ def test_bytes_behind_a_frame_with_an_offer_are_not_a_hang_up(identity: LiveServ
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
+def test_nothing_behind_a_body_with_an_offer_belongs_to_it(identity: LiveServer) -> None:
+    """The frame behind an empty body would be its picture; the connection takes no more requests."""
+    head = f"POST /inference HTTP/1.1\r\nHost: x\r\n{OFFERS[0]}Content-Length: 0\r\n\r\n".encode()
+    behind = f"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: {len(FRAME)}\r\n\r\n".encode() + FRAME
+    for pieces in ([head + behind], [head, behind]):
+        answer = exchange(identity, pieces)
+        assert statuses(answer) == (400,)
+        assert b"connection: close" in answer.lower()
+
+
 @pytest.mark.parametrize(
     "rubbish",
     [
@@ -91,6 +101,14 @@ def test_malformed_http_is_answered_by_the_parser(identity: LiveServer, request_
     answer = exchange(identity, [request_bytes])
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"text/plain" in answer
+
+
+def test_a_refusal_of_head_has_no_body(identity: LiveServer) -> None:
+    head = b"HEAD /" + b"x" * 3000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer = exchange(identity, [head])
+    assert statuses(answer) == (414,)
+    assert answer.endswith(b"\r\n\r\n")
+    assert not exchange(identity, [head.replace(b"HEAD", b"GET")]).endswith(b"\r\n")
 
 
 def test_an_error_of_ours_is_not_blamed_on_the_client(

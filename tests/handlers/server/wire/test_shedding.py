@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.support.server import LiveServer, serving
 
 FRAME = encode(board(7), "PNG")
 ARRIVAL_S = 0.2
+PAGE = "https://nvr.example"
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +84,15 @@ def test_what_would_be_refused_for_another_reason_still_is(one_lane: LiveServer)
             assert statuses(connection.recv(65536)) == (503,)
 
 
+def test_pages_read_their_refusals_and_foreign_ones_get_none(tmp_path: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    with serving(folder, lanes=1, queue_size=0, allowed_origins=(PAGE,)) as live, busy(live):
+        answer = live.client.post("/inference", content=FRAME, headers={"origin": PAGE})
+        foreign = live.client.post("/inference", content=FRAME, headers={"origin": "https://other.example"})
+    assert (answer.status_code, foreign.status_code) == (503, 403)
+    assert answer.headers["access-control-allow-origin"] == PAGE
+
+
 def test_the_connection_serves_on(one_lane: LiveServer) -> None:
     """The body of a refused frame, whole or in pieces, is not parsed as the next request."""
     head = b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(FRAME)
@@ -129,6 +140,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         (b"/inference", [*GOOD, (b"expect", b"100-continue")], False),
         (b"/inference", [HOST_FIELD, (b"transfer-encoding", b"chunked")], False),
         (b"/inference", [*GOOD, (b"upgrade", b"h2c")], False),
+        (b"/inference", [*GOOD, (b"origin", b"https://nvr.example")], False),
     ],
 )
 def test_only_certain_cases_are_shed(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from handlers.server.wire import http_server
+from handlers.server.wire.connections import SEND_BUFFER_BYTES
 from handlers.server.wire.progress import MAX_CHUNKS
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode
@@ -166,6 +167,28 @@ def test_a_client_that_does_not_read_loses_its_connection(strict: LiveServer) ->
     assert time.monotonic() - started_at > TIMEOUT_S
 
 
+def test_the_kernel_keeps_nothing_of_a_connection_that_was_given_up(strict: LiveServer) -> None:
+    """What comes after that is what the client's own kernel had."""
+    with connect(strict.port) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
+        wait_for(lambda: samples(strict)["framehook_bytes_in_flight",] > 100_000)
+        wait_for(lambda: samples(strict)["framehook_bytes_in_flight",] < 1_000)
+        assert len(read_to_end(connection)) < SEND_BUFFER_BYTES
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such limit")
+def test_the_kernel_gives_up_an_answer_that_nobody_takes(strict: LiveServer) -> None:
+    """One that it has whole, so that the service has closed the connection."""
+    contract = strict.client.get("/openapi.yaml").content
+    assert 16_384 < len(contract) < SEND_BUFFER_BYTES
+    with connect(strict.port) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"GET /openapi.yaml HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        time.sleep(2 * TIMEOUT_S + LATE_S)
+        assert len(read_to_end(connection)) < len(contract)
+
+
 def test_who_takes_an_answer_too_slowly_loses_the_connection(strict: LiveServer) -> None:
     """Also one who takes some of it again and again, and has asked for more behind it."""
     strict.limit_send_buffers(4096)
@@ -200,6 +223,24 @@ def test_answers_that_nobody_takes_are_in_flight_and_open_no_file(strict: LiveSe
             link for link in Path("/proc/self/fd").iterdir() if link.exists() and "swagger" in str(link.readlink())
         ]
     wait_for(lambda: samples(strict)["framehook_bytes_in_flight",] < 1_000)
+
+
+def test_who_takes_no_answers_leaves_room_for_others(tmp_path: Path) -> None:
+    """Twenty connections of one address ask for more than all bytes that may be in flight, and read nothing."""
+    max_bytes = 8 << 20
+    with (
+        serving(write_identity_model(tmp_path), lanes=1, max_bytes_in_flight=max_bytes, max_body_bytes=1 << 20) as live,
+        ExitStack() as stack,
+    ):
+        live.limit_send_buffers(4096)
+        for _ in range(20):
+            greedy = stack.enter_context(socket.create_connection(("127.0.0.1", live.port), 10, ("127.0.0.2", 0)))
+            greedy.sendall(b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 6)
+        wait_for(lambda: samples(live)["framehook_bytes_in_flight",] > max_bytes / 4)
+        for _ in range(5):
+            assert live.client.post("/inference", content=FRAME).status_code == 200
+            assert samples(live)["framehook_bytes_in_flight",] <= max_bytes * 3 / 4
+            time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
