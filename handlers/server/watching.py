@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from models.errors import ModelNotFoundError
-from models.repository.files import MAX_FILES
+from models.repository.files import MAX_FILES, leads_outside
 from models.repository.folder import escaped, names_in
 from models.runtime.reload import Reloader, obstacle_to_reloads
 
@@ -113,6 +113,8 @@ def states_below(roots: Sequence[Path]) -> dict[str, State]:
 
 
 def _state_of(folder: Path) -> State:
+    if leads_outside(folder, Path(os.path.realpath(folder.parent))):
+        return ("outside",)
     try:
         with os.scandir(folder) as entries:
             return tuple(sorted(_state_of_entry(entry) for entry in islice(entries, MAX_FILES + 1)))

@@ -48,8 +48,13 @@ def _size_bytes(path: Path, root: Path) -> int | None:
     return facts.st_size if stat.S_ISREG(facts.st_mode) else None
 
 
+def leads_outside(path: Path, root: Path) -> bool:
+    """Return whether a path leads out of a folder through links. `root`: that folder, without links."""
+    return not Path(os.path.realpath(path)).is_relative_to(root)
+
+
 def _refuse_if_outside(path: Path, root: Path) -> None:
-    if not Path(os.path.realpath(path)).is_relative_to(root):
+    if leads_outside(path, root):
         raise ModelConfigError(f"{path} leads out of the model repository; put the file itself into the repository.")
 
 

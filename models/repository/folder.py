@@ -110,11 +110,19 @@ def escaped(name: str) -> str:
 
 
 def names_in(root: Path) -> list[str]:
-    """Return the names in a repository that do not begin with a dot, sorted; raises ModelConfigError."""
+    """Return the names of the folders in a repository that do not begin with a dot, sorted; raises ModelConfigError."""
     try:
-        return sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
+        with os.scandir(root) as entries:
+            return sorted(entry.name for entry in entries if entry.name[0] != "." and _may_be_folder(entry))
     except OSError as error:
         raise ModelConfigError(f"{root} cannot be read: {error.strerror}.") from error
+
+
+def _may_be_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: reading it gives the reason
+        return True
 
 
 def reason_for_clients(error: ModelConfigError, roots: Sequence[Path]) -> str:
