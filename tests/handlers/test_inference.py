@@ -192,7 +192,7 @@ def test_unknown_parameters_are_ignored(server: LiveServer, golden: list[dict[st
         ("maxDetections=nan", "'maxDetections' is not a whole number"),
         ("object=", "'object' has an empty entry: expected 1 to 200 labels, separated by commas"),
         ("object=" + 200 * "person,", "'object' has too many entries: expected 1 to 200 labels, separated by commas"),
-        ("maxDetections=" + 5000 * "0" + "5", "'maxDetections' is not a whole number: expected"),
+        ("maxDetections=" + 4000 * "0" + "5", "'maxDetections' is not a whole number: expected"),
         ("object=car,,person", "'object' has an empty entry"),
         ("object=unicorn", "its labels are: person, bicycle, car"),
         ("object=car,Person", "its labels are: person, bicycle, car"),
@@ -331,8 +331,6 @@ def test_the_files_of_swagger_ui_are_served(server: LiveServer, method: str, sta
     assert answer.status_code == status
     if status == 200:
         assert answer.headers["content-type"].startswith("text/css")
-        known = {"If-None-Match": answer.headers["etag"]}
-        assert server.client.request(method, "/ui/swagger-ui.css", headers=known).status_code == 304
 
 
 @pytest.mark.parametrize(
