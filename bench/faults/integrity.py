@@ -186,6 +186,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rate_per_s = capacity(posts, CLIENTS, CAPACITY_S)["goodput_per_s"]
             with killing_workers(service.tree.pid, options.kill_every) as kills:
                 results = list(measure(posts, rate_per_s, options))
+            if options.kill_every:  # the last one killed may still be starting again
+                service.wait_for(lambda: service.post(frame).status == OK, WITHIN_S)
             faults = faults_in(service, results, frame)
             if options.kill_every:
                 lost = lost_with_workers(service)
