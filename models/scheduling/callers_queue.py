@@ -1,13 +1,14 @@
 """A queue in which callers take turns, and then the streams of each caller."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Generic, TypeAlias, TypeVar
 
 from models.scheduling.fair_queue import FairQueue
 
 T = TypeVar("T")
-Named: TypeAlias = tuple[str, T]
-"""An item, and the name of its stream."""
+Named: TypeAlias = tuple[str, str, T]
+"""The stream in which an item waits, its own stream, and the item."""
 
 NEWCOMERS = "\0"
 """The stream in which the first items of all streams of a caller wait; no stream has that name."""
@@ -29,6 +30,8 @@ class CallersQueue(Generic[T]):
         self._queues: dict[str, FairQueue[Named[T]]] = {}
         self._known: dict[tuple[str, str], None] = {}
         """Caller and name of the streams of which something was served, the last one last."""
+        self._new: Counter[tuple[str, str]] = Counter()
+        """Caller and name of the streams of which items wait as newcomers → how many."""
 
     def __len__(self) -> int:
         """Return how many items wait."""
@@ -37,7 +40,10 @@ class CallersQueue(Generic[T]):
     def put(self, caller: str, stream: str, item: T) -> None:
         """Queue an item after those of its stream."""
         own = self._queues.setdefault(caller, FairQueue())
-        own.put(self._waits_as(caller, stream), (stream, item))
+        waits_as = self._waits_as(caller, stream)
+        own.put(waits_as, (waits_as, stream, item))
+        if waits_as == NEWCOMERS:
+            self._new[caller, stream] += 1
         self._turns.put(caller, own)
 
     def has_next(self, must_wait: Callable[[T], bool] = lambda _: False) -> bool:
@@ -49,10 +55,9 @@ class CallersQueue(Generic[T]):
         named_must_wait = _of_named(must_wait)
         ready = {own: caller for caller, own in self._queues.items() if own.has_next(named_must_wait)}
         own = self._turns.get(lambda own: own not in ready)
-        stream, item = own.get(named_must_wait)
-        self._remember(ready[own], stream)
-        self._forget_empty()
-        return item
+        named = own.get(named_must_wait)
+        self._remember(ready[own], named[1])
+        return self._taken(ready[own], named)
 
     def is_owed_a_place(self, caller: str, stream: str) -> bool:
         """Return whether some waiting item, of another caller or of this one, would come after a new one."""
@@ -68,24 +73,37 @@ class CallersQueue(Generic[T]):
         """
         if self._turns.is_owed_a_place(caller):
             own = self._turns.drop()
+            caller = next(other for other, queue in self._queues.items() if queue is own)
         else:
             own = self._queues[caller]
             self._turns.remove(caller, own)
-        _, item = own.drop()
-        self._forget_empty()
-        return item
+        return self._taken(caller, own.drop())
 
     def remove(self, caller: str, stream: str, item: T) -> bool:
         """Remove an item of that caller and stream; return False if it no longer waits."""
         own = self._queues.get(caller)
-        if own is None or not any(own.remove(waits_as, (stream, item)) for waits_as in (stream, NEWCOMERS)):
-            return False
-        self._turns.remove(caller, own)
-        self._forget_empty()
-        return True
+        for waits_as in (stream, NEWCOMERS) if own else ():
+            named = waits_as, stream, item
+            if own and own.remove(waits_as, named):
+                self._turns.remove(caller, own)
+                self._taken(caller, named)
+                return True
+        return False
 
     def _waits_as(self, caller: str, stream: str) -> str:
-        return stream if (caller, stream) in self._known else NEWCOMERS
+        """Return the stream in which a new item waits; behind all others of its stream, so with them."""
+        is_known = (caller, stream) in self._known and not self._new[caller, stream]
+        return stream if is_known else NEWCOMERS
+
+    def _taken(self, caller: str, named: Named[T]) -> T:
+        """Note that an item has left the queue, and return it."""
+        waits_as, stream, item = named
+        if waits_as == NEWCOMERS:
+            self._new[caller, stream] -= 1
+            if not self._new[caller, stream]:
+                del self._new[caller, stream]
+        self._forget_empty()
+        return item
 
     def _remember(self, caller: str, stream: str) -> None:
         self._known.pop((caller, stream), None)
@@ -99,4 +117,4 @@ class CallersQueue(Generic[T]):
 
 
 def _of_named(must_wait: Callable[[T], bool]) -> Callable[[Named[T]], bool]:
-    return lambda named: must_wait(named[1])
+    return lambda named: must_wait(named[2])

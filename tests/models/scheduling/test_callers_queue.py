@@ -94,6 +94,20 @@ def test_many_names_bring_no_more_than_one() -> None:
     assert max(served.values()) / min(served.values()) < 1.5
 
 
+def test_the_items_of_a_new_stream_keep_their_order() -> None:
+    """Also those that come once the first one was served."""
+    queue: CallersQueue[str] = CallersQueue()
+    for number in range(3):
+        for stream in "xy":
+            queue.put("a", stream, f"{stream}{number}")
+    served = [queue.get() for _ in range(2)]
+    for stream in "xy":
+        queue.put("a", stream, f"{stream}3")
+    served += [queue.get() for _ in range(len(queue))]
+    for stream in "xy":
+        assert [item for item in served if item[0] == stream] == [f"{stream}{number}" for number in range(4)]
+
+
 def test_new_names_leave_the_known_streams_of_their_caller_their_turns() -> None:
     """Somebody at the address of six cameras gives each frame a new name, and always has several waiting."""
     queue: CallersQueue[str] = CallersQueue()

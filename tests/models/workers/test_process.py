@@ -265,7 +265,7 @@ def test_a_start_that_fails_leaves_nothing_open() -> None:
         for _ in range(3):
             with pytest.raises(LaneLostError):
                 worker.keep(1, partial(put, "a", 1))
-        assert len(list(Path("/proc/self/fd").iterdir())) <= before
+        wait_for(lambda: len(list(Path("/proc/self/fd").iterdir())) <= before)
 
 
 def test_a_setup_ends_when_the_worker_is_stopped_for_good() -> None:
