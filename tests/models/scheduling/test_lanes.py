@@ -1,5 +1,6 @@
 """The lanes: bounded, fair, in time, and every place is freed again."""
 
+import random
 import threading
 import time
 from collections import Counter
@@ -191,12 +192,16 @@ def test_a_job_that_runs_too_long_is_abandoned_and_its_worker_stopped() -> None:
 
 def test_jobs_of_a_sequence_stay_with_one_worker() -> None:
     """What a worker remembers of a sequence is in its own process."""
-    lanes = Lanes(3, 200, 60)
-    threads = {
-        sequence: {lanes.submit(threading.get_ident, sequence, sequence) for _ in range(20)} for sequence in "abcdef"
-    }
-    for jobs in threads.values():
-        assert len({job.result(10) for job in jobs}) == 1
+    lanes, chance = Lanes(3, 200, 60), random.Random(1)
+
+    def work() -> int:
+        time.sleep(chance.uniform(0, 0.004))
+        return threading.get_ident()
+
+    jobs = [(sequence, lanes.submit(work, sequence, sequence)) for _ in range(20) for sequence in "abcdef"]
+    threads = {(sequence, job.result(10)) for sequence, job in jobs}
+    assert len(threads) == 6, "one for each sequence"
+    assert len({thread for _, thread in threads}) > 1
     lanes.close()
 
 
