@@ -109,18 +109,15 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         challenges=security.recognition.challenges,
         families=contract.families,
     )
+    proxies = TrustedProxies(settings.trusted_proxies)
+    state = {"context": context, "shedder": shedder, "report": report, "budget": budget, "proxies": proxies}
+    if tls:
+        state |= {"tls": tls, "count_handshake_failure": metrics.count_handshake_failure}
     app = AsyncApp(
         __name__,
         lifespan=partial(
             lifespan,
-            state={
-                "context": context,
-                "shedder": shedder,
-                "report": report,
-                "budget": budget,
-                "proxies": TrustedProxies(settings.trusted_proxies),
-            }
-            | ({"tls": tls, "count_handshake_failure": metrics.count_handshake_failure} if tls else {}),
+            state=state,
             settings=settings,
             give_up=give_up,
             close=security.recognition.close,

@@ -1,4 +1,4 @@
-"""Documents that are made anew for whoever asks, but not for more than their share of the event loop."""
+"""Documents that are made anew for each request, but not for more than their share of the event loop."""
 
 import time
 from collections.abc import Callable
@@ -15,8 +15,7 @@ MAX_SAVED_S = 0.5
 class Rationed(Generic[T]):
     """Calls a function for a twentieth of the time at most; while that is used up, it returns the last value again.
 
-    So who asks now and then gets the present value, and a flood of requests gets one that is some tenths of a second
-    old.
+    So an occasional request gets the present value, and a flood of requests one that is some tenths of a second old.
     """
 
     def __init__(self, make: Callable[[], T], clock: Callable[[], float] = time.perf_counter) -> None:

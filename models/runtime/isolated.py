@@ -5,7 +5,6 @@ import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,7 @@ LOAD_TRIES = 3
 
 
 class ModelHost:
-    """The models that one worker process has loaded: the state of that process. `loader`: loads them."""
+    """The models that one worker process has loaded: its state. `create_loader`: makes what loads them."""
 
     def __init__(self, create_loader: Callable[[], ThreadLoader]) -> None:
         self._loader = create_loader()
@@ -115,7 +114,7 @@ class IsolatedModel:
 class ProcessLoader:
     """Loads models in the worker processes of their lanes, from a private copy of their folder.
 
-    A process that replaces a lost one loads them again, whatever has become of the folder. Where no temporary folder
+    A process that replaces a lost one loads them again, even if the folder has changed. Where no temporary folder
     can be written, there is no copy. `threads`: loads the models whose lanes are threads.
     """
 
@@ -158,16 +157,20 @@ class ProcessLoader:
 def _kept(worker: ProcessWorker, key: int, load: LoadModel) -> tuple[Signature, bool]:
     """Load a model in a worker. Its process may be lost for another reason meanwhile, so this is tried again.
 
-    Raises DrainingError when the worker is closed, and ModelConfigError.
+    Raises DrainingError when the worker is closed, LaneLostError after the last try, and ModelConfigError.
     """
-    for _ in range(LOAD_TRIES - 1):
-        with suppress(LaneLostError):
+    tries = 0
+    while True:
+        tries += 1
+        try:
             outcome: tuple[Signature, bool] = worker.keep(key, load)
+        except LaneLostError:
+            if worker.is_closed:
+                raise DrainingError from None
+            if tries == LOAD_TRIES:
+                raise
+        else:
             return outcome
-    if worker.is_closed:
-        raise DrainingError
-    last: tuple[Signature, bool] = worker.keep(key, load)
-    return last
 
 
 def _has_version(path: Path, version: str) -> bool:

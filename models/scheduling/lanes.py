@@ -199,7 +199,6 @@ class Lanes:
                     if self._closed and not self._queue:
                         return None
                     self._changed.wait(READY_S)
-                    job = self._take(worker)
         self._deadlines.end(job)
         return job
 

@@ -1,4 +1,4 @@
-"""Writes the log on a thread of its own: whoever reads it slowly, or not at all, holds up nothing but the log."""
+"""Writes the log on a thread of its own, so that a reader that is slow or absent delays only the log."""
 
 import logging
 import os

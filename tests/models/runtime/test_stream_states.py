@@ -1,4 +1,4 @@
-"""The state of streams: each stream's frames reach it in the order of their arrival, on any lane."""
+"""The state of streams: each stream's frames reach it in the order of their arrival, on one of several lanes."""
 
 import threading
 import time
