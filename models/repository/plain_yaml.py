@@ -10,7 +10,7 @@ from models.repository.files import read_text
 
 MAX_BYTES = 64 << 10
 MAX_EVENTS = 4000
-"""Values, and beginnings and ends of sections. With all limits the most expensive text takes less than 0.3 s (tested)."""
+"""Values, and beginnings and ends of sections. The most expensive text takes less than 0.3 s (tested)."""
 MAX_DEPTH = 20
 MAX_WORD_LENGTH = 1000
 """PyYAML reads 1:1:1:... as one number, in a time that grows with the square of its length."""
