@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from handlers.errors import ConfigurationError
 from handlers.server.access.digest import Algorithm, user_hash
+from models.repository.plain_yaml import YamlTextError, parse_yaml
 
 Permission: TypeAlias = Literal["infer", "read", "view", "monitor", "admin"]
 """What an operation of the contract requires, as its `x-permission`."""
@@ -123,9 +124,9 @@ def read_credentials(text: str, origin: str) -> tuple[Credential, ...]:
     Raises ConfigurationError; its message names `origin`, the entry and the key, but never a value.
     """
     try:
-        document = yaml.safe_load(text)
-    except (ValueError, RecursionError, yaml.YAMLError):
-        raise ConfigurationError(f"{origin} cannot be read as YAML.") from None  # the cause quotes the text
+        document = parse_yaml(text)
+    except YamlTextError as error:
+        raise ConfigurationError(f"{origin}, {error}") from None  # the cause quotes the text
     try:
         credentials = _CREDENTIALS.validate_python(document if document is not None else ())
     except ValidationError as error:
