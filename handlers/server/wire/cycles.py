@@ -31,11 +31,29 @@ class CutOff:
 
     async def call(self, app: Any, cycle: RequestResponseCycle, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application; its `receive` raises the error once the body of this request is cut off."""
+        receive_whole = WholeBody(cycle, receive).receive
 
         async def receive_or_raise() -> Message:
-            message = await receive()
+            message = await receive_whole()
             if self._error and self._cycle is cycle and message["type"] == "http.request":
                 raise self._error
             return message
 
         await app(scope, receive_or_raise, send)
+
+
+class WholeBody:
+    """The body of one request. It is delivered although its client has hung up, if it is whole; uvicorn forgets it."""
+
+    def __init__(self, cycle: RequestResponseCycle, receive: Receive) -> None:
+        self._cycle, self._receive = cycle, receive
+        self._is_delivered = False
+
+    async def receive(self) -> Message:
+        """Return the next part of the body, or that the client has hung up."""
+        message = await self._receive()
+        cycle, is_over = self._cycle, message["type"] == "http.disconnect"
+        if is_over and not (cycle.more_body or cycle.response_complete or self._is_delivered):
+            message = {"type": "http.request", "body": bytes(cycle.body), "more_body": False}
+        self._is_delivered = self._is_delivered or not message.get("more_body", True)
+        return message
