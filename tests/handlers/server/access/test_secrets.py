@@ -4,8 +4,10 @@ The other tests help: their client searches every answer, and conftest.py every 
 """
 
 import base64
+import errno
 import os
 import re
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +17,13 @@ import pytest
 import yaml
 
 from handlers.errors import ConfigurationError
-from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file
+from handlers.server.access.credentials import (
+    Credential,
+    read_credentials,
+    read_credentials_file,
+    with_token,
+    write_credentials_file,
+)
 from handlers.server.parts import create_dataplane, create_reloader
 from handlers.server.settings import Settings, read_settings
 from lab.graphs import write_identity_model
@@ -88,6 +96,30 @@ def test_mistakes_are_named(credentials: Path, arguments: list[str], typed: str,
     assert run.returncode == 1
     assert message in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_a_file_that_the_service_may_not_read_is_named_with_its_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: 10001)
+    with pytest.raises(
+        ConfigurationError, match=r"credentials\.yaml cannot be read by user 10001: Permission denied\."
+    ):
+        read_credentials_file(tmp_path / "credentials.yaml")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write for another user")
+def test_the_file_stays_its_owners_when_root_changes_it(tmp_path: Path) -> None:
+    path = tmp_path / "credentials.yaml"
+    write_credentials_file(path, [])
+    os.chown(path, 10001, 10002)
+    write_credentials_file(path, [with_token("gate", "token")])
+    facts = path.stat()
+    assert (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)) == (10001, 10002, 0o600)
 
 
 @pytest.mark.parametrize(
