@@ -34,7 +34,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A folder that cannot be served. `is_awaited`: it was to be served from the start; others came later."""
+    """A folder that cannot be served as it is.
+
+    `is_awaited`: it was to be served from the start, and no version of it ever was.
+    """
 
     reason: str
     is_awaited: bool
@@ -119,17 +122,28 @@ class ServedModels:
         if old:
             self._close_unused(old.lanes)
 
-    def reject(self, name: str, reason: str) -> None:
-        """Record that a model cannot be served, unless an older version of it is."""
+    def reject(self, name: str, reason: str, *, unless_loaded: bool = False) -> None:
+        """Record that the folder of a model cannot be served as it is; a version that can answer stays in service.
+
+        `unless_loaded`: only when there is no such version.
+        """
         with self._changing:
-            if self.version_of(name) is not None:
-                return
-            is_awaited = name in self._models or (name in self._broken and self._broken[name].is_awaited)
             model = self._models.get(name)
+            is_loaded = model is not None and model.loaded is not None
+            if is_loaded and unless_loaded:
+                return
+            was_awaited = name in self._broken and self._broken[name].is_awaited
+            self._broken = {**self._broken, name: Broken(reason, not is_loaded and (model is not None or was_awaited))}
+            if is_loaded:
+                return
             self._models = _without(self._models, name)
-            self._broken = {**self._broken, name: Broken(reason, is_awaited)}
         if model:
             self._close_unused(model.lanes)
+
+    def accept(self, name: str) -> None:
+        """Record that the folder of a model is as it is served."""
+        with self._changing:
+            self._broken = _without(self._broken, name)
 
     def remove(self, name: str) -> None:
         """Stop serving a model; frames that it was given are still answered."""
