@@ -15,7 +15,7 @@ async def list_models() -> JSONResponse:
     """List the models."""
     context: Context = request.state.context
     served = context.engine.served
-    document: dict[str, Any] = {"models": [model_record(model.folder) for model in served.models]}
+    document: dict[str, Any] = {"models": [model_record(model.folder, served.aliases) for model in served.models]}
     if served.broken:
         document["broken"] = [{"name": name, "detail": broken.reason} for name, broken in sorted(served.broken.items())]
     return JSONResponse(document)
@@ -24,7 +24,8 @@ async def list_models() -> JSONResponse:
 async def get_model(model: str) -> JSONResponse:
     """Describe one model."""
     context: Context = request.state.context
-    return JSONResponse(model_record(context.engine.served.find(model).folder))
+    served = context.engine.served
+    return JSONResponse(model_record(served.find(model).folder, served.aliases))
 
 
 async def reload_model(model: str) -> JSONResponse:

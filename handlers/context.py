@@ -56,7 +56,9 @@ class Context:
         """
         named: str | None = scope["path_params"].get("model")
         family = self.families.get(scope["extensions"][ROUTING_CONTEXT]["operation_id"])
-        return self._first_of(family) if family else named
+        if family:
+            return self._first_of(family)
+        return named and self.engine.served.aliases.get(named, named)
 
     def _first_of(self, family: str) -> str:
         for model in self.engine.served.models:

@@ -139,7 +139,7 @@ def with_credential(server: LiveServer, path: str, headers: dict[str, str]) -> h
 
 def may_not(server: LiveServer, path: str) -> httpx.Response:
     """Request health and metrics with the credential of a camera, everything else with that of a probe."""
-    token = CAMERA_TOKEN if path.startswith(("/health", "/status", "/metrics")) else PROBE_TOKEN
+    token = CAMERA_TOKEN if path.startswith(("/health", "/status", "/metrics", "/v1/status/ping")) else PROBE_TOKEN
     return with_credential(server, path, bearer(token))
 
 
@@ -206,6 +206,8 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "faces": lambda server, path: of_model(server, path, "blazeface-back", "astronaut.jpg"),
     "scene": lambda server, path: of_model(server, path, "efficientnet-lite0", "coffee.jpg"),
     "customModels": post,
+    "pong": get,
+    "analysisModules": get,
     "updateState": get,
     "unchanged": request,
     "wrongMethod": lambda server, path: server.client.delete(path),
