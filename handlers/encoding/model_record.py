@@ -1,13 +1,12 @@
 """A model's folder → the contract's record of the model."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from models.repository.folder import ModelFolder
 
 
-def model_record(folder: ModelFolder, aliases: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+def model_record(folder: ModelFolder, aliases: Mapping[str, str]) -> dict[str, Any]:
     """Return the contract's schema `Model` for one model. `aliases`: of all models, alias → name."""
     config = folder.config
     width, height = config.input.size_wh
