@@ -16,7 +16,7 @@ async def list_models() -> JSONResponse:
     """List the models."""
     context: Context = request.state.context
     served = context.engine.served
-    document: dict[str, Any] = {"models": [model_record(model.folder) for model in served.models]}
+    document: dict[str, Any] = {"models": [model_record(model.folder, served.aliases) for model in served.models]}
     if broken := served.broken:
         document["broken"] = [_broken_record(served, name, broken[name].reason) for name in sorted(broken)]
     return JSONResponse(document)
@@ -32,7 +32,8 @@ def _broken_record(served: ServedModels, name: str, reason: str) -> dict[str, st
 async def get_model(model: str) -> JSONResponse:
     """Describe one model."""
     context: Context = request.state.context
-    return JSONResponse(model_record(context.engine.served.find(model).folder))
+    served = context.engine.served
+    return JSONResponse(model_record(served.find(model).folder, served.aliases))
 
 
 async def reload_model(model: str) -> JSONResponse:

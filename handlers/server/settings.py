@@ -147,14 +147,16 @@ class Settings(BaseModel):
     default_model: str = Field(
         "ssdlite-mobilenet-v2", description="The model for requests that name no model, such as /inference."
     )
+    default_model_aliases: Names = Field(
+        ("ipcam-general",), description="Further names of the default model, separated by commas."
+    )
     on_broken_model: Literal["stop", "wait"] = Field(
         "stop",
         description="If a model cannot be served: stop the service, or wait, live but not ready, until it is repaired.",
     )
     watch_models: bool = Field(default=True, description="Reload models when their folders change.")
     trial_timeout_s: Seconds = Field(
-        60,
-        description="Seconds that a changed model may take to load and to answer its first frame.",
+        60, description="Seconds that a changed model may take to load and to answer its first frame."
     )
     lanes: Annotated[int, Field(ge=1, le=1024)] = Field(
         default_factory=usable_cores,
@@ -201,8 +203,7 @@ class Settings(BaseModel):
         "the limit of open files is low.",
     )
     max_viewers: Annotated[int, Field(ge=0)] = Field(
-        16,
-        description="Most viewers of live streams; more are refused with 503. 0: nobody may watch.",
+        16, description="Most viewers of live streams; more are refused with 503. 0: nobody may watch."
     )
     drain_delay_s: Annotated[float, Field(ge=0, le=threading.TIMEOUT_MAX)] = Field(
         1, description="Seconds between SIGTERM and closing the port; readiness is false in this time."
@@ -224,9 +225,7 @@ class Settings(BaseModel):
         if self.tls_key and not self.tls_certificate:
             raise ValueError("tls_key needs tls_certificate, the certificate that it belongs to")
         if self.tls_self_signed and self.tls_certificate:
-            raise ValueError(
-                "tls_self_signed makes a certificate, and tls_certificate names one; give only one of them"
-            )
+            raise ValueError("tls_self_signed makes a certificate, tls_certificate names one; give only one of them")
         if self.tls_client_ca and not self.is_tls:
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
         return self

@@ -49,16 +49,21 @@ class ServedModels:
     `folders`: of the models to serve, not loaded yet. `lanes`: shared by all models that want none of their own. Models
     that need threads share other lanes: see `_needs_threads`.
     `broken`: name → reason, of models whose folders cannot be read. Raises ModelNotFoundError when the default model is
-    in neither.
+    in neither. `aliases`: further names of the default model.
     """
 
     def __init__(
-        self, folders: Sequence[ModelFolder], default_model: str, lanes: Lanes, broken: Mapping[str, str] | None = None
+        self,
+        folders: Sequence[ModelFolder],
+        default_model: str,
+        lanes: Lanes,
+        broken: Mapping[str, str] | None = None,
+        aliases: Sequence[str] = (),
     ) -> None:
         self.lanes = lanes
         is_threads = lanes.create_worker is CallingThread
         self._threads = lanes if is_threads else lanes.like(lanes.count, create_worker=CallingThread)
-        self._default_model = default_model
+        self._default_model, self._aliases = default_model, tuple(aliases)
         self._models = {folder.name: Model(folder, self._new_lanes(folder)) for folder in folders}
         self._broken = {name: Broken(reason, is_awaited=True) for name, reason in (broken or {}).items()}
         self._changing = threading.RLock()
@@ -75,9 +80,15 @@ class ServedModels:
         """Return the folders that cannot be served, by name."""
         return dict(self._broken)
 
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Return the further names of models: alias → name. One that is also the name of a model is left out."""
+        taken = self._models.keys() | self._broken.keys()
+        return {alias: self._default_model for alias in self._aliases if alias not in taken}
+
     def find(self, name: str | None) -> Model:
         """Return the model of that name, or the default one for None; raises ModelNotFoundError and NotReadyError."""
-        name = self._default_model if name is None else name
+        name = self._default_model if name is None else self.aliases.get(name, name)
         model = self._models.get(name)
         if model is not None:
             return model
