@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from lab.pictures import blank, encode, street, street_as
-from tests.support.client import ContractClient, check_answer
+from tests.support.client import OPERATIONS, ContractClient, check_answer
 from tests.support.models.matching import flat, iou
 from tests.support.server import LiveServer
 
@@ -250,10 +250,16 @@ def test_a_get_ignores_whatever_body_it_comes_with(server: LiveServer) -> None:
     assert server.client.request("GET", "/models", content=b"--x\r\nrubbish", headers=headers).status_code == 200
 
 
-def test_head_answers_like_get_without_the_body(server: LiveServer) -> None:
-    answer = server.client.head("/models")
+@pytest.mark.parametrize("path", [path for method, path, _ in OPERATIONS if method == "get"])
+def test_head_answers_like_get_without_the_body(server: LiveServer, path: str) -> None:
+    """Also of a stream, whose answer to GET does not end by itself."""
+    path = path.replace("{model}", server.model).replace("{stream}", "asked")
+    assert server.client.post("/inference?stream=asked", content=JPEG).status_code == 200
+    answer = server.client.head(path)
     assert answer.status_code == 200
     assert not answer.content
+    with httpx.stream("GET", server.url + path) as whole:
+        assert set(answer.headers) == set(whole.headers) - {"transfer-encoding"}
 
 
 @pytest.mark.parametrize("method_and_path", ["POST /inference", "GET /models", "GET /nope", "DELETE /score"])
