@@ -221,9 +221,7 @@ def test_an_unknown_model_is_named_as_such(server: LiveServer, name: str) -> Non
         assert name not in answer.text
 
 
-@pytest.mark.parametrize(
-    "path", ["/nope", "/inference/", "/inference/a/b", "/inference/a%2Fb", "/models/", "/health", "//inference"]
-)
+@pytest.mark.parametrize("path", ["/nope", "/inference/a/b", "/inference/a%2Fb", "/health", "/models/a/b/reload/"])
 def test_an_unknown_path_is_not_found_and_not_redirected(server: LiveServer, path: str) -> None:
     for method in ("GET", "POST", "DELETE"):
         answer = server.client.request(method, f"{server.url}{path}", headers={"Content-Type": "rubbish"})
@@ -340,7 +338,7 @@ def test_the_files_of_swagger_ui_are_served(server: LiveServer, method: str, sta
 
 
 @pytest.mark.parametrize(
-    "name", ["nope.js", "../__init__.py", "%2e%2e/__init__.py", "a/swagger-ui.css", "%00", "index.css/"]
+    "name", ["nope.js", "../__init__.py", "%2e%2e/__init__.py", "a/swagger-ui.css", "%00", "swagger-ui.css%2F"]
 )
 def test_nothing_else_is_served_beside_swagger_ui(server: LiveServer, name: str) -> None:
     assert server.client.get(f"/ui/{name}").status_code == 404
