@@ -53,9 +53,9 @@ def _unit_of_work_s() -> float:
     with tempfile.TemporaryDirectory() as folder:
         session = Session(write_identity_model(Path(folder)) / "model.onnx")
     images = np.asarray(board(work=units), np.float32).transpose(2, 0, 1)[None]
-    started_at = time.perf_counter()
+    started_at_s = time.thread_time()  # the time on the clock would depend on what else runs
     session.run({"images": images})
-    return (time.perf_counter() - started_at) / units
+    return (time.thread_time() - started_at_s) / units
 
 
 def number_in(box: dict[str, float]) -> int:

@@ -28,6 +28,8 @@ POLICY = "content-security-policy"
 """In the contract's description, because every answer has them."""
 CORS = {"vary", "access-control-allow-origin", "access-control-expose-headers"}
 """In the contract's description: answers for pages of allowed origins have them."""
+BEFORE_ROUTING = {413: "{}TooLarge", 414: "UriTooLong", 431: "HeadTooLarge"}
+"""Refused on every path: status → the response of the contract; `{}` is the dialect."""
 UI = "/ui"
 
 _URI = "urn:contract"
@@ -109,8 +111,8 @@ def resolve(node: dict[str, Any]) -> dict[str, Any]:
 
 def _declared_response(method: str, path: str, status: int) -> dict[str, Any]:
     prefix = "DeepStack" if path.startswith("/v1/") else ""
-    if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:  # decided before routing, so on every path
-        return dict(CONTRACT["components"]["responses"][f"{prefix}TooLarge"])
+    if status in BEFORE_ROUTING:
+        return dict(CONTRACT["components"]["responses"][BEFORE_ROUTING[status].format(prefix)])
     operations = _operations_at(path)
     if operations is None:
         assert status == httpx.codes.NOT_FOUND, f"{status} for an unknown path"

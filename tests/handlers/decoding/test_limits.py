@@ -18,6 +18,7 @@ from lab.wire import read_to_end
 from models.runtime.engine import Engine
 from tests.support.client import ContractClient
 from tests.support.server import LiveServer, running, serving
+from tests.support.waiting import PATIENCE_S
 
 MAX_BODY_BYTES = 100_000
 BODY_TIMEOUT_S = 1
@@ -49,7 +50,7 @@ def _serves_on(small: LiveServer) -> Iterator[None]:
     started_at = time.monotonic()
     while (answer := small.client.post("/inference", content=FRAME)).status_code == 503:
         time.sleep(0.02)
-        assert time.monotonic() - started_at < 5
+        assert time.monotonic() - started_at < PATIENCE_S
     [inference] = answer.json()["inferences"]
     assert number_in(inference["entity"]["box"]) == 7
 
@@ -132,7 +133,7 @@ def test_a_body_that_stops_half_way_is_timed_out(small: LiveServer) -> None:
         answer = read_to_end(connection)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in answer.lower()
-    assert BODY_TIMEOUT_S * 0.9 < time.monotonic() - started_at < BODY_TIMEOUT_S + 5
+    assert BODY_TIMEOUT_S * 0.9 < time.monotonic() - started_at < BODY_TIMEOUT_S + PATIENCE_S
 
 
 def test_a_caller_that_hangs_up_half_way_harms_nobody(small: LiveServer) -> None:

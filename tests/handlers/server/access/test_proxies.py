@@ -1,6 +1,5 @@
 """The client's address behind proxies: what is believed, and from whom."""
 
-import time
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from handlers.server.access.back_off import FREE_FAILURES
 from handlers.server.access.proxies import MAX_BYTES, TrustedProxies
 from handlers.server.settings import read_settings
 from lab.graphs import write_identity_model
+from tests.support.cost import costs_at_most
 from tests.support.credentials import AUTHORIZED, GUARDED, basic
 from tests.support.server import running
 
@@ -110,9 +110,8 @@ def test_nobody_else_is_believed() -> None:
 def test_no_header_is_expensive(unit: str) -> None:
     value = (unit * 65_000)[:65_000]
     for size in (MAX_BYTES, 65_000):
-        started_at = time.perf_counter()
-        client(f"forwarded: {value[:size]}", f"x-forwarded-for: {value[:size]}")
-        assert time.perf_counter() - started_at < 0.05
+        with costs_at_most(0.5):
+            client(f"forwarded: {value[:size]}", f"x-forwarded-for: {value[:size]}")
 
 
 @pytest.mark.parametrize("value", ["10.0.0.1/8", "proxy.lan", "*", "10.0.0.0/24,,", "300.0.0.1"])

@@ -20,6 +20,7 @@ from lab.graphs import ENDLESS, board, number_in, work_for, write_identity_model
 from lab.pictures import encode
 from lab.wire import statuses
 from tests.support.process import serving, wait_until_ready
+from tests.support.waiting import PATIENCE_S
 
 FRAME = encode(board(7), "PNG")
 POST = b"POST /inference HTTP/1.1\r\nHost: x\r\n"
@@ -148,7 +149,7 @@ def test_it_recovers_when_there_were_no_file_descriptors_left(tmp_path: Path, ma
             for _ in range(300):
                 crowd.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
             time.sleep(1)
-        deadline = time.monotonic() + 1
+        deadline = time.monotonic() + PATIENCE_S
         while (status := _post(port)) != 200:
             assert time.monotonic() < deadline, status
             time.sleep(0.05)

@@ -21,7 +21,7 @@ from tests.support.waiting import wait_for
 
 TIMEOUT_S = 1.0
 KEEP_ALIVE_S = 3.0
-LATE_S = 3.0
+LATE_S = 10.0
 FRAME = encode(board(7), "PNG")
 POST = b"POST /inference HTTP/1.1\r\nHost: x\r\n"
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"

@@ -23,7 +23,7 @@ from tests.support.process import serving as process_serving
 from tests.support.server import LiveServer, serving
 
 TIMEOUT_S = 1.0
-LATE_S = 3.0
+LATE_S = 10.0
 MAX_CONNECTIONS = 12
 SEND_BUFFER_BYTES = 32 << 10
 """Small, so that an answer of 1.4 MB stays in the service until it is read."""
@@ -310,7 +310,7 @@ def test_it_ends_in_time_with_connections_and_handshakes_open(tmp_path: Path, ca
         assert statuses(read_answer(busy)) == (200,)
         _, log = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert time.monotonic() - started_at < 5
+    assert time.monotonic() - started_at < 15
     assert not [line for line in log.splitlines() if '"error"' in line or "Traceback" in line or "unclosed" in line]
 
 
