@@ -83,11 +83,9 @@ def check_answer(method: str, path: str, response: httpx.Response) -> None:
 
 def parse(response: httpx.Response) -> Any:
     """Return the body as data; JSON is read strictly, without NaN and infinities."""
-    if response.headers["content-type"] == "application/yaml":
-        return yaml.safe_load(response.content)
     if response.headers["content-type"].startswith(("image/", "multipart/")):
         return response.content.decode("latin-1")
-    if response.headers["content-type"].startswith("text/"):
+    if response.headers["content-type"].startswith(("text/", "application/yaml")):
         return response.text
     return json.loads(response.content, parse_constant=_refuse_constant)
 
