@@ -230,9 +230,8 @@ class HttpProtocol(HttpToolsProtocol):
             body.rate.restart()
             self._connections.mark_busy(self)
         elif body.rate.is_too_low(now):
-            sentence = f"The body arrived more slowly than {body.rate}; check the network between camera and server."
-            self._cut(BodyTimeoutError(sentence))
-        elif body.rate.is_kept_up:
+            self._cut(BodyTimeoutError(str(body.rate)))
+        elif body.rate.is_brisk:
             self._connections.mark_busy(self)
         else:
             self._connections.mark_idle(self)
