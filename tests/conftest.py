@@ -32,7 +32,7 @@ def contracts_are_validated_once() -> Iterator[None]:
             validated.add(text)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OpenAPISpecification, "_validate_spec", validate_once)
+        patch.setattr(OpenAPISpecification, "_validate_spec", staticmethod(validate_once))
         yield
 
 
