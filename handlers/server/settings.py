@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -23,6 +22,7 @@ from pydantic import (
 from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
 from models.repository.folder import BUILT_IN_ZOO
+from models.repository.plain_yaml import YamlTextError, parse_yaml
 from models.scheduling.cores import usable_cores
 
 ENVIRONMENT_PREFIX = "FRAMEHOOK_"
@@ -43,8 +43,6 @@ KUBERNETES_NAME = re.compile(
 )
 KUBERNETES_VALUE = re.compile(r"(tcp|udp|sctp)://.*")
 """The environment variables that Kubernetes sets in pods for every Service."""
-YAML_ERRORS = (OSError, ValueError, RecursionError, yaml.YAMLError)
-"""Errors of reading a YAML file: PyYAML does not translate impossible dates and endless nesting."""
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -192,7 +190,7 @@ class Settings(BaseModel):
         description="Seconds in which the header section must arrive, and in which a client must read on.",
     )
     min_body_bytes_per_s: Annotated[int, Field(ge=0)] = Field(
-        256 << 10,
+        16 << 10,
         description="Slowest accepted body, in bytes per second over receive_timeout_s; a slower one gets 408. A "
         "client that takes an answer more slowly loses its connection. 0: no limit.",
     )
@@ -273,9 +271,11 @@ def read_settings(arguments: Mapping[str, str], environment: Mapping[str, str]) 
 
 def _read_file(path: Path) -> dict[str, tuple[Any, str]]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except YAML_ERRORS as error:
-        raise ConfigurationError(f"The settings file {path} cannot be read as YAML.") from error
+        document = parse_yaml(path.read_text(encoding="utf-8"))
+    except YamlTextError as error:
+        raise ConfigurationError(f"The settings file {path}, {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"The settings file {path} cannot be read as text.") from error
     if not isinstance(document, dict) or not all(isinstance(name, str) for name in document):
         raise ConfigurationError(f"The settings file {path} must map names to values.")
     return {name: (value, f"file {path}, key {name}") for name, value in document.items()}
