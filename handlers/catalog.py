@@ -9,22 +9,31 @@ from starlette.responses import JSONResponse
 from handlers.context import Context
 from handlers.encoding.model_record import model_record
 from models.errors import ModelRejectedError
+from models.runtime.served import ServedModels
 
 
 async def list_models() -> JSONResponse:
     """List the models."""
     context: Context = request.state.context
     served = context.engine.served
-    document: dict[str, Any] = {"models": [model_record(model.folder) for model in served.models]}
-    if served.broken:
-        document["broken"] = [{"name": name, "detail": broken.reason} for name, broken in sorted(served.broken.items())]
+    document: dict[str, Any] = {"models": [model_record(model.folder, served.aliases) for model in served.models]}
+    if broken := served.broken:
+        document["broken"] = [_broken_record(served, name, broken[name].reason) for name in sorted(broken)]
     return JSONResponse(document)
+
+
+def _broken_record(served: ServedModels, name: str, reason: str) -> dict[str, str]:
+    """Return the contract's schema `BrokenModel`."""
+    record = {"name": name, "detail": reason}
+    version = served.version_of(name)
+    return record | {"servedVersion": version} if version else record
 
 
 async def get_model(model: str) -> JSONResponse:
     """Describe one model."""
     context: Context = request.state.context
-    return JSONResponse(model_record(context.engine.served.find(model).folder))
+    served = context.engine.served
+    return JSONResponse(model_record(served.find(model).folder, served.aliases))
 
 
 async def reload_model(model: str) -> JSONResponse:

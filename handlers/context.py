@@ -14,8 +14,11 @@ from models.errors import ModelNotFoundError, ShedReason
 from models.runtime.engine import Engine
 from models.runtime.reload import Reloader
 
-WELL_FORMED_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
-"""Names that callers give: of requests, and of streams."""
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+"""Names that callers give to requests: they are echoed in a header."""
+STREAM_NAME = re.compile(r"[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]{1,128}")
+"""Names that callers give to streams: whatever a camera is called, without control characters and those that end a line
+or turn the direction of text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,9 @@ class Context:
         """
         named: str | None = scope["path_params"].get("model")
         family = self.families.get(scope["extensions"][ROUTING_CONTEXT]["operation_id"])
-        return self._first_of(family) if family else named
+        if family:
+            return self._first_of(family)
+        return named and self.engine.served.aliases.get(named, named)
 
     def _first_of(self, family: str) -> str:
         for model in self.engine.served.models:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import replace
 
 from connexion import request
@@ -11,8 +10,11 @@ from connexion.lifecycle import ConnexionRequest
 from starlette.requests import ClientDisconnect
 
 from handlers.context import Context, RequestRecord
+from handlers.dataplane import DataPlane
+from handlers.decoding import foreign
 from handlers.decoding.description import describe, is_raw
-from handlers.decoding.encoded import format_of
+from handlers.decoding.encoded import FORMAT_NAMES, UNKNOWN, format_of
+from handlers.errors import UnsupportedMediaTypeError
 from models.errors import TOO_LITTLE_MEMORY, FrameError, OverloadedError
 from models.frame import RawLayout
 from models.order import Answered, FrameOrder
@@ -28,7 +30,7 @@ def current_request() -> ConnexionRequest:
 async def answer(order: FrameOrder) -> bytes:
     """Return the encoded answer to an order whose frame is the body of the request at hand.
 
-    Raises ModelsError and EdgeError, and ClientDisconnect when the caller hung up.
+    Raises ModelsError and EdgeError, and ClientDisconnect when the caller hung up and nobody else needs the frame.
     """
     frame_request = current_request()
     context: Context = frame_request.state.context
@@ -43,15 +45,17 @@ async def answer(order: FrameOrder) -> bytes:
 async def infer(frame_request: ConnexionRequest, order: FrameOrder) -> bytes:
     """Return the encoded answer to a complete order, and fill in the request's record.
 
-    Raises ModelsError and EdgeError, and ClientDisconnect when the caller hung up.
+    Raises ModelsError and EdgeError, and ClientDisconnect when the caller hung up and nobody else needs the frame.
     """
     context: Context = frame_request.state.context
     record: RequestRecord = frame_request.state.record
     stream: str = frame_request.state.stream
     order = replace(order, stream=stream, caller=frame_request.state.caller)
-    outcome, has_hung_up = await _outcome(context.dataplane.infer(order), frame_request)
+    outcome, is_dropped = await (
+        _outcome(context.dataplane, order) if stream else _awaited_outcome(context.dataplane, order, frame_request)
+    )
     record.stages_ms.update(_stages_ms(outcome))
-    if has_hung_up:
+    if is_dropped:
         raise ClientDisconnect
     answered = outcome.result()
     record.detections, record.dropped = answered.results.count, answered.results.dropped
@@ -63,33 +67,50 @@ async def infer(frame_request: ConnexionRequest, order: FrameOrder) -> bytes:
 def _layout(frame_request: ConnexionRequest, body: bytes, model: Model) -> RawLayout | None:
     """Return how a raw frame lies in its body; None when it is not raw, by its Content-Type.
 
-    Raises InvalidParameterError and RawFrameError when the layout is not known.
+    Raises InvalidParameterError and RawFrameError when the layout is not known, and UnsupportedMediaTypeError when
+    neither the Content-Type nor the bytes are those of a frame.
     """
     headers, record = frame_request.headers, frame_request.state.record
     content_type = headers.get("content-type", "")
     if not is_raw(content_type):
         record.frame_format = format_of(body)
+        if record.frame_format == UNKNOWN and body and frame_request.state.is_unlisted_type:
+            raise UnsupportedMediaTypeError(foreign.refusal(body, FORMAT_NAMES))
         return None
     record.frame_format = "raw"
     description = describe(frame_request.query_params, content_type, headers, model.folder.config.raw_frame)
     return description.layout(len(body))
 
 
-async def _outcome(
-    answered: Future[Answered], frame_request: ConnexionRequest
-) -> tuple[asyncio.Future[Answered], bool]:
-    """Wait until the frame is answered or given up; return the outcome, and whether the caller has hung up meanwhile.
+async def _outcome(frames: DataPlane, order: FrameOrder) -> tuple[asyncio.Future[Answered], bool]:
+    """Wait until the frame of a stream is answered or given up; return the outcome, and that it is of use.
 
-    A frame whose caller hangs up while it is queued is dropped; one that runs is finished, and its answer discarded.
+    Some clients hang up once they have sent a frame; those who watch its stream, and its state, need it all the same.
     """
-    outcome = asyncio.wrap_future(answered)
+    outcome = asyncio.wrap_future(frames.infer(order))
+    await asyncio.wait([outcome])
+    return outcome, False
+
+
+async def _awaited_outcome(
+    frames: DataPlane, order: FrameOrder, frame_request: ConnexionRequest
+) -> tuple[asyncio.Future[Answered], bool]:
+    """Wait until the frame of no stream is answered or given up; return the outcome, and whether its caller hung up.
+
+    A frame whose caller hangs up before it runs is dropped; one that runs is finished, and its answer discarded.
+    """
     hung_up = asyncio.ensure_future(_wait_for_hang_up(frame_request))
-    hung_up.add_done_callback(lambda _: answered.cancel())
     try:
+        await asyncio.sleep(0)  # the caller may have hung up already
+        if hung_up.done():
+            raise ClientDisconnect
+        answered = frames.infer(order)
+        hung_up.add_done_callback(lambda _: answered.cancel())
+        outcome = asyncio.wrap_future(answered)
         await asyncio.wait([outcome])
+        return outcome, hung_up.done()
     finally:
         hung_up.cancel()
-    return outcome, hung_up.done()
 
 
 async def _wait_for_hang_up(frame_request: ConnexionRequest) -> None:

@@ -1,15 +1,18 @@
 """The operations of the live view: streams of posted frames, with the results drawn on them."""
 
+import html
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from connexion import request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from handlers import pages
-from handlers.context import Context
+from handlers.context import STREAM_NAME, Context
+from handlers.errors import UnknownStreamError
 from handlers.live_view import LiveStream, LiveStreams
 
 BOUNDARY = b"--frame"
@@ -24,9 +27,13 @@ async def list_streams() -> JSONResponse:
 
 
 async def show_stream(stream: str) -> HTMLResponse:
-    """Return a page that shows a stream. Raises UnknownStreamError."""
+    """Return a page that shows a stream, or waits for its first frame. Raises UnknownStreamError for no name."""
     context: Context = request.state.context
-    return pages.html(pages.STREAM.replace("{stream}", context.streams.find(stream).name))
+    if not STREAM_NAME.fullmatch(stream):
+        raise UnknownStreamError
+    page = pages.STREAM if stream in context.streams else pages.WAITING
+    depth = request.scope["raw_path"].count(b"/") - 1  # a name's slashes should be escaped, but need not
+    return pages.html(page.format(stream=html.escape(stream), path=quote(stream, safe=""), root="../" * depth))
 
 
 async def watch_stream(stream: str, frames: int | None = None) -> Response:

@@ -138,10 +138,14 @@ class LiveStreams:
         self._drop_expired()
         return [self._streams[name] for name in sorted(self._streams)]
 
+    def __contains__(self, name: str) -> bool:
+        """Return whether a stream of that name is live."""
+        self._drop_expired()
+        return name in self._streams
+
     def find(self, name: str) -> LiveStream:
         """Return the live stream of that name; raises UnknownStreamError."""
-        self._drop_expired()
-        if name not in self._streams:
+        if name not in self:
             raise UnknownStreamError
         return self._streams[name]
 

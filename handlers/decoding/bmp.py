@@ -100,15 +100,16 @@ def _is_run_of_ones(mask: int, bits: int) -> bool:
 def _read_rows(body: Body, header: Header) -> Pixels:
     """Return uint8 [H, bytes of a row], top row first: a view of the file without padding.
 
-    Raises ValueError if the file ends too early.
+    The last row may lack its padding. Raises ValueError if the file ends too early.
     """
     width, height = header.size_wh
     row_bytes = (width * header.bits + 7) // 8
     stride_bytes = (row_bytes + 3) // 4 * 4
-    if header.offset + stride_bytes * height > len(body):
-        raise ValueError(f"expected {stride_bytes * height} bytes of pixels, got {len(body) - header.offset}")
-    rows = np.frombuffer(body, np.uint8, stride_bytes * height, header.offset).reshape(height, stride_bytes)
-    return (rows if header.top_down else rows[::-1])[:, :row_bytes]
+    needed_bytes = stride_bytes * (height - 1) + row_bytes
+    if header.offset + needed_bytes > len(body):
+        raise ValueError(f"expected {needed_bytes} bytes of pixels, got {len(body) - header.offset}")
+    rows = np.ndarray((height, row_bytes), np.uint8, body, header.offset, (stride_bytes, 1))
+    return rows if header.top_down else rows[::-1]
 
 
 def _read_pixels(header: Header, rows: Pixels) -> tuple[Pixels, ChannelOrder]:

@@ -1,17 +1,19 @@
 """Encoded pictures: the table of codecs. The bytes themselves select their codec."""
 
 import io
+import re
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageFile
 
-from handlers.decoding import bmp, essence
-from handlers.decoding.limits import refuse_large_jpeg, refuse_large_picture
+from handlers.decoding import bmp, essence, foreign
+from handlers.decoding.essence import END_OF_IMAGE
+from handlers.decoding.limits import START_OF_SCAN, refuse_large_jpeg, refuse_large_picture
 from handlers.decoding.scaling import Scaler, letterbox_of
 from handlers.errors import UndecodableFrameError
 from models.frame import Body, Frame
@@ -23,8 +25,53 @@ warnings.filterwarnings("ignore", module="PIL")  # its texts quote the file: log
 PILLOW_ERRORS = (OSError, ValueError, SyntaxError, LookupError, TypeError, EOFError, struct.error, zlib.error)
 """What Pillow's decoders raise for damaged files: they have no common base."""
 
+UNKNOWN = "unknown"
+
 BYTES_A_PIXEL = 8
 """The most memory that decoding takes."""
+
+RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+LOOK_AHEAD = b"\xff\0" * 8
+"""Eight bytes of ones: libjpeg reads so far ahead. No Huffman code consists of ones, so each code that a picture lacks
+takes 17 of these bits, and they replace no more than the end of the last two blocks of 8 x 8 samples."""
+
+
+def _load(picture: ImageFile.ImageFile, _: Body) -> None:
+    picture.load()
+
+
+def _load_jpeg(picture: ImageFile.ImageFile, essence: Body) -> None:
+    """Decode the pixels as `picture.load` does, but raise OSError when data are missing before the end marker.
+
+    Once libjpeg has seen a marker, it fills up whatever is missing, and Pillow does not pass its warning on. Without
+    one it waits. So the end marker comes last, when all scans are complete: then libjpeg skips the pieces that stand
+    before it, a byte and a restart marker. A picture of one sequential scan is complete without an end marker.
+    """
+    [(name, extents, _, arguments)] = picture.tile
+    picture.load_prepare()
+    decoder = Image._getdecoder(picture.mode, name, arguments, picture.decoderconfig)  # noqa: SLF001  # load() tells less
+    try:
+        decoder.setimage(picture.im, extents)
+        for piece in _pieces(essence):
+            consumed, error = decoder.decode(piece)
+            if consumed < 0:
+                break
+            if consumed < len(piece):
+                raise OSError("expected more data before the end marker")
+        if consumed >= 0 or error < 0:
+            raise OSError(f"libjpeg has failed: {error}")
+    finally:
+        decoder.cleanup()
+    picture.tile = []
+
+
+def _pieces(essence: Body) -> Iterator[bytes]:
+    """Yield a JPEG in pieces, each of which libjpeg consumes whole if it needs no more data."""
+    yield b"".join([essence[: -len(END_OF_IMAGE)], LOOK_AHEAD])
+    yield b"\0"  # a decoder that waits for data takes several bytes at once, or none
+    restarts = len(RESTART.findall(essence, bytes(essence).rindex(START_OF_SCAN)))
+    yield bytes((0xFF, 0xD0 + restarts % 8, 0))  # one that waits for this restart waits for data behind it
+    yield END_OF_IMAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +83,7 @@ class Codec:
     ValueError if damaged.
     `refuse_large`: rejects files of too many pixels, or of too much work for their size.
     `shortcut`: decodes some kinds faster than Pillow, and returns None for the others; raises ValueError if damaged.
+    `load`: decodes the pixels of a picture that Pillow opened from this essence; raises as Pillow does.
     """
 
     name: str
@@ -43,6 +91,7 @@ class Codec:
     essence: Callable[[Body], Body]
     refuse_large: Callable[[Body, Size, int], None] = refuse_large_picture
     shortcut: Callable[[Body, int, Scaler], Frame | None] = lambda *_: None
+    load: Callable[[ImageFile.ImageFile, Body], None] = _load
 
     def decode(self, body: Body, max_pixels: int, scaler: Scaler) -> Frame:
         """Decode one file of this format.
@@ -64,13 +113,23 @@ class Codec:
         with Image.open(io.BytesIO(body), formats=(self.name,)) as picture:
             size_wh = picture.size
             self.refuse_large(body, size_wh, max_pixels)
-            picture.decodermaxblock = max(ImageFile.MAXBLOCK, len(body))  # of smaller blocks, each copies all the rest
             letterbox = letterbox_of(scaler, size_wh)
             drafted = picture.draft("RGB", letterbox.whole_wh) if scaler.target else None
-            _load(picture, size_wh)
+            self._load(picture, body, size_wh)
             pixels = scaler.image(_plain_image(picture), drafted[1][2:] if drafted else size_wh, letterbox)
             rgb = np.asarray(pixels if pixels.mode == "RGB" else pixels.convert("RGB"))
             return Frame(rgb, "rgb", size_wh, letterbox.region_xyxy)
+
+    def _load(self, picture: ImageFile.ImageFile, body: Body, size_wh: Size) -> None:
+        """Decode the pixels. Raises what Pillow raises, and MemoryError.
+
+        libjpeg reports damage when its memory does not suffice. `size_wh`: of the whole picture, in pixels.
+        """
+        try:
+            self.load(picture, body)
+        except OSError:
+            np.empty((*size_wh, BYTES_A_PIXEL), np.uint8)  # as much as decoding may take: if there is less, no damage
+            raise
 
 
 def decode(body: Body, max_pixels: int, scaler: Scaler, codecs: Mapping[str, Codec] | None = None) -> Frame:
@@ -84,29 +143,17 @@ def decode(body: Body, max_pixels: int, scaler: Scaler, codecs: Mapping[str, Cod
     codec = _codec_of(body, codecs or CODECS)
     if codec:
         return codec.decode(body, max_pixels, scaler)
-    raise UndecodableFrameError(f"This is not a {FORMAT_NAMES} picture: the bytes decide, not the Content-Type.")
+    raise UndecodableFrameError(foreign.refusal(body, FORMAT_NAMES))
 
 
 def format_of(body: Body) -> str:
-    """Return the name in lower case of the codec for these bytes, or "unknown"."""
+    """Return the name in lower case of the codec for these bytes, or UNKNOWN."""
     codec = _codec_of(body, CODECS)
-    return codec.name.lower() if codec else "unknown"
+    return codec.name.lower() if codec else UNKNOWN
 
 
 def _codec_of(body: Body, codecs: Mapping[str, Codec]) -> Codec | None:
     return next((codec for codec in codecs.values() if body[: len(codec.signature)] == codec.signature), None)
-
-
-def _load(picture: Image.Image, size_wh: Size) -> None:
-    """Decode the pixels. Raises what Pillow raises, and MemoryError.
-
-    libjpeg reports damage when its memory does not suffice. `size_wh`: of the whole picture, in pixels.
-    """
-    try:
-        picture.load()
-    except OSError:
-        np.empty((*size_wh, BYTES_A_PIXEL), np.uint8)  # as much as decoding may take: if there is less, it is no damage
-        raise
 
 
 def _plain_image(picture: Image.Image) -> Image.Image:
@@ -120,7 +167,7 @@ def _plain_image(picture: Image.Image) -> Image.Image:
 
 
 CODECS = {
-    "image/jpeg": Codec("JPEG", b"\xff\xd8", essence.jpeg, refuse_large_jpeg),
+    "image/jpeg": Codec("JPEG", b"\xff\xd8", essence.jpeg, refuse_large_jpeg, load=_load_jpeg),
     "image/png": Codec("PNG", b"\x89PNG\r\n\x1a\n", essence.png),
     "image/bmp": Codec("BMP", b"BM", essence.whole, shortcut=bmp.decode),
 }

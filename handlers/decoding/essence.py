@@ -2,8 +2,11 @@
 
 Parsers of metadata work in Python, by the number or even the square of what a file brings. So no decoder sees any:
 EXIF, colour profiles, comments, texts, animations and junk stay behind. A scan of the file skips parts by
-their lengths, bounds their number, and copies once. It repairs nothing: what is damaged is refused by the decoder.
+their lengths, bounds their number, and copies once. It repairs one thing, the missing end marker of a JPEG, which some
+cameras leave out; whatever else is damaged is refused here or by the decoder.
 """
+
+import zlib
 
 import numpy as np
 
@@ -19,6 +22,9 @@ FILL, SOI, EOI, SOS = 0xFF, 0xD8, 0xD9, 0xDA
 NEEDED = {0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD, SOS}
 """Frame headers of baseline, extended and progressive Huffman coding; Huffman tables, quantization tables, the restart
 interval, and scan headers."""
+FRAMES = {0xC0, 0xC1, 0xC2}
+PRECISION_AT, PRECISION = 4, 8
+"""Where a frame header gives the bits of a sample, behind its marker and length; how many libjpeg decodes."""
 OTHER_FRAMES = set(range(0xC3, 0xD0)) - {0xC4, 0xCC}
 """Frame headers of arithmetic coding, six times as expensive, and of lossless and hierarchical coding."""
 MISPLACED = {SOI, 0xDE, 0xDF, *range(0xF0, 0xFE)}
@@ -27,6 +33,7 @@ COLOUR = {0xE0: (b"JFIF\0", 14), 0xEE: (b"Adobe", 12)}
 """Segments that say how colours are coded → how their content begins, and the bytes of it that matter."""
 IS_MARKER = np.isin(np.arange(256), [*range(0xC0, 0xD0), *range(0xD8, 0xFF)])
 """By the byte behind FILL. Restart markers, stuffed and fill bytes belong to the data around them."""
+END_OF_IMAGE = bytes((FILL, EOI))
 FIRST_WINDOW_BYTES, MAX_WINDOW_BYTES = 64, 1 << 18
 
 MAX_CHUNKS = 10_000
@@ -41,9 +48,10 @@ def whole(body: Body) -> Body:
 
 
 def jpeg(body: Body) -> bytes:
-    """Return the frame header, tables, scans and colour markers of the first picture in a JPEG.
+    """Return the frame header, tables, scans, colour markers and end marker of the first picture in a JPEG.
 
-    Raises ValueError for a marker out of place, and UndecodableFrameError for too many parts or another coding.
+    The end marker is there even if the file lacks it. Raises ValueError for a marker out of place or a part that is cut
+    off, and UndecodableFrameError for too many parts or another coding.
     """
     view, octets = memoryview(body), np.frombuffer(body, np.uint8)
     parts: list[Body] = [bytes((FILL, SOI))]
@@ -53,14 +61,14 @@ def jpeg(body: Body) -> bytes:
         if in_scan:
             parts.append(view[at:start])
         if start == len(view) or view[start + 1] == EOI:
-            return b"".join([*parts, view[start : start + 2]])
+            return b"".join([*parts, END_OF_IMAGE])
         at = start + 2 + max(2, int.from_bytes(view[start + 2 : start + 4]))
         segment = _needed_segment(view[start:at], in_scan=in_scan)
+        if segment and at > len(view):
+            raise ValueError(f"expected {at} bytes, got {len(view)}")
         parts.append(segment)
         table_bytes += len(segment)
         in_scan = view[start + 1] == SOS
-        if at > len(view):  # unfinished: the decoder sees that, too
-            return b"".join([*parts[:-1], segment or view[start : start + 4]])
         if table_bytes > MAX_TABLE_BYTES:
             break
     raise UndecodableFrameError(
@@ -69,7 +77,11 @@ def jpeg(body: Body) -> bytes:
 
 
 def png(body: Body) -> bytes:
-    """Return the header, palette, pixels and end of a PNG; raises UndecodableFrameError for too many chunks."""
+    """Return the header, palette, pixels and end of a PNG.
+
+    Raises UndecodableFrameError for too many chunks, and ValueError if the checksum of pixels is wrong: Pillow checks
+    those of the other chunks.
+    """
     view, at = memoryview(body), SIGNATURE_BYTES
     parts: list[Body] = [view[:at]]
     for _ in range(MAX_CHUNKS):
@@ -77,10 +89,18 @@ def png(body: Body) -> bytes:
         end = at + 12 + int.from_bytes(view[at : at + 4])  # with length, name and checksum
         if name in NEEDED_CHUNKS:
             parts.append(view[at:end])
+        if name == b"IDAT" and end <= len(view):
+            _check_pixels(view[at + 4 : end])
         if name == b"IEND" or len(name) < len(b"IEND") or not name.isalpha():
             return b"".join(parts)
         at = end
     raise UndecodableFrameError(f"The PNG picture has more than {MAX_CHUNKS} chunks.")
+
+
+def _check_pixels(chunk: memoryview) -> None:
+    """Raise ValueError if the checksum at the end of a chunk is not that of its name and pixels."""
+    if zlib.crc32(chunk[:-4]) != int.from_bytes(chunk[-4:]):
+        raise ValueError("expected another checksum of pixels")
 
 
 def _next_marker(octets: Pixels, at: int) -> int:
@@ -110,6 +130,10 @@ def _needed_segment(segment: memoryview, *, in_scan: bool) -> Body:
         raise UndecodableFrameError(
             "The JPEG picture is coded in arithmetic, lossless or hierarchical mode; send baseline or progressive JPEG "
             "with Huffman codes."
+        )
+    if marker in FRAMES and segment[PRECISION_AT] != PRECISION:
+        raise UndecodableFrameError(
+            f"The JPEG picture has {segment[PRECISION_AT]} bits a sample; send one of {PRECISION} bits."
         )
     if marker in MISPLACED | OTHER_FRAMES:
         raise ValueError(f"expected no marker {marker:#x} here")

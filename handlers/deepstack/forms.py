@@ -42,15 +42,8 @@ class PictureForm:
 def read_form(content_type: str, body: bytes) -> PictureForm:
     """Return the content of a form; raises InvalidParameterError and UndecodableFrameError."""
     parts = _parts(content_type, body)
-    images = [part.content for part in parts if part.is_file]
     fields = [part for part in parts if not part.is_file]
-    if len(images) > 1:
-        raise _unreadable()
-    if not any(part.is_file and part.name == "image" for part in parts):
-        raise InvalidParameterError(f"The form has no file 'image': expected one {FORMAT_NAMES} picture.")
-    if not images[0]:
-        raise UndecodableFrameError(f"The file 'image' of the form is empty; expected one {FORMAT_NAMES} picture.")
-    return PictureForm(images[0], _min_confidence(fields), _text(fields, "api_key"))
+    return PictureForm(_image(parts), _min_confidence(fields), _text(fields, "api_key"))
 
 
 @dataclass(slots=True)
@@ -147,6 +140,26 @@ def _unreadable() -> InvalidParameterError:
     return InvalidParameterError(
         f"The form cannot be read: expected {FORM_TYPE} with one file 'image' and a few fields."
     )
+
+
+def _image(parts: Sequence[_Part]) -> bytes:
+    """Return the picture: the file called image, as DeepStack has it, else the first one (CodeProject.AI: image1).
+
+    Raises InvalidParameterError when there is none, or more than one of that name, and UndecodableFrameError when it is
+    empty.
+    """
+    files = [part for part in parts if part.is_file]
+    named = [part for part in files if part.name == "image"]
+    if not files:
+        raise InvalidParameterError(
+            f"The form has no file: expected one {FORMAT_NAMES} picture, in a file called 'image'."
+        )
+    if len(named) > 1:
+        raise _unreadable()
+    image = (named or files)[0].content
+    if not image:
+        raise UndecodableFrameError(f"The file in the form is empty; expected one {FORMAT_NAMES} picture.")
+    return image
 
 
 def _min_confidence(fields: Sequence[_Part]) -> float:

@@ -18,6 +18,10 @@ from models.runtime.served import Model
 MAX_PREDICTIONS = 20
 """The default. Frigate's table has this many rows, and Frigate writes beyond them."""
 
+OBJECTS_QUEUE = "objectdetection_queue"
+QUEUES = {"blazeface": "faceprocessing_queue", "classifier": "sceneclassification_queue"}
+"""What a model is for, in the words of CodeProject.AI: family → queue; other families find objects."""
+
 
 async def detect_objects(object_: list[str] | None = None, max_detections: int | None = None) -> Response:
     """Find objects with the default model."""
@@ -48,6 +52,29 @@ async def list_custom_models() -> JSONResponse:
     context: Context = current_request().state.context
     names = [model.name for model in context.engine.served.models if _finds_objects(model)]
     return JSONResponse({"success": True, "models": names, "code": 200})
+
+
+get_custom_models = list_custom_models
+"""With GET."""
+
+
+async def ping() -> JSONResponse:
+    """Report that the process is alive."""
+    return JSONResponse({"success": True, "code": 200})
+
+
+async def list_analysis_modules() -> JSONResponse:
+    """List the models as modules of CodeProject.AI."""
+    context: Context = current_request().state.context
+    statuses = [
+        {
+            "moduleId": model.name,
+            "queue": QUEUES.get(model.folder.config.family.name, OBJECTS_QUEUE),
+            "status": "Started" if model.loaded else "Starting",
+        }
+        for model in context.engine.served.models
+    ]
+    return JSONResponse({"success": True, "statuses": statuses, "code": 200})
 
 
 async def get_update_state() -> JSONResponse:

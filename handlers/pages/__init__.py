@@ -16,7 +16,8 @@ def _read(name: str) -> str:
 
 
 CONSOLE, CONSOLE_JS, CONSOLE_CSS = (_read(f"console.{kind}") for kind in ("html", "js", "css"))
-STREAM = _read("stream.html")
+STREAM, WAITING = _read("stream.html"), _read("waiting.html")
+"""Templates: `stream` is the name as text, `path` as in a path, `root` leads to the console."""
 
 
 def html(page: str) -> HTMLResponse:

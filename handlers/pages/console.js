@@ -239,7 +239,12 @@ async function listModels() {
   $("model").replaceChildren(element("option", { value: "", textContent: "The default model" }), ...options);
   if (models.has(chosen)) $("model").value = chosen;
   $("models").replaceChildren(...served.models.map(row));
-  return (served.broken || []).map(({ name, detail }) => `${name} cannot be served: ${detail}`).join(" ");
+  return (served.broken || []).map(brokenSentence).join(" ");
+}
+
+function brokenSentence({ name, detail, servedVersion }) {
+  const stays = servedVersion ? ` as it is; ${servedVersion} stays in service` : "";
+  return `${name} cannot be served${stays}: ${detail}`;
 }
 
 function row(model) {

@@ -75,7 +75,7 @@ def create_engine(settings: Settings, codec: LaneCodec) -> Engine:
     limit_s = settings.run_timeout_s + GRACE_S
     lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s, limit_s, create_worker)
     try:
-        served = ServedModels(folders, settings.default_model, lanes, broken)
+        served = ServedModels(folders, settings.default_model, lanes, broken, settings.default_model_aliases)
     except ModelNotFoundError as error:
         names = ", ".join(folder.name for folder in folders)
         raise ConfigurationError(f"The setting default_model must be one of the models served: {names}.") from error

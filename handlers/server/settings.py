@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -23,6 +22,7 @@ from pydantic import (
 from handlers.decoding.decoder import RouteName
 from handlers.errors import ConfigurationError
 from models.repository.folder import BUILT_IN_ZOO
+from models.repository.plain_yaml import YamlTextError, parse_yaml
 from models.scheduling.cores import usable_cores
 
 ENVIRONMENT_PREFIX = "FRAMEHOOK_"
@@ -43,8 +43,6 @@ KUBERNETES_NAME = re.compile(
 )
 KUBERNETES_VALUE = re.compile(r"(tcp|udp|sctp)://.*")
 """The environment variables that Kubernetes sets in pods for every Service."""
-YAML_ERRORS = (OSError, ValueError, RecursionError, yaml.YAMLError)
-"""Errors of reading a YAML file: PyYAML does not translate impossible dates and endless nesting."""
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -149,14 +147,16 @@ class Settings(BaseModel):
     default_model: str = Field(
         "ssdlite-mobilenet-v2", description="The model for requests that name no model, such as /inference."
     )
+    default_model_aliases: Names = Field(
+        ("ipcam-general",), description="Further names of the default model, separated by commas."
+    )
     on_broken_model: Literal["stop", "wait"] = Field(
         "stop",
         description="If a model cannot be served: stop the service, or wait, live but not ready, until it is repaired.",
     )
     watch_models: bool = Field(default=True, description="Reload models when their folders change.")
     trial_timeout_s: Seconds = Field(
-        60,
-        description="Seconds that a changed model may take to load and to answer its first frame.",
+        60, description="Seconds that a changed model may take to load and to answer its first frame."
     )
     lanes: Annotated[int, Field(ge=1, le=1024)] = Field(
         default_factory=usable_cores,
@@ -203,8 +203,7 @@ class Settings(BaseModel):
         "the limit of open files is low.",
     )
     max_viewers: Annotated[int, Field(ge=0)] = Field(
-        16,
-        description="Most viewers of live streams; more are refused with 503. 0: nobody may watch.",
+        16, description="Most viewers of live streams; more are refused with 503. 0: nobody may watch."
     )
     drain_delay_s: Annotated[float, Field(ge=0, le=threading.TIMEOUT_MAX)] = Field(
         1, description="Seconds between SIGTERM and closing the port; readiness is false in this time."
@@ -226,9 +225,7 @@ class Settings(BaseModel):
         if self.tls_key and not self.tls_certificate:
             raise ValueError("tls_key needs tls_certificate, the certificate that it belongs to")
         if self.tls_self_signed and self.tls_certificate:
-            raise ValueError(
-                "tls_self_signed makes a certificate, and tls_certificate names one; give only one of them"
-            )
+            raise ValueError("tls_self_signed makes a certificate, tls_certificate names one; give only one of them")
         if self.tls_client_ca and not self.is_tls:
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
         return self
@@ -274,9 +271,11 @@ def read_settings(arguments: Mapping[str, str], environment: Mapping[str, str]) 
 
 def _read_file(path: Path) -> dict[str, tuple[Any, str]]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except YAML_ERRORS as error:
-        raise ConfigurationError(f"The settings file {path} cannot be read as YAML.") from error
+        document = parse_yaml(path.read_text(encoding="utf-8"))
+    except YamlTextError as error:
+        raise ConfigurationError(f"The settings file {path}, {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"The settings file {path} cannot be read as text.") from error
     if not isinstance(document, dict) or not all(isinstance(name, str) for name in document):
         raise ConfigurationError(f"The settings file {path} must map names to values.")
     return {name: (value, f"file {path}, key {name}") for name, value in document.items()}

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
-from models.errors import ModelNotFoundError
+from models.errors import ModelConfigError, ModelNotFoundError
 from models.repository.files import MAX_FILES, leads_outside
 from models.repository.folder import escaped, names_in
 from models.runtime.reload import Reloader, obstacle_to_reloads
@@ -51,6 +51,8 @@ class Watcher:
 
     def __init__(self, roots: Sequence[Path], reloader: Reloader) -> None:
         self._roots, self._reloader = roots, reloader
+        self._below: dict[Path, dict[str, State]] = {}
+        """Repository → name → state of its folders at the last look at which it could be read."""
         self._reloaded: dict[str, State] = {}
         self._before: dict[str, State] = {}
         self._said: dict[str, str | None] = {}
@@ -62,17 +64,33 @@ class Watcher:
     def look(self) -> float:
         """Reload each model whose folder is not as it was at its last reload, but as it was at the last look.
 
-        Logs what goes wrong; the next look goes on. Returns how long the look took, in seconds, without the reloads.
+        A repository that cannot be read is as it was before: its models stay, and the others are watched. Logs what
+        goes wrong; the next look goes on. Returns how long the look took, in seconds, without the reloads.
         """
         started_at, look_s = time.perf_counter(), 0.0
         try:
-            states = states_below(self._roots)
+            states = self._states()
             look_s = time.perf_counter() - started_at
             self._reload_changed(states)
             self._warn("models are not watched", None)
         except Exception as error:  # noqa: BLE001  # otherwise no later change would be noticed
             self._warn("models are not watched", f"{type(error).__name__}: {error}")
         return look_s
+
+    def _states(self) -> dict[str, State]:
+        """Return name → state of the folders below all roots."""
+        faults = []
+        for root in self._roots:
+            try:
+                self._below[root] = {name: _state_of(root / name) for name in names_in(root)}
+            except ModelConfigError as error:
+                faults.append(str(error))
+        self._warn("repository not watched", " ".join(faults) or None)
+        states: dict[str, State] = {}
+        for root in self._roots:
+            for name, state in self._below.get(root, {}).items():
+                states[name] = (*states.get(name, ()), state)
+        return states
 
     def _reload_changed(self, states: dict[str, State]) -> None:
         strange = sorted(escaped(name) for name in states if not name.isprintable())[:MAX_SHOWN]
@@ -101,15 +119,6 @@ class Watcher:
         if reason and reason != self._said.get(message):
             logger.warning(message, extra={"facts": {"reason": reason}})
         self._said[message] = reason
-
-
-def states_below(roots: Sequence[Path]) -> dict[str, State]:
-    """Return name → state of the folders below the roots, hidden ones excepted; raises ModelConfigError."""
-    states: dict[str, State] = {}
-    for root in roots:
-        for name in names_in(root):
-            states[name] = (*states.get(name, ()), _state_of(root / name))
-    return states
 
 
 def _state_of(folder: Path) -> State:

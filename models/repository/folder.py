@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,13 +12,17 @@ from pydantic import ValidationError
 from models.errors import ModelConfigError, UnknownLabelError
 from models.repository.checksums import checked_version
 from models.repository.config import NAME_PATTERN, FileWeights, GoldenConfig, ModelConfig, PackageWeights
-from models.repository.files import read_text
+from models.repository.files import MAX_FILES, leads_outside, read_text
 from models.repository.plain_yaml import read_plain_yaml
 from models.results import Selection
 
 CONFIG_FILE_NAME = "model.yaml"
+MISNAMED = re.compile(r"model\.ya?ml(\.txt)?", re.IGNORECASE)
+"""Names that people, and systems that hide the end of a name, give to model.yaml."""
 MAX_LABEL_LENGTH = 200
 MAX_LABELS_BYTES = 1 << 20
+MAX_SHOWN_LABEL = 40
+"""Characters of an unknown label that a message shows, escaped."""
 BUILT_IN_ZOO = Path(__file__).parent.parent / "zoo"
 
 
@@ -57,12 +61,19 @@ class ModelFolder:
         labels: Sequence[str] | None = None,
         max_detections: int | None = None,
     ) -> Selection:
-        """Return the results that one request asks for; raises UnknownLabelError, whose message lists all labels."""
+        """Return the results that one request asks for.
+
+        Raises UnknownLabelError, whose message names the first unknown label and lists the model's.
+        """
         if not labels:
             return Selection(confidence, None, max_detections)
         known = {label: class_id for class_id, label in enumerate(self.labels)}
-        if not known.keys() >= set(labels):
-            raise UnknownLabelError(f"The model has no such label; its labels are: {', '.join(self.labels)}.")
+        unknown = next((label for label in labels if label not in known), None)
+        if unknown is not None:
+            cut = "..." if len(unknown) > MAX_SHOWN_LABEL else ""
+            raise UnknownLabelError(
+                f"The model has no label {unknown[:MAX_SHOWN_LABEL]!a}{cut}; its labels are: {', '.join(self.labels)}."
+            )
         return Selection(confidence, frozenset(known[label] for label in labels), max_detections)
 
 
@@ -74,8 +85,7 @@ def find_models(roots: Sequence[Path], names: Collection[str] = ()) -> dict[str,
     """
     found = {name: only_folder(folders) for name, folders in model_folders(roots).items() if not names or name in names}
     if not found and not names:
-        places = ", ".join(map(str, roots))
-        raise ModelConfigError(f"No model in {places}: expected at least one folder with a {CONFIG_FILE_NAME}.")
+        raise ModelConfigError(_nothing_in(roots))
     missing = [name for name in names if name not in found]
     if missing:
         there = ", ".join(sorted(model_folders(roots)))
@@ -83,18 +93,71 @@ def find_models(roots: Sequence[Path], names: Collection[str] = ()) -> dict[str,
     return {name: found[name] for name in sorted(found)}
 
 
+def _nothing_in(roots: Sequence[Path]) -> str:
+    for root in roots:
+        if os.path.lexists(root / CONFIG_FILE_NAME):
+            return f"{root} is the folder of a model; expected the folder that contains it."
+    places = ", ".join(map(str, roots))
+    return f"No model in {places}: expected at least one folder with a {CONFIG_FILE_NAME}."
+
+
 def model_folders(roots: Sequence[Path]) -> dict[str, list[Path]]:
     """Return name → folders of that name below all roots; more than one cannot be served.
 
-    Names that begin with a dot, or are not printable text in UTF-8, are skipped. Raises ModelConfigError when a root
-    cannot be read.
+    Folders whose model.yaml has a wrong name or place are among them; `read_folder` says what is wrong. Names that
+    begin with a dot, or are not printable text in UTF-8, are skipped. Raises ModelConfigError when a root cannot be
+    read.
     """
     found: dict[str, list[Path]] = {}
     for root in roots:
         for name in names_in(root):
-            if name.isprintable() and os.path.lexists(root / name / CONFIG_FILE_NAME):
-                found.setdefault(name, []).append(root / name)
+            folder = root / name
+            if name.isprintable() and (os.path.lexists(folder / CONFIG_FILE_NAME) or misplaced_config(folder)):
+                found.setdefault(name, []).append(folder)
     return found
+
+
+def folders_named(name: str, roots: Sequence[Path]) -> list[Path]:
+    """Return the folders of one name below the roots that can be read.
+
+    Raises ModelConfigError when there is none, and a root cannot be read: the folder may be there.
+    """
+    found: list[Path] = []
+    fault: ModelConfigError | None = None
+    for root in roots:
+        try:
+            found += model_folders([root]).get(name, ())
+        except ModelConfigError as error:
+            fault = error
+    if fault and not found:
+        raise fault
+    return found
+
+
+def misplaced_config(folder: Path) -> Path | None:
+    """Return what seems to be meant as the model.yaml of a folder that has none: misnamed, or one level too deep."""
+    if leads_outside(folder, Path(os.path.realpath(folder.parent))):
+        return None
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in islice(entries, MAX_FILES) if entry.name[0] != ".")
+    except OSError:
+        return None
+    misnamed = [folder / name for name in names if MISNAMED.fullmatch(name)]
+    deeper = (folder / name / CONFIG_FILE_NAME for name in names if not (folder / name).is_symlink())
+    return next((path for path in (*misnamed, *deeper) if os.path.lexists(path)), None)
+
+
+def refuse_misplaced_config(folder: Path) -> None:
+    """Raise ModelConfigError when the model.yaml of a folder has a wrong name or place."""
+    misplaced = None if os.path.lexists(folder / CONFIG_FILE_NAME) else misplaced_config(folder)
+    if misplaced and misplaced.parent == folder:
+        raise ModelConfigError(f"{misplaced}: expected the name {CONFIG_FILE_NAME}.")
+    if misplaced:
+        raise ModelConfigError(
+            f"{misplaced} is one level too deep: put the folder {misplaced.parent.name} into {folder.parent} itself, "
+            f"or let the name {folder.name} begin with a dot if nothing in it is to be served."
+        )
 
 
 def only_folder(folders: Sequence[Path]) -> Path:
@@ -139,6 +202,7 @@ def read_folder(path: Path) -> ModelFolder:
     config_path = path / CONFIG_FILE_NAME
     if not re.fullmatch(NAME_PATTERN, path.name):
         raise ModelConfigError(f"{path!s:.200}: expected a folder named with letters, digits, dots, _ and - only.")
+    refuse_misplaced_config(path)
     version = checked_version(path)
     try:
         config = ModelConfig.model_validate(read_plain_yaml(config_path))

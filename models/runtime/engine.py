@@ -54,7 +54,8 @@ class Engine:
             except ModelConfigError as error:
                 if not tolerant:
                     raise
-                self.served.reject(model.name, reason_for_clients(error, [model.folder.path.parent]))
+                reason = reason_for_clients(error, [model.folder.path.parent])
+                self.served.reject(model.name, reason, unless_loaded=True)
             else:
                 self.served.install(folder, *loaded, unless_loaded=True)
 
@@ -99,12 +100,17 @@ class Engine:
         return not self._draining and is_complete and all(model.loaded for model in served.models)
 
     def refuse_if_not_ready(self) -> None:
-        """Raise NotReadyError, which names a model that is broken, or DrainingError when the engine is draining."""
+        """Raise NotReadyError, which names a model that is broken, or DrainingError when the engine is draining.
+
+        Everybody may read these sentences, so they do not say what is wrong with the model.
+        """
         if self._draining:
             raise DrainingError
         for name, broken in self.served.broken.items():
             if broken.is_awaited:
-                raise NotReadyError(f"The model {name} cannot be served: {broken.reason}")
+                raise NotReadyError(
+                    f"The model {name} cannot be served; the list of models and the log give the reason."
+                )
         if not self.is_ready:
             raise NotReadyError
 

@@ -14,7 +14,14 @@ from typing import Literal, TypeAlias
 from models.errors import ModelConfigError
 from models.repository.checksums import checked_version
 from models.repository.copies import PREFIX, FolderCopy
-from models.repository.folder import ModelFolder, model_folders, only_folder, read_folder, reason_for_clients
+from models.repository.folder import (
+    ModelFolder,
+    folders_named,
+    only_folder,
+    read_folder,
+    reason_for_clients,
+    refuse_misplaced_config,
+)
 from models.runtime.engine import Engine
 from models.runtime.trial import Trial
 
@@ -56,6 +63,8 @@ class Reloader:
         """Reload one model if its folder has changed; raises ModelNotFoundError when there is no such model."""
         with self._lock:
             outcome = self._reload(name)
+            if outcome.change == "unchanged":
+                self._engine.served.accept(name)
         if outcome.change not in {"unchanged", "untried"}:
             self._report(outcome)
         return outcome
@@ -67,10 +76,11 @@ class Reloader:
     def _reload(self, name: str) -> Reload:
         served = self._engine.served.version_of(name)
         try:
-            folders = model_folders(self._roots).get(name)
+            folders = folders_named(name, self._roots)
             if not folders or (self._names and name not in self._names):
-                return self._unload(name, served)
+                return self._unload(name)
             path = only_folder(folders)
+            refuse_misplaced_config(path)
             if served and served == checked_version(path):
                 return Reload(name, "unchanged", served)
             if obstacle := obstacle_to_reloads():
@@ -85,10 +95,10 @@ class Reloader:
             return Reload(name, "rejected", served, str(error))
         return Reload(name, "replaced" if served else "loaded", folder.version)
 
-    def _unload(self, name: str, served: str | None) -> Reload:
-        """Remove a model whose folder is gone; the default model stays."""
-        if self._engine.served.is_default(name):
-            return Reload(name, "rejected", served, "Its folder is gone, but the default model is never unloaded.")
+    def _unload(self, name: str) -> Reload:
+        """Remove a model whose folder is gone; raises ModelConfigError for the default model, which stays."""
+        if name == self._engine.served.default_model:
+            raise ModelConfigError("Its folder is gone, but the default model is never unloaded.")
         if name not in self._engine.served.broken:
             self._engine.served.find(name)
         self._engine.served.remove(name)

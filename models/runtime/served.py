@@ -34,7 +34,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A folder that cannot be served. `is_awaited`: it was to be served from the start; others came later."""
+    """A folder that cannot be served as it is.
+
+    `is_awaited`: it was to be served from the start, and no version of it ever was.
+    """
 
     reason: str
     is_awaited: bool
@@ -46,16 +49,21 @@ class ServedModels:
     `folders`: of the models to serve, not loaded yet. `lanes`: shared by all models that want none of their own. Models
     that need threads share other lanes: see `_needs_threads`.
     `broken`: name → reason, of models whose folders cannot be read. Raises ModelNotFoundError when the default model is
-    in neither.
+    in neither. `aliases`: further names of the default model.
     """
 
     def __init__(
-        self, folders: Sequence[ModelFolder], default_model: str, lanes: Lanes, broken: Mapping[str, str] | None = None
+        self,
+        folders: Sequence[ModelFolder],
+        default_model: str,
+        lanes: Lanes,
+        broken: Mapping[str, str] | None = None,
+        aliases: Sequence[str] = (),
     ) -> None:
         self.lanes = lanes
         is_threads = lanes.create_worker is CallingThread
         self._threads = lanes if is_threads else lanes.like(lanes.count, create_worker=CallingThread)
-        self._default_model = default_model
+        self.default_model, self._aliases = default_model, tuple(aliases)
         self._models = {folder.name: Model(folder, self._new_lanes(folder)) for folder in folders}
         self._broken = {name: Broken(reason, is_awaited=True) for name, reason in (broken or {}).items()}
         self._changing = threading.RLock()
@@ -72,19 +80,21 @@ class ServedModels:
         """Return the folders that cannot be served, by name."""
         return dict(self._broken)
 
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Return the further names of models: alias → name. One that is also the name of a model is left out."""
+        taken = self._models.keys() | self._broken.keys()
+        return {alias: self.default_model for alias in self._aliases if alias not in taken}
+
     def find(self, name: str | None) -> Model:
         """Return the model of that name, or the default one for None; raises ModelNotFoundError and NotReadyError."""
-        name = self._default_model if name is None else name
+        name = self.default_model if name is None else self.aliases.get(name, name)
         model = self._models.get(name)
         if model is not None:
             return model
         if name in self._broken:
             raise NotReadyError("The model cannot be served; the list of models gives the reason.")
         raise ModelNotFoundError(f"No such model is served here; the models are: {', '.join(sorted(self._models))}.")
-
-    def is_default(self, name: str) -> bool:
-        """Return whether frames that name no model go to this one."""
-        return name == self._default_model
 
     def version_of(self, name: str) -> str | None:
         """Return the version of a model that can answer; None when there is none."""
@@ -119,17 +129,28 @@ class ServedModels:
         if old:
             self._close_unused(old.lanes)
 
-    def reject(self, name: str, reason: str) -> None:
-        """Record that a model cannot be served, unless an older version of it is."""
+    def reject(self, name: str, reason: str, *, unless_loaded: bool = False) -> None:
+        """Record that the folder of a model cannot be served as it is; a version that can answer stays in service.
+
+        `unless_loaded`: only when there is no such version.
+        """
         with self._changing:
-            if self.version_of(name) is not None:
-                return
-            is_awaited = name in self._models or (name in self._broken and self._broken[name].is_awaited)
             model = self._models.get(name)
+            is_loaded = model is not None and model.loaded is not None
+            if is_loaded and unless_loaded:
+                return
+            was_awaited = name in self._broken and self._broken[name].is_awaited
+            self._broken = {**self._broken, name: Broken(reason, not is_loaded and (model is not None or was_awaited))}
+            if is_loaded:
+                return
             self._models = _without(self._models, name)
-            self._broken = {**self._broken, name: Broken(reason, is_awaited)}
         if model:
             self._close_unused(model.lanes)
+
+    def accept(self, name: str) -> None:
+        """Record that the folder of a model is as it is served."""
+        with self._changing:
+            self._broken = _without(self._broken, name)
 
     def remove(self, name: str) -> None:
         """Stop serving a model; frames that it was given are still answered."""

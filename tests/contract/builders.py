@@ -139,7 +139,7 @@ def with_credential(server: LiveServer, path: str, headers: dict[str, str]) -> h
 
 def may_not(server: LiveServer, path: str) -> httpx.Response:
     """Request health and metrics with the credential of a camera, everything else with that of a probe."""
-    token = CAMERA_TOKEN if path.startswith(("/health", "/status", "/metrics")) else PROBE_TOKEN
+    token = CAMERA_TOKEN if path.startswith(("/health", "/status", "/metrics", "/v1/status/ping")) else PROBE_TOKEN
     return with_credential(server, path, bearer(token))
 
 
@@ -195,7 +195,8 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "streamList": stream_list,
     "streamPage": stream_page,
     "movingPicture": moving_picture,
-    "unknownStream": lambda server, path: get(server, path.replace("{stream}", "nope")),
+    "waitingPage": lambda server, path: get(server, path.replace("{stream}", "nope")),
+    "unknownStream": lambda server, path: get(server, path.replace("{stream}", "%07")),
     "badFrames": lambda server, path: server.client.get(path, params={"frames": 0}),
     "consolePage": get,
     "consoleScript": get,
@@ -208,6 +209,8 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "faces": lambda server, path: of_model(server, path, "blazeface-back", "astronaut.jpg"),
     "scene": lambda server, path: of_model(server, path, "efficientnet-lite0", "coffee.jpg"),
     "customModels": post,
+    "pong": get,
+    "analysisModules": get,
     "updateState": get,
     "unchanged": request,
     "queryTooLong": lambda server, path: server.client.get(path, params={"object": "x" * 5000}),
@@ -247,7 +250,9 @@ ON_SMALL_SERVICE: dict[str, Builder] = {
     "bodyTimeout": body_timeout,
     "bodyTooLarge": lambda server, path: post(server, path, b"\0" * 100_001),
     "tooManyPixels": lambda server, path: post(server, path, blank((1000, 1000))),
-    "unsupportedMediaType": labelled("application/x-www-form-urlencoded"),
+    "unsupportedMediaType": lambda server, path: server.client.post(path, json={"image": "AAAA"}),
+    "form": lambda server, path: server.client.post(path, files={"image": FRAME}),
+    "otherFormat": lambda server, path: post(server, path, encode(board(7), "WEBP")),
     "contentEncoding": lambda server, path: post(server, path, headers={"Content-Encoding": "gzip"}),
     "inferenceFailed": lambda server, path: post(server, path, encode(board(failure=True), "PNG")),
     "overloaded": overloaded,

@@ -25,7 +25,7 @@ from tests.support.models.matching import assert_matches, flat
 from tests.support.models.pages import write_reader
 from tests.support.server import LiveServer, running, serving
 
-VARYING = {"inferenceMs", "processMs", "framesAnswered", "requestDurations"}
+VARYING = {"inferenceMs", "processMs", "framesAnswered", "requestDurations", "servedVersion"}
 """Members whose values differ from request to request."""
 NO_EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
     "": {"nothingFound": {}},
@@ -123,7 +123,8 @@ def abandoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         folder.rename(other.parent / ".gone")
         (other.parent / "arriving").mkdir()
         (other.parent / "arriving" / "model.yaml").write_text("weights: {file: model.onnx}\n")
-        assert live.client.post("/models/arriving/reload", headers=AUTHORIZED).status_code == 422
+        for name in ("arriving", folder.name):
+            assert live.client.post(f"/models/{name}/reload", headers=AUTHORIZED).status_code == 422
         yield live
 
 

@@ -17,7 +17,7 @@ from tests.support.client import OPERATIONS, ROOT, resolve
 from tests.support.credentials import ADMIN_TOKEN, AUTHORIZED
 from tests.support.server import LiveServer
 
-MAX_EXAMPLES, MUTANTS = {"server": 15, "guarded": 6}, 60
+MAX_EXAMPLES, MUTANTS = {"server": 8, "guarded": 2}, 40
 SCHEMA = schemathesis.openapi.from_path(ROOT / "openapi.yaml")
 
 

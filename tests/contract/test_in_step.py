@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from handlers import annotate, catalog, console, errors, inference, live, service
-from handlers.context import WELL_FORMED_NAME
+from handlers.context import REQUEST_ID, STREAM_NAME
 from handlers.decoding.description import (
     GSTREAMER_NAMES,
     HEIGHT,
@@ -160,8 +160,8 @@ def test_every_problem_is_declared_shown_and_explained() -> None:
 
 
 def test_names_that_callers_give_are_as_declared() -> None:
-    patterns = (SCHEMAS["StreamName"], CONTRACT["components"]["headers"]["ClientRequestId"]["schema"])
-    assert {schema["pattern"] for schema in patterns} == {f"^{WELL_FORMED_NAME.pattern}$"}
+    schemas = (SCHEMAS["StreamName"], CONTRACT["components"]["headers"]["ClientRequestId"]["schema"])
+    assert [schema["pattern"] for schema in schemas] == [f"^{name.pattern}$" for name in (STREAM_NAME, REQUEST_ID)]
 
 
 def test_errors_that_hang_up_are_problems() -> None:

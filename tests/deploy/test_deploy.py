@@ -1,6 +1,7 @@
 """The files in deploy/ are valid, hardened, and match the service."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,12 +12,15 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from handlers.server.access.credentials import read_credentials
 from handlers.server.settings import Settings
 from tests.support.client import CONTRACT, ROOT
 
 DEPLOY = ROOT / "deploy"
 UNIT = DEPLOY / "systemd" / "framehook.service"
+CREDENTIALS_UNIT = DEPLOY / "systemd" / "credentials.conf"
 COMPOSE = DEPLOY / "compose" / "compose.yaml"
+DEPLOYING = (ROOT / "docs" / "deploying.md").read_text()
 UID = "10001:10001"
 MAX_CREATE_OPTIONS = 512
 """Characters of createOptions that every version of IoT Edge accepts in one piece."""
@@ -100,17 +104,62 @@ def test_the_image_has_nothing_of_its_base_but_what_was_chosen() -> None:
     assert [json.loads(command)[0] for command in commands] == ["python", "framehook", "serve"]
 
 
+def test_compose_gives_the_credentials_to_the_service() -> None:
+    """A secret from a file is mounted with its owner and mode; the comment says whose it must be."""
+    text = (COMPOSE.parent / "credentials.yaml").read_text()
+    document = yaml.safe_load(text)
+    service = document["services"]["framehook"]
+    [secret] = service["secrets"]
+    assert service["environment"] == {"FRAMEHOOK_CREDENTIALS_FILE": f"/run/secrets/{secret}"}
+    assert f"sudo chown {UID.partition(':')[0]} deploy/compose/{document['secrets'][secret]['file']}" in text
+
+
+def test_systemd_gives_the_credentials_to_the_service() -> None:
+    lines = CREDENTIALS_UNIT.read_text().splitlines()
+    values = dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
+    name, _, _ = values["LoadCredential"].partition(":")
+    assert values["Environment"] == f"FRAMEHOOK_CREDENTIALS_FILE=%d/{name}"
+    assert values["LoadCredential"].partition(":")[2] in DEPLOYING
+
+
+def test_kubernetes_gives_the_credentials_to_the_service() -> None:
+    [text] = re.findall(r"```yaml\n(spec:.*?)```", DEPLOYING, re.DOTALL)
+    pod = yaml.safe_load(text)["spec"]
+    [container], [volume] = pod["containers"], pod["volumes"]
+    [mount] = container["volumeMounts"]
+    [setting] = container["env"]
+    assert str(pod["securityContext"]["fsGroup"]) == UID.partition(":")[2]
+    assert volume["secret"]["defaultMode"] == 0o440, "the group may read it, others may not"
+    assert mount["name"] == volume["name"]
+    assert setting == {"name": "FRAMEHOOK_CREDENTIALS_FILE", "value": f"{mount['mountPath']}/credentials.yaml"}
+
+
+def test_iot_edge_gives_the_credentials_to_the_service() -> None:
+    [text] = re.findall(r"```json\n(.*?)```", DEPLOYING, re.DOTALL)
+    [(name, setting)] = json.loads(text)["env"].items()
+    credentials = Settings.model_validate({name.removeprefix("FRAMEHOOK_").lower(): setting["value"]}).credentials
+    assert credentials
+    [credential] = read_credentials(credentials.get_secret_value(), name)
+    assert credential.name == "camera"
+
+
 @pytest.mark.system
-def test_compose_finds_no_fault() -> None:
-    command = ["docker-compose", "--file", str(COMPOSE), "config", "--quiet"]
+@pytest.mark.parametrize("names", [["compose"], ["compose", "credentials"]], ids="+".join)
+def test_compose_finds_no_fault(names: list[str]) -> None:
+    files = [argument for name in names for argument in ("--file", str(COMPOSE.parent / f"{name}.yaml"))]
+    command = ["docker-compose", *files, "config", "--quiet"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == ""
 
 
 @pytest.mark.system
-def test_systemd_finds_no_fault(tmp_path: Path) -> None:
+@pytest.mark.parametrize("drop_ins", [[], [CREDENTIALS_UNIT]], ids=["alone", "credentials"])
+def test_systemd_finds_no_fault(tmp_path: Path, drop_ins: list[Path]) -> None:
     framehook = shutil.which("framehook", path=str(Path(sys.executable).parent))
     unit = tmp_path / UNIT.name
     unit.write_text(UNIT.read_text().replace("/opt/framehook/.venv/bin/framehook", str(framehook)))
+    (tmp_path / f"{UNIT.name}.d").mkdir()
+    for path in drop_ins:
+        shutil.copy(path, tmp_path / f"{UNIT.name}.d")
     verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
     assert verified.returncode == 0, verified.stderr
-    assert UNIT.name not in verified.stderr
+    assert not {UNIT.name, *(path.name for path in drop_ins)} & set(re.findall(r"[\w.-]+", verified.stderr))

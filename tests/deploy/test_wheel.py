@@ -46,7 +46,7 @@ def test_the_contract_travels_along_byte_for_byte(site: Path, tmp_path: Path) ->
 
 def test_the_console_travels_along(site: Path) -> None:
     pages = {path.name for path in (ROOT / "handlers" / "pages").iterdir() if path.suffix in {".html", ".js", ".css"}}
-    assert pages == {"console.html", "console.js", "console.css", "stream.html"}
+    assert pages == {"console.html", "console.js", "console.css", "stream.html", "waiting.html"}
     assert all((site / "handlers" / "pages" / name).stat().st_size for name in pages)
 
 

@@ -100,6 +100,23 @@ def test_large_pictures_come_reduced(
     assert opened(answer.content).size == drawn_wh
 
 
+LONG = Image.new("RGB", (65_500, 1), (90, 90, 90))
+"""As long as libjpeg lets a JPEG be."""
+LONGEST = {
+    "jpeg": encode(LONG, "JPEG"),
+    "png": encode(LONG.resize((1, 65_535)), "PNG"),
+    "bmp": encode(LONG.resize((65_535, 1)), "BMP"),
+    "bmp with a palette": encode(LONG.convert("L").resize((65_501, 1)), "BMP"),
+}
+
+
+@pytest.mark.parametrize("path", ["/annotate", "/inference", "/v1/vision/detection"])
+@pytest.mark.parametrize("body", LONGEST.values(), ids=list(LONGEST))
+def test_the_longest_sides_are_served_in_every_format(identity: LiveServer, body: bytes, path: str) -> None:
+    sent = {"files": {"image": ("x", body)}} if path.startswith("/v1/") else {"content": body}
+    assert identity.client.post(path, params={"confidence": 1}, **sent).status_code in {200, 204}
+
+
 @pytest.mark.parametrize("media_type", ["image/jpeg", "image/png"])
 def test_the_dearest_picture_to_draw_costs_a_bounded_time(identity: LiveServer, media_type: str) -> None:
     """36 million pixels of noise, as PNG: 10 s, and an answer of 56 MB, if all of them are written."""

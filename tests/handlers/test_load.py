@@ -7,7 +7,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,13 +20,15 @@ from models.scheduling.lanes import Lanes
 from tests.support.client import ContractClient
 from tests.support.metrics import runs, samples
 from tests.support.server import LiveServer, serving
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, wait_for
 
 RUN_TIMEOUT_S, QUEUE_TIMEOUT_S = 6, 3
 ARRIVAL_S = 0.2
 FRAME, BUSY_FRAME = encode(board(7), "PNG"), encode(board(1, work=work_for(0.9)), "PNG")
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER of 0 s: closing resets the connection."""
+GOODBYE = struct.pack("ii", 0, 0)
+"""SO_LINGER off: closing ends the connection in order."""
 
 
 @pytest.fixture
@@ -71,11 +73,12 @@ class Caller(threading.Thread):
 
 
 @contextmanager
-def sent_frame(server: LiveServer, body: bytes, cut: int | None = None) -> Iterator[socket.socket]:
+def sent_frame(server: LiveServer, body: bytes, cut: int | None = None, stream: str = "") -> Iterator[socket.socket]:
     """Send a frame, or its first `cut` bytes, and reset the connection at the end of the block."""
     with socket.create_connection((server.host, server.port), timeout=10) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        head = f"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        query = f"?stream={stream}" if stream else ""
+        head = f"POST /inference{query} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.sendall((head.encode() + body)[: None if cut is None else len(head) + cut])
         yield connection
 
@@ -145,6 +148,70 @@ def test_queued_frames_of_callers_that_hung_up_are_never_run(
     assert now["framehook_requests_total", "client-disconnected", "infer"] == 3
     assert runs(one_lane) == 1
     assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR", "CRITICAL"}]
+
+
+HANG_UPS: dict[str, Callable[[socket.socket], object]] = {
+    "closed": lambda connection: connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, GOODBYE),
+    "half-closed": lambda connection: connection.shutdown(socket.SHUT_WR),
+    "reset": lambda connection: connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET),
+}
+"""What clients do before they close the connection."""
+
+
+@pytest.mark.parametrize("name", list(HANG_UPS))
+def test_a_queued_frame_of_a_stream_is_worked_off_although_its_caller_hung_up(one_lane: LiveServer, name: str) -> None:
+    busy = Caller(one_lane, BUSY_FRAME)
+    with sent_frame(one_lane, FRAME, stream="gate") as connection:
+        wait_for(lambda: samples(one_lane)["framehook_queue_depth",] == 1)
+        HANG_UPS[name](connection)
+    assert not busy.answer.status_code, "the busy frame finished first, so this proves nothing"
+    assert busy.status() == 200
+    now = wait_until_idle(one_lane)
+    assert ("framehook_requests_total", "client-disconnected", "infer") not in now
+    assert (now["framehook_requests_total", "200", "infer"], runs(one_lane)) == (2, 2)
+    assert "gate" in [stream["id"] for stream in one_lane.client.get("/streams").json()["streams"]]
+
+
+def test_the_frame_of_a_stream_whose_caller_hangs_up_at_once_is_worked_off_if_it_is_whole(one_lane: LiveServer) -> None:
+    """The last bytes and the end of the connection arrive together, as from FFmpeg."""
+    head = f"POST /inference?stream=gate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(FRAME)}\r\n\r\n"
+    for cut in (-1, None):
+        for _ in range(10):
+            with socket.create_connection((one_lane.host, one_lane.port)) as connection:
+                connection.sendall((head.encode() + FRAME)[:cut])
+            wait_until_idle(one_lane)
+    wait_for(lambda: runs(one_lane) == 10)
+
+
+def test_callers_that_hang_up_take_no_more_than_their_share(one_lane: LiveServer) -> None:
+    """Frames of one address that nobody waits for count in the queue as before; another address has its turns."""
+    done = threading.Event()
+    slow = encode(board(1, work=work_for(0.05)), "PNG")
+
+    def post_and_hang_up() -> None:
+        for number in itertools.count():
+            if done.is_set():
+                return
+            with sent_frame(one_lane, slow, stream=f"name-{number % 7}") as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, GOODBYE)
+            time.sleep(0.005)
+
+    greedy = [threading.Thread(target=post_and_hang_up) for _ in range(4)]
+    for thread in greedy:
+        thread.start()
+    wait_for(lambda: samples(one_lane)["framehook_shed_total", "queue_full"] > 0)
+    depths = []
+    with httpx.Client(base_url=one_lane.url, transport=httpx.HTTPTransport(local_address="127.0.0.2")) as camera:
+        answers = []
+        for _ in range(20):
+            answers.append(camera.post("/inference", content=FRAME, params={"stream": "gate"}, timeout=30))
+            depths.append(samples(one_lane)["framehook_queue_depth",])
+    done.set()
+    for thread in greedy:
+        thread.join()
+    assert [answer.status_code for answer in answers].count(200) >= 18
+    assert max(depths) <= 3
+    wait_until_idle(one_lane)
 
 
 @pytest.mark.parametrize("body", [FRAME, BUSY_FRAME], ids=["waiting", "running"])

@@ -19,7 +19,7 @@ SMALL_WH = (64, 48)
 BEHIND_HEADER, BEFORE_END = 2, -1
 """Places in a PNG, as indices of pieces."""
 START_OF_FRAME = {"jpeg-baseline": b"\xff\xc0", "jpeg-cmyk": b"\xff\xc0", "jpeg-progressive": b"\xff\xc2"}
-START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+START_OF_SCAN, END_OF_IMAGE, HUFFMAN_TABLES = b"\xff\xda", b"\xff\xd9", b"\xff\xc4"
 ZEROS = zlib.compress(bytes(1_000_000))
 
 
@@ -64,12 +64,13 @@ def _jpeg_full_of(segment: bytes, before: bytes = b"") -> bytes:
 
 
 def _jpeg_said_to_be(width: int, height: int, kind: str, more_scans: int = 0) -> bytes:
-    """Return a small JPEG whose header names this size, and whose last scan is repeated this many times."""
+    """Return a small JPEG whose header names this size, and whose first scan is repeated this many times."""
     body = WRITERS[kind](photo(SMALL_WH))
     at = body.index(START_OF_FRAME[kind]) + 5
     body = body[:at] + struct.pack(">HH", height, width) + body[at + 4 :]
-    scan = body[body.rindex(START_OF_SCAN) : -len(END_OF_IMAGE)]
-    return body.removesuffix(END_OF_IMAGE) + scan * more_scans + END_OF_IMAGE
+    start = body.index(START_OF_SCAN)
+    end = body.index(HUFFMAN_TABLES, start) if more_scans else len(body)
+    return body[:end] + body[start:end] * more_scans + body[end:]
 
 
 def _rle(width: int, height: int, content: bytes, compression: int = RLE8) -> bytes:

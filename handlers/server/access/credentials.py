@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from handlers.errors import ConfigurationError
 from handlers.server.access.digest import Algorithm, user_hash
+from models.repository.plain_yaml import YamlTextError, parse_yaml
 
 Permission: TypeAlias = Literal["infer", "read", "view", "monitor", "admin"]
 """What an operation of the contract requires, as its `x-permission`."""
@@ -123,9 +124,9 @@ def read_credentials(text: str, origin: str) -> tuple[Credential, ...]:
     Raises ConfigurationError; its message names `origin`, the entry and the key, but never a value.
     """
     try:
-        document = yaml.safe_load(text)
-    except (ValueError, RecursionError, yaml.YAMLError):
-        raise ConfigurationError(f"{origin} cannot be read as YAML.") from None  # the cause quotes the text
+        document = parse_yaml(text)
+    except YamlTextError as error:
+        raise ConfigurationError(f"{origin}, {error}") from None  # the cause quotes the text
     try:
         credentials = _CREDENTIALS.validate_python(document if document is not None else ())
     except ValidationError as error:
@@ -164,18 +165,24 @@ def read_credentials_file(path: Path) -> tuple[Credential, ...]:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigurationError(f"The credentials file {path} cannot be read: {reason}.") from None
+        who = f" by user {os.geteuid()}" if isinstance(error, PermissionError) else ""
+        raise ConfigurationError(f"The credentials file {path} cannot be read{who}: {reason}.") from None
     return read_credentials(text, f"The credentials file {path}")
 
 
 def write_credentials_file(path: Path, credentials: Sequence[Credential]) -> None:
-    """Replace the file, readable only by its owner; raises ConfigurationError when it cannot be written."""
+    """Replace the file, readable only by its owner; raises ConfigurationError when it cannot be written.
+
+    The owner stays if root writes it: the service may run as another user.
+    """
     document = [credential.model_dump(mode="json", exclude_defaults=True) for credential in credentials]
     path = path.resolve()  # a symbolic link stays, and its target is replaced
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "w", encoding="utf-8") as file:
             yaml.safe_dump(document, file, sort_keys=False, allow_unicode=True)
+            if path.exists() and os.geteuid() == 0:
+                os.fchown(file.fileno(), path.stat().st_uid, path.stat().st_gid)
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from handlers.server.commands.options import settings_options
 from handlers.server.settings import Settings
 from models.repository.folder import find_models, read_folder
 
-SETTINGS = ("model_repository", "models")
+SETTINGS = ("model_repository", "models", "default_model", "default_model_aliases")
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,6 +25,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def models(settings: Settings, _: argparse.Namespace) -> int:
     """Print the record of each model, one JSON line each. Raises ModelConfigError for a folder that is wrong."""
-    for path in find_models(settings.model_repository, settings.models).values():
-        print(json.dumps(model_record(read_folder(path)), ensure_ascii=False))
+    paths = find_models(settings.model_repository, settings.models)
+    aliases = {alias: settings.default_model for alias in settings.default_model_aliases if alias not in paths}
+    for path in paths.values():
+        print(json.dumps(model_record(read_folder(path), aliases), ensure_ascii=False))
     return 0

@@ -4,7 +4,7 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handlers.context import WELL_FORMED_NAME, Context, RequestRecord
+from handlers.context import STREAM_NAME, Context, RequestRecord
 from handlers.deepstack.dialect import pending_key
 from handlers.server.access.callers import caller_of
 from handlers.server.middleware.body_limit import declared_bytes
@@ -57,4 +57,4 @@ class AdmissionMiddleware:
 def stream_of(query: bytes) -> str:
     """Return the name of a frame's stream, from the query; empty when it has none, or none that is well formed."""
     name = QueryParams(known_fields(query, {STREAM})).get(STREAM, "") if query else ""
-    return name if WELL_FORMED_NAME.fullmatch(name) else ""
+    return name if STREAM_NAME.fullmatch(name) else ""

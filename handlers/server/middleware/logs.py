@@ -16,7 +16,7 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handlers.context import WELL_FORMED_NAME, RequestRecord
+from handlers.context import REQUEST_ID, RequestRecord
 from handlers.server.middleware.log_writer import LogHandler, LogWriter
 
 REQUEST_ID_HEADER = "x-ms-client-request-id"
@@ -145,4 +145,4 @@ def _level(status: int | None) -> int:
 def caller_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """Return the client's request id if it is well formed."""
     client_id = next((value for name, value in headers if name == REQUEST_ID_BYTES), b"").decode("latin-1")
-    return client_id if WELL_FORMED_NAME.fullmatch(client_id) else None
+    return client_id if REQUEST_ID.fullmatch(client_id) else None

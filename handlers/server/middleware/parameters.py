@@ -70,6 +70,9 @@ class ContractParameterValidator(ParameterValidator):  # type: ignore[misc]  # c
             fault = "has an empty entry"
         _refuse("query parameter", param, fault)
 
+    def validate_path_parameter(self, param: dict[str, Any], request: ConnexionRequest) -> None:
+        """Accept every name in a path: its operation looks it up, and raises if there is nothing of that name."""
+
     def validate_header_parameter(self, param: dict[str, Any], request: ConnexionRequest) -> None:
         """Raise InvalidParameterError when a header breaks the contract."""
         _refuse("header", param, _fault(request.headers.getlist(param["name"]), param["schema"]))

@@ -17,7 +17,7 @@ from handlers.server.access.proxies import TrustedProxies
 from handlers.server.middleware.bytes_in_flight import Reservation
 from handlers.server.middleware.logs import Report, caller_id
 from handlers.server.wire.connections import Connections, reset_when_closed
-from handlers.server.wire.cycles import AnsweredCycle, CutOff
+from handlers.server.wire.cycles import AnsweredCycle, CutOff, Lingering, WholeRequest
 from handlers.server.wire.http_head import TOO_LARGE, RefusedError, check_head, in_origin_form, plain_text, refusal_for
 from handlers.server.wire.parser_events import BodyEvents, ParserEvents, head_for_body
 from handlers.server.wire.progress import BodyProgress, Rate, RequestProgress, SendProgress
@@ -60,11 +60,10 @@ class HttpProtocol(HttpToolsProtocol):
         )
         self._untaken: Reservation | None = None
         """The bytes of answers that the client has not taken."""
-        self._cut_off = CutOff()
+        self._cut_off, self._lingering = CutOff(), Lingering()
         self._answering: RequestResponseCycle | None = None
-        self._is_refused = False
         self.url, self.headers = b"", []
-        self._shed_count = 0
+        self._is_refused, self._shed_count = False, 0
         """Requests of this read that were refused."""
         self._stop_at = math.inf
         """After that no body is waited for, by the clock of the event loop."""
@@ -95,7 +94,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._count_untaken()
         if self._untaken is None:
             return
-        if self._is_sending:
+        if self._is_sending or self._lingering.has_begun:
             self._check_sent(now)
             return
         self._sent.restart()
@@ -206,7 +205,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _check_sent(self, now: float) -> None:
         """Abort when the client takes nothing; TLS would wait for a client that does not say goodbye."""
         unsent_bytes = self._unsent_bytes
-        is_over = self.transport.is_closing() and not unsent_bytes
+        is_over = (self.transport.is_closing() and not unsent_bytes) or self._lingering.is_over(now, self._stop_at)
         is_slow = self._sent.is_too_slow(unsent_bytes, now, is_complete=not self._is_streaming)
         if self._sent.is_stuck(unsent_bytes, now) or is_slow or is_over:
             self.evict()
@@ -238,13 +237,16 @@ class HttpProtocol(HttpToolsProtocol):
             self._connections.mark_idle(self)
 
     def _mark_if_idle(self) -> None:
-        if self._progress.body is None and self.cycle.response_complete:
+        if self._progress.body is None and self._lingering.has_begun:
+            self.transport.close()
+        elif self._progress.body is None and self.cycle.response_complete:
             self._progress.head.rest(self.loop.time())
             self._connections.mark_idle(self)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, partial(self._cut_off.call, app, cycle))
+        whole = WholeRequest(app, cycle, self._lingering)
+        super()._start_asgi_task(cycle, partial(self._cut_off.call, whole, cycle))
 
     def _shed_refusal(self) -> bytes | None:
         """Return the answer to a frame that is refused at once under overload; None to let the request in."""

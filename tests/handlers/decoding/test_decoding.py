@@ -231,6 +231,80 @@ def test_a_picture_cut_anywhere_is_refused_unless_every_pixel_is_there(name: str
         np.testing.assert_array_equal(cut, whole)
 
 
+KINDS: dict[str, dict[str, int]] = {
+    "4:2:0": {"subsampling": 2},
+    "4:4:4": {"subsampling": 0},
+    "restarts": {"restart_marker_rows": 1},
+    "progressive": {"progressive": 1},
+    "progressive with restarts": {"progressive": 1, "restart_marker_rows": 1},
+}
+"""How JPEGs may be coded: options of Pillow's encoder."""
+END_OF_IMAGE = b"\xff\xd9"
+
+
+@pytest.mark.parametrize("route", ["exact", "fast", "plain"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_jpeg_cut_short_is_refused_whatever_stands_at_its_end(kind: str, mode: str, route: RouteName) -> None:
+    """But for a progressive one cut at the end of a scan: that is a whole picture, of less detail."""
+    decoder, target = Decoder(MAX_PIXELS, route), DecodeTarget((40, 30))
+    body = encode(ODD.convert(mode), "JPEG", **KINDS[kind])
+    for share in (0.4, 0.55, 0.8, 0.9):
+        for end in (b"", END_OF_IMAGE, b"\xff", b"dhav\x59\x19\x01\0"):
+            with pytest.raises(UndecodableFrameError, match="damaged or incomplete"):
+                decoder.encoded(body[: int(len(body) * share)] + end, target)
+
+
+@pytest.mark.parametrize("route", ["exact", "fast", "plain"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_jpeg_needs_no_end_marker(kind: str, mode: str, route: RouteName) -> None:
+    """Nor do bytes before or behind its place matter: cameras send buffers that are too long."""
+    decoder, target = Decoder(MAX_PIXELS, route), DecodeTarget((40, 30))
+    for number in range(8):
+        body = encode(ODD.crop((number, number, 90, 66)).convert(mode), "JPEG", quality=30 + 9 * number, **KINDS[kind])
+        expected = decoder.encoded(body, target).rgb((40, 30))
+        for end in (b"", b"\0\0", bytes(4096), b"dhav\x59\x19\x01\0", b"\xff", b"\0" + END_OF_IMAGE):
+            difference = np.abs(decoder.encoded(body[:-2] + end, target).rgb((40, 30)).astype(int) - expected)
+            assert difference.mean() <= (12 if route == "fast" else 0)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_that_lacks_some_bytes_lacks_no_more_than_its_last_blocks(mode: str) -> None:
+    """libjpeg reads eight bytes ahead, so a smaller cut may go unnoticed."""
+    body = encode(ODD.convert(mode), "JPEG", quality=95)
+    whole = pixels(body)
+    for cut in range(1, 60):
+        try:
+            taken = pixels(body[: -2 - cut] + END_OF_IMAGE)
+        except UndecodableFrameError:
+            continue
+        rows, columns = np.nonzero((taken != whole).any(axis=2))
+        assert (rows >= 64 - 1).all()
+        assert (columns >= 80 - 1).all()
+    with pytest.raises(UndecodableFrameError):
+        pixels(body[:-62] + END_OF_IMAGE)
+
+
+@pytest.mark.parametrize("bits", [16, 24, 32])
+@pytest.mark.parametrize("top_down", [False, True], ids=["bottom-up", "top-down"])
+def test_the_last_row_of_a_bmp_may_lack_its_padding(bits: int, top_down: bool) -> None:  # noqa: FBT001  # a table's column
+    body = bmp(ODD, bits, top_down=top_down)
+    padding = -(ODD.width * bits // 8) % 4
+    np.testing.assert_array_equal(pixels(body[: len(body) - padding]), pixels(body))
+    with pytest.raises(UndecodableFrameError):
+        pixels(body[: len(body) - padding - 1])
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+def test_nor_does_that_of_a_bmp_with_a_palette_need_it(bits: int) -> None:
+    body = bmp_palette(ODD.quantize(1 << bits), bits)
+    padding = -((ODD.width * bits + 7) // 8) % 4
+    np.testing.assert_array_equal(pixels(body[: len(body) - padding]), pixels(body))
+    with pytest.raises(UndecodableFrameError):
+        pixels(body[: len(body) - padding - 1])
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -251,10 +325,11 @@ def test_bytes_that_are_no_picture_are_refused(body: bytes) -> None:
 
 
 def with_scans(picture: Image.Image, scans: int) -> bytes:
-    """Return a progressive JPEG whose last scan is repeated."""
+    """Return a progressive JPEG whose first scan is repeated."""
     body = encode(picture, "JPEG", progressive=True)
-    start = body.rindex(b"\xff\xda")
-    return body[:start] + body[start:-2] * (scans - body.count(b"\xff\xda") + 1) + body[-2:]
+    start = body.index(b"\xff\xda")
+    end = body.index(b"\xff\xc4", start)
+    return body[:end] + body[start:end] * (scans - body.count(b"\xff\xda")) + body[end:]
 
 
 def test_as_many_scans_as_there_may_be() -> None:

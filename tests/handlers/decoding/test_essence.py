@@ -98,6 +98,22 @@ def test_nothing_but_the_picture_of_a_png_is_seen(name: str, mode: str) -> None:
         np.testing.assert_array_equal(pixels(more), pixels(body))
 
 
+@pytest.mark.parametrize("name", [b"IHDR", b"PLTE", b"IDAT"])
+def test_a_wrong_checksum_of_pixels_is_damage(name: bytes) -> None:
+    body = bytearray(encode(SMALL.convert("P"), "PNG"))
+    at = body.index(name)
+    body[at + 4 + int.from_bytes(body[at - 4 : at])] ^= 1
+    with pytest.raises(UndecodableFrameError, match="damaged or incomplete"):
+        pixels(bytes(body))
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_12_bits_a_sample_are_not_called_damage(route: RouteName) -> None:
+    body = encode(SMALL, "JPEG").replace(b"\xff\xc0\0\x11\x08", b"\xff\xc1\0\x11\x0c")
+    with pytest.raises(UndecodableFrameError, match="has 12 bits a sample; send one of 8 bits"):
+        Decoder(36_000_000, route).encoded(body, TARGET)
+
+
 def pixels(body: bytes) -> Pixels:
     return DECODER.encoded(body, TARGET).pixels_hwc
 

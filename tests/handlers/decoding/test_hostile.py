@@ -15,7 +15,7 @@ from tests.support.server import LiveServer, serving
 from tools.hostile.mutations import mutant
 from tools.hostile.pictures import WRITERS, photo
 
-MUTANTS, SEED = 2_000, 20261122
+MUTANTS, SEED = 800, 20261122
 TINY_WH = (16, 12)
 SPARE_BYTES = {"bmp-rle4": 4, "bmp-rle8": 4, "bmp-1": 2} | {kind: 21 for kind in WRITERS if kind.startswith("png")}
 """What a file with all its pixels may lack: a PNG's last checksums and chunk, run-length coding's end marks, padding of

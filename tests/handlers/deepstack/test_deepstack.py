@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from handlers.errors import InvalidParameterError
 from handlers.server.contract import read_contract
 from lab.graphs import board, write_identity_model
 from lab.pictures import PHOTOS, blank, encode, street, street_as
+from tests.contract.builders import post
 from tests.support.client import check_answer
 from tests.support.credentials import (
     ADMIN,
@@ -43,6 +45,7 @@ def form(*parts: bytes) -> bytes:
     return b"".join(parts) + b"--b0undary--\r\n"
 
 
+TIMES = {"inferenceMs": 0, "processMs": 0}
 IMAGE = part("image", STREET, '; filename="image.jpg"')
 
 
@@ -75,6 +78,17 @@ CLIENTS = {
             b"--b0undary\r\nContent-Type: text/plain; charset=utf-8\r\n"
             b"Content-Disposition: form-data; name=min_confidence\r\n\r\n0.4\r\n",
         ),
+    ),
+    "CodeProject.AI": Client(
+        "multipart/form-data; boundary=b0undary",
+        form(
+            part("image1", STREET, '; filename="street.jpg"\r\nContent-Type: image/jpeg'),
+            part("min_confidence", b"0.4"),
+        ),
+    ),
+    "a file before the picture": Client(
+        "multipart/form-data; boundary=b0undary",
+        form(part("notes", b"of the day", '; filename="notes.txt"'), part("image", STREET, '; filename="image.jpg"')),
     ),
     "curl": Client(
         "multipart/form-data; boundary=b0undary",
@@ -164,6 +178,46 @@ def test_labels_are_chosen_in_the_address(server: LiveServer) -> None:
     assert server.client.post(DETECTION, files={"image": STREET}, params={"object": "unicorn"}).status_code == 400
 
 
+@pytest.mark.parametrize("path", ["/v1/vision/custom/", "/inference/", "/annotate/"])
+def test_the_default_model_has_the_name_that_clients_of_codeproject_ai_ask_for(server: LiveServer, path: str) -> None:
+    """Viseron, AITool and the .NET SDK ask for ipcam-general by default; it is not listed as another model."""
+    asked, answered = (post(server, path + name, STREET) for name in ("ipcam-general", server.model))
+    assert asked.status_code == 200
+    if path == "/annotate/":
+        assert asked.content == answered.content
+    else:
+        assert asked.json() | TIMES == answered.json() | TIMES
+    assert "ipcam-general" not in server.client.get(CUSTOM_LIST).json()["models"]
+    assert server.client.get("/models/ipcam-general").json()["aliases"] == ["ipcam-general"]
+
+
+def test_a_model_that_has_the_name_is_preferred(tmp_path: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    write_identity_model(tmp_path, "ipcam-general")
+    with serving(folder, default_model_aliases="ipcam-general,other") as live:
+        records = live.client.get("/models").json()["models"]
+        assert {record["name"]: record.get("aliases") for record in records} == {
+            "identity": ["other"],
+            "ipcam-general": None,
+        }
+        assert {name: live.client.get(f"/models/{name}").json()["name"] for name in ("ipcam-general", "other")} == {
+            "ipcam-general": "ipcam-general",
+            "other": "identity",
+        }
+
+
+def test_codeproject_ais_pages_learn_what_is_served(server: LiveServer) -> None:
+    """They ping, read which modules are started, and get the list of models with GET or POST."""
+    assert server.client.get("/v1/status/ping").json()["success"] is True
+    statuses = server.client.get("/v1/status/analysis/list").json()["statuses"]
+    assert {module["queue"] for module in statuses if module["status"] == "Started"} == {
+        "faceprocessing_queue",
+        "objectdetection_queue",
+        "sceneclassification_queue",
+    }
+    assert server.client.get(CUSTOM_LIST).json() == server.client.post(CUSTOM_LIST).json()
+
+
 def test_no_update_is_ever_offered(server: LiveServer) -> None:
     assert server.client.get("/v1/status/updateavailable").json()["updateAvailable"] is False
 
@@ -184,7 +238,6 @@ def test_faces_and_scenes_have_models_of_their_own(server: LiveServer) -> None:
 
 
 REFUSED: dict[str, tuple[int, str, bytes]] = {
-    "no image": (400, MULTIPART, form(part("picture", STREET, '; filename="a"'))),
     "an image that is no file": (400, MULTIPART, form(part("image", b"text"))),
     "no parts": (400, MULTIPART, form()),
     "two images": (400, MULTIPART, form(IMAGE, IMAGE)),
@@ -287,6 +340,7 @@ KEYS: dict[str, tuple[str | None, str, int]] = {
     "wrong": ("guess", DETECTION, 401),
     "of one who may not infer": (PROBE_TOKEN, DETECTION, 403),
     "for its model": (CAMERA_TOKEN, "/v1/vision/custom/identity", 200),
+    "for its model by an alias": (CAMERA_TOKEN, "/v1/vision/custom/ipcam-general", 200),
     "for another model": (CAMERA_TOKEN, "/v1/vision/custom/other", 403),
     "for no model": (ADMIN_TOKEN, "/v1/vision/custom/nope", 404),
     "none, for no model": (None, "/v1/vision/custom/nope", 401),

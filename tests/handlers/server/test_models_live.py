@@ -69,12 +69,19 @@ def test_a_reload_on_request_is_told_and_counted(tmp_path: Path) -> None:
         assert answer == {"model": "identity", "change": "replaced", "version": answer["version"]}
         assert answer["version"] == live.client.get("/models/identity").json()["version"] != before
         assert label(live) == "changed"
+        weights = (folder / "model.onnx").read_bytes()
         (folder / "model.onnx").write_bytes(b"rubbish")
         refusal = live.client.post("/models/identity/reload", headers=AUTHORIZED)
         assert refusal.status_code == 422
         assert "not a model that onnxruntime" in refusal.json()["detail"]
         assert label(live) == "changed"
         assert live.client.get("/health/ready").status_code == 200
+        [rejected] = live.client.get("/models").json()["broken"]
+        assert (rejected["name"], rejected["servedVersion"]) == ("identity", answer["version"])
+        assert rejected["detail"].startswith("identity/model.onnx is not a model that onnxruntime")
+        (folder / "model.onnx").write_bytes(weights)
+        assert live.client.post("/models/identity/reload", headers=AUTHORIZED).json()["change"] == "unchanged"
+        assert "broken" not in live.client.get("/models").json()
         counts = [sorted(name[1:]) for name in samples(live) if name[0] == "framehook_model_reloads_total"]
         assert counts == [["identity", "replaced"], ["identity", "rejected"]]
 
@@ -101,9 +108,11 @@ def test_a_broken_model_may_wait_to_be_repaired(tmp_path: Path) -> None:
     with running(on_broken_model="wait", watch_models=False, wait_until_ready=False, **settings) as live:
         wait_for(lambda: live.client.post("/inference", content=FRAME).status_code == 200)
         wait_for(lambda: "broken" in live.client.get("/models").json())
+        assert "onnxruntime" in live.client.get("/models").json()["broken"][0]["detail"]
         ready = live.client.get("/health/ready")
         assert ready.status_code == 503
-        assert "The model broken cannot be served" in ready.json()["detail"]
+        sentence = "The model broken cannot be served; the list of models and the log give the reason."
+        assert ready.json()["detail"] == live.client.get("/status").json()["reason"] == sentence
         assert live.client.post("/inference/broken", content=FRAME).status_code == 503
         (broken / "model.onnx").write_bytes(good)
         assert live.client.post("/models/broken/reload", headers=AUTHORIZED).json()["change"] == "loaded"

@@ -58,8 +58,10 @@ def test_a_wrong_setting_is_named_and_its_value_is_not(
         ("- port", "must map names to values"),
         ("1: 2", "must map names to values"),
         ("", "must map names to values"),
-        ("port: [", "cannot be read as YAML"),
-        ("port: 2020-13-45", "cannot be read as YAML"),
+        ("port: 1\nhost: 127.0.0.1\nport: 2", "line 3: expected each key once"),
+        ("tls_key:\n\tx", "line 2: this is not YAML: expected blanks"),
+        ("port: [", "this is not YAML"),
+        ("port: 2020-13-45", "this is not YAML"),
         ("host: ''", "key host: String should match pattern"),
     ],
 )

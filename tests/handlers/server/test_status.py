@@ -93,5 +93,5 @@ def test_the_reason_is_the_sentence_of_the_refusal(tmp_path: Path) -> None:
     record = Status(engine, counted, TAKING_FRAMES).as_record()
     assert (record["ready"], record["reason"]) == (
         False,
-        "The model other cannot be served: its weights are damaged.",
+        "The model other cannot be served; the list of models and the log give the reason.",
     )

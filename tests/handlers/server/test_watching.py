@@ -32,9 +32,9 @@ class FakeReloader:
         return names
 
 
-def watcher_of(root: Path) -> tuple[Watcher, FakeReloader]:
+def watcher_of(*roots: Path) -> tuple[Watcher, FakeReloader]:
     reloader = FakeReloader()
-    return Watcher([root], cast("Reloader", reloader)), reloader
+    return Watcher(roots, cast("Reloader", reloader)), reloader
 
 
 def add(root: Path, name: str) -> Path:
@@ -125,9 +125,37 @@ def test_it_goes_on_after_faults_and_says_them_once(tmp_path: Path, caplog: pyte
     for _ in range(4):
         watcher.look()
     assert reloader.taken() == [], "an absent repository does not mean that all models are gone"
-    assert caplog.messages == ["models are not watched"]
+    assert caplog.messages == ["repository not watched"]
     (tmp_path / "away").rename(root)
     (root / "other" / "model.yaml").write_text("changed")
     for _ in range(2):
         watcher.look()
     assert reloader.taken() == ["other"]
+
+
+def test_a_repository_that_is_away_is_named_and_the_others_are_watched(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for root in (here, there):
+        root.mkdir()
+        add(root, root.name)
+    add(there, "here")
+    watcher, reloader = watcher_of(here, there)
+    for _ in range(2):
+        watcher.look()
+    assert reloader.taken() == ["here", "there"]
+    there.rename(tmp_path / "away")
+    (here / "here" / "model.yaml").write_text("changed")
+    for _ in range(3):
+        watcher.look()
+    assert reloader.taken() == ["here"]
+    [warning] = caplog.records
+    assert (warning.getMessage(), warning.levelname) == ("repository not watched", "WARNING")
+    reason = warning.facts["reason"]  # type: ignore[attr-defined]
+    assert reason == f"{there} cannot be read: No such file or directory."
+    (tmp_path / "away").rename(there)
+    (there / "there" / "model.yaml").write_text("changed")
+    for _ in range(3):
+        watcher.look()
+    assert reloader.taken() == ["there"]

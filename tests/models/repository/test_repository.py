@@ -12,7 +12,14 @@ import pytest
 from lab.graphs import LABELS, write_config, write_identity_model, write_planted_model
 from models.errors import ModelConfigError, ModelNotFoundError, UnknownLabelError
 from models.repository.files import chunks_of
-from models.repository.folder import BUILT_IN_ZOO, read_folder, read_labels, reason_for_clients
+from models.repository.folder import (
+    BUILT_IN_ZOO,
+    find_models,
+    folders_named,
+    read_folder,
+    read_labels,
+    reason_for_clients,
+)
 from models.results import Selection
 from models.runtime.loading import load_model
 from tests.support.client import ROOT
@@ -69,7 +76,15 @@ def test_a_good_folder_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        pytest.param("a: [", "is not YAML", id="no YAML"),
+        pytest.param("a: [", r"model\.yaml: line 2: this is not YAML: ", id="no YAML"),
+        pytest.param("a: 1\nb: c: d\n", "line 2: this is not YAML: mapping values are not", id="two colons"),
+        pytest.param("a: 'b\nc: 1\n", "line 3: this is not YAML: ", id="a quotation mark without an end"),
+        pytest.param("a: \0", "this is not YAML", id="a zero byte"),
+        pytest.param("a:\n  b: 1\n\tc: 2\n", "line 3: .* expected blanks .* not a tab", id="a tab"),
+        pytest.param("a:\n  \tb: 1\n", "line 2: .* expected blanks .* not a tab", id="a tab behind blanks"),
+        pytest.param(GOOD + "licence: z\n", "line 7: expected each key once", id="a key twice"),
+        pytest.param(GOOD.replace("{name: ssd}", "{name: ssd, name: yolox}"), "line 5: expected each", id="deeper"),
+        pytest.param(GOOD + "d: [{e: 1}, {e: 1,\n e: 2}]\n", "line 8: expected each key", id="a key twice in a list"),
         pytest.param("", "the whole file: Input should be", id="empty"),
         pytest.param(GOOD + "lables: x\n", "lables: Extra inputs", id="a misspelt key"),
         pytest.param(GOOD.replace("ssd", "yolo"), "family: expected a section .* ssd, yolov3", id="an unknown family"),
@@ -115,7 +130,7 @@ def test_a_good_folder_is_read(tmp_path: Path) -> None:
             GOOD + "golden: {picture: x.jpg, expect: []}\n", "golden.expect: a list should have", id="nothing expected"
         ),
         pytest.param(GOOD + "d: 2020-13-45\n", "is not YAML", id="an impossible date"),
-        pytest.param("[" * 5000, "expected no more than 20 sections inside each other", id="endless nesting"),
+        pytest.param("[" * 5000, "line 1: expected no more than 20 sections inside each other", id="endless nesting"),
         pytest.param("a: [" + "[]," * 5000 + "]", "expected no more than 4000 values", id="endless lists"),
         pytest.param("a: &a [x]\nb: *a\n", r"expected no aliases \(\*name\)", id="aliases"),
         pytest.param("a: 1" + ":1" * 30_000, "no word of more than 1000 characters", id="an endless number"),
@@ -266,6 +281,58 @@ def test_an_empty_repository_is_refused(tmp_path: Path) -> None:
         read_repository(tmp_path)
 
 
+def test_one_of_several_repositories_that_is_missing_is_refused_by_name(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    missing = tmp_path / "missing"
+    with pytest.raises(ModelConfigError, match=f"{missing} cannot be read: No such file"):
+        find_models([tmp_path, missing])
+    assert folders_named("identity", [missing, tmp_path]) == [tmp_path / "identity"]
+    with pytest.raises(ModelConfigError, match="cannot be read"):
+        folders_named("other", [missing, tmp_path])
+
+
+def test_the_folder_of_a_model_is_no_repository(tmp_path: Path) -> None:
+    folder = write_identity_model(tmp_path)
+    with pytest.raises(ModelConfigError, match=f"{folder} is the folder of a model; expected the folder that contains"):
+        find_models([folder])
+
+
+def rename_config(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / "model.yaml").rename(folder / name)
+
+
+def nest(folder: Path) -> None:
+    inner = folder.rename(folder.with_name(".inner"))
+    folder.mkdir()
+    inner.rename(folder / "inner")
+
+
+MISPLACED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "model.yml": (rename_config("model.yml"), r"identity/model\.yml: expected the name model\.yaml"),
+    "in upper case": (rename_config("Model.YAML"), r"identity/Model\.YAML: expected the name model\.yaml"),
+    "as an editor hides it": (rename_config("model.yaml.txt"), r"identity/model\.yaml\.txt: expected the name"),
+    "one level too deep": (nest, r"identity/inner/model\.yaml is one level too deep: put the folder inner into "),
+}
+
+
+@pytest.mark.parametrize("name", list(MISPLACED))
+def test_a_config_with_a_wrong_name_or_place_is_named(tmp_path: Path, name: str) -> None:
+    misplace, message = MISPLACED[name]
+    misplace(write_identity_model(tmp_path))
+    [folder] = find_models([tmp_path]).values()
+    with pytest.raises(ModelConfigError, match=message):
+        read_folder(folder)
+
+
+def test_folders_that_hold_no_model_are_no_models(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    for path in ("docs/deeper/still/model.yaml", ".old/identity/model.yaml", "old/.hidden/model.yaml", "x/notes.yml"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).touch()
+    (tmp_path / "docs" / "link").symlink_to(tmp_path / "identity")
+    assert list(find_models([tmp_path])) == ["identity"]
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\x08\x07", (b"\x08\x0a" + b"\0" * 99)])
 def test_a_bad_weights_file_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     folder = folder_with(tmp_path, GOOD)
@@ -294,10 +361,11 @@ def test_an_unknown_default_model_is_refused_with_the_names_served(tmp_path: Pat
         engine_of(tmp_path, "nope")
 
 
-def test_labels_become_class_ids_and_unknown_ones_are_named_not_echoed(tmp_path: Path) -> None:
+def test_labels_become_class_ids_and_unknown_ones_are_named(tmp_path: Path) -> None:
     folder = read_folder(write_identity_model(tmp_path))
     assert folder.select(labels=["other", "block", "other"]).class_ids == frozenset({0, 1})
     assert folder.select(0.3, [], 7) == Selection(0.3, None, 7)
-    with pytest.raises(UnknownLabelError, match="its labels are: block, other") as refused:
-        folder.select(labels=["block", "unicorn"])
-    assert "unicorn" not in str(refused.value)
+    for label, shown in (("unicorn", "'unicorn'"), ("\u00e4\n", "'\\xe4\\n'"), ("x" * 41, f"'{'x' * 40}'...")):
+        with pytest.raises(UnknownLabelError) as refused:
+            folder.select(labels=["block", label])
+        assert str(refused.value) == f"The model has no label {shown}; its labels are: block, other."

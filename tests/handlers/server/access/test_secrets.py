@@ -4,8 +4,10 @@ The other tests help: their client searches every answer, and conftest.py every 
 """
 
 import base64
+import errno
 import os
 import re
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +17,13 @@ import pytest
 import yaml
 
 from handlers.errors import ConfigurationError
-from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file
+from handlers.server.access.credentials import (
+    Credential,
+    read_credentials,
+    read_credentials_file,
+    with_token,
+    write_credentials_file,
+)
 from handlers.server.parts import create_dataplane, create_reloader
 from handlers.server.settings import Settings, read_settings
 from lab.graphs import write_identity_model
@@ -90,6 +98,30 @@ def test_mistakes_are_named(credentials: Path, arguments: list[str], typed: str,
     assert "Traceback" not in run.stderr
 
 
+def test_a_file_that_the_service_may_not_read_is_named_with_its_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: 10001)
+    with pytest.raises(
+        ConfigurationError, match=r"credentials\.yaml cannot be read by user 10001: Permission denied\."
+    ):
+        read_credentials_file(tmp_path / "credentials.yaml")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write for another user")
+def test_the_file_stays_its_owners_when_root_changes_it(tmp_path: Path) -> None:
+    path = tmp_path / "credentials.yaml"
+    write_credentials_file(path, [])
+    os.chown(path, 10001, 10002)
+    write_credentials_file(path, [with_token("gate", "token")])
+    facts = path.stat()
+    assert (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)) == (10001, 10002, 0o600)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -99,7 +131,11 @@ def test_mistakes_are_named(credentials: Path, arguments: list[str], typed: str,
         ("- {name: a}", "credential a, Value error, needs token_sha256"),
         (f"- {TOKEN}", "credential 0, Input should be"),
         (f"{TOKEN}", "expected a list of credentials"),
-        (f"{{{TOKEN}", "cannot be read as YAML"),
+        (f"{{{TOKEN}", "this is not YAML"),
+        (f"- name: a\n  token_sha256: *{TOKEN}", "line 2: this is not YAML"),
+        (f"- name: a\n  token_sha256: !{TOKEN} x", "line 2: this is not YAML"),
+        (f"- name: a\n\ttoken_sha256: {TOKEN}", "line 2: this is not YAML: expected blanks"),
+        (f"- name: a\n  may: [infer]\n  may: [{TOKEN}]", "line 3: expected each key once"),
         (f"- {{name: 7, token_sha256: {'0' * 64}}}", "credential 0, key name: Input should be a valid string"),
         (f"- {{name: a, may: [root], token_sha256: {'0' * 64}}}", "credential a, key may"),
         (f"- {{name: a, may: [], token_sha256: {'0' * 64}}}", "credential a, key may"),

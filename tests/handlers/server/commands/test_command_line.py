@@ -117,7 +117,7 @@ def test_check_loads_and_warms_every_model(tmp_path: Path) -> None:
 
 OPTIONS = {
     "infer": {"--model-repository", "--default-model", "--decoding", "--max-pixels", "--config", "--annotate"},
-    "models": {"--model-repository", "--models", "--config"},
+    "models": {"--model-repository", "--models", "--default-model", "--config"},
     "check": {"--port", "--credentials-file", "--tls-certificate", "--queue-size", "--config", "--picture"},
     "prepare": {"OUTPUT_FOLDER"},
     "credentials add": {"--password", "--may", "--models", "--file"},
@@ -125,7 +125,7 @@ OPTIONS = {
 }
 FOREIGN = {
     "infer": {"--port", "--models ", "--queue-size", "--tls-certificate", "--credentials-file"},
-    "models": {"--port", "--lanes", "--default-model"},
+    "models": {"--port", "--lanes", "--decoding"},
     "prepare": {"--port", "--config", "--model-repository"},
     "credentials add": {"--port", "--lanes", "--config"},
 }

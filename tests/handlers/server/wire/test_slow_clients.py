@@ -97,7 +97,7 @@ def write_on(connection: socket.socket, seconds: float) -> None:
         pytest.param(LIVE + b"Content-Length: 90000\r\n\r\n", b"x", (200,), id="body that nobody reads"),
         pytest.param(LIVE + b"\r\nGET /", b"x", (200, 408), id="slow second head"),
         pytest.param(
-            POST + b"Content-Type: text/plain\r\nContent-Length: 90000\r\n\r\n", b"x", (415,), id="after a refusal"
+            POST + b"Content-Encoding: gzip\r\nContent-Length: 90000\r\n\r\n", b"x", (415,), id="after a refusal"
         ),
     ],
 )
@@ -133,9 +133,30 @@ def test_an_idle_connection_is_kept_for_a_while(strict: LiveServer) -> None:
         assert KEEP_ALIVE_S * 0.9 < time.monotonic() - started_at < KEEP_ALIVE_S + LATE_S
 
 
+CHUNK = b"10000\r\n%s\r\n" % bytes(1 << 16)
+
+
+def test_a_client_that_still_sends_gets_the_answer_that_ends_its_connection(strict: LiveServer) -> None:
+    """FFmpeg gives up at a connection that is reset while it writes; others would lose the answer."""
+    with connect(strict.port, POST + b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n") as connection:
+        assert statuses(read_to_end(connection)) == (415,)
+        for _ in range(8):
+            connection.sendall(CHUNK)
+            time.sleep(0.02)
+        connection.sendall(b"0\r\n\r\n")
+        assert connection.recv(1) == b"", "the connection was reset"
+
+
+def test_a_client_that_never_ends_its_body_loses_its_connection(strict: LiveServer) -> None:
+    with connect(strict.port, POST + b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n") as connection:
+        assert statuses(read_to_end(connection)) == (415,)
+        trickle(connection, CHUNK, every_s=0.01)()
+    assert samples(strict)["framehook_bytes_in_flight",] == 0
+
+
 @pytest.mark.parametrize("then", [b"\r\n", b"x" * 9], ids=["an empty line", "the body of what was refused"])
 def test_what_follows_an_answer_does_not_keep_the_connection(strict: LiveServer, then: bytes) -> None:
-    sent = LIVE + b"\r\n" if then == b"\r\n" else POST + b"Content-Type: text/plain\r\nContent-Length: 9\r\n\r\n"
+    sent = LIVE + b"\r\n" if then == b"\r\n" else POST + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\n"
     with connect(strict.port, sent) as connection:
         assert statuses(connection.recv(65536)) in {(200,), (415,)}
         connection.sendall(then)
