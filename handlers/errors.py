@@ -9,6 +9,7 @@ FrameError (models/errors.py)
     ├── BodyTimeoutError                 the body did not arrive in time
     ├── InvalidParameterError            a query parameter, header or form field breaks the contract
     ├── MalformedContentTypeError        the Content-Type is not type/subtype
+    ├── UnsupportedMediaTypeError        neither the Content-Type nor the bytes are those of a frame
     ├── UnsupportedContentEncodingError  the body is compressed
     ├── UnknownStreamError               no stream of that name is live
     ├── TooManyViewersError              the maximum number of viewers is reached
@@ -62,6 +63,10 @@ class InvalidParameterError(EdgeError):
 
 class MalformedContentTypeError(EdgeError):
     """The Content-Type is not type/subtype."""
+
+
+class UnsupportedMediaTypeError(EdgeError):
+    """Neither the Content-Type nor the bytes are those of a frame."""
 
 
 class UnsupportedContentEncodingError(EdgeError):

@@ -11,8 +11,10 @@ from starlette.requests import ClientDisconnect
 
 from handlers.context import Context, RequestRecord
 from handlers.dataplane import DataPlane
+from handlers.decoding import foreign
 from handlers.decoding.description import describe, is_raw
-from handlers.decoding.encoded import format_of
+from handlers.decoding.encoded import FORMAT_NAMES, UNKNOWN, format_of
+from handlers.errors import UnsupportedMediaTypeError
 from models.errors import TOO_LITTLE_MEMORY, FrameError, OverloadedError
 from models.frame import RawLayout
 from models.order import Answered, FrameOrder
@@ -65,12 +67,15 @@ async def infer(frame_request: ConnexionRequest, order: FrameOrder) -> bytes:
 def _layout(frame_request: ConnexionRequest, body: bytes, model: Model) -> RawLayout | None:
     """Return how a raw frame lies in its body; None when it is not raw, by its Content-Type.
 
-    Raises InvalidParameterError and RawFrameError when the layout is not known.
+    Raises InvalidParameterError and RawFrameError when the layout is not known, and UnsupportedMediaTypeError when
+    neither the Content-Type nor the bytes are those of a frame.
     """
     headers, record = frame_request.headers, frame_request.state.record
     content_type = headers.get("content-type", "")
     if not is_raw(content_type):
         record.frame_format = format_of(body)
+        if record.frame_format == UNKNOWN and body and frame_request.state.is_unlisted_type:
+            raise UnsupportedMediaTypeError(foreign.refusal(body, FORMAT_NAMES))
         return None
     record.frame_format = "raw"
     description = describe(frame_request.query_params, content_type, headers, model.folder.config.raw_frame)

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from handlers.decoding.bands import bands
+from handlers.decoding.scaling import bands
 from models.frame import Pixels
 
 Masks: TypeAlias = tuple[int, int, int]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFile
 
-from handlers.decoding import bmp, essence
+from handlers.decoding import bmp, essence, foreign
 from handlers.decoding.essence import END_OF_IMAGE
 from handlers.decoding.limits import START_OF_SCAN, refuse_large_jpeg, refuse_large_picture
 from handlers.decoding.scaling import Scaler, letterbox_of
@@ -24,6 +24,8 @@ warnings.filterwarnings("ignore", module="PIL")  # its texts quote the file: log
 
 PILLOW_ERRORS = (OSError, ValueError, SyntaxError, LookupError, TypeError, EOFError, struct.error, zlib.error)
 """What Pillow's decoders raise for damaged files: they have no common base."""
+
+UNKNOWN = "unknown"
 
 BYTES_A_PIXEL = 8
 """The most memory that decoding takes."""
@@ -141,13 +143,13 @@ def decode(body: Body, max_pixels: int, scaler: Scaler, codecs: Mapping[str, Cod
     codec = _codec_of(body, codecs or CODECS)
     if codec:
         return codec.decode(body, max_pixels, scaler)
-    raise UndecodableFrameError(f"This is not a {FORMAT_NAMES} picture: the bytes decide, not the Content-Type.")
+    raise UndecodableFrameError(foreign.refusal(body, FORMAT_NAMES))
 
 
 def format_of(body: Body) -> str:
-    """Return the name in lower case of the codec for these bytes, or "unknown"."""
+    """Return the name in lower case of the codec for these bytes, or UNKNOWN."""
     codec = _codec_of(body, CODECS)
-    return codec.name.lower() if codec else "unknown"
+    return codec.name.lower() if codec else UNKNOWN
 
 
 def _codec_of(body: Body, codecs: Mapping[str, Codec]) -> Codec | None:

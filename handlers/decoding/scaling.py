@@ -1,5 +1,6 @@
 """From all pixels of a picture to the model's: halved by averaging while enough remain, then resized once."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,13 @@ from models.letterbox import Letterbox, Size
 
 STRIP_BYTES = 1 << 19
 """Averaged at a time: this stays in the processor's cache, and the picture is never copied whole."""
+BAND_ROWS = 64
+"""Converted at a time: this keeps intermediate arrays small."""
+
+
+def bands(height: int) -> Iterator[slice]:
+    """Yield the slices that cut `height` rows into bands, top to bottom; the last one may be shorter."""
+    return (slice(top, top + BAND_ROWS) for top in range(0, height, BAND_ROWS))
 
 
 class Scaler(Protocol):

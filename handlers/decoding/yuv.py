@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from handlers.decoding.bands import bands
-from handlers.decoding.scaling import AveragingScaler, Scaler, letterbox_of
+from handlers.decoding.scaling import AveragingScaler, Scaler, bands, letterbox_of
 from models.frame import DecodeTarget, Frame, Pixels
 
 BT601_LIMITED = np.array(

@@ -19,7 +19,6 @@ PATH_PREFIX = "/v1/"
 SENTENCES = {
     "unauthorized": "Send a known credential. With a picture, a token in the form's field api_key is enough; "
     "the header WWW-Authenticate lists the other schemes.",
-    "unsupported-media-type": "Send the picture in a form, as multipart/form-data, in a file named image.",
 }
 """Sentences of the dialect's own: the last part of a problem's type → what its clients read instead."""
 

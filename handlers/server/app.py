@@ -175,7 +175,11 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, re
         PendingKeyMiddleware,
         partial(KnownParametersMiddleware, names=contract.query_names),
         partial(AdmissionMiddleware, operations=with_body, budget=budget),
-        partial(MediaTypeMiddleware, operations_with_body=with_body),
+        partial(
+            MediaTypeMiddleware,
+            media_types=contract.media_types,
+            operations_with_form=contract.operations_with_form,
+        ),
         RequestValidationMiddleware,
         LifespanMiddleware,
         ContextMiddleware,

@@ -37,6 +37,16 @@ class Contract:
         }
 
     @property
+    def media_types(self) -> dict[str, frozenset[str]]:
+        """Return the media types that are listed for the bodies of operations: operationId → media types."""
+        shared = self.document["components"]["requestBodies"]
+        return {
+            operation["operationId"]: frozenset(shared[operation["requestBody"]["$ref"].rpartition("/")[2]]["content"])
+            for _, operation in _operations(self.document)
+            if "requestBody" in operation
+        }
+
+    @property
     def operations_with_form(self) -> frozenset[str]:
         """Return the operationIds of the operations that take a frame in a form."""
         return frozenset(

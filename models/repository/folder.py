@@ -21,6 +21,8 @@ MISNAMED = re.compile(r"model\.ya?ml(\.txt)?", re.IGNORECASE)
 """Names that people, and systems that hide the end of a name, give to model.yaml."""
 MAX_LABEL_LENGTH = 200
 MAX_LABELS_BYTES = 1 << 20
+MAX_SHOWN_LABEL = 40
+"""Characters of an unknown label that a message shows, escaped."""
 BUILT_IN_ZOO = Path(__file__).parent.parent / "zoo"
 
 
@@ -59,12 +61,19 @@ class ModelFolder:
         labels: Sequence[str] | None = None,
         max_detections: int | None = None,
     ) -> Selection:
-        """Return the results that one request asks for; raises UnknownLabelError, whose message lists all labels."""
+        """Return the results that one request asks for.
+
+        Raises UnknownLabelError, whose message names the first unknown label and lists the model's.
+        """
         if not labels:
             return Selection(confidence, None, max_detections)
         known = {label: class_id for class_id, label in enumerate(self.labels)}
-        if not known.keys() >= set(labels):
-            raise UnknownLabelError(f"The model has no such label; its labels are: {', '.join(self.labels)}.")
+        unknown = next((label for label in labels if label not in known), None)
+        if unknown is not None:
+            cut = "..." if len(unknown) > MAX_SHOWN_LABEL else ""
+            raise UnknownLabelError(
+                f"The model has no label {unknown[:MAX_SHOWN_LABEL]!a}{cut}; its labels are: {', '.join(self.labels)}."
+            )
         return Selection(confidence, frozenset(known[label] for label in labels), max_detections)
 
 

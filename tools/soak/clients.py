@@ -85,7 +85,7 @@ class Clients:
 
     def _error(self) -> None:
         path, media_type, expected = self._random.choice(
-            [("/inference?confidence=2", "image/jpeg", 400), ("/inference", "text/plain", 415),
+            [("/inference?confidence=2", "image/jpeg", 400), ("/v1/vision/detection", "text/plain", 415),
              ("/inference", "rubbish", 400), ("/nope", "image/png", 404), ("/inference/nope", "image/png", 404),
              ("/models", "image/png", 405)]
         )  # fmt: skip

@@ -1,6 +1,7 @@
 """Content-Type and Content-Encoding: rewritten as connexion reads them, or refused."""
 
 import re
+from collections.abc import Mapping
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.datastructures import MutableHeaders
@@ -8,6 +9,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handlers.errors import MalformedContentTypeError, UnsupportedContentEncodingError
 
+ANY_BYTES = "application/octet-stream"
+IS_UNLISTED_TYPE = "is_unlisted_type"
+"""Name in the request's state."""
 MAX_LENGTH = 1024
 """Of a Content-Type; GStreamer's descriptions of raw frames have some 200 characters."""
 WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -16,19 +20,30 @@ MEDIA_TYPE = re.compile(rf"({WORD}/{WORD})[ \t]*(?:;[ \t]*(.*))?", re.DOTALL)
 
 
 class MediaTypeMiddleware:
-    """Runs once the operation is known. `operations_with_body`: the operationIds of those that take a body."""
+    """Runs once the operation is known.
 
-    def __init__(self, next_app: ASGIApp, operations_with_body: frozenset[str]) -> None:
+    `media_types`: those that the contract lists, of the operations that take a body: operationId → media types.
+    `operations_with_form`: the operationIds of those whose body must be of a listed type. All others take frames,
+    whose bytes decide: an unlisted type counts as application/octet-stream.
+    """
+
+    def __init__(
+        self, next_app: ASGIApp, media_types: Mapping[str, frozenset[str]], operations_with_form: frozenset[str]
+    ) -> None:
         self._next_app = next_app
-        self._operations_with_body = operations_with_body
+        self._media_types = media_types
+        self._operations_with_form = operations_with_form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection; raises UnsupportedContentEncodingError or MalformedContentTypeError."""
         if scope["type"] == "http":
             headers = MutableHeaders(scope=scope)
-            if scope["extensions"][ROUTING_CONTEXT]["operation_id"] in self._operations_with_body:
+            operation = scope["extensions"][ROUTING_CONTEXT]["operation_id"]
+            if operation in self._media_types:
                 refuse_content_encoding(headers)
                 normalise_content_type(headers)
+                if operation not in self._operations_with_form:
+                    scope["state"][IS_UNLISTED_TYPE] = replace_unlisted(headers, self._media_types[operation])
             else:
                 del headers["content-type"]  # connexion would parse a body that the operation does not take
         await self._next_app(scope, receive, send)
@@ -38,6 +53,15 @@ def refuse_content_encoding(headers: MutableHeaders) -> None:
     """Raise UnsupportedContentEncodingError for a compressed body."""
     if any(value.strip().lower() not in {"", "identity"} for value in headers.getlist("content-encoding")):
         raise UnsupportedContentEncodingError("Send the picture itself, without a Content-Encoding.")
+
+
+def replace_unlisted(headers: MutableHeaders, listed: frozenset[str]) -> bool:
+    """Return whether the type is not one of those listed; if so, write ANY_BYTES instead."""
+    media_type = headers.get("content-type", ANY_BYTES).partition(";")[0]
+    if media_type in listed:
+        return False
+    headers["content-type"] = ANY_BYTES
+    return True
 
 
 def normalise_content_type(headers: MutableHeaders) -> None:

@@ -12,8 +12,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from handlers.context import Context, RequestRecord
-from handlers.decoding.description import RAW_MEDIA_TYPE
-from handlers.decoding.encoded import CODECS
 from handlers.deepstack import dialect
 from handlers.errors import (
     BodyTimeoutError,
@@ -31,6 +29,7 @@ from handlers.errors import (
     UnknownHostError,
     UnknownStreamError,
     UnsupportedContentEncodingError,
+    UnsupportedMediaTypeError,
 )
 from models.errors import (
     DrainingError,
@@ -79,12 +78,12 @@ PROBLEMS: dict[type[Exception], Problem] = {
     BodyTooLargeError: Problem(413, "body-too-large", "The body is too large"),
     TooManyPixelsError: Problem(413, "too-many-pixels", "The picture has too many pixels"),
     UnsupportedContentEncodingError: Problem(415, "unsupported-content-encoding", "Unsupported content encoding"),
+    UnsupportedMediaTypeError: Problem(415, "unsupported-media-type", "Unsupported media type"),
     UnsupportedMediaTypeProblem: Problem(
         415,
         "unsupported-media-type",
         "Unsupported media type",
-        f"Send the header Content-Type: {', '.join(CODECS)} or {RAW_MEDIA_TYPE}. "
-        "For all but the last, application/octet-stream is accepted too.",
+        "Send the picture in a form, as multipart/form-data, in a file named image.",
     ),
     ModelRejectedError: Problem(422, "model-rejected", "The model cannot be served"),
     InferenceError: Problem(

@@ -69,9 +69,9 @@ class Lingering:
         """Return whether the connection ends once its client has sent all."""
         return self._until < math.inf
 
-    def is_over(self, now: float) -> bool:
-        """Return whether the client has had time enough. `now`: of the event loop's clock, in seconds."""
-        return now >= self._until
+    def is_over(self, now: float, stop_at: float) -> bool:
+        """Return whether the client has had time enough, or the server stops; by the event loop's clock, in seconds."""
+        return self.has_begun and now >= min(self._until, stop_at)
 
 
 class WholeRequest:

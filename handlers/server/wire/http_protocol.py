@@ -205,7 +205,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _check_sent(self, now: float) -> None:
         """Abort when the client takes nothing; TLS would wait for a client that does not say goodbye."""
         unsent_bytes = self._unsent_bytes
-        is_over = (self.transport.is_closing() and not unsent_bytes) or self._lingering.is_over(now)
+        is_over = (self.transport.is_closing() and not unsent_bytes) or self._lingering.is_over(now, self._stop_at)
         is_slow = self._sent.is_too_slow(unsent_bytes, now, is_complete=not self._is_streaming)
         if self._sent.is_stuck(unsent_bytes, now) or is_slow or is_over:
             self.evict()

@@ -361,10 +361,11 @@ def test_an_unknown_default_model_is_refused_with_the_names_served(tmp_path: Pat
         engine_of(tmp_path, "nope")
 
 
-def test_labels_become_class_ids_and_unknown_ones_are_named_not_echoed(tmp_path: Path) -> None:
+def test_labels_become_class_ids_and_unknown_ones_are_named(tmp_path: Path) -> None:
     folder = read_folder(write_identity_model(tmp_path))
     assert folder.select(labels=["other", "block", "other"]).class_ids == frozenset({0, 1})
     assert folder.select(0.3, [], 7) == Selection(0.3, None, 7)
-    with pytest.raises(UnknownLabelError, match="its labels are: block, other") as refused:
-        folder.select(labels=["block", "unicorn"])
-    assert "unicorn" not in str(refused.value)
+    for label, shown in (("unicorn", "'unicorn'"), ("\u00e4\n", "'\\xe4\\n'"), ("x" * 41, f"'{'x' * 40}'...")):
+        with pytest.raises(UnknownLabelError) as refused:
+            folder.select(labels=["block", label])
+        assert str(refused.value) == f"The model has no label {shown}; its labels are: block, other."
