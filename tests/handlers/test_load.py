@@ -160,7 +160,7 @@ HANG_UPS: dict[str, Callable[[socket.socket], object]] = {
 
 @pytest.mark.parametrize("name", list(HANG_UPS))
 def test_a_queued_frame_of_a_stream_is_worked_off_although_its_caller_hung_up(one_lane: LiveServer, name: str) -> None:
-    busy = Caller(one_lane, BUSY_FRAME)
+    busy = Caller(one_lane, encode(board(1, work=work_for(0.3)), "PNG"))
     with sent_frame(one_lane, FRAME, stream="gate") as connection:
         wait_for(lambda: samples(one_lane)["framehook_queue_depth",] == 1)
         HANG_UPS[name](connection)
