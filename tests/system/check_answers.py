@@ -7,6 +7,7 @@ import base64
 import json
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -20,7 +21,7 @@ BYTES = ("image/jpeg", "image/png", "multipart/x-mixed-replace")
 class Request:
     """A request, as openapi-core's protocol wants it."""
 
-    def __init__(self, exchange: dict) -> None:
+    def __init__(self, exchange: dict[str, Any]) -> None:
         url = urlsplit(exchange["url"])
         self.host_url, self.path, self.path_pattern = f"{url.scheme}://{url.netloc}", url.path, None
         self.full_url_pattern = self.host_url + url.path
@@ -31,7 +32,7 @@ class Request:
 class Response:
     """An answer, as openapi-core's protocol wants it."""
 
-    def __init__(self, exchange: dict) -> None:
+    def __init__(self, exchange: dict[str, Any]) -> None:
         self.status_code, self.headers = exchange["status"], Headers(exchange["headers"])
         self.content_type = self.headers.get("content-type", "").partition(";")[0]
         self.data = base64.b64decode(exchange["body"])

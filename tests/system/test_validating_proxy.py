@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -38,7 +39,16 @@ def proxy(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """A client of prism in front of the service; prism answers a violation itself, with a problem of its own."""
     folder, port = tmp_path_factory.mktemp("prism"), free_port()
     (folder / "openapi.yaml").write_bytes(server.client.get("/openapi.yaml").content)
-    command = [PRISM, "proxy", "openapi.yaml", server.url, "--errors", "--validate-request", "--port", str(port)]
+    command: list[str | Path] = [
+        PRISM,
+        "proxy",
+        "openapi.yaml",
+        server.url,
+        "--errors",
+        "--validate-request",
+        "--port",
+        str(port),
+    ]
     prism = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
