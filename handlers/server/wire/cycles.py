@@ -66,7 +66,7 @@ class Lingering:
 
     @property
     def has_begun(self) -> bool:
-        """Return whether the connection ends once its client has sent all."""
+        """Return whether the connection ends once its client closes it, or has had time enough."""
         return self._until < math.inf
 
     def is_over(self, now: float, stop_at: float) -> bool:

@@ -127,8 +127,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._sent.restart()
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes from the socket."""
-        if self._is_refused:
+        """Parse bytes from the socket; behind an answer that ends the connection, drop them."""
+        if self._is_refused or self._lingering.has_begun:
             return
         self._shed_count = 0
         progress, body = self._progress, self._progress.body
@@ -237,9 +237,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._connections.mark_idle(self)
 
     def _mark_if_idle(self) -> None:
-        if self._progress.body is None and self._lingering.has_begun:
-            self.transport.close()
-        elif self._progress.body is None and self.cycle.response_complete:
+        if self._progress.body is None and self.cycle.response_complete:
             self._progress.head.rest(self.loop.time())
             self._connections.mark_idle(self)
 
