@@ -48,7 +48,13 @@ class BodyTooLargeError(EdgeError):
 
 
 class BodyTimeoutError(EdgeError):
-    """The body did not arrive in time."""
+    """The body did not arrive in time. `least_rate`: what it should have kept up, for people."""
+
+    def __init__(self, least_rate: str) -> None:
+        super().__init__(
+            f"The body arrived more slowly than {least_rate}; check the network between camera and server, "
+            "send smaller frames, or lower FRAMEHOOK_MIN_BODY_BYTES_PER_S."
+        )
 
 
 class InvalidParameterError(EdgeError):

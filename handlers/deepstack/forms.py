@@ -19,7 +19,10 @@ MAX_HEADER_BYTES, MAX_HEADER_COUNT = 1024, 4
 MAX_HEADER_OPTIONS = 8
 """Of one header of a part. A form names two; each costs the event loop some 2 us to read, empty ones too."""
 """Of one part: enough for its name, its file's name, which clients may write twice, and its type."""
-MAX_TEXT_BYTES = 1024
+MAX_TEXT_LENGTH = 1024
+"""In characters, as the contract says."""
+MAX_UTF8_BYTES = 4
+"""Of one character."""
 PADDING = {b" ", b"\t"}
 """May follow a boundary (RFC 2046: gateways pad lines); the parser loops over each of these bytes."""
 
@@ -181,6 +184,7 @@ def _text(fields: Sequence[_Part], name: str) -> str:
     values = [part.content for part in fields if part.name == name]
     if len(values) > 1:
         raise InvalidParameterError(f"The field '{name}' is given more than once.")
-    if values and len(values[0]) > MAX_TEXT_BYTES:
-        raise InvalidParameterError(f"The field '{name}' is too long: expected at most {MAX_TEXT_BYTES} bytes.")
-    return values[0].decode("utf-8", "replace") if values else ""
+    text = values[0][: MAX_UTF8_BYTES * MAX_TEXT_LENGTH + 1].decode("utf-8", "replace") if values else ""
+    if len(text) > MAX_TEXT_LENGTH:
+        raise InvalidParameterError(f"The field '{name}' is too long: expected at most {MAX_TEXT_LENGTH} characters.")
+    return text

@@ -34,7 +34,7 @@ from handlers.server.middleware.media_type import MediaTypeMiddleware
 from handlers.server.middleware.parameters import ContractParameterValidator, KnownParametersMiddleware
 from handlers.server.middleware.pending_keys import PendingKeyMiddleware
 from handlers.server.middleware.problems import ERROR_HANDLERS
-from handlers.server.middleware.routing import ExactRoutingMiddleware
+from handlers.server.middleware.routing import ExactRoutingMiddleware, PlainPathMiddleware
 from handlers.server.middleware.swagger_ui import BundledSwaggerUIMiddleware
 from handlers.server.parts import create_dataplane, create_recognition, create_reloader
 from handlers.server.rationed import Rationed
@@ -165,6 +165,7 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, re
     return [
         partial(RequestLogMiddleware, report=report),
         *([partial(CORSMiddleware, **pages)] if settings.allowed_origins else ()),
+        PlainPathMiddleware,
         ExceptionMiddleware,
         partial(BrowserMiddleware, names=names, origins=settings.allowed_origins),
         partial(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes),

@@ -101,7 +101,7 @@ def read_contract(security: Security | None = None, api_key_header: str = DEFAUL
 
     With `security` the contract says which credentials this service asks for: an operation that is open has no
     `security`, the others list only the schemes in which a credential can be sent, and `api_key_header` is the header
-    for tokens. If none of this changes the contract, it is served byte for byte as the file.
+    for tokens. If none of this changes anything, the bytes are those of the file; else they are written anew.
     """
     package = Path(__file__).parent.parent
     path = next(folder / "openapi.yaml" for folder in (package, package.parent) if (folder / "openapi.yaml").exists())

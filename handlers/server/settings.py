@@ -190,7 +190,7 @@ class Settings(BaseModel):
         description="Seconds in which the header section must arrive, and in which a client must read on.",
     )
     min_body_bytes_per_s: Annotated[int, Field(ge=0)] = Field(
-        256 << 10,
+        16 << 10,
         description="Slowest accepted body, in bytes per second over receive_timeout_s; a slower one gets 408. A "
         "client that takes an answer more slowly loses its connection. 0: no limit.",
     )

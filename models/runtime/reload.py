@@ -97,7 +97,7 @@ class Reloader:
 
     def _unload(self, name: str) -> Reload:
         """Remove a model whose folder is gone; raises ModelConfigError for the default model, which stays."""
-        if self._engine.served.is_default(name):
+        if name == self._engine.served.default_model:
             raise ModelConfigError("Its folder is gone, but the default model is never unloaded.")
         if name not in self._engine.served.broken:
             self._engine.served.find(name)

@@ -63,7 +63,7 @@ class ServedModels:
         self.lanes = lanes
         is_threads = lanes.create_worker is CallingThread
         self._threads = lanes if is_threads else lanes.like(lanes.count, create_worker=CallingThread)
-        self._default_model, self._aliases = default_model, tuple(aliases)
+        self.default_model, self._aliases = default_model, tuple(aliases)
         self._models = {folder.name: Model(folder, self._new_lanes(folder)) for folder in folders}
         self._broken = {name: Broken(reason, is_awaited=True) for name, reason in (broken or {}).items()}
         self._changing = threading.RLock()
@@ -84,21 +84,17 @@ class ServedModels:
     def aliases(self) -> dict[str, str]:
         """Return the further names of models: alias → name. One that is also the name of a model is left out."""
         taken = self._models.keys() | self._broken.keys()
-        return {alias: self._default_model for alias in self._aliases if alias not in taken}
+        return {alias: self.default_model for alias in self._aliases if alias not in taken}
 
     def find(self, name: str | None) -> Model:
         """Return the model of that name, or the default one for None; raises ModelNotFoundError and NotReadyError."""
-        name = self._default_model if name is None else self.aliases.get(name, name)
+        name = self.default_model if name is None else self.aliases.get(name, name)
         model = self._models.get(name)
         if model is not None:
             return model
         if name in self._broken:
             raise NotReadyError("The model cannot be served; the list of models gives the reason.")
         raise ModelNotFoundError(f"No such model is served here; the models are: {', '.join(sorted(self._models))}.")
-
-    def is_default(self, name: str) -> bool:
-        """Return whether frames that name no model go to this one."""
-        return name == self._default_model
 
     def version_of(self, name: str) -> str | None:
         """Return the version of a model that can answer; None when there is none."""

@@ -8,19 +8,23 @@ import io
 import os
 import threading
 import time
+import zlib
 from contextlib import suppress
 from typing import Any
 
 import httpx
 import numpy as np
 import schemathesis
+import yaml
 from hypothesis import strategies as st
 from PIL import Image
+from schemathesis.core.media_types import YAML_MEDIA_TYPES
 
 from handlers.decoding.raw import layout_bytes, padded, tight
 from handlers.server.settings import Settings
 from handlers.server.wire.http_head import MAX_QUERY_FIELDS
 from models.frame import PIXEL_FORMAT_NAMES
+from tests.support.client import CONTRACT
 from tests.support.live import parts_in
 
 CREDENTIAL = {"Authorization": f"Bearer {os.environ['FRAMEHOOK_TOKEN']}"} if "FRAMEHOOK_TOKEN" in os.environ else {}
@@ -34,6 +38,10 @@ MODES = {
 MAX_SIDE_PX = 96
 FUZZED_STREAM = "fuzzed"
 CAMERA_INTERVAL_S = 0.1
+ODD_CASES_1_IN = 4
+MAX_LABELS = CONTRACT["components"]["parameters"]["object"]["schema"]["maxItems"]
+LONG_NAME = "Gate._-" * 18 + "x2"
+"""128 characters: the longest name of a stream, and of a request."""
 DEFAULT_MODEL = Settings.model_fields["default_model"].default
 """The default model, which `/inference` and `/score` use unless the server is configured otherwise."""
 
@@ -77,12 +85,12 @@ def raw_frame(seed: int) -> bytes:
 
 
 STRATEGIES = {
+    "application/octet-stream": pictures("JPEG", "PNG", "BMP"),
     "image/jpeg": pictures("JPEG"),
     "image/png": pictures("PNG"),
     "image/bmp": pictures("BMP"),
     "image/x-raw": st.builds(raw_frame, st.integers(0, 2**32)),
     "image/jpg": pictures("JPEG"),
-    "application/octet-stream": pictures("JPEG", "PNG", "BMP"),
 }
 """One per media type of the contract: schemathesis silently skips a type that has none."""
 
@@ -95,6 +103,13 @@ def open_picture(context: schemathesis.DeserializationContext, response: schemat
     """Return a picture as text, as the schema declares it, after checking that it is a picture."""
     Image.open(io.BytesIO(response.content)).load()
     return response.content.decode("latin-1")
+
+
+@schemathesis.deserializer(*YAML_MEDIA_TYPES)
+def open_contract(context: schemathesis.DeserializationContext, response: schemathesis.Response) -> str:  # noqa: ARG001
+    """Return the contract as text, as the schema declares it, after checking that it is YAML."""
+    assert yaml.safe_load(response.content)["openapi"] == "3.0.3"
+    return response.text
 
 
 @schemathesis.deserializer("multipart/x-mixed-replace")
@@ -164,6 +179,19 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
         case.headers.pop("x-frame-stride", None)
     if case.query.get("object"):
         case.query["object"] = [any_of(models[model], wanted) for wanted in case.query["object"]]
+    drawn = zlib.crc32(repr((case.path, case.query, case.headers)).encode())
+    if case.method == "POST" and drawn % ODD_CASES_1_IN == 0:
+        make_odd(case, models[model])
+
+
+def make_odd(case: schemathesis.Case[Any], labels: list[str]) -> None:
+    """Let a valid case use what the contract allows to the full: hundreds of labels, long names, large values."""
+    label = min(labels, key=len)
+    odd = {"object": [label] * MAX_LABELS, "stream": LONG_NAME, "maxDetections": 1000, "confidence": 1e-300}
+    odd |= {} if case.media_type == "image/x-raw" else {"width": 65535, "height": 65535, "stride": "1,2,3"}
+    taken = {parameter.name for parameter in case.operation.query}
+    case.query = {**case.query, **{name: value for name, value in odd.items() if name in taken}}
+    case.headers["x-ms-client-request-id"] = LONG_NAME if len(case.query) % 2 else "x" * 8000
 
 
 def any_of(names: list[str], drawn: object) -> str:

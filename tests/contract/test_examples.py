@@ -27,8 +27,13 @@ from tests.support.server import LiveServer, running, serving
 
 VARYING = {"inferenceMs", "processMs", "framesAnswered", "requestDurations", "servedVersion"}
 """Members whose values differ from request to request."""
-NO_CONTENT: dict[str, dict[str, Any]] = {"nothingFound": {}}
-"""The one response without content, and so without a place for an example in the contract."""
+NO_EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
+    "": {"nothingFound": {}},
+    "image/jpeg": {"annotatedJpeg": {}},
+    "image/png": {"annotatedPng": {}},
+    "multipart/x-mixed-replace": {"movingPicture": {}},
+}
+"""Media type → name, where the contract has no place for an example: no content, or bytes, which YAML cannot hold."""
 
 ON_SMALL_SERVICES = (
     ON_SMALL_SERVICE.keys()
@@ -63,12 +68,12 @@ def examples_of(path: str, operation: dict[str, Any]) -> list[Example]:
     contents = [
         (int(status), media_type, described)
         for status, reference in operation["responses"].items()
-        for media_type, described in resolve(reference).get("content", {"": {"examples": NO_CONTENT}}).items()
+        for media_type, described in resolve(reference).get("content", {"": {}}).items()
     ]
     return [
         Example(path, status, name, media_type, example.get("value"))
         for status, media_type, described in contents
-        for name, example in described["examples"].items()
+        for name, example in (described.get("examples") or NO_EXAMPLES[media_type]).items()
     ]
 
 

@@ -304,6 +304,15 @@ def test_who_asks_for_the_headers_of_a_stream_is_no_viewer(watched: LiveServer) 
         assert read_to_end(asking).startswith(b"HTTP/1.1 404 ")
 
 
+def test_http_1_0_gets_a_stream_without_chunks(watched: LiveServer) -> None:
+    """The answer has no length, so it ends with its connection."""
+    with posting(watched, "old", FRAME), connect(watched.port, b"GET /mjpeg/old?frames=2 HTTP/1.0\r\n\r\n") as viewer:
+        head, _, body = read_to_end(viewer).partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert b"\r\nconnection: close" in head.lower()
+    assert len(parts_in(body)) == 2
+
+
 def test_a_viewer_that_goes_away_is_forgotten_though_no_frame_comes(
     watched: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

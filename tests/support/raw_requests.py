@@ -12,6 +12,7 @@ POST = b"POST /inference HTTP/1.1\r\nHost: x\r\n"
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 OFFER = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
 CLOSE = b"Connection: close\r\n"
+EXPECT = b"Expect: 100-continue\r\n"
 NEXT = LIVE + CLOSE + b"\r\n"
 """Follows bytes that may count as a whole request; a second answer then shows where the first request ended."""
 
@@ -40,7 +41,11 @@ GOOD = [
     RawRequest("get with a body", LIVE + b"Content-Length: 3\r\n\r\nabc" + NEXT, (200, 200)),
     RawRequest("empty lines first", b"\r\n\r\n" + NEXT, (200,)),
     RawRequest("1.0 without a host", b"GET /health/live HTTP/1.0\r\n\r\n", (200,)),
+    RawRequest("1.0 expects 100", POST.replace(b"/1.1", b"/1.0") + EXPECT + LENGTH + b"\r\n" + FRAME, (200,)),
+    RawRequest("1.1 expects 100", POST + EXPECT + LENGTH + CLOSE + b"\r\n" + FRAME, (100, 200)),
+    RawRequest("absolute form with TLS", NEXT.replace(b" /", b" https://x/"), (200,)),
     RawRequest("chunk extension", chunked(b"%x;a=b\r\n%s\r\n0\r\n\r\n" % (len(FRAME), FRAME), CLOSE), (200,)),
+    RawRequest("no chunk but a trailer", chunked(b"0\r\nX-Sum: 1\r\n\r\n", CLOSE), (400,)),
     RawRequest("trailer", chunked(CHUNKED[:-2] + b"X-Sum: 1\r\n\r\n", CLOSE), (200,)),
     RawRequest("a name like a length", POST + b"Content_Length: 0\r\n" + LENGTH + CLOSE + b"\r\n" + FRAME, (200,)),
     RawRequest("an id like two headers", LIVE + b"x-ms-client-request-id: a%0d%0aX: y\r\n" + CLOSE + b"\r\n", (200,)),
@@ -83,6 +88,9 @@ MALFORMED = [
     RawRequest("host with a blank", LIVE.replace(b": x", b": a b") + CLOSE + b"\r\n", (400,)),
     RawRequest("host with a path", LIVE.replace(b": x", b": a/b") + CLOSE + b"\r\n", (400,)),
     RawRequest("no version", b"GET /health/live\r\n\r\n", (400,), ()),
+    RawRequest("options of everything", b"OPTIONS * HTTP/1.1\r\nHost: x\r\n" + CLOSE + b"\r\n", (404,), (400,)),
+    RawRequest("no path", NEXT.replace(b" /health/live", b" x"), (400,)),
+    RawRequest("another protocol", b"DESCRIBE rtsp://x/gate RTSP/1.0\r\nCSeq: 1\r\n\r\n", (404,), (400,)),
     RawRequest("version 2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (400,)),
     RawRequest("unknown method", NEXT.replace(b"GET", b"FROB"), (400,)),
     RawRequest("method in lower case", NEXT.replace(b"GET", b"get"), (400,)),

@@ -1,10 +1,42 @@
-"""Routing by exactly the paths of the contract."""
+"""Routing by the paths of the contract; slashes too many count for nothing."""
 
+import re
 from typing import Any
+from urllib.parse import unquote
 
 from connexion.middleware.routing import RoutingMiddleware
 from starlette.exceptions import HTTPException
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from handlers.server.middleware.swagger_ui import SWAGGER_UI
+
+DOUBLED = re.compile(rb"//+")
+FOLDER = f"{SWAGGER_UI}/".encode()
+"""The one path that ends with a slash: its page links to files beside it."""
+
+
+class PlainPathMiddleware:
+    """Serves a path with doubled slashes, or with one at its end, as the path without them.
+
+    Clients join addresses carelessly, and DeepStack's own paths end with a slash. All layers behind this one, access
+    included, see the plain path; the log shows what was sent. Slashes that are escaped belong to a name.
+    """
+
+    def __init__(self, next_app: ASGIApp) -> None:
+        self._next_app = next_app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] == "http":
+            sent, plain = scope["raw_path"], plain_path(scope["raw_path"])
+            scope = scope if plain == sent else {**scope, "path": unquote(plain.decode())}
+        await self._next_app(scope, receive, send)
+
+
+def plain_path(sent: bytes) -> bytes:
+    """Return a path, as sent, without doubled slashes and without one at its end."""
+    path = DOUBLED.sub(b"/", sent)
+    return path if path == FOLDER else path.rstrip(b"/") or b"/"
 
 
 class ExactRoutingMiddleware(RoutingMiddleware):  # type: ignore[misc]  # connexion is untyped

@@ -1,4 +1,4 @@
-"""Requests as uvicorn knows them: its cycles, one that was answered already, and one whose body was cut off."""
+"""Requests as uvicorn knows them: cycles, one that is answered already, one whose body is cut off, HTTP/1.0."""
 
 import asyncio
 import math
@@ -7,6 +7,8 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from handlers.server.wire.http_head import HTTP_1_0
 
 LINGER_S = 2.0
 """How long the rest of a body is read and dropped after an answer that ends the connection."""
@@ -43,7 +45,8 @@ class CutOff:
                 raise self._error
             return message
 
-        await app(scope, receive_or_raise, send)
+        answer = Http10(cycle, send).send if scope["http_version"] == HTTP_1_0 else send
+        await app(scope, receive_or_raise, answer)
 
 
 class Lingering:
@@ -66,9 +69,9 @@ class Lingering:
         """Return whether the connection ends once its client has sent all."""
         return self._until < math.inf
 
-    def is_over(self, now: float) -> bool:
-        """Return whether the client has had time enough. `now`: of the event loop's clock, in seconds."""
-        return now >= self._until
+    def is_over(self, now: float, stop_at: float) -> bool:
+        """Return whether the client has had time enough, or the server stops; by the event loop's clock, in seconds."""
+        return self.has_begun and now >= min(self._until, stop_at)
 
 
 class WholeRequest:
@@ -101,3 +104,24 @@ class WholeRequest:
         await send(message)
         if is_early:
             self._lingering.begin(cycle.transport)
+
+
+class Http10:
+    """An answer to HTTP/1.0, which knows neither chunks (RFC 9112, section 6.1) nor 100 (RFC 9110, section 10.1.1).
+
+    Without a length it ends with the connection, which uvicorn closes after each answer to HTTP/1.0.
+    """
+
+    def __init__(self, cycle: RequestResponseCycle, send: Send) -> None:
+        cycle.waiting_for_100_continue = False
+        self._cycle, self._send = cycle, send
+        self._has_length = True
+
+    async def send(self, message: Message) -> None:
+        """Send the head, or a part of the body."""
+        if message["type"] == "http.response.start":
+            self._has_length = any(name.lower() == b"content-length" for name, _ in message["headers"])
+            self._cycle.chunked_encoding = None if self._has_length else False
+        elif not self._has_length:
+            self._cycle.expected_content_length = len(message.get("body", b""))
+        await self._send(message)

@@ -45,7 +45,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     Internals of uvicorn used here (ADR 9): `cycle`, `pipeline`, `flow`, `url`, `headers`, `parser`, `scope`,
     `_start_asgi_task`, `_unset_keepalive_if_required`, `STATUS_LINE`, `server_state.default_headers`; and of a cycle
-    `response_complete`, `keep_alive`, `disconnected`, `message_event`.
+    `response_complete`, `keep_alive`, `disconnected`, `message_event`, `body`, `more_body`, `transport`.
     """
 
     def __init__(self, *arguments: Any, connections: Connections, wire: Any = None, **options: Any) -> None:
@@ -205,7 +205,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _check_sent(self, now: float) -> None:
         """Abort when the client takes nothing; TLS would wait for a client that does not say goodbye."""
         unsent_bytes = self._unsent_bytes
-        is_over = (self.transport.is_closing() and not unsent_bytes) or self._lingering.is_over(now)
+        is_over = (self.transport.is_closing() and not unsent_bytes) or self._lingering.is_over(now, self._stop_at)
         is_slow = self._sent.is_too_slow(unsent_bytes, now, is_complete=not self._is_streaming)
         if self._sent.is_stuck(unsent_bytes, now) or is_slow or is_over:
             self.evict()
@@ -230,9 +230,8 @@ class HttpProtocol(HttpToolsProtocol):
             body.rate.restart()
             self._connections.mark_busy(self)
         elif body.rate.is_too_low(now):
-            sentence = f"The body arrived more slowly than {body.rate}; check the network between camera and server."
-            self._cut(BodyTimeoutError(sentence))
-        elif body.rate.is_kept_up:
+            self._cut(BodyTimeoutError(str(body.rate)))
+        elif body.rate.is_brisk:
             self._connections.mark_busy(self)
         else:
             self._connections.mark_idle(self)

@@ -16,6 +16,9 @@ MAX_CHUNKS = 65_536
 MIN_CHECKS = 2
 """A rate needs two moments."""
 
+BRISK_BYTES_PER_S = 256 << 10
+"""2 Mbit/s. A slower body arrives, but its connection gives way when there are too many: such attacks cost little."""
+
 
 @dataclass(slots=True)
 class HeadClock:
@@ -93,12 +96,12 @@ class Rate:
         return waited_s >= self.window_s and self.passed_bytes - passed_then < self.min_bytes_per_s * waited_s
 
     @property
-    def is_kept_up(self) -> bool:
-        """Return whether something passed between the last two checks, and no less than the minimum."""
+    def is_brisk(self) -> bool:
+        """Return whether 2 Mbit/s passed between the last two checks, and no less than the minimum."""
         if len(self._checks) < MIN_CHECKS:
             return False
         (before, passed_before), (now, passed_now) = self._checks[-2], self._checks[-1]
-        return passed_now - passed_before >= max(1, self.min_bytes_per_s * (now - before))
+        return passed_now - passed_before >= max(BRISK_BYTES_PER_S, self.min_bytes_per_s) * (now - before)
 
 
 @dataclass(slots=True)

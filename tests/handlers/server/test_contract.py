@@ -1,6 +1,7 @@
 """The served contract: what it says about credentials, as YAML and as JSON."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -42,6 +43,14 @@ def test_yaml_and_json_say_the_same(settings: dict[str, Any]) -> None:
     changed = {"security", "name"}
     assert list(contract.document) == list(CONTRACT)
     assert without(contract.document, changed) == without(CONTRACT, changed)
+
+
+@pytest.mark.parametrize("settings", [{}, {"credentials": ()}], ids=["closed", "open"])
+def test_it_refers_to_nothing_outside_itself(settings: dict[str, Any]) -> None:
+    """Tools read the served contract, beside which there are no files."""
+    served = secured(**settings).as_json.decode()
+    assert set(re.findall(r'"\$ref": "([^"/]*)', served)) == {"#"}
+    assert "externalValue" not in served
 
 
 def without(node: Any, names: set[str]) -> Any:

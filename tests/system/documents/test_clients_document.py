@@ -83,7 +83,7 @@ def test_the_commands_for_cameras_go_on_while_the_service_is_overloaded(
             wait_for(
                 lambda: all(_counted(caplog)[name, status] for name in ("yard", "door", "gate") for status in (2, 5))
             )
-            still_run = [command.poll() is None for command in commands]
+            still_run, counted = [command.poll() is None for command in commands], _counted(caplog)
         finally:
             over.set()
             for command in commands:
@@ -92,7 +92,7 @@ def test_the_commands_for_cameras_go_on_while_the_service_is_overloaded(
             for thread in flood:
                 thread.join()
     assert still_run == [True] * 3
-    assert {status for _, status in _counted(caplog)} == {2, 5}
+    assert {status for _, status in counted} == {2, 5}, counted
 
 
 def _started(command: str, replaced: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, strategies
 
+from handlers.server.settings import Settings
 from handlers.server.wire.connections import ConnectionLimits
-from handlers.server.wire.progress import MAX_CHUNKS, BodyProgress, Rate, RequestProgress
+from handlers.server.wire.progress import BRISK_BYTES_PER_S, MAX_CHUNKS, BodyProgress, Rate, RequestProgress
 
 TIMEOUT_S, KEEP_ALIVE_S = 10.0, 75.0
 START_S = 1000.0
@@ -64,6 +65,44 @@ class Body:
 )
 def test_a_body_is_too_slow(arrivals: dict[float, int], until_s: float, *, expected: bool) -> None:
     assert Body(arrivals).is_too_slow(until_s) is expected
+
+
+@pytest.mark.parametrize(
+    ("bytes_per_s", "expected"),
+    [
+        pytest.param(120_000, False, id="1 Mbit/s"),
+        pytest.param(30_000, False, id="shared by four cameras"),
+        pytest.param(10_000, True, id="no uplink for pictures"),
+        pytest.param(10, True, id="a trickle"),
+    ],
+)
+def test_by_default_a_slow_uplink_is_served_and_a_trickle_is_not(bytes_per_s: int, *, expected: bool) -> None:
+    settings = Settings()
+    rate = Rate(settings.receive_timeout_s, settings.min_body_bytes_per_s)
+    found = []
+    for second in range(21):
+        found.append(rate.is_too_low(float(second)))
+        rate.passed_bytes += bytes_per_s
+    assert any(found) is expected
+
+
+@pytest.mark.parametrize(
+    ("min_bytes_per_s", "passed_bytes", "is_brisk"),
+    [
+        (100, BRISK_BYTES_PER_S, True),
+        (100, BRISK_BYTES_PER_S - 1, False),
+        (0, 0, False),
+        (2 * BRISK_BYTES_PER_S, BRISK_BYTES_PER_S, False),
+        (2 * BRISK_BYTES_PER_S, 2 * BRISK_BYTES_PER_S, True),
+    ],
+)
+def test_a_body_is_brisk_from_check_to_check(min_bytes_per_s: int, passed_bytes: int, *, is_brisk: bool) -> None:
+    rate = Rate(TIMEOUT_S, min_bytes_per_s)
+    assert not rate.is_too_low(START_S)
+    assert not rate.is_brisk, "one check is no rate"
+    rate.passed_bytes += passed_bytes
+    assert not rate.is_too_low(START_S + 1)
+    assert rate.is_brisk is is_brisk
 
 
 def test_time_in_which_nothing_is_read_does_not_count() -> None:

@@ -16,7 +16,7 @@ from tests.support.server import LiveServer, serving
 
 MAX_CONNECTIONS = 12
 POST = b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
-UPLOAD = b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n"
+UPLOAD = b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 30000000\r\n\r\n"
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -71,7 +71,7 @@ def test_where_all_are_busy_a_new_one_is_refused(crowded: LiveServer) -> None:
         def upload() -> None:
             while not done.is_set():
                 for connection in busy:
-                    connection.sendall(b"x" * 1000)
+                    connection.sendall(b"x" * 40_000)
                 time.sleep(0.05)
 
         uploading = threading.Thread(target=upload)
