@@ -1,5 +1,6 @@
 """Hostile bytes: each answer follows the contract, and a good frame after them gets its right answer."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -20,6 +21,10 @@ TINY_WH = (16, 12)
 SPARE_BYTES = {"bmp-rle4": 4, "bmp-rle8": 4, "bmp-1": 2} | {kind: 21 for kind in WRITERS if kind.startswith("png")}
 """What a file with all its pixels may lack: a PNG's last checksums and chunk, run-length coding's end marks, padding of
 the last row."""
+SPARE_BYTES |= {"jpeg-baseline": 8, "jpeg-restarts": 8, "jpeg-cmyk": 20, "jpeg-grey": 32, "jpeg-progressive": 13}
+"""A JPEG may lack its end marker, and libjpeg does not notice that the end of the last two blocks is missing."""
+PART_OF_SCANS = re.compile(rb"\xff[\xc4\xda]")
+"""Where a scan of a progressive JPEG has ended: what comes before is a whole picture of less detail."""
 
 
 BOX, SCORE = np.array([[0.25, 0.25, 0.75, 0.75]], np.float32), np.array([[0, 0.75]], np.float32)
@@ -49,7 +54,10 @@ def test_a_file_cut_at_any_length_is_refused(kind: str) -> None:
     body = WRITERS[kind](photo(TINY_WH))
     decoder = Decoder(1_000_000)
     decoder.whole(body)
+    scan_ends = [match.start() for match in PART_OF_SCANS.finditer(body)] if kind == "jpeg-progressive" else []
     for length in range(len(body) - SPARE_BYTES.get(kind, 0)):
+        if any(end - 10 <= length <= end + 2 for end in scan_ends):
+            continue
         with pytest.raises(UndecodableFrameError):
             decoder.whole(body[:length])
 
