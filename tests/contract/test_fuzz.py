@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import schemathesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.contract.hooks import LONG_NAME, MAX_LABELS
 from tests.support.client import OPERATIONS, ROOT, resolve
 from tests.support.credentials import ADMIN_TOKEN, AUTHORIZED
 from tests.support.server import LiveServer
@@ -51,7 +53,10 @@ def _cases_in(report: Path) -> Iterator[dict[str, Any]]:
     for line in report.read_text().splitlines():
         finished = json.loads(line).get("ScenarioFinished")
         if finished:
-            yield from (case["value"] for case in finished["recorder"].get("cases", {}).values())
+            recorded = finished["recorder"]
+            for name, case in recorded.get("cases", {}).items():
+                answer = recorded.get("interactions", {}).get(name, {}).get("response") or {}
+                yield case["value"] | {"status": answer.get("status_code")}
 
 
 def test_every_operation_was_fuzzed(cases: list[dict[str, Any]]) -> None:
@@ -67,6 +72,20 @@ def test_every_media_type_was_sent_to_every_operation(cases: list[dict[str, Any]
     ]
     for path, media_type in [(path, media_type) for path, body in bodies for media_type in body["content"]]:
         assert sent[path, media_type], f"{media_type} was not sent to {path}"
+
+
+def test_the_given_credential_is_used(cases: list[dict[str, Any]]) -> None:
+    """An invented one takes its place only where a check leaves it out or changes it: three times an operation."""
+    refused = Counter(
+        f"{case['method']} {case['path']}" for case in cases if case["status"] == httpx.codes.UNAUTHORIZED
+    )
+    assert max(refused.values(), default=0) <= 3
+
+
+def test_valid_cases_go_to_the_limits_of_the_contract(cases: list[dict[str, Any]]) -> None:
+    most = max(len(case.get("query", {}).get("object", ())) for case in cases)
+    assert most == MAX_LABELS
+    assert any(case.get("query", {}).get("stream") == LONG_NAME for case in cases)
 
 
 def test_every_phase_ran(cases: list[dict[str, Any]]) -> None:

@@ -1,0 +1,54 @@
+"""Checks recorded answers with openapi-core: python check_answers.py CONTRACT EXCHANGES. Prints how many it checked.
+
+EXCHANGES: one JSON object a line, as test_all_examples.py writes them.
+"""
+
+import base64
+import json
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+from openapi_core import Config, OpenAPI
+from openapi_core.datatypes import RequestParameters
+from werkzeug.datastructures import Headers, ImmutableMultiDict
+
+BYTES = ("image/jpeg", "image/png", "multipart/x-mixed-replace")
+
+
+class Request:
+    """A request, as openapi-core's protocol wants it."""
+
+    def __init__(self, exchange: dict[str, Any]) -> None:
+        url = urlsplit(exchange["url"])
+        self.host_url, self.path, self.path_pattern = f"{url.scheme}://{url.netloc}", url.path, None
+        self.full_url_pattern = self.host_url + url.path
+        self.method, self.content_type, self.body = exchange["method"].lower(), "", b""
+        self.parameters = RequestParameters(query=ImmutableMultiDict(), header=Headers(), cookie=ImmutableMultiDict())
+
+
+class Response:
+    """An answer, as openapi-core's protocol wants it."""
+
+    def __init__(self, exchange: dict[str, Any]) -> None:
+        self.status_code, self.headers = exchange["status"], Headers(exchange["headers"])
+        self.content_type = self.headers.get("content-type", "").partition(";")[0]
+        self.data = base64.b64decode(exchange["body"])
+
+
+contract, exchanges = map(Path, sys.argv[1:])
+as_text = {media_type: lambda body, **_: body.decode("latin-1") for media_type in (*BYTES, "application/yaml")}
+config = Config(extra_media_type_deserializers=as_text)
+core = OpenAPI.from_dict(yaml.safe_load(contract.read_text()), config=config)
+lines = exchanges.read_text().splitlines()
+for line in lines:
+    exchange = json.loads(line)
+    try:
+        core.validate_response(Request(exchange), Response(exchange))
+    except Exception as error:
+        raise SystemExit(
+            f"{exchange['method']} {exchange['url']} {exchange['status']}: {error!r} {error.__cause__!r}"
+        ) from error
+sys.stdout.write(str(len(lines)))

@@ -1,0 +1,1 @@
+export default { input: "openapi.yaml", output: { path: "hey", importFileExtension: ".js" } };
