@@ -1,11 +1,13 @@
 """Routing by the paths of the contract; slashes too many count for nothing."""
 
 import re
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
 from connexion.middleware.routing import RoutingMiddleware
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handlers.server.middleware.swagger_ui import SWAGGER_UI
@@ -48,6 +50,23 @@ class ExactRoutingMiddleware(RoutingMiddleware):  # type: ignore[misc]  # connex
         for mount in self.router.routes:
             mount.app.redirect_slashes = False
             mount.app.default = _refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection; raises HTTPException for a path or a method that the contract does not have.
+
+        The router's own refusal of a method knows only those of one operation of the path.
+        """
+        try:
+            await super().__call__(scope, receive, send)
+        except HTTPException as error:
+            if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+                error.headers = {"Allow": ", ".join(sorted(self._methods(scope)))}
+            raise
+
+    def _methods(self, scope: Scope) -> set[str]:
+        """Return the methods of a path."""
+        routes = [route for mount in self.router.routes for route in mount.app.routes]
+        return {method for route in routes if route.matches(scope)[0] is not Match.NONE for method in route.methods}
 
 
 async def _refuse(_scope: Scope, _receive: Receive, _send: Send) -> None:
