@@ -9,7 +9,9 @@ from models.frame import Body
 from models.letterbox import Size
 
 MAX_SIDE_PX = 65535
-"""The longest side that JPEG can have. A picture of one very long row would cost many times its pixels."""
+"""The longest side that a JPEG's header can hold. A picture of one very long row would cost many times its pixels."""
+MAX_JPEG_SIDE_PX = 65500
+"""libjpeg's own limit; it would call a larger picture damaged."""
 MAX_SCANS = 100
 MAX_SCAN_PIXELS = 20
 """Pixels that all scans of a JPEG may cover together, as a multiple of the pixel limit. Ordinary progressive files have
@@ -20,7 +22,7 @@ MAX_RUN_LENGTH_PIXELS = 1_000_000
 START_OF_SCAN = b"\xff\xda"
 
 
-def refuse_too_many_pixels(size_wh: Size, max_pixels: int) -> None:
+def refuse_too_many_pixels(size_wh: Size, max_pixels: int, max_side_px: int = MAX_SIDE_PX) -> None:
     """Raise TooManyPixelsError if a picture of that size has more than `max_pixels` pixels, or too long a side."""
     width, height = size_wh
     if width * height > max_pixels:
@@ -28,8 +30,8 @@ def refuse_too_many_pixels(size_wh: Size, max_pixels: int) -> None:
             f"The picture is {width} x {height} pixels, over the limit of {max_pixels}; "
             "send smaller frames, or raise FRAMEHOOK_MAX_PIXELS."
         )
-    if max(size_wh) > MAX_SIDE_PX:
-        raise TooManyPixelsError(f"The picture is {width} x {height} pixels; no side may be longer than {MAX_SIDE_PX}.")
+    if max(size_wh) > max_side_px:
+        raise TooManyPixelsError(f"The picture is {width} x {height} pixels; no side may be longer than {max_side_px}.")
 
 
 def refuse_large_picture(_: Body, size_wh: Size, max_pixels: int) -> None:
@@ -39,7 +41,7 @@ def refuse_large_picture(_: Body, size_wh: Size, max_pixels: int) -> None:
 
 def refuse_large_jpeg(body: Body, size_wh: Size, max_pixels: int) -> None:
     """Raise TooManyPixelsError if a JPEG has too many pixels, UndecodableFrameError if it has too many scans."""
-    refuse_too_many_pixels(size_wh, max_pixels)
+    refuse_too_many_pixels(size_wh, max_pixels, MAX_JPEG_SIDE_PX)
     refuse_too_many_scans(body, size_wh, max_pixels)
 
 

@@ -150,6 +150,8 @@ def _image(parts: Sequence[_Part]) -> bytes:
     """
     files = [part for part in parts if part.is_file]
     named = [part for part in files if part.name == "image"]
+    if not files and any(part.name == "image" for part in parts):
+        raise InvalidParameterError("The part 'image' of the form has no file name: send one, such as image.jpg.")
     if not files:
         raise InvalidParameterError(
             f"The form has no file: expected one {FORMAT_NAMES} picture, in a file called 'image'."

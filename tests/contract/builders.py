@@ -234,6 +234,7 @@ ON_SMALL_SERVICE: dict[str, Builder] = {
     "empty": lambda server, path: post(server, path, b""),
     "emptyPicture": lambda server, path: post(server, path, b""),
     "noPicture": post_form(("picture", "none")),
+    "noFileName": lambda server, path: server.client.post(path, files={"image": (None, FRAME, "image/jpeg")}),
     "badForm": post_form(("image", FRAME), ("image", FRAME)),
     "badMinConfidence": post_form(("image", FRAME), ("min_confidence", "0,4")),
     "badMaxDetections": lambda server, path: post(server, path, params={"maxDetections": 0}),

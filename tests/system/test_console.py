@@ -172,15 +172,15 @@ def test_the_camera_is_asked(console: Chrome) -> None:
 
 
 def test_a_stream_is_watched(console: Chrome, server: LiveServer) -> None:
-    with posting(server, "console-gate", every_s=0.2):
-        card = console.find_element(By.XPATH, "//button[.//strong='console-gate']")
+    with posting(server, "Süd/gate 1", every_s=0.2):
+        card = console.find_element(By.XPATH, "//button[.//strong='Süd/gate 1']")
         wait(console, lambda: console.execute_script(LOADED, card.find_element(By.TAG_NAME, "img")))
         card.send_keys(Keys.ENTER)
         wait(console, lambda: console.execute_script("return document.querySelector('#watched').naturalWidth") == 768)
-        assert part(console, "watch-title").text == "console-gate"
+        assert part(console, "watch-title").text == "Süd/gate 1"
         wait(console, lambda: "0.0" not in console.find_element(By.CSS_SELECTOR, ".chart b").text)
         part(console, "watch").send_keys(Keys.ESCAPE)
-        wait(console, lambda: not watching(server, "console-gate"))
+        wait(console, lambda: not watching(server, "Süd/gate 1"))
 
 
 def watching(server: LiveServer, name: str) -> int:
@@ -188,11 +188,11 @@ def watching(server: LiveServer, name: str) -> int:
     return sum(stream["viewers"] for stream in streams if stream["id"] == name)
 
 
-def test_a_streams_page_shows_it(console: Chrome, server: LiveServer) -> None:
-    with posting(server, "page-gate", every_s=0.2):
-        console.get(f"{server.url}/stream/page-gate")
-        image = console.find_element(By.TAG_NAME, "img")
-        wait(console, lambda: console.execute_script("return arguments[0].naturalWidth", image) == 768)
+def test_a_streams_page_waits_for_it_and_shows_it(console: Chrome, server: LiveServer) -> None:
+    console.get(f"{server.url}/stream/Front%20Door%2F1")
+    assert "waits" in console.find_element(By.TAG_NAME, "main").text
+    with posting(server, "Front Door/1", every_s=0.2):
+        wait(console, lambda: console.execute_script("return document.querySelector('img')?.naturalWidth") == 768)
         console.get("about:blank")
 
 

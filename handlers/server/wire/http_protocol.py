@@ -45,7 +45,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     Internals of uvicorn used here (ADR 9): `cycle`, `pipeline`, `flow`, `url`, `headers`, `parser`, `scope`,
     `_start_asgi_task`, `_unset_keepalive_if_required`, `STATUS_LINE`, `server_state.default_headers`; and of a cycle
-    `response_complete`, `keep_alive`, `disconnected`, `message_event`.
+    `response_complete`, `keep_alive`, `disconnected`, `message_event`, `body`, `more_body`, `transport`.
     """
 
     def __init__(self, *arguments: Any, connections: Connections, wire: Any = None, **options: Any) -> None:

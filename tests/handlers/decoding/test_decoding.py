@@ -429,6 +429,15 @@ def test_sides_are_limited(size_wh: tuple[int, int]) -> None:
         DECODER.whole(bomb(*size_wh))
 
 
+@pytest.mark.parametrize("route", ["exact", "fast", "plain"])
+def test_a_jpeg_longer_than_libjpeg_decodes_is_not_called_damaged(route: RouteName) -> None:
+    size = struct.pack(">HH", 1, 65_500)
+    body = encode(Image.new("L", (65_500, 1)), "JPEG")
+    Decoder(MAX_PIXELS, route).encoded(body, DecodeTarget((30, 30)))
+    with pytest.raises(TooManyPixelsError, match="no side may be longer than 65500"):
+        Decoder(MAX_PIXELS, route).encoded(body.replace(size, struct.pack(">HH", 1, 65_501), 1), DecodeTarget((30, 30)))
+
+
 @pytest.mark.parametrize(
     "body",
     [
