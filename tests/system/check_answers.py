@@ -16,7 +16,10 @@ from openapi_core.datatypes import RequestParameters
 from openapi_core.templating.paths.exceptions import OperationNotFound, PathNotFound
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
-BYTES = ("image/jpeg", "image/png", "multipart/x-mixed-replace")
+BYTES = ("image/jpeg", "image/png")
+TEXTS = ("application/yaml", "text/css", "text/javascript")
+STREAM = "multipart/x-mixed-replace"
+"""openapi-core reads each multipart body as a form."""
 
 
 class Request:
@@ -40,13 +43,15 @@ class Response:
 
 
 contract, exchanges = map(Path, sys.argv[1:])
-as_text = {media_type: lambda body, **_: body.decode("latin-1") for media_type in (*BYTES, "application/yaml")}
+as_text = {media_type: lambda body, **_: body.decode("latin-1") for media_type in (*BYTES, *TEXTS)}
 as_json = {"application/problem+json": lambda body, **_: json.loads(body)}
 config = Config(extra_media_type_deserializers=as_text | as_json)
 core = OpenAPI.from_dict(yaml.safe_load(contract.read_text()), config=config)
 checked = 0
 for line in exchanges.read_text().splitlines():
     exchange = json.loads(line)
+    if Response(exchange).content_type == STREAM:
+        continue
     try:
         core.validate_response(Request(exchange), Response(exchange))
         checked += 1
