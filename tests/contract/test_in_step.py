@@ -255,3 +255,9 @@ def _places(contract: dict[str, Any]) -> list[tuple[str, dict[str, object]]]:
     for kind, components in contract["components"].items():
         places += [(f"{kind} {name}", component) for name, component in components.items()]
     return places
+
+
+def test_every_operation_declares_what_is_answered_before_it() -> None:
+    """A target or a head that is too large is refused on every path."""
+    for _, path, operation in DECLARED:
+        assert {"414", "431"} <= set(operation["responses"]), path
