@@ -68,7 +68,7 @@ def test_readiness_turns_false_first(tmp_path: Path) -> None:
 
 def test_frames_in_flight_are_answered_and_a_half_sent_body_delays_nobody(tmp_path: Path) -> None:
     answers: list[int] = []
-    slow = encode(board(7, work=work_for(1)), "PNG")
+    slow = encode(board(7, work=work_for(0.5)), "PNG")
 
     def post() -> None:
         answer = httpx.post(f"http://127.0.0.1:{port}/inference", content=slow, timeout=30)
@@ -85,7 +85,7 @@ def test_frames_in_flight_are_answered_and_a_half_sent_body_delays_nobody(tmp_pa
             started_at = time.monotonic()
             assert statuses(half.recv(65536)) == (503,)
         ended(process, within_s=20)
-        assert time.monotonic() - started_at < 6
+        assert time.monotonic() - started_at < 9  # a body may take 10 s to arrive
         for caller in callers:
             caller.join()
     assert answers == [7, 7, 7]
