@@ -74,7 +74,7 @@ def wait_for_frames(server: LiveServer, count: int) -> None:
 
 def overloaded(server: LiveServer, path: str) -> httpx.Response:
     """Fill the only lane and the only place in the queue, then send another frame."""
-    slow = encode(board(work=work_for(2.0)), "PNG")
+    slow = encode(board(work=work_for(1.0)), "PNG")
     fillers = [threading.Thread(target=_send, args=(server, body)) for body in (slow, FRAME)]
     for number, filler in enumerate(fillers, 1):
         filler.start()

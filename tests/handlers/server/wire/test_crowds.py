@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import pytest
@@ -13,6 +13,7 @@ from handlers.server.wire.connections import ConnectionLimits, Connections
 from lab.graphs import write_identity_model
 from lab.wire import connect, statuses
 from tests.support.server import LiveServer, serving
+from tests.support.waiting import wait_for
 
 MAX_CONNECTIONS = 12
 POST = b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
@@ -26,6 +27,18 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     with serving(folder, lanes=1, max_connections=MAX_CONNECTIONS, min_body_bytes_per_s=1000) as live:
         yield live
+
+
+def closed_among(connections: Sequence[socket.socket], least: int) -> list[int]:
+    """Return the numbers of the connections that the service has closed, once it has closed so many."""
+    closed: list[int] = []
+
+    def are_enough() -> bool:
+        closed[:] = [number for number, connection in enumerate(connections) if _is_closed(connection)]
+        return len(closed) >= least
+
+    wait_for(are_enough)
+    return closed
 
 
 def _is_closed(connection: socket.socket) -> bool:
@@ -44,7 +57,7 @@ def test_the_longest_idle_gives_way(crowded: LiveServer) -> None:
         for _ in range(MAX_CONNECTIONS + 5):
             idle.append(stack.enter_context(connect(crowded.port, LIVE)))
             assert statuses(idle[-1].recv(65536)) == (200,)
-        closed = [number for number, connection in enumerate(idle) if _is_closed(connection)]
+        closed = closed_among(idle, 5)
     assert closed == list(range(len(closed)))
     assert len(closed) in {5, 6}, "the fixture has one more connection"
 
@@ -57,7 +70,7 @@ def test_a_request_without_its_body_is_as_good_as_idle(crowded: LiveServer) -> N
             time.sleep(0.02)
         live = stack.enter_context(connect(crowded.port, LIVE))
         assert statuses(live.recv(65536)) == (200,)
-        closed = [number for number, connection in enumerate(waiting) if _is_closed(connection)]
+        closed = closed_among(waiting, 6)
     assert closed == list(range(len(closed)))
     assert len(closed) in {6, 7}, "the fixture has one more connection"
 

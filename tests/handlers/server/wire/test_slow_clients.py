@@ -14,7 +14,7 @@ from handlers.server.wire.connections import SEND_BUFFER_BYTES
 from handlers.server.wire.progress import MAX_CHUNKS
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode
-from lab.wire import connect, read_to_end, statuses, talk
+from lab.wire import connect, read_answer, read_to_end, statuses, talk
 from tests.support.metrics import samples
 from tests.support.server import LiveServer, serving
 from tests.support.waiting import wait_for
@@ -124,10 +124,10 @@ def test_a_steady_body_may_take_longer(strict: LiveServer) -> None:
 
 def test_an_idle_connection_is_kept_for_a_while(strict: LiveServer) -> None:
     with connect(strict.port, LIVE + b"\r\n") as connection:
-        assert statuses(connection.recv(65536)) == (200,)
+        assert statuses(read_answer(connection)) == (200,)
         time.sleep(TIMEOUT_S * 2)
         connection.sendall(LIVE + b"\r\n")
-        assert statuses(connection.recv(65536)) == (200,)
+        assert statuses(read_answer(connection)) == (200,)
         started_at = time.monotonic()
         assert read_to_end(connection) == b""
         assert KEEP_ALIVE_S * 0.9 < time.monotonic() - started_at < KEEP_ALIVE_S + LATE_S

@@ -193,7 +193,7 @@ def test_where_all_are_busy_a_handshake_finds_no_place(live: LiveServer) -> None
         busy = [stack.enter_context(encrypted(live, head)) for _ in range(MAX_CONNECTIONS)]
         for _ in range(20):  # longer than the service takes to see that they all send
             for connection in busy:
-                connection.sendall(b"x" * 4000)
+                connection.sendall(b"x" * 40_000)
             time.sleep(0.05)
         with pytest.raises(OSError):  # noqa: PT011  # reset, or an end in the middle of the handshake
             encrypted(live)
