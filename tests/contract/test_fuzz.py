@@ -75,11 +75,11 @@ def test_every_media_type_was_sent_to_every_operation(cases: list[dict[str, Any]
 
 
 def test_the_given_credential_is_used(cases: list[dict[str, Any]]) -> None:
-    """An invented one takes its place only where a check leaves it out or changes it: three times an operation."""
+    """Only a check leaves it out or sends an invented one: a few times an operation, however many cases there are."""
     refused = Counter(
         f"{case['method']} {case['path']}" for case in cases if case["status"] == httpx.codes.UNAUTHORIZED
     )
-    assert max(refused.values(), default=0) <= 3
+    assert max(refused.values(), default=0) <= 5
 
 
 def test_valid_cases_go_to_the_limits_of_the_contract(cases: list[dict[str, Any]]) -> None:
