@@ -83,8 +83,8 @@ def test_the_given_credential_is_used(cases: list[dict[str, Any]]) -> None:
 
 
 def test_valid_cases_go_to_the_limits_of_the_contract(cases: list[dict[str, Any]]) -> None:
-    labels = {len(case.get("query", {}).get("object", ())) for case in cases}
-    assert MAX_LABELS in labels
+    wanted = [case.get("query", {}).get("object") for case in cases]
+    assert MAX_LABELS in {len(labels) for labels in wanted if isinstance(labels, list)}
     assert any(case.get("query", {}).get("stream") == LONG_NAME for case in cases)
 
 
