@@ -1,4 +1,4 @@
-"""Measures how well each route's detections agree with the plain route's: every pixel decoded, then one resize.
+"""Measures how well the exact route's detections agree with the plain one's: every pixel decoded, Pillow's resize.
 
     python -m bench.agreement --video FILE [--model FILE.onnx] [--step N]
 
@@ -14,7 +14,7 @@ from statistics import fmean
 
 from bench.harness.frames import read_frames
 from bench.harness.workloads import TARGET, WORKLOADS, Workload
-from handlers.decoding.decoder import Decoder, RouteName
+from handlers.decoding.decoder import Decoder
 from models.backends.onnx import Session
 from models.frame import Frame
 from models.repository.folder import BUILT_IN_ZOO, read_folder
@@ -25,12 +25,11 @@ SURE = 0.6
 SAME_OBJECT = 0.5
 """Two boxes with at least this intersection over union are of one object."""
 MAX_PIXELS = 36_000_000
-ROUTES: tuple[RouteName, ...] = ("exact", "fast")
 
 
 @dataclass(slots=True)
 class Agreement:
-    """Which of the plain route's detections another route finds, and how far they differ."""
+    """Which of the plain route's detections the exact route finds, and how far they differ."""
 
     detections: int = 0
     lost: int = 0
@@ -81,32 +80,28 @@ class Judge:
         return self._family.postprocess(self._session.run(feeds), placed, Selection()).detections
 
 
-def compare(judge: Judge, workload: Workload, bodies: list[bytes]) -> dict[RouteName, Agreement]:
-    """Return the agreement of each route with the plain one."""
-    agreements = {route: Agreement() for route in ROUTES}
-    decoders = {route: Decoder(MAX_PIXELS, route) for route in ROUTES}
-    plain = Decoder(MAX_PIXELS, "plain")
+def compare(judge: Judge, workload: Workload, bodies: list[bytes]) -> Agreement:
+    """Return the agreement of the exact route with the plain one."""
+    agreement, exact, plain = Agreement(), Decoder(MAX_PIXELS), Decoder(MAX_PIXELS, "plain")
     for body in bodies:
         expected = judge.detections(workload.decode(plain, body))
-        for route, agreement in agreements.items():
-            agreement.add(expected, judge.detections(workload.decode(decoders[route], body)))
-    return agreements
+        agreement.add(expected, judge.detections(workload.decode(exact, body)))
+    return agreement
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description="Compares the routes' detections.")
+    parser = argparse.ArgumentParser(description="Compares the detections of the exact and the plain route.")
     parser.add_argument("--video", type=Path, help="take frames of this video instead of the repository's photos")
     parser.add_argument("--step", type=int, default=15, help="take every N-th frame")
     parser.add_argument("--model", type=Path, help="weights to judge with instead of the zoo's")
     options = parser.parse_args(arguments)
     judge, frames = Judge(options.model), read_frames(options.video, options.step)
     width, height = TARGET.size_wh
-    print(f"| workload -> {width} x {height} | route | found again | lost | new | mean IoU | mean difference |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    print(f"| workload -> {width} x {height} | found again | lost | new | mean IoU | mean difference |")
+    print("|---|---|---|---|---|---|", flush=True)
     for name, workload in WORKLOADS.items():
-        for route, agreement in compare(judge, workload, workload.bodies(frames)).items():
-            print(f"| {name} | {route} | {agreement.row()}", flush=True)
+        print(f"| {name} | {compare(judge, workload, workload.bodies(frames)).row()}", flush=True)
 
 
 if __name__ == "__main__":

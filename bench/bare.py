@@ -1,6 +1,6 @@
 """The upper limit: the service's decoder, family and session on threads of one process, without HTTP.
 
-    python -m bench.bare --bodies FOLDER [--route exact|fast|plain] [--threads N] [--seconds S]
+    python -m bench.bare --bodies FOLDER [--route exact|plain] [--threads N] [--seconds S]
 
 Prints one JSON object. The CPU time covers the loop alone, summed over all threads.
 """

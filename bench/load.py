@@ -5,8 +5,8 @@
 
 Closed loop: each client posts its next frame when the last one is answered. Rounds alternate between A, B and B, A.
 Ratios are taken within a round, and their median is reported: on a machine with other work only the ratios count.
-Every answer must equal the one that its frame gets alone. Subjects: bare-exact, bare-fast (decoding routes),
-framehook-exact, framehook-fast, each also as NAME-wide, framehook-threads (its lanes are threads), and the peers:
+Every answer must equal the one that its frame gets alone. Subjects: bare-exact and
+framehook-exact (the decoding route), framehook-exact-wide, framehook-threads (its lanes are threads), and the peers:
 microsoft, fastapi, fastapi-tuned, litserve, each also as NAME-exact, with int8 that is exact on processors without VNNI
 too (they need `scripts/bench peers` once).
 """
@@ -34,8 +34,7 @@ Figures: TypeAlias = dict[str, Any]
 Subject: TypeAlias = Callable[[int, float], Figures]
 """Clients and seconds → figures."""
 
-PAIRS = ("framehook-exact:bare-exact", "framehook-fast:bare-fast", "framehook-exact:microsoft",
-         "framehook-fast:microsoft", "framehook-exact:fastapi-tuned", "framehook-fast:fastapi-tuned")  # fmt: skip
+PAIRS = ("framehook-exact:bare-exact", "framehook-exact:microsoft", "framehook-exact:fastapi-tuned")
 BARE = "bare-"
 COLUMNS = (
     "CPU ms a frame, B ÷ A",

@@ -130,8 +130,7 @@ def servers(peer_model: Path) -> dict[str, Server]:
     }
     exact_int8 = {**environment, "PEER_EXACT_INT8": "1"}
     exact = {f"{name}-exact": replace(server, environment=exact_int8) for name, server in peers.items()}
-    own = {f"framehook-{route}": framehook(decoding=route) for route in ("exact", "fast")}
-    own |= {"framehook-threads": framehook(decoding="exact", isolation="thread")}
+    own = {"framehook-exact": framehook(), "framehook-threads": framehook(isolation="thread")}
     own |= {f"{name}-wide": replace(server, environment={**server.environment, **WIDE}) for name, server in own.items()}
     return own | peers | exact
 

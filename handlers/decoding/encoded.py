@@ -5,7 +5,7 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,15 +132,15 @@ class Codec:
             raise
 
 
-def decode(body: Body, max_pixels: int, scaler: Scaler, codecs: Mapping[str, Codec] | None = None) -> Frame:
-    """Decode the bytes of one picture in one of the formats of `codecs`, by default CODECS.
+def decode(body: Body, max_pixels: int, scaler: Scaler) -> Frame:
+    """Decode the bytes of one picture in one of the formats of CODECS.
 
     Grey, palette, 1-bit, 16-bit and CMYK pictures are converted to RGB, alpha is dropped, EXIF orientation is not
     applied. Raises UndecodableFrameError, TooManyPixelsError and MemoryError.
     """
     if not body:
         raise UndecodableFrameError(f"The request has no body; expected one {FORMAT_NAMES} picture.")
-    codec = _codec_of(body, codecs or CODECS)
+    codec = _codec_of(body)
     if codec:
         return codec.decode(body, max_pixels, scaler)
     raise UndecodableFrameError(foreign.refusal(body, FORMAT_NAMES))
@@ -148,16 +148,16 @@ def decode(body: Body, max_pixels: int, scaler: Scaler, codecs: Mapping[str, Cod
 
 def format_of(body: Body) -> str:
     """Return the name in lower case of the codec for these bytes, or UNKNOWN."""
-    codec = _codec_of(body, CODECS)
+    codec = _codec_of(body)
     return codec.name.lower() if codec else UNKNOWN
 
 
-def _codec_of(body: Body, codecs: Mapping[str, Codec]) -> Codec | None:
-    return next((codec for codec in codecs.values() if body[: len(codec.signature)] == codec.signature), None)
+def _codec_of(body: Body) -> Codec | None:
+    return next((codec for codec in CODECS.values() if body[: len(codec.signature)] == codec.signature), None)
 
 
 def _plain_image(picture: Image.Image) -> Image.Image:
-    """Return the picture as grey (L) or RGB, the modes that can be averaged."""
+    """Return the picture as grey (L) or RGB, the modes that can be scaled."""
     if picture.mode in {"L", "RGB"}:
         return picture
     if picture.mode.startswith("I;16"):  # Pillow clips these at 255 instead of scaling them

@@ -1,17 +1,24 @@
-"""From all pixels of a picture to the model's: halved by averaging while enough remain, then resized once."""
+"""From all pixels of a picture to the model's, by one antialiased bilinear convolution.
+
+The convolution is Pillow's, to one grey level, in the vector code of cykooz-resizer, which does not hold the
+interpreter's lock. One direction comes after the other.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
 from PIL import Image
 
+from models.boxes import BoxXyxy
 from models.frame import ChannelOrder, DecodeTarget, Frame, Pixels, as_image, region_px
 from models.letterbox import Letterbox, Size
 
-STRIP_BYTES = 1 << 19
-"""Averaged at a time: this stays in the processor's cache, and the picture is never copied whole."""
+BILINEAR = ResizeAlg.convolution(FilterType.bilinear)
+COEFFICIENTS_BYTES = 8 << 20
+"""More than the resizer takes beside both images: 7 MiB to make 65534 rows of 65535."""
 BAND_ROWS = 64
 """Converted at a time: this keeps intermediate arrays small."""
 
@@ -67,47 +74,71 @@ class Unscaled:
 
 
 @dataclass(frozen=True, slots=True)
-class AveragingScaler:
-    """Averages squares of 2, 4, 8 ... pixels while enough remain, then resizes once, antialiased bilinear."""
+class Convolution:
+    """Makes each pixel of all pixels that it covers."""
 
     target: DecodeTarget
 
     def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
-        """Return the frame at the target's size."""
+        """Return the frame at the target's size.
+
+        The rows of packed pixels are brought to their number in place: that needs no channels, hence no copy in
+        Pillow's layout.
+        """
         size_wh = _size_wh(pixels_hwc)
         letterbox = self.target.letterbox(size_wh)
-        scale = averaging_scale(size_wh, letterbox)
-        averaged = as_image(pixels_hwc, channel_order) if scale == 1 else _averaged(pixels_hwc, channel_order, scale)
-        return Frame(np.asarray(_resized(averaged, size_wh, scale, letterbox)), "rgb", size_wh, letterbox.region_xyxy)
+        box_xyxy = region_px(letterbox, size_wh, size_wh)
+        if _rows_first(size_wh, letterbox.size_wh):
+            samples = _with_rows(_samples(pixels_hwc), letterbox.size_wh[1], box_xyxy)
+            rows_hwc = np.asarray(samples).reshape(samples.height, *pixels_hwc.shape[1:])
+            image = _with_columns(as_image(rows_hwc, channel_order), letterbox.size_wh[0], box_xyxy)
+        else:
+            image = _convolved(as_image(pixels_hwc, channel_order), letterbox.size_wh, box_xyxy)
+        return Frame(np.asarray(image), "rgb", size_wh, letterbox.region_xyxy)
 
     def image(self, image: Image.Image, extent_wh: tuple[float, float], letterbox: Letterbox) -> Image.Image:
         """Return the part of an L or RGB image that the letterbox shows, at the letterbox's size."""
-        scale = averaging_scale(image.size, letterbox)
-        return _resized(image if scale == 1 else image.reduce(scale), extent_wh, scale, letterbox)
+        return _convolved(image, letterbox.size_wh, region_px(letterbox, extent_wh, image.size))
 
 
-def _resized(image: Image.Image, extent_wh: tuple[float, float], scale: int, letterbox: Letterbox) -> Image.Image:
-    box = region_px(letterbox, (extent_wh[0] / scale, extent_wh[1] / scale), image.size)
-    return image.resize(letterbox.size_wh, Image.Resampling.BILINEAR, box)
+def _rows_first(size_wh: Size, needed_wh: Size) -> bool:
+    """Return whether rows come before columns, so that what lies between is no larger than what is there anyway."""
+    return needed_wh[1] <= size_wh[1]
 
 
-def averaging_scale(size_wh: Size, letterbox: Letterbox) -> int:
-    """Return the largest power of two by which a picture can be divided and still has the letterbox's pixels."""
-    scale = 1
-    while all(side // (2 * scale) >= needed for side, needed in zip(size_wh, letterbox.whole_wh, strict=True)):
-        scale *= 2
-    return scale
+def _samples(pixels_hwc: Pixels) -> Image.Image:
+    """Return uint8 [H, W, channels] pixels as a grey image of W x channels columns: a view where their rows touch."""
+    bottom_up = pixels_hwc.strides[0] < 0
+    rows = np.ascontiguousarray(pixels_hwc[::-1] if bottom_up else pixels_hwc)
+    size_wh = (rows[0].size, len(rows))
+    return Image.frombuffer("L", size_wh, rows, "raw", "L", 0, -1 if bottom_up else 1)
 
 
-def _averaged(pixels_hwc: Pixels, channel_order: ChannelOrder, scale: int) -> Image.Image:
-    """Return the averages of squares of `scale` by `scale` pixels; at the edges, of the pixels that exist."""
-    height, width = pixels_hwc.shape[:2]
-    rows = max(1, STRIP_BYTES // (pixels_hwc[0].size * scale)) * scale
-    averaged = Image.new("RGB", (-(-width // scale), -(-height // scale)))
-    for top in range(0, height, rows):
-        strip = as_image(pixels_hwc[top : top + rows], channel_order).reduce(scale)
-        averaged.paste(strip, (0, top // scale))
-    return averaged
+def _convolved(image: Image.Image, size_wh: Size, box_xyxy: BoxXyxy) -> Image.Image:
+    """Return the box, in pixels, of an L or RGB image at another size."""
+    width, height = size_wh
+    if _rows_first(image.size, size_wh):
+        return _with_columns(_with_rows(image, height, box_xyxy), width, box_xyxy)
+    return _with_rows(_with_columns(image, width, box_xyxy), height, box_xyxy)
+
+
+def _with_rows(image: Image.Image, height: int, box_xyxy: BoxXyxy) -> Image.Image:
+    """Return the image with the rows of the box, in pixels, brought to `height`."""
+    _, top, _, bottom = box_xyxy
+    return _resized(image, (image.width, height), CropBox(0, top, image.width, bottom - top))
+
+
+def _with_columns(image: Image.Image, width: int, box_xyxy: BoxXyxy) -> Image.Image:
+    """Return the image with the columns of the box, in pixels, brought to `width`."""
+    left, _, right, _ = box_xyxy
+    return _resized(image, (width, image.height), CropBox(left, 0, right - left, image.height))
+
+
+def _resized(image: Image.Image, size_wh: Size, box: CropBox) -> Image.Image:
+    resized = Image.new(image.mode, size_wh)
+    np.empty(COEFFICIENTS_BYTES, np.uint8)  # raises MemoryError; the resizer would end the process
+    Resizer().resize_pil(image, resized, ResizeOptions(BILINEAR, crop_box=box))
+    return resized
 
 
 def _size_wh(pixels_hwc: Pixels) -> Size:

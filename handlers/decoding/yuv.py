@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from handlers.decoding.scaling import AveragingScaler, Scaler, bands, letterbox_of
+from handlers.decoding.scaling import Convolution, Scaler, bands, letterbox_of
 from models.frame import DecodeTarget, Frame, Pixels
 
 BT601_LIMITED = np.array(
@@ -30,7 +30,7 @@ def yuv420p(planes: Sequence[Pixels], scaler: Scaler) -> Frame:
     images = [Image.fromarray(plane) for plane in planes]
     letterbox = letterbox_of(scaler, (width, height))
     luma = scaler.image(images[0], (width, height), letterbox)
-    chroma_scaler = scaler if scaler.target else AveragingScaler(DecodeTarget((width, height)))
+    chroma_scaler = scaler if scaler.target else Convolution(DecodeTarget((width, height)))
     chroma = [chroma_scaler.image(image, (width / 2, height / 2), letterbox) for image in images[1:]]
     rgb = _to_rgb([np.asarray(image) for image in (luma, *chroma)])
     return Frame(rgb, "rgb", (width, height), letterbox.region_xyxy)

@@ -183,7 +183,7 @@ class Settings(BaseModel):
     )
     max_pixels: AtLeastOne = Field(36_000_000, description="Largest accepted picture, width times height.")
     decoding: RouteName = Field(
-        "exact", description="How a picture is scaled to the input size of the model; fast needs the extra fast."
+        "exact", description="How a picture is scaled to the input size of the model; plain is slower."
     )
     receive_timeout_s: Seconds = Field(
         10,

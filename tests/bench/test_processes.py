@@ -46,7 +46,7 @@ def test_a_server_stays_on_its_core(tmp_path: Path) -> None:
     program = "import os; print(*os.sched_getaffinity(0), flush=True)"
     log = tmp_path / "log"
     with running([sys.executable, "-c", program], {"PYTHONUNBUFFERED": "1"}, log, {core}):
-        assert wait_for(lambda: bool(log.read_text()))
+        assert wait_for(lambda: log.read_text().endswith("\n"))
     assert log.read_text() == f"{core}\n"
     assert os.sched_getaffinity(0) == before
 

@@ -17,6 +17,7 @@ SIDE_PX = 3000
 BYTES_A_PIXEL = 8
 SLACK = 1.1
 FLAT = Image.new("RGB", (SIDE_PX, SIDE_PX), (30, 120, 200))
+LONG = Image.new("RGB", (60_000, 150))
 DECODE = f"""
 import sys
 from handlers.decoding.decoder import Decoder
@@ -93,6 +94,8 @@ print(*sorted(set(outcomes)))
         pytest.param(encode(FLAT.convert("RGBA"), "PNG", compress_level=1), id="rgba png"),
         pytest.param(png(FLAT.size, 16, 6, np.zeros((SIDE_PX, SIDE_PX, 4), ">u2")), id="16-bit png"),
         pytest.param(encode(FLAT.convert("P"), "PNG"), id="palette png"),
+        pytest.param(encode(LONG, "PNG"), id="long png"),
+        pytest.param(bmp_words(LONG, 16, (0xF800, 0x7E0, 0x1F)), id="long bmp"),
     ],
 )
 def test_a_picture_for_which_memory_does_not_suffice_is_not_called_damaged(body: bytes, tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ import atheris  # type: ignore[import-untyped]  # installed only where the fuzzi
 
 with atheris.instrument_imports(include=["handlers.decoding", "PIL"]):
     from handlers.decoding import encoded
-    from handlers.decoding.scaling import AveragingScaler
+    from handlers.decoding.scaling import Convolution
     from handlers.errors import TooManyPixelsError, UndecodableFrameError
     from models.frame import DecodeTarget
 
 MAX_PIXELS = 1_000_000
-SCALER = AveragingScaler(DecodeTarget((300, 300)))
+SCALER = Convolution(DecodeTarget((300, 300)))
 
 
 def decode(body: bytes) -> None:
