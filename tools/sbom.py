@@ -38,6 +38,7 @@ SPDX_IDS = {
     "Apache 2.0": "Apache-2.0",
     "MIT License": "MIT",
     "License :: OSI Approved :: BSD License": "BSD-3-Clause",  # jinja2; its licence file says which
+    "License :: OSI Approved :: MIT License": "MIT OR Apache-2.0",  # cykooz-resizer, which names both
 }
 """SPDX identifiers of licences that packages name in another way."""
 
