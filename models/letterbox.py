@@ -89,5 +89,8 @@ def _scaled(source_wh: Size, scale: float) -> Size:
 def _centre(source_wh: Size, canvas_wh: Size, crop_share: float) -> BoxXyxy:
     """Return the centred region that has the canvas's shape, in shares of the picture."""
     least = min(source_wh[0] / canvas_wh[0], source_wh[1] / canvas_wh[1]) * crop_share
-    half_width, half_height = (canvas_wh[0] * least / source_wh[0] / 2, canvas_wh[1] * least / source_wh[1] / 2)
+    half_width, half_height = (
+        min(canvas * least / source / 2, 0.5)  # not by rounding outside the picture
+        for canvas, source in zip(canvas_wh, source_wh, strict=True)
+    )
     return 0.5 - half_width, 0.5 - half_height, 0.5 + half_width, 0.5 + half_height

@@ -30,6 +30,7 @@ UNKNOWN = "unknown"
 BYTES_A_PIXEL = 8
 """The most memory that decoding takes."""
 
+RESTART_INTERVAL = b"\xff\xdd"
 RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 LOOK_AHEAD = b"\xff\0" * 8
 """Eight bytes of ones: libjpeg reads so far ahead. No Huffman code consists of ones, so each code that a picture lacks
@@ -69,7 +70,9 @@ def _pieces(essence: Body) -> Iterator[bytes]:
     """Yield a JPEG in pieces, each of which libjpeg consumes whole if it needs no more data."""
     yield b"".join([essence[: -len(END_OF_IMAGE)], LOOK_AHEAD])
     yield b"\0"  # a decoder that waits for data takes several bytes at once, or none
-    restarts = len(RESTART.findall(essence, bytes(essence).rindex(START_OF_SCAN)))
+    file = bytes(essence)  # bytes are not copied
+    scan_at = file.rindex(START_OF_SCAN)
+    restarts = len(RESTART.findall(file, scan_at)) if RESTART_INTERVAL in file[:scan_at] else 0
     yield bytes((0xFF, 0xD0 + restarts % 8, 0))  # one that waits for this restart waits for data behind it
     yield END_OF_IMAGE
 

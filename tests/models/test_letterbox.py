@@ -1,5 +1,7 @@
 """Letterboxes: the position of a picture on a canvas, and the mapping of boxes back."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -166,3 +168,10 @@ def test_bytes_are_fed_in_the_layout_of_the_file_and_stay_bytes(shape: tuple[int
 def test_a_target_crops_what_it_says() -> None:
     left, top, right, bottom = DecodeTarget((4, 4), "centre_crop", 0.5).letterbox((8, 8)).region_xyxy
     assert (left, top, right, bottom) == (0.25, 0.25, 0.75, 0.75)
+
+
+def test_a_centre_crop_never_leaves_the_picture() -> None:
+    for width, height, canvas in product(range(1, 60), range(1, 60), [(60, 1), (7, 3), (224, 224)]):
+        region_xyxy = fit_letterbox((width, height), canvas, "centre_crop").region_xyxy
+        assert min(region_xyxy) >= 0
+        assert max(region_xyxy) <= 1
