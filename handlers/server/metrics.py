@@ -6,7 +6,7 @@ The values of labels come from fixed lists or from the models served, so no clie
 import math
 from collections.abc import Collection, Iterator
 from functools import cache, partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -192,4 +192,12 @@ class Metrics:
         ):
             Gauge(name, text, registry=self._registry).set_function(read)
         build = Gauge("framehook_build_info", "1; the versions.", ("version", "onnxruntime"), registry=self._registry)
-        build.labels(version("framehook"), version("onnxruntime")).set(1)
+        build.labels(version("framehook"), _version_of_onnxruntime()).set(1)
+
+
+def _version_of_onnxruntime() -> str:
+    """Return the version of the package that onnxruntime is imported from; its builds for accelerators have others."""
+    try:
+        return version("onnxruntime")
+    except PackageNotFoundError:
+        return version(packages_distributions()["onnxruntime"][0])  # takes a quarter of a second

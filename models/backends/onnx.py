@@ -77,7 +77,7 @@ class Session:
             options = _options(threads)
             if saturates_int8():
                 options.add_session_config_entry(EXACT_INT8, "1")
-            self._session = onnxruntime.InferenceSession(path, options, providers=_chosen(providers, device))
+            self._session = onnxruntime.InferenceSession(path, options, providers=_chosen(providers, device, threads))
         _refuse_missing_providers(self._session, providers)
         self._shrink_at_s = time.monotonic() + SHRINK_EVERY_S if tuple(providers) == ("cpu",) else math.inf
         self._output_names = [output.name for output in self._session.get_outputs()]
@@ -160,8 +160,11 @@ def saturates_int8() -> bool:
     return bool((product != 255 * 127 * PROBE_SIDE).any())
 
 
-def _chosen(providers: Sequence[ProviderName], device: int) -> list[tuple[str, dict[str, str]]]:
-    """Return the providers in onnxruntime's format; raises ModelConfigError if this onnxruntime lacks one of them."""
+def _chosen(providers: Sequence[ProviderName], device: int, threads: int) -> list[tuple[str, dict[str, str]]]:
+    """Return the providers in onnxruntime's format; raises ModelConfigError if this onnxruntime lacks one of them.
+
+    OpenVINO has threads of its own, by default as many as there are cores.
+    """
     offered = onnxruntime.get_available_providers()
     for name in providers:
         if PROVIDERS[name] not in offered:
@@ -170,7 +173,9 @@ def _chosen(providers: Sequence[ProviderName], device: int) -> list[tuple[str, d
                 f"execution.providers: this onnxruntime {onnxruntime.__version__} does not offer {name}, only "
                 f"{', '.join(available)}; install its build for {name}."
             )
-    return [(PROVIDERS[name], {"device_id": str(device)} if name in WITH_DEVICES else {}) for name in providers]
+    options: dict[ProviderName, dict[str, str]] = {name: {"device_id": str(device)} for name in WITH_DEVICES}
+    options["openvino"] = {"num_of_threads": str(threads)}
+    return [(PROVIDERS[name], options.get(name, {})) for name in providers]
 
 
 def _refuse_missing_providers(session: onnxruntime.InferenceSession, providers: Sequence[ProviderName]) -> None:

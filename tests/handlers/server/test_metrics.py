@@ -4,12 +4,14 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from handlers.server import metrics
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode
 from models.errors import SHED_REASONS
@@ -143,3 +145,11 @@ def test_the_dashboard_asks_for_metrics_that_are_served(live: LiveServer, expres
 def test_the_dashboard_shows_every_metric() -> None:
     asked = " ".join(expressions(DASHBOARD))
     assert {name for name in documented() if name not in asked} == set()
+
+
+def test_another_build_of_onnxruntime_tells_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a build is a package of another name."""
+    monkeypatch.setattr(metrics, "packages_distributions", lambda: {"onnxruntime": ["numpy"]})
+    with monkeypatch.context() as absent:
+        absent.setattr(metrics, "version", lambda name: version(name if name == "numpy" else "no-such-package"))
+        assert metrics._version_of_onnxruntime() == version("numpy")  # noqa: SLF001
