@@ -64,6 +64,11 @@ def test_memory_of_one_raw_frame(pixel_format: PixelFormat, tmp_path: Path) -> N
     assert growth(body, tmp_path, pixel_format) <= SLACK * BYTES_A_PIXEL * SIDE_PX**2
 
 
+def test_a_long_low_picture_takes_what_its_pixels_take(tmp_path: Path) -> None:
+    """Its columns become few before its rows become many."""
+    assert growth(encode(Image.new("RGB", (65_000, 20)), "PNG"), tmp_path) <= 24 << 20
+
+
 SHORT = f"""
 import resource, sys
 from handlers.decoding.decoder import Decoder
