@@ -149,4 +149,4 @@ def test_the_dashboard_shows_every_metric() -> None:
 
 def test_the_version_of_onnxruntime_is_of_the_one_imported(live: LiveServer) -> None:
     """Its builds for accelerators are packages of other names."""
-    assert samples(live)["framehook_build_info", version("framehook"), onnxruntime.__version__] == 1
+    assert samples(live)["framehook_build_info", onnxruntime.__version__, version("framehook")] == 1
