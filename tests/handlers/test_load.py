@@ -85,8 +85,14 @@ def sent_frame(server: LiveServer, body: bytes, cut: int | None = None, stream: 
 
 def wait_until_idle(server: LiveServer) -> dict[tuple[str, ...], float]:
     gauges = ("framehook_frames_in_flight", "framehook_queue_depth", "framehook_bytes_in_flight")
-    wait_for(lambda: not any(samples(server)[gauge,] for gauge in gauges))
-    return samples(server)
+    now: dict[tuple[str, ...], float] = {}
+
+    def is_idle() -> bool:
+        now.update(samples(server))
+        return not any(now[gauge,] for gauge in gauges)
+
+    wait_for(is_idle)
+    return now
 
 
 def test_a_stream_that_posts_too_much_makes_room_for_another(one_lane: LiveServer) -> None:

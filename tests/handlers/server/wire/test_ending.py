@@ -28,10 +28,13 @@ POST = b"POST /inference HTTP/1.1\r\nHost: x\r\n"
 
 @contextmanager
 def identity(folder: Path, *arguments: str, **options: Any) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Run the service with the identity model; it is ready when the block begins."""
+    """Run the service with the identity model; it is ready when the block begins.
+
+    The time for shutdown is longer than anybody waits: who takes it is noticed.
+    """
     write_identity_model(folder)
     model = ("--model-repository", str(folder), "--default-model", "identity")
-    with serving(*model, *arguments, **options) as (process, port):
+    with serving(*model, "--shutdown-timeout-s", str(2 * PATIENCE_S), *arguments, **options) as (process, port):
         wait_until_ready(port)
         yield process, port
 
@@ -114,7 +117,7 @@ def test_a_frame_that_takes_too_long_is_refused_at_the_end(tmp_path: Path) -> No
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
-    with identity(tmp_path, "--drain-delay-s", "60") as (process, _):
+    with identity(tmp_path, "--drain-delay-s", str(2 * PATIENCE_S)) as (process, _):
         process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         assert process.poll() is None
