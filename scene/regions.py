@@ -19,19 +19,19 @@ WHOLE: Floats = np.array([[0.0, 0.0, 1.0, 1.0]])
 """The region that is the whole picture."""
 NO_BOXES: Floats = np.empty((0, 4))
 
-MARGIN = 0.15
+MARGIN = 0.1
 """Left free around a box inside its region, as a share of the box's longer side: motion shows less than the object."""
 SLACK = 1.5
 """A box goes into a region made for larger ones up to this factor; beyond it, the box would be too small in it."""
 STEPS_PER_DOUBLING = 4
 """Regions have few different sides, so that boxes of about one size share them."""
 
-CUT_WITHIN = 0.02
+TINY = 1e-9
+"""Keeps a mean defined where all confidences are 0."""
+CUT_WITHIN = 0.01
 """A box that ends this near to its region's edge, as a share of the region's side, may go on behind it."""
-SAME_IOU = 0.5
+SAME_IOU = 0.4
 """Two boxes with more than this intersection over union are of one object."""
-SAME_COVER = 0.7
-"""The same for two regions' boxes if more than this share of the smaller one lies in the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class Sides:
     `least` and `most`: the limits. `per_object`: the side wished for, divided by the longer side of the object.
     """
 
-    least: int = 192
-    most: int = 320
+    least: int = 256
+    most: int = 288
     per_object: float = 3.0
 
 
@@ -162,10 +162,11 @@ def merge(founds: Sequence[Found], regions_xyxy: Floats) -> Found:
         found.at(~cut_by(region_xyxy, found.boxes_xyxy))
         for found, region_xyxy in zip(founds, regions_xyxy, strict=True)
     ]
-    regions = np.repeat(np.arange(len(uncut)), [len(found.class_ids) for found in uncut])
+    areas = (regions_xyxy[:, 2:] - regions_xyxy[:, :2]).prod(axis=1)
+    sharpness = np.repeat(1 / areas, [len(found.class_ids) for found in uncut])
     found = joined(uncut)
     order = np.argsort(-found.confidences, kind="stable")
-    return _each_once(found.at(order), regions[order])
+    return _each_once(found.at(order), sharpness[order])
 
 
 def cut_by(region_xyxy: Floats, boxes_xyxy: Floats) -> NDArray[np.bool_]:
@@ -176,29 +177,41 @@ def cut_by(region_xyxy: Floats, boxes_xyxy: Floats) -> NDArray[np.bool_]:
     return ((inwards < CUT_WITHIN * sides) & is_inner).any(axis=1)
 
 
-def _each_once(found: Found, regions: NDArray[np.intp]) -> Found:
-    """Return the objects, sorted, without those that are the same as one before them."""
-    iou, cover = overlaps(found.boxes_xyxy, found.boxes_xyxy)
-    is_other_region = regions[:, None] != regions
-    same = (iou > SAME_IOU) | ((cover > SAME_COVER) & is_other_region)
+def _each_once(found: Found, sharpness: Floats) -> Found:
+    """Return sorted objects, each once: with its highest confidence, in the mean of its boxes.
+
+    `sharpness` [N]: how sharp the picture was in which the box was found; it and the confidence weigh the mean.
+    """
+    same = iou_xyxy(found.boxes_xyxy, found.boxes_xyxy) > SAME_IOU
     same &= found.class_ids[:, None] == found.class_ids
-    dropped = np.zeros(len(regions), np.bool_)
-    for index in range(len(regions)):
-        if not dropped[index]:
-            dropped[index + 1 :] |= same[index, index + 1 :]
-    return found.at(~dropped)
+    np.fill_diagonal(same, val=True)  # a box without area, too
+    weights = (found.confidences + TINY) * sharpness
+    boxes_xyxy, left, firsts = found.boxes_xyxy.copy(), np.ones(len(weights), np.bool_), []
+    for index in range(len(weights)):
+        if left[index]:
+            group = np.flatnonzero(same[index] & left)
+            boxes_xyxy[index] = np.average(found.boxes_xyxy[group], axis=0, weights=weights[group])
+            left[group] = False
+            firsts.append(index)
+    return Found(boxes_xyxy, found.class_ids, found.confidences).at(np.array(firsts, np.intp))
 
 
-def overlaps(boxes_xyxy: Floats, others_xyxy: Floats) -> tuple[Floats, Floats]:
-    """Return the intersections [N, M] as shares of the union, and of the smaller box; 0 where a box is empty."""
+def iou_xyxy(boxes_xyxy: Floats, others_xyxy: Floats) -> Floats:
+    """Return the intersection over union [N, M] of boxes [N, 4] with others [M, 4]; 0 where the union is empty."""
+    shared = shared_area(boxes_xyxy, others_xyxy)
+    union = area_xyxy(boxes_xyxy)[:, None] + area_xyxy(others_xyxy) - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def shared_area(boxes_xyxy: Floats, others_xyxy: Floats) -> Floats:
+    """Return the area [N, M] that boxes [N, 4] have in common with others [M, 4]."""
     starts = np.maximum(boxes_xyxy[:, None, :2], others_xyxy[:, :2])
     ends = np.minimum(boxes_xyxy[:, None, 2:], others_xyxy[:, 2:])
-    shared = np.maximum(ends - starts, 0).prod(axis=2)
-    areas, other_areas = ((each[:, 2:] - each[:, :2]).prod(axis=1) for each in (boxes_xyxy, others_xyxy))
-    union = areas[:, None] + other_areas - shared
-    smaller = np.minimum(areas[:, None], other_areas)
-    return _share(shared, union), _share(shared, smaller)
+    area: Floats = np.maximum(ends - starts, 0).prod(axis=2)
+    return area
 
 
-def _share(part: Floats, of: Floats) -> Floats:
-    return np.divide(part, of, out=np.zeros_like(part), where=of > 0)
+def area_xyxy(boxes_xyxy: Floats) -> Floats:
+    """Return the areas [N] of boxes [N, 4]."""
+    area: Floats = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1)
+    return area
