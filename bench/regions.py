@@ -42,7 +42,7 @@ Bodies: TypeAlias = Mapping[int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The true boxes of one frame. `boxes_xyxy` [N, 4]: shares of the picture. `matters` [N]: whether it must be found."""
+    """The true boxes of one frame. `boxes_xyxy` [N, 4]: shares of the picture. `matters` [N]: whether to find it."""
 
     boxes_xyxy: Floats
     matters: Floats

@@ -4,7 +4,6 @@ Small objects are lost when a whole picture is squeezed into a model's input. Bo
 left, top, right, bottom as shares 0..1 of the whole picture; N may be 0.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -173,7 +172,7 @@ def cut_by(region_xyxy: Floats, boxes_xyxy: Floats) -> NDArray[np.bool_]:
     """Return [N] whether a box found in the region may go on behind its edge. The picture's own edges cut nothing."""
     sides = np.tile(region_xyxy[2:] - region_xyxy[:2], 2)
     inwards = (boxes_xyxy - region_xyxy) * (1, 1, -1, -1)
-    is_inner = np.abs(region_xyxy - WHOLE[0]) > 1e-9
+    is_inner = ~np.isclose(region_xyxy, WHOLE[0])
     return ((inwards < CUT_WITHIN * sides) & is_inner).any(axis=1)
 
 

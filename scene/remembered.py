@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from scene.regions import NO_BOXES, NOTHING, WHOLE, Floats, Found, Sides, around, joined, merge, shared_area, area_xyxy
+from scene.regions import NOTHING, WHOLE, Floats, Found, Sides, area_xyxy, around, merge, shared_area
 
 TOUCHED = 0.1
 """An object moves if more than this share of it, or of the motion, is common to both."""
