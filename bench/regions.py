@@ -131,7 +131,7 @@ def read_truth(path: Path, size_wh: tuple[int, int]) -> Mapping[int, Truth]:
     """Return the true boxes by number of frame, counted from 0; frames without any have an empty entry."""
     table = np.loadtxt(path, delimiter=",", ndmin=2)
     edges_px = np.concatenate([table[:, 2:4], table[:, 2:4] + table[:, 4:6]], axis=1)
-    truth: Mapping[int, Truth] = defaultdict(lambda: Truth(np.empty((0, 4)), np.empty(0)))
+    truth: defaultdict[int, Truth] = defaultdict(lambda: Truth(np.empty((0, 4)), np.empty(0)))
     frames = table[:, 0].astype(int)
     boxes_xyxy = edges_px / np.tile(size_wh, 2)
     return truth | {

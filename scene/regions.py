@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
-Index: TypeAlias = NDArray[np.intp] | NDArray[np.bool_]
+Flags: TypeAlias = NDArray[np.bool_]
+Index: TypeAlias = NDArray[np.intp] | Flags
 
 WHOLE: Floats = np.array([[0.0, 0.0, 1.0, 1.0]])
 """The region that is the whole picture."""
@@ -117,10 +118,11 @@ def around(boxes_xyxy: Floats, source_wh: tuple[int, int], sides: Sides, at_most
 def _stepped(lengths: Floats, sides: Sides) -> Floats:
     """Return the lengths rounded up to few different ones, at most `most`."""
     steps = np.ceil(np.log2(lengths / sides.least) * STEPS_PER_DOUBLING - 1e-9)
-    return np.minimum(np.ceil(sides.least * 2 ** (steps / STEPS_PER_DOUBLING)), sides.most)
+    stepped: Floats = np.minimum(np.ceil(sides.least * 2 ** (steps / STEPS_PER_DOUBLING)), sides.most)
+    return stepped
 
 
-def _fullest(boxes_px: Floats, wished: Floats, size_wh: NDArray[np.intp]) -> tuple[Floats, NDArray[np.bool_]]:
+def _fullest(boxes_px: Floats, wished: Floats, size_wh: NDArray[np.intp]) -> tuple[Floats, Flags]:
     """Return the region that holds most of the boxes, in pixels, and which ones [N] it holds.
 
     A region can be moved until its left and its top edge meet boxes that it holds: only those places are tried.
@@ -140,7 +142,7 @@ def _fullest(boxes_px: Floats, wished: Floats, size_wh: NDArray[np.intp]) -> tup
     return best, most_held
 
 
-def _between(spans: Floats, starts: Floats, side: float) -> NDArray[np.bool_]:
+def _between(spans: Floats, starts: Floats, side: float) -> Flags:
     """Return [starts, spans]: whether the span lies in start..start + side."""
     return (spans[:, 0] >= starts[:, None]) & (spans[:, 1] <= starts[:, None] + side)
 
@@ -168,12 +170,13 @@ def merge(founds: Sequence[Found], regions_xyxy: Floats) -> Found:
     return _each_once(found.at(order), sharpness[order])
 
 
-def cut_by(region_xyxy: Floats, boxes_xyxy: Floats) -> NDArray[np.bool_]:
+def cut_by(region_xyxy: Floats, boxes_xyxy: Floats) -> Flags:
     """Return [N] whether a box found in the region may go on behind its edge. The picture's own edges cut nothing."""
     sides = np.tile(region_xyxy[2:] - region_xyxy[:2], 2)
     inwards = (boxes_xyxy - region_xyxy) * (1, 1, -1, -1)
     is_inner = ~np.isclose(region_xyxy, WHOLE[0])
-    return ((inwards < CUT_WITHIN * sides) & is_inner).any(axis=1)
+    is_cut: Flags = ((inwards < CUT_WITHIN * sides) & is_inner).any(axis=1)
+    return is_cut
 
 
 def _each_once(found: Found, sharpness: Floats) -> Found:

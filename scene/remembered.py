@@ -1,11 +1,14 @@
 """Which regions of a stream's next picture to look at, and the objects that stand still outside of them."""
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scene.regions import NOTHING, WHOLE, Floats, Found, Sides, area_xyxy, around, merge, shared_area
+from scene.regions import NOTHING, WHOLE, Flags, Floats, Found, Sides, area_xyxy, around, merge, shared_area
+
+Floats32: TypeAlias = NDArray[np.float32]
 
 TOUCHED = 0.1
 """An object moves if more than this share of it, or of the motion, is common to both."""
@@ -46,12 +49,13 @@ class Remembered:
         self._refreshed_at_s: float | None = None
         self.found = NOTHING
 
-    def plan(self, moving_xyxy: Floats, source_wh: tuple[int, int], now_s: float) -> Plan:
+    def plan(self, moving_xyxy: Floats | Floats32, source_wh: tuple[int, int], now_s: float) -> Plan:
         """Return what to look at, given what moves [M, 4]; changes nothing.
 
         Known objects that move are held whole. A refresh looks at the whole picture, and closer at all known objects.
         """
         rules, known = self._rules, self.found
+        moving_xyxy = np.asarray(moving_xyxy, np.float64)
         is_refresh = self._refreshed_at_s is None or now_s - self._refreshed_at_s >= rules.refresh_s
         asked = (known.confidences >= rules.sure) & (is_refresh | moves(known.boxes_xyxy, moving_xyxy))
         targets = np.concatenate([moving_xyxy, known.boxes_xyxy[asked]])
@@ -72,13 +76,14 @@ class Remembered:
         return self.found
 
 
-def moves(boxes_xyxy: Floats, moving_xyxy: Floats) -> NDArray[np.bool_]:
+def moves(boxes_xyxy: Floats, moving_xyxy: Floats) -> Flags:
     """Return [N] which boxes have motion [M, 4] in them."""
     smaller = np.minimum(area_xyxy(boxes_xyxy)[:, None], area_xyxy(moving_xyxy))
-    return (shared_area(boxes_xyxy, moving_xyxy) > TOUCHED * smaller).any(axis=1)
+    touched: Flags = np.any(shared_area(boxes_xyxy, moving_xyxy) > TOUCHED * smaller, axis=1)
+    return touched
 
 
-def _judged(boxes_xyxy: Floats, plan: Plan) -> NDArray[np.bool_]:
+def _judged(boxes_xyxy: Floats, plan: Plan) -> Flags:
     """Return [N] which objects this picture's regions say anew: those that move, and those held by a square region.
 
     The whole picture may be too coarse for one that stands still.
@@ -86,4 +91,5 @@ def _judged(boxes_xyxy: Floats, plan: Plan) -> NDArray[np.bool_]:
     close = plan.regions_xyxy[~(plan.regions_xyxy == WHOLE).all(axis=1)]
     starts = (boxes_xyxy[:, None, :2] >= close[:, :2]).all(axis=2)
     ends = (boxes_xyxy[:, None, 2:] <= close[:, 2:]).all(axis=2)
-    return (starts & ends).any(axis=1) | moves(boxes_xyxy, plan.moving_xyxy)
+    held: Flags = (starts & ends).any(axis=1)
+    return held | moves(boxes_xyxy, plan.moving_xyxy)

@@ -84,7 +84,7 @@ def test_regions_hold_every_box_uncut(scene: Found, source_wh: tuple[int, int], 
     holds = (scene.boxes_xyxy[:, None, :2] >= regions[:, :2] - 1e-9) & (
         scene.boxes_xyxy[:, None, 2:] <= regions[:, 2:] + 1e-9
     )
-    assert holds.all(axis=2).any(axis=1).all()
+    assert np.any(holds.all(axis=2), axis=1).all()
 
 
 @given(scenes(), SOURCES)
