@@ -109,7 +109,7 @@ def around(boxes_xyxy: Floats, source_wh: tuple[int, int], sides: Sides, at_most
         region_px, held = _fullest(padded_px[left], wished[left], size_wh)
         regions_px.append(region_px)
         left = left[~held]
-    regions = np.array(regions_px).reshape(-1, 4) / np.tile(size_wh, 2)
+    regions: Floats = np.array(regions_px).reshape(-1, 4) / np.tile(size_wh, 2)
     if is_whole_needed or len(left):
         regions = np.concatenate([WHOLE, regions[: at_most - 1]])
     return regions
@@ -117,8 +117,8 @@ def around(boxes_xyxy: Floats, source_wh: tuple[int, int], sides: Sides, at_most
 
 def _stepped(lengths: Floats, sides: Sides) -> Floats:
     """Return the lengths rounded up to few different ones, at most `most`."""
-    steps = np.ceil(np.log2(lengths / sides.least) * STEPS_PER_DOUBLING - 1e-9)
-    stepped: Floats = np.minimum(np.ceil(sides.least * 2 ** (steps / STEPS_PER_DOUBLING)), sides.most)
+    steps: Floats = np.ceil(np.log2(lengths / sides.least) * STEPS_PER_DOUBLING - 1e-9)
+    stepped: Floats = np.minimum(np.ceil(sides.least * np.exp2(steps / STEPS_PER_DOUBLING)), sides.most)
     return stepped
 
 
