@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from scene.regions import NOTHING, WHOLE, Flags, Floats, Found, Sides, area_xyxy, around, merge, shared_area
 
-Floats32: TypeAlias = NDArray[np.float32]
+Boxes: TypeAlias = Floats | NDArray[np.float32]
 
 TOUCHED = 0.1
 """An object moves if more than this share of it, or of the motion, is common to both."""
@@ -49,16 +49,25 @@ class Remembered:
         self._refreshed_at_s: float | None = None
         self.found = NOTHING
 
-    def plan(self, moving_xyxy: Floats | Floats32, source_wh: tuple[int, int], now_s: float) -> Plan:
+    def plan(
+        self,
+        moving_xyxy: Boxes,
+        source_wh: tuple[int, int],
+        now_s: float,
+        present_xyxy: Boxes | None = None,
+    ) -> Plan:
         """Return what to look at, given what moves [M, 4]; changes nothing.
 
-        Known objects that move are held whole. A refresh looks at the whole picture, and closer at all known objects.
+        `present_xyxy` [P, 4]: where that is now, without the places that it left; None: the same as `moving_xyxy`.
+        Known objects that move there are held whole. A refresh looks at the whole picture, and closer at all known
+        objects.
         """
         rules, known = self._rules, self.found
         moving_xyxy = np.asarray(moving_xyxy, np.float64)
+        present_xyxy = moving_xyxy if present_xyxy is None else np.asarray(present_xyxy, np.float64)
         is_refresh = self._refreshed_at_s is None or now_s - self._refreshed_at_s >= rules.refresh_s
-        asked = (known.confidences >= rules.sure) & (is_refresh | moves(known.boxes_xyxy, moving_xyxy))
-        targets = np.concatenate([moving_xyxy, known.boxes_xyxy[asked]])
+        asked = (known.confidences >= rules.sure) & (is_refresh | moves(known.boxes_xyxy, present_xyxy))
+        targets = np.concatenate([present_xyxy, known.boxes_xyxy[asked]])
         regions = around(targets, source_wh, rules.sides, rules.at_most - is_refresh)
         if is_refresh and not (len(regions) and (regions[0] == WHOLE).all()):
             regions = np.concatenate([WHOLE, regions])
