@@ -1,6 +1,6 @@
 """Measures what regions find of the people on a street video: average precision, and runs of the model for each frame.
 
-    python -m bench.regions --video vtest.avi --truth FILE [--step N] [--most PIXELS]
+    python -m bench.regions --video vtest.avi --truth FILE [--step N]
 
 Truth: lines `frame,id,x,y,w,h,confidence,…` in pixels of the video; its frame n + 1 is the video's frame n, counted
 from 0; confidence 0 means that it does not matter whether the box is found. A box is right if its intersection over
@@ -183,7 +183,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--video", type=Path, required=True)
     parser.add_argument("--truth", type=Path, required=True, help="true boxes, in the format of MOTChallenge")
     parser.add_argument("--step", type=int, default=5, help="take every N-th frame")
-    parser.add_argument("--overlap", type=float, default=0.25, help="of tiles, as a share of their side")
     options = parser.parse_args(arguments)
     pictures, judge = read_frames(options.video, options.step), Judge(None)
     bodies = {number * options.step: _jpeg(picture) for number, picture in enumerate(pictures)}
@@ -191,8 +190,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ways: dict[str, Callable[[Way], None]] = {
         "whole picture": lambda way: in_regions(way, bodies, WHOLE),
         "motion": lambda way: where_something_moves(way, bodies, Rules(Sides())),
-        "grid 2 x 2": lambda way: in_regions(way, bodies, np.concatenate([WHOLE, grid(2, 2, options.overlap)])),
-        "grid 3 x 3": lambda way: in_regions(way, bodies, np.concatenate([WHOLE, grid(3, 3, options.overlap)])),
+        "grid 2 x 2, overlap 0.25": lambda way: in_regions(way, bodies, np.concatenate([WHOLE, grid(2, 2, 0.25)])),
+        "grid 3 x 3, overlap 0.5": lambda way: in_regions(way, bodies, np.concatenate([WHOLE, grid(3, 3, 0.5)])),
     }
     print(f"| every {options.step}th frame of {options.video.name} | person AP50 | runs a frame | at most |")
     print("|---|---|---|---|", flush=True)
