@@ -41,8 +41,8 @@ class Sides:
     `least` and `most`: the limits. `per_object`: the side wished for, divided by the longer side of the object.
     """
 
-    least: int = 304
-    most: int = 304
+    least: int = 312
+    most: int = 312
     per_object: float = 3.0
 
 
