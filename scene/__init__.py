@@ -1,1 +1,1 @@
-"""What is remembered of a scene: pure, without HTTP, models or a clock of its own."""
+"""What is remembered of a scene from frame to frame. numpy only: no HTTP, no model, no clock; time comes in."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tools.mutants import BrokenMutantError, copied_tree, environment, run_command
 
-SOURCES = ("handlers", "models")
+SOURCES = ("handlers", "models", "scene")
 RESULT = re.compile(r"^ +(\S+): (.+)$", re.MULTILINE)
 CAUGHT = {"killed", "timeout", "segfault"}
 """mutmut's statuses of mutants that make the tests fail, hang or crash."""
@@ -71,6 +71,7 @@ PARTS = {
         files=("models/boxes.py", "models/frame.py", "models/letterbox.py"),
         tests=("tests/models/test_boxes.py", "tests/models/test_frame.py", "tests/models/test_letterbox.py"),
     ),
+    "scene": Part(files=("scene/*.py",), tests=("tests/scene",)),
 }
 
 CONFIGURATION = """
