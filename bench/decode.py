@@ -62,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args(arguments)
     frames = read_frames(options.video, STEP)[:FRAMES]
-    print(f"| workload | {' | '.join(['by hand', *ROUTES])} |\n|---|---|---|---|---|", flush=True)
+    names = ["workload", "by hand", *ROUTES]
+    print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
     results = {}
     for name, workload in WORKLOADS.items():
         results[name] = measure(workload, workload.bodies(frames), options.rounds)

@@ -5,8 +5,8 @@
 
 Closed loop: each client posts its next frame when the last one is answered. Rounds alternate between A, B and B, A.
 Ratios are taken within a round, and their median is reported: on a machine with other work only the ratios count.
-Every answer must equal the one that its frame gets alone. Subjects: bare-exact and
-framehook-exact (the decoding route), framehook-exact-wide, framehook-threads (its lanes are threads), and the peers:
+Every answer must equal the one that its frame gets alone. Subjects: bare-exact (no
+HTTP), framehook-exact, framehook-threads (its lanes are threads), both also as NAME-wide, and the peers:
 microsoft, fastapi, fastapi-tuned, litserve, each also as NAME-exact, with int8 that is exact on processors without VNNI
 too (they need `scripts/bench peers` once).
 """

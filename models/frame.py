@@ -67,10 +67,17 @@ class DecodeTarget:
 
 def as_image(pixels_hwc: Pixels, channel_order: ChannelOrder) -> Image.Image:
     """Return uint8 [H, W, channels] pixels as Pillow's RGB image. Copies once; the pixels may be any view."""
+    rows, orientation = contiguous_rows(pixels_hwc)
+    return Image.frombytes("RGB", rows.shape[1::-1], rows, "raw", PILLOW_RAW_MODES[channel_order], 0, orientation)
+
+
+def contiguous_rows(pixels_hwc: Pixels) -> tuple[Pixels, int]:
+    """Return pixels, any view, as they lie in memory, and Pillow's orientation: 1 from the top, -1 from the bottom.
+
+    Copies them only where something lies between the rows.
+    """
     bottom_up = pixels_hwc.strides[0] < 0
-    rows = np.ascontiguousarray(pixels_hwc[::-1] if bottom_up else pixels_hwc)
-    mode, orientation = PILLOW_RAW_MODES[channel_order], -1 if bottom_up else 1
-    return Image.frombytes("RGB", rows.shape[1::-1], rows, "raw", mode, 0, orientation)
+    return np.ascontiguousarray(pixels_hwc[::-1] if bottom_up else pixels_hwc), -1 if bottom_up else 1
 
 
 @dataclass(frozen=True, slots=True)

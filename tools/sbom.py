@@ -38,7 +38,8 @@ SPDX_IDS = {
     "Apache 2.0": "Apache-2.0",
     "MIT License": "MIT",
     "License :: OSI Approved :: BSD License": "BSD-3-Clause",  # jinja2; its licence file says which
-    "License :: OSI Approved :: MIT License": "MIT OR Apache-2.0",  # cykooz-resizer, which names both
+    "License :: OSI Approved :: Apache Software License": "Apache-2.0",
+    "License :: OSI Approved :: MIT License": "MIT",
 }
 """SPDX identifiers of licences that packages name in another way."""
 
@@ -81,9 +82,10 @@ def licence_of(package: str) -> str:
     """Return the licence of an installed package as an SPDX expression; "" if it names none."""
     stated = metadata(package)
     named = stated["License-Expression"] or stated["License"]
-    if not named:
-        named = next((entry for entry in stated.get_all("Classifier", []) if entry.startswith("License ::")), "")
-    return SPDX_IDS.get(named, named)
+    if named:
+        return SPDX_IDS.get(named, named)
+    entries = [entry for entry in stated.get_all("Classifier", []) if entry.startswith("License ::")]
+    return " OR ".join(SPDX_IDS.get(entry, entry) for entry in entries)
 
 
 def make_bom(root: Path = ROOT) -> str:

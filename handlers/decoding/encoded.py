@@ -72,7 +72,7 @@ def _pieces(essence: Body) -> Iterator[bytes]:
     yield b"\0"  # a decoder that waits for data takes several bytes at once, or none
     file = bytes(essence)  # bytes are not copied
     scan_at = file.rindex(START_OF_SCAN)
-    restarts = len(RESTART.findall(file, scan_at)) if RESTART_INTERVAL in file[:scan_at] else 0
+    restarts = len(RESTART.findall(file, scan_at)) if file.find(RESTART_INTERVAL, 0, scan_at) >= 0 else 0
     yield bytes((0xFF, 0xD0 + restarts % 8, 0))  # one that waits for this restart waits for data behind it
     yield END_OF_IMAGE
 

@@ -1,7 +1,7 @@
 """From all pixels of a picture to the model's, by one antialiased bilinear convolution.
 
-The convolution is Pillow's, to one grey level, in the vector code of cykooz-resizer, which does not hold the
-interpreter's lock. One direction comes after the other.
+The convolution is Pillow's, to one grey level for each pass, in the vector code of cykooz-resizer, which does not hold
+the interpreter's lock.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resize
 from PIL import Image
 
 from models.boxes import BoxXyxy
-from models.frame import ChannelOrder, DecodeTarget, Frame, Pixels, as_image, region_px
+from models.frame import ChannelOrder, DecodeTarget, Frame, Pixels, as_image, contiguous_rows, region_px
 from models.letterbox import Letterbox, Size
 
 BILINEAR = ResizeAlg.convolution(FilterType.bilinear)
@@ -93,16 +93,15 @@ class Convolution:
     def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
         """Return the frame at the target's size.
 
-        The rows of packed pixels are brought to their number in place: that needs no channels, hence no copy in
-        Pillow's layout.
+        The vertical pass treats all channels alike, so it runs on the layout of the body, as one grey image.
         """
         size_wh = _size_wh(pixels_hwc)
         letterbox = self.target.letterbox(size_wh)
         box_xyxy = region_px(letterbox, size_wh, size_wh)
-        if _rows_first(size_wh, letterbox.size_wh):
-            samples = _with_rows(_samples(pixels_hwc), letterbox.size_wh[1], box_xyxy)
+        if _vertical_first(size_wh, letterbox.size_wh):
+            samples = _vertical_pass(_samples(pixels_hwc), letterbox.size_wh[1], box_xyxy)
             rows_hwc = np.asarray(samples).reshape(samples.height, *pixels_hwc.shape[1:])
-            image = _with_columns(as_image(rows_hwc, channel_order), letterbox.size_wh[0], box_xyxy)
+            image = _horizontal_pass(as_image(rows_hwc, channel_order), letterbox.size_wh[0], box_xyxy)
         else:
             image = _convolved(as_image(pixels_hwc, channel_order), letterbox.size_wh, box_xyxy)
         return Frame(np.asarray(image), "rgb", size_wh, letterbox.region_xyxy)
@@ -112,42 +111,40 @@ class Convolution:
         return _convolved(image, letterbox.size_wh, region_px(letterbox, extent_wh, image.size))
 
 
-def _rows_first(size_wh: Size, needed_wh: Size) -> bool:
-    """Return whether rows come before columns, so that what lies between is no larger than what is there anyway."""
+def _vertical_first(size_wh: Size, needed_wh: Size) -> bool:
+    """Return whether the vertical pass comes first: always, unless it would add rows."""
     return needed_wh[1] <= size_wh[1]
 
 
 def _samples(pixels_hwc: Pixels) -> Image.Image:
     """Return uint8 [H, W, channels] pixels as a grey image of W x channels columns: a view where their rows touch."""
-    bottom_up = pixels_hwc.strides[0] < 0
-    rows = np.ascontiguousarray(pixels_hwc[::-1] if bottom_up else pixels_hwc)
-    size_wh = (rows[0].size, len(rows))
-    return Image.frombuffer("L", size_wh, rows, "raw", "L", 0, -1 if bottom_up else 1)
+    rows, orientation = contiguous_rows(pixels_hwc)
+    return Image.frombuffer("L", (rows[0].size, len(rows)), rows, "raw", "L", 0, orientation)
 
 
 def _convolved(image: Image.Image, size_wh: Size, box_xyxy: BoxXyxy) -> Image.Image:
     """Return the box, in pixels, of an L or RGB image at another size."""
     width, height = size_wh
-    if _rows_first(image.size, size_wh):
-        return _with_columns(_with_rows(image, height, box_xyxy), width, box_xyxy)
-    return _with_rows(_with_columns(image, width, box_xyxy), height, box_xyxy)
+    if _vertical_first(image.size, size_wh):
+        return _horizontal_pass(_vertical_pass(image, height, box_xyxy), width, box_xyxy)
+    return _vertical_pass(_horizontal_pass(image, width, box_xyxy), height, box_xyxy)
 
 
-def _with_rows(image: Image.Image, height: int, box_xyxy: BoxXyxy) -> Image.Image:
-    """Return the image with the rows of the box, in pixels, brought to `height`."""
+def _vertical_pass(image: Image.Image, height: int, box_xyxy: BoxXyxy) -> Image.Image:
+    """Return the rows of the box, in pixels, as `height` rows of all columns."""
     _, top, _, bottom = box_xyxy
     return _resized(image, (image.width, height), CropBox(0, top, image.width, bottom - top))
 
 
-def _with_columns(image: Image.Image, width: int, box_xyxy: BoxXyxy) -> Image.Image:
-    """Return the image with the columns of the box, in pixels, brought to `width`."""
+def _horizontal_pass(image: Image.Image, width: int, box_xyxy: BoxXyxy) -> Image.Image:
+    """Return the columns of the box, in pixels, as `width` columns of all rows."""
     left, _, right, _ = box_xyxy
     return _resized(image, (width, image.height), CropBox(left, 0, right - left, image.height))
 
 
 def _resized(image: Image.Image, size_wh: Size, box: CropBox) -> Image.Image:
     resized = Image.new(image.mode, size_wh)
-    np.empty(COEFFICIENTS_BYTES, np.uint8)  # raises MemoryError; the resizer would end the process
+    np.empty(COEFFICIENTS_BYTES, np.uint8)  # raises MemoryError under a limit; the resizer would end the process
     Resizer().resize_pil(image, resized, ResizeOptions(BILINEAR, crop_box=box))
     return resized
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from handlers.decoding.scaling import Convolution, Scaler, bands, letterbox_of
-from models.frame import DecodeTarget, Frame, Pixels
+from handlers.decoding.scaling import Scaler, bands, letterbox_of
+from models.frame import Frame, Pixels
+from models.letterbox import Letterbox, Size
 
 BT601_LIMITED = np.array(
     [
@@ -30,10 +31,17 @@ def yuv420p(planes: Sequence[Pixels], scaler: Scaler) -> Frame:
     images = [Image.fromarray(plane) for plane in planes]
     letterbox = letterbox_of(scaler, (width, height))
     luma = scaler.image(images[0], (width, height), letterbox)
-    chroma_scaler = scaler if scaler.target else Convolution(DecodeTarget((width, height)))
-    chroma = [chroma_scaler.image(image, (width / 2, height / 2), letterbox) for image in images[1:]]
+    chroma = [_chroma(image, scaler, (width, height), letterbox) for image in images[1:]]
     rgb = _to_rgb([np.asarray(image) for image in (luma, *chroma)])
     return Frame(rgb, "rgb", (width, height), letterbox.region_xyxy)
+
+
+def _chroma(image: Image.Image, scaler: Scaler, size_wh: Size, letterbox: Letterbox) -> Image.Image:
+    """Return a plane of chroma at the size of the scaled luma. `size_wh`: of the luma as received, in pixels."""
+    extent_wh = (size_wh[0] / 2, size_wh[1] / 2)
+    if scaler.target:
+        return scaler.image(image, extent_wh, letterbox)
+    return image.resize(size_wh, Image.Resampling.BILINEAR, (0, 0, *extent_wh))
 
 
 def _to_rgb(ycbcr: Sequence[Pixels]) -> Pixels:

@@ -18,10 +18,13 @@ from models.frame import ChannelOrder, DecodeTarget, Frame, Pixels
 from models.letterbox import ResizeMode, Size
 
 GREY_LEVELS = 2
-"""Each direction rounds once."""
+"""Each pass rounds once."""
 sides = st.tuples(st.integers(1, 90), st.integers(1, 90))
 targets = st.builds(
-    DecodeTarget, st.tuples(st.integers(1, 60), st.integers(1, 60)), st.sampled_from(get_args(ResizeMode))
+    DecodeTarget,
+    st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    st.sampled_from(get_args(ResizeMode)),
+    st.sampled_from([1, 0.875, 0.1]),
 )
 
 

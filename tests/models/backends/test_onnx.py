@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import pytest
 
-from models.backends.onnx import EXACT_INT8, INT8_PRODUCT, PROBE_SIDE, saturates_int8
+from models.backends.onnx import EXACT_INT8, INT8_PRODUCT, PROBE_SIDE, _chosen, saturates_int8
 from tools.converters.int8_product import build
 
 LARGEST = {"a": np.full((16, PROBE_SIDE), 255, np.uint8)}
@@ -37,3 +38,9 @@ def test_loading_a_model_reports_nothing_to_anybody(tmp_path: Path) -> None:
     load = f"from pathlib import Path; from models.backends.onnx import Session; Session(Path({str(INT8_PRODUCT)!r}))"
     subprocess.run([sys.executable, "-c", load], env={**environment, "HOME": str(tmp_path)}, check=True, timeout=60)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_openvino_takes_no_more_threads_than_the_runs_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["OpenVINOExecutionProvider"])
+    [(_, options)] = _chosen(("openvino",), device=0, threads=3)
+    assert options["num_of_threads"] == "3"
