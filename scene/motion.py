@@ -3,13 +3,12 @@
 A frame is compared with the last one that was run, not with the last one seen: so slow movement adds up until it shows.
 What all pixels have in common, a change of light or exposure, is fitted and taken out; what single pixels may differ
 by follows from the noise of the whole picture and from how steep the picture is there. Pixels that differ by more are
-counted in cells of 8 x 8. A running mean of the stream, the background, completes what has moved to whole objects.
+counted in cells of 4 x 4. A running median of the stream, the background, completes what has moved to whole objects.
 
-The sources of the idea are Frigate's `motion/improved_motion.py` (running mean, boxes, 0.8 of the picture) and the
-usual robust fit by trimmed least squares.
+The sources of the idea are Frigate's `motion/improved_motion.py` (background, boxes, 0.8 of the picture), the median of
+McFarlane and Schofield (1995), and the usual robust fit by trimmed least squares.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -26,11 +25,13 @@ Flags: TypeAlias = NDArray[np.bool_]
 Cell: TypeAlias = tuple[int, int]
 Sensitivity: TypeAlias = Literal["low", "medium", "high"]
 
-CELL_PX = 8
+CELL_PX = 4
 SCENE_CHANGE = 0.8
 """The share of cells from which on another scene is assumed: camera turned, light switched, frame of another camera."""
-BACKGROUND_S = 20.0
-"""Time constant of the running mean."""
+DRIFT_PER_S = 4.0
+"""Levels by which the background follows: what passes by leaves no trail, what stops is part of it in some seconds."""
+FOREGROUND = 1.5
+"""How much more than a change, in levels, foreground differs from the background."""
 NOISE = 5.0
 """Standard deviations of the picture's noise by which a pixel may differ."""
 STEEPNESS = 0.15
@@ -56,7 +57,7 @@ class Threshold:
     pixels: int
 
 
-THRESHOLDS: dict[Sensitivity, Threshold] = {"low": Threshold(16, 6), "medium": Threshold(8, 3), "high": Threshold(4, 2)}
+THRESHOLDS: dict[Sensitivity, Threshold] = {"low": Threshold(16, 4), "medium": Threshold(8, 2), "high": Threshold(4, 2)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class MotionGate:
         self._luma: Luma = np.empty((0, 0), np.uint8)
         self._now_s = 0.0
         self._reference: _Reference | None = None
-        self._background, self._frames = self._luma.astype(np.float32), 0
+        self._background = self._luma.astype(np.float32)
 
     def look(self, luma: Luma, now_s: float) -> Motion:
         """Return what has moved in a frame. `now_s`: on any clock that does not run backwards.
@@ -128,16 +129,16 @@ class MotionGate:
         if luma.shape != self._luma.shape:
             self._view = _View(self._settings.mask, luma.shape)
             self._reference = None
-            self._background, self._frames = luma.astype(np.float32), 0
+            self._background = luma.astype(np.float32)
         self._learn(luma, now_s)
         if self._reference is None:
             return Motion(changed=True, due=True, boxes_xyxy=_whole(), changed_share=1.0)
         due = now_s - self._reference.at_s >= self._settings.refresh_s
-        differs = self._differs(luma, self._reference.luma)
+        differs = self._differs(luma, self._reference.luma, self._threshold.levels)
         cells = _count(differs) >= self._threshold.pixels
         share = float(cells.sum()) / max(1, self._view.cells)
         if share > SCENE_CHANGE:
-            self._background, self._frames = luma.astype(np.float32), 1
+            self._background = luma.astype(np.float32)
             return Motion(changed=True, due=due, boxes_xyxy=_whole(), changed_share=share)
         boxes_xyxy = self._boxes(luma, differs, cells) if share else np.empty((0, 4), np.float32)
         return Motion(changed=share > 0, due=due, boxes_xyxy=boxes_xyxy, changed_share=share)
@@ -147,15 +148,13 @@ class MotionGate:
         self._reference = _Reference(self._luma, _steepness(self._luma), self._now_s)
 
     def _learn(self, luma: Luma, now_s: float) -> None:
-        """Remember the frame, and let it pass into the background: the first ones as a plain mean."""
-        self._frames += 1
-        passed_s = max(0.0, now_s - self._now_s)
-        weight = max(1 / self._frames, 1 - math.exp(-passed_s / BACKGROUND_S))
-        self._background += np.float32(weight) * (luma - self._background)
+        """Remember the frame, and let the background follow it."""
+        drift = np.float32(DRIFT_PER_S * max(0.0, now_s - self._now_s))
+        self._background += np.clip(luma - self._background, -drift, drift)
         self._luma, self._now_s = luma.copy(), now_s
 
-    def _differs(self, luma: Luma, before: Luma | Floats) -> Flags:
-        """Return bool [h, w]: which pixels the light does not explain.
+    def _differs(self, luma: Luma, before: Luma | Floats, levels: float) -> Flags:
+        """Return bool [h, w]: which pixels differ by more than `levels` that the light does not explain.
 
         Light explains all between a pixel as it was and as the fit predicts it: where a colour is saturated, luma
         follows the light only in part.
@@ -163,7 +162,7 @@ class MotionGate:
         was = before.astype(np.float32, copy=False)
         light = _fit(was.ravel()[self._view.samples], luma.ravel()[self._view.samples].astype(np.float32))
         predicted = was * np.float32(light.gain) + np.float32(light.offset)
-        slack = np.float32(max(self._threshold.levels, NOISE * light.noise)) + self._slack()
+        slack = np.float32(max(levels, NOISE * light.noise)) + self._slack()
         low, high = np.minimum(was, predicted) - slack, np.maximum(was, predicted) + slack
         differs: Flags = ((luma > high) | (luma < low)) & self._view.open
         return differs
@@ -174,7 +173,7 @@ class MotionGate:
 
     def _boxes(self, luma: Luma, differs: Flags, changed_cells: Flags) -> Floats:
         """Return float32 [N, 4] around what has changed, and around the foreground that it is joined to."""
-        objects = differs | self._differs(luma, self._background)
+        objects = differs | self._differs(luma, self._background, FOREGROUND * self._threshold.levels)
         cells = _count(objects) >= self._threshold.pixels
         groups = [group for group in _groups(cells) if any(changed_cells[cell] for cell in group)]
         return np.array([_box(objects, group) for group in groups], np.float32)

@@ -47,6 +47,7 @@ PARTS = {
         tests=(
             "tests/handlers/test_expensive_texts.py",
             "tests/handlers/decoding/test_decoding.py",
+            "tests/handlers/decoding/test_luma.py",
             "tests/handlers/decoding/test_raw.py",
             "tests/handlers/decoding/test_raw_description.py",
             "tests/models/test_letterbox.py",
@@ -71,7 +72,7 @@ PARTS = {
         files=("models/boxes.py", "models/frame.py", "models/letterbox.py"),
         tests=("tests/models/test_boxes.py", "tests/models/test_frame.py", "tests/models/test_letterbox.py"),
     ),
-    "scene": Part(files=("scene/*.py",), tests=("tests/scene",)),
+    "scene": Part(files=("scene/*.py",), tests=("tests/scene/test_geometry.py", "tests/scene/test_motion.py")),
 }
 
 CONFIGURATION = """
