@@ -9,7 +9,7 @@ from typing import Protocol
 
 def connect(port: int, sent: bytes = b"") -> socket.socket:
     """Return a new connection after sending these bytes."""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
     connection.sendall(sent)
     return connection
 

@@ -3,15 +3,15 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from lab.wire import free_port
+from tests.support.waiting import wait_for
 
 FRAMEHOOK = Path(sys.executable).with_name("framehook")
 
@@ -46,12 +46,10 @@ def serving(
 
 def wait_until_ready(port: int) -> None:
     """Wait until the service on that port accepts frames."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    raise AssertionError("not ready in time")
+
+    def is_ready() -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200
+        return False
+
+    wait_for(is_ready)

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-PATIENCE_S = 30.0
-"""The machines are shared: a moment may become seconds."""
+PATIENCE_S = 60.0
+"""The machines are shared: a moment may become many seconds."""
 INTERVAL_S = 0.02
 
 

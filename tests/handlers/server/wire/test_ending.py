@@ -36,7 +36,7 @@ def identity(folder: Path, *arguments: str, **options: Any) -> Iterator[tuple[su
         yield process, port
 
 
-def ended(process: subprocess.Popen[str], within_s: float) -> list[dict[str, Any]]:
+def ended(process: subprocess.Popen[str], within_s: float = PATIENCE_S) -> list[dict[str, Any]]:
     """Wait until the process has ended, and return the lines of its log."""
     _, log = process.communicate(timeout=within_s)
     assert "Traceback" not in log
@@ -47,7 +47,7 @@ def ended(process: subprocess.Popen[str], within_s: float) -> list[dict[str, Any
 def test_it_stops_cleanly_on_a_signal(stop: signal.Signals, tmp_path: Path) -> None:
     with identity(tmp_path) as (process, _):
         process.send_signal(stop)
-        ended(process, within_s=5)
+        ended(process)
     assert process.returncode == 0
 
 
@@ -62,7 +62,7 @@ def test_readiness_turns_false_first(tmp_path: Path) -> None:
             assert answer.status_code == 503
             assert answer.json()["type"] == "urn:framehook:draining"
             assert answer.headers["connection"] == "close"
-        ended(process, within_s=5)
+        ended(process)
     assert process.returncode == 0
 
 
@@ -84,7 +84,7 @@ def test_frames_in_flight_are_answered_and_a_half_sent_body_delays_nobody(tmp_pa
             process.send_signal(signal.SIGTERM)
             started_at = time.monotonic()
             assert statuses(half.recv(65536)) == (503,)
-        ended(process, within_s=20)
+        ended(process)
         assert time.monotonic() - started_at < 9  # a body may take 10 s to arrive
         for caller in callers:
             caller.join()
@@ -119,7 +119,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         time.sleep(0.3)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        ended(process, within_s=3)
+        ended(process)
     assert process.returncode == -signal.SIGTERM
 
 
@@ -129,7 +129,7 @@ def test_it_outlives_its_terminal(tmp_path: Path) -> None:
         time.sleep(0.3)
         assert httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200
         process.send_signal(signal.SIGTERM)
-        ended(process, within_s=5)
+        ended(process)
 
 
 @pytest.mark.parametrize("max_connections", [None, "1000"], ids=["by default", "more than there are files"])
@@ -154,7 +154,7 @@ def test_it_recovers_when_there_were_no_file_descriptors_left(tmp_path: Path, ma
             assert time.monotonic() < deadline, status
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        log = ended(process, within_s=8)
+        log = ended(process)
     assert process.returncode == 0
     assert len([line for line in log if not re.search("health|inference", str(line.get("path")))]) < 330
 
