@@ -16,7 +16,7 @@ from bench.harness.frames import read_frames
 from bench.harness.workloads import TARGET, WORKLOADS, Workload
 from handlers.decoding.decoder import Decoder
 from models.backends.onnx import Session
-from models.frame import Frame
+from models.frame import DecodeTarget, Frame
 from models.repository.folder import BUILT_IN_ZOO, read_folder
 from models.results import Detection, Selection
 from models.runtime.loading import family_of
@@ -74,10 +74,15 @@ class Judge:
         self._session = Session(weights or folder.weights_path)
         self._family = family_of(folder, self._session.signature)
 
-    def detections(self, frame: Frame) -> tuple[Detection, ...]:
+    @property
+    def target(self) -> DecodeTarget:
+        """Return the pixels that the model needs."""
+        return self._family.picture.target
+
+    def detections(self, frame: Frame, selection: Selection | None = None) -> tuple[Detection, ...]:
         """Return the detections in a frame."""
         feeds, placed = self._family.picture.preprocess(frame)
-        return self._family.postprocess(self._session.run(feeds), placed, Selection()).detections
+        return self._family.postprocess(self._session.run(feeds), placed, selection or Selection()).detections
 
 
 def compare(judge: Judge, workload: Workload, bodies: list[bytes]) -> Agreement:

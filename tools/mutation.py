@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tools.mutants import BrokenMutantError, copied_tree, environment, run_command
 
-SOURCES = ("handlers", "models")
+SOURCES = ("handlers", "models", "scene")
 RESULT = re.compile(r"^ +(\S+): (.+)$", re.MULTILINE)
 CAUGHT = {"killed", "timeout", "segfault"}
 """mutmut's statuses of mutants that make the tests fail, hang or crash."""
@@ -47,6 +47,7 @@ PARTS = {
         tests=(
             "tests/handlers/test_expensive_texts.py",
             "tests/handlers/decoding/test_decoding.py",
+            "tests/handlers/decoding/test_luma.py",
             "tests/handlers/decoding/test_raw.py",
             "tests/handlers/decoding/test_raw_description.py",
             "tests/models/test_letterbox.py",
@@ -71,6 +72,7 @@ PARTS = {
         files=("models/boxes.py", "models/frame.py", "models/letterbox.py"),
         tests=("tests/models/test_boxes.py", "tests/models/test_frame.py", "tests/models/test_letterbox.py"),
     ),
+    "scene": Part(files=("scene/*.py",), tests=("tests/scene/test_geometry.py", "tests/scene/test_motion.py")),
 }
 
 CONFIGURATION = """

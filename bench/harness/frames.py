@@ -15,10 +15,11 @@ def read_frames(video: Path | None, step: int = 1) -> list[Image.Image]:
     """Return every `step`-th frame of a video as RGB; without one, the street photos."""
     if video is None:
         return [Image.open(path).convert("RGB") for path in PHOTOS]
-    return list(_video_frames(video, step))
+    return list(video_frames(video, step))
 
 
-def _video_frames(video: Path, step: int) -> Iterator[Image.Image]:
+def video_frames(video: Path, step: int = 1) -> Iterator[Image.Image]:
+    """Yield every `step`-th frame of a video as RGB."""
     with av.open(str(video)) as container:
         for number, frame in enumerate(container.decode(video=0)):
             if number % step == 0:

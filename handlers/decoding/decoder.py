@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from handlers.decoding import encoded
+from handlers.decoding.luma import encoded_luma, raw_luma
 from handlers.decoding.raw import decode_raw
 from handlers.decoding.scaling import Convolution, Scaler, Unscaled
-from models.frame import Body, DecodeTarget, Frame, RawLayout
+from models.frame import Body, DecodeTarget, Frame, Pixels, RawLayout
 
 RouteName: TypeAlias = Literal["exact", "plain"]
 
@@ -45,3 +46,10 @@ class Decoder:
         if layout is None:
             return encoded.decode(body, self.max_pixels, Unscaled())
         return decode_raw(body, layout, self.max_pixels, Unscaled())
+
+    def luma(self, body: Body, layout: RawLayout | None = None) -> Pixels:
+        """Return the whole picture in grey and reduced, uint8 [h, w]: cheap, and enough to see whether it has changed.
+
+        Raises as `frame` does.
+        """
+        return encoded_luma(body, self.max_pixels) if layout is None else raw_luma(body, layout, self.max_pixels)

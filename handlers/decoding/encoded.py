@@ -117,7 +117,7 @@ class Codec:
             size_wh = picture.size
             self.refuse_large(body, size_wh, max_pixels)
             letterbox = letterbox_of(scaler, size_wh)
-            drafted = picture.draft("RGB", letterbox.whole_wh) if scaler.target else None
+            drafted = picture.draft(scaler.mode, letterbox.whole_wh) if scaler.target else None
             self._load(picture, body, size_wh)
             pixels = scaler.image(_plain_image(picture), drafted[1][2:] if drafted else size_wh, letterbox)
             rgb = np.asarray(pixels if pixels.mode == "RGB" else pixels.convert("RGB"))

@@ -84,6 +84,11 @@ def layout_bytes(layout: RawLayout) -> int:
 
 def decode_raw(body: Body, layout: RawLayout, max_pixels: int, scaler: Scaler) -> Frame:
     """Return the frame of a raw body, at the scaler's size; raises TooManyPixelsError and RawFrameError."""
+    return LAYOUTS[layout.pixel_format].read(planes_of(body, layout, max_pixels), scaler)
+
+
+def planes_of(body: Body, layout: RawLayout, max_pixels: int) -> list[Pixels]:
+    """Return views of the planes of a raw body, without padding; raises TooManyPixelsError and RawFrameError."""
     refuse_too_many_pixels(layout.size_wh, max_pixels)
     expected_bytes = layout_bytes(layout)
     if len(body) != expected_bytes:
@@ -93,18 +98,6 @@ def decode_raw(body: Body, layout: RawLayout, max_pixels: int, scaler: Scaler) -
             f"A frame of {width} x {height} in {layout.pixel_format} with rows of {strides} bytes takes "
             f"{expected_bytes} bytes; received {len(body)}."
         )
-    return LAYOUTS[layout.pixel_format].read(_planes_of(body, layout), scaler)
-
-
-def _plane_sizes(layout: RawLayout) -> list[tuple[int, int]]:
-    """Return the stride in bytes and the number of rows of each plane, with padding."""
-    planes = LAYOUTS[layout.pixel_format].planes
-    rows = [plane.size((layout.size_wh[0], layout.padded_height))[1] for plane in planes]
-    return list(zip(layout.strides_bytes, rows, strict=True))
-
-
-def _planes_of(body: Body, layout: RawLayout) -> list[Pixels]:
-    """Return views of the planes, without padding."""
     views, offset = [], 0
     for plane, (stride, rows) in zip(LAYOUTS[layout.pixel_format].planes, _plane_sizes(layout), strict=True):
         row_bytes, used_rows = plane.size(layout.size_wh)
@@ -112,6 +105,13 @@ def _planes_of(body: Body, layout: RawLayout) -> list[Pixels]:
         views.append(padded_plane[:used_rows, :row_bytes])
         offset += stride * rows
     return views
+
+
+def _plane_sizes(layout: RawLayout) -> list[tuple[int, int]]:
+    """Return the stride in bytes and the number of rows of each plane, with padding."""
+    planes = LAYOUTS[layout.pixel_format].planes
+    rows = [plane.size((layout.size_wh[0], layout.padded_height))[1] for plane in planes]
+    return list(zip(layout.strides_bytes, rows, strict=True))
 
 
 def tight(pixel_format: PixelFormat, size_wh: Size) -> RawLayout:

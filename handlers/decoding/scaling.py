@@ -6,7 +6,7 @@ the interpreter's lock.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
@@ -28,12 +28,21 @@ def bands(height: int) -> Iterator[slice]:
     return (slice(top, top + BAND_ROWS) for top in range(0, height, BAND_ROWS))
 
 
+PictureMode: TypeAlias = Literal["RGB", "L"]
+"""Of Pillow."""
+
+
 class Scaler(Protocol):
     """Brings pictures to the size that the model needs. Immutable, for several threads at once."""
 
     @property
     def target(self) -> DecodeTarget | None:
         """Return the size and part of the picture that the model needs; None: all pixels stay as they are."""
+        ...
+
+    @property
+    def mode(self) -> PictureMode:
+        """Return what codecs that can decode less than the whole picture should decode: its colours, or luma."""
         ...
 
     def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
@@ -58,6 +67,7 @@ class Unscaled:
     """Keeps all pixels."""
 
     target: DecodeTarget | None = None
+    mode: PictureMode = "RGB"
 
     def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
         """Return the frame, a view of the pixels."""
@@ -78,6 +88,7 @@ class Convolution:
     """Makes each pixel of all pixels that it covers."""
 
     target: DecodeTarget
+    mode: PictureMode = "RGB"
 
     def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
         """Return the frame at the target's size.

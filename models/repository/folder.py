@@ -207,7 +207,7 @@ def read_folder(path: Path) -> ModelFolder:
     try:
         config = ModelConfig.model_validate(read_plain_yaml(config_path))
     except ValidationError as error:
-        raise ModelConfigError(f"{config_path}: {_first_fault(error)}") from error
+        raise ModelConfigError(f"{config_path}: {first_fault(error)}") from error
     labels = config.packaged_labels if config.labels is None else read_labels(path / config.labels)
     folder = ModelFolder(path.name, path, config, labels, version)
     if config.golden:
@@ -245,7 +245,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     return labels
 
 
-def _first_fault(error: ValidationError) -> str:
+def first_fault(error: ValidationError) -> str:
     fault = error.errors()[0]
     key = ".".join(str(part) for part, _ in groupby(fault["loc"]))  # weights.file.file is the kind, then its key
     if fault["type"] == "value_error":  # from our own validator

@@ -15,7 +15,7 @@ DOCUMENTS = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "models").rglob("*.md")),
 ]
-FOLDERS = "bench|deploy|docs|examples|handlers|models|requirements|scripts|tests|tools"
+FOLDERS = "bench|deploy|docs|examples|handlers|models|requirements|scene|scripts|tests|tools"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,0 +1,104 @@
+"""Which regions of a stream's next picture to look at, and the objects that stand still outside of them."""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scene.regions import NOTHING, WHOLE, Flags, Floats, Found, Sides, area_xyxy, around, merge, shared_area
+
+Boxes: TypeAlias = Floats | NDArray[np.float32]
+
+TOUCHED = 0.1
+"""An object moves if more than this share of it, or of the motion, is common to both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a stream's regions are chosen.
+
+    `sides`: see Sides. `at_most`: regions of one picture. `refresh_s`: the whole picture is looked at at least this
+    often. `sure`: the lowest confidence, 0..1, of an object that gets a region although nothing moves there.
+    """
+
+    sides: Sides = field(default_factory=Sides)
+    at_most: int = 6
+    refresh_s: float = 10.0
+    sure: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to look at in one picture.
+
+    `regions_xyxy` [R, 4]: shares of the picture; R is 0 if nothing moves. `moving_xyxy` [M, 4]: what moves.
+    `is_refresh`: whether all objects are judged anew.
+    """
+
+    regions_xyxy: Floats
+    moving_xyxy: Floats
+    is_refresh: bool
+
+
+class Remembered:
+    """The objects of one stream. Not thread-safe; the caller brings the times, in seconds of one clock."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._refreshed_at_s: float | None = None
+        self.found = NOTHING
+
+    def plan(
+        self,
+        moving_xyxy: Boxes,
+        source_wh: tuple[int, int],
+        now_s: float,
+        present_xyxy: Boxes | None = None,
+    ) -> Plan:
+        """Return what to look at, given what moves [M, 4]; changes nothing.
+
+        `present_xyxy` [P, 4]: where that is now, without the places that it left; None: the same as `moving_xyxy`.
+        Known objects that move there are held whole. A refresh looks at the whole picture, and closer at all known
+        objects.
+        """
+        rules, known = self._rules, self.found
+        moving_xyxy = np.asarray(moving_xyxy, np.float64)
+        present_xyxy = moving_xyxy if present_xyxy is None else np.asarray(present_xyxy, np.float64)
+        is_refresh = self._refreshed_at_s is None or now_s - self._refreshed_at_s >= rules.refresh_s
+        asked = (known.confidences >= rules.sure) & (is_refresh | moves(known.boxes_xyxy, present_xyxy))
+        targets = np.concatenate([present_xyxy, known.boxes_xyxy[asked]])
+        regions = around(targets, source_wh, rules.sides, rules.at_most - is_refresh)
+        if is_refresh and not (len(regions) and (regions[0] == WHOLE).all()):
+            regions = np.concatenate([WHOLE, regions])
+        return Plan(regions, moving_xyxy, is_refresh)
+
+    def update(self, plan: Plan, founds: list[Found], now_s: float) -> Found:
+        """Return the objects of the picture, most confident first, and remember them.
+
+        `founds`: what was found in each region of the plan. Objects that stand still stay if no region held them.
+        """
+        still = NOTHING if plan.is_refresh else self.found.at(~_judged(self.found.boxes_xyxy, plan))
+        self.found = merge([*founds, still], np.concatenate([plan.regions_xyxy, WHOLE]))
+        if plan.is_refresh:
+            self._refreshed_at_s = now_s
+        return self.found
+
+
+def moves(boxes_xyxy: Floats, moving_xyxy: Floats) -> Flags:
+    """Return [N] which boxes have motion [M, 4] in them."""
+    smaller = np.minimum(area_xyxy(boxes_xyxy)[:, None], area_xyxy(moving_xyxy))
+    touched: Flags = np.any(shared_area(boxes_xyxy, moving_xyxy) > TOUCHED * smaller, axis=1)
+    return touched
+
+
+def _judged(boxes_xyxy: Floats, plan: Plan) -> Flags:
+    """Return [N] which objects this picture's regions say anew: those that move, and those held by a square region.
+
+    The whole picture may be too coarse for one that stands still.
+    """
+    close = plan.regions_xyxy[~(plan.regions_xyxy == WHOLE).all(axis=1)]
+    starts = (boxes_xyxy[:, None, :2] >= close[:, :2]).all(axis=2)
+    ends = (boxes_xyxy[:, None, 2:] <= close[:, 2:]).all(axis=2)
+    held: Flags = (starts & ends).any(axis=1)
+    return held | moves(boxes_xyxy, plan.moving_xyxy)
