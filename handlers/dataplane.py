@@ -3,6 +3,7 @@
 Knows neither connexion nor starlette.
 """
 
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from handlers.encoding import drawing
 from handlers.encoding.encoders import draw
 from handlers.encoding.lane_codec import LaneCodec
 from handlers.live_view import LiveStreams
+from handlers.stream_settings import SettingsOfStreams
 from models.frame import Body
 from models.letterbox import Size
 from models.order import Answered, FrameOrder
@@ -34,6 +36,7 @@ class DataPlane:
     engine: Engine
     codec: LaneCodec
     streams: LiveStreams
+    settings: SettingsOfStreams
 
     def find_model(self, order: FrameOrder) -> Model:
         """Return the model that an order is for; raises ModelNotFoundError and NotReadyError."""
@@ -42,6 +45,20 @@ class DataPlane:
     def refuse_unknown_labels(self, order: FrameOrder) -> None:
         """Raise UnknownLabelError for an order that no frame can fulfil, before its frame has arrived."""
         self.find_model(order).folder.select(order.confidence, order.labels, order.max_detections)
+
+    def refuse_if_unavailable(self, model: str | None, stream: str, caller: str) -> None:
+        """Raise what a frame of that stream and caller would be refused with now.
+
+        `model`: None for that of the stream's settings, else the default one. Raises as the engine does.
+        """
+        self.engine.refuse_if_unavailable(model or self.settings.model_of(stream), stream, caller)
+
+    def with_settings(self, order: FrameOrder) -> FrameOrder:
+        """Return an order, taken now, with what is set for its stream."""
+        settings = self.settings.of(order.stream)
+        if settings is None:
+            return order
+        return replace(order, settings=settings, model=order.model or settings.model, taken_at_s=time.monotonic())
 
     def infer(self, order: FrameOrder) -> Future[Answered]:
         """Queue one frame; the future gives its answer. Raises and is cancelled as `Engine.infer` says."""

@@ -11,9 +11,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.types import Receive, Scope, Send
 
 from handlers import pages
-from handlers.context import STREAM_NAME, Context
+from handlers.context import Context
 from handlers.errors import UnknownStreamError
 from handlers.live_view import LiveStream, LiveStreams
+from handlers.queries import STREAM_NAME
 
 BOUNDARY = b"--frame"
 MIXED_REPLACE = "multipart/x-mixed-replace; boundary=frame"

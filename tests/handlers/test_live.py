@@ -28,6 +28,7 @@ from handlers.decoding.decoder import Decoder
 from handlers.encoding.encoders import ENCODERS
 from handlers.encoding.lane_codec import LaneCodec
 from handlers.server.wire import http_server
+from handlers.stream_settings import SettingsOfStreams
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode, street, street_as
 from lab.wire import connect, read_to_end, statuses
@@ -452,7 +453,7 @@ def test_what_draws_a_frame_can_be_sent_to_another_process(monkeypatch: pytest.M
     queued: list[StatefulCall] = []
     monkeypatch.setattr(live_view.LiveStreams, "queue_render", lambda *arguments: queued.append(arguments[2]))
     streams = live_view.LiveStreams(1, painter())
-    plane = dataplane.DataPlane(None, LaneCodec(Decoder(36_000_000), ENCODERS), streams)  # type: ignore[arg-type]
+    plane = dataplane.DataPlane(None, LaneCodec(Decoder(36_000_000), ENCODERS), streams, SettingsOfStreams(None))  # type: ignore[arg-type]
     order = FrameOrder(street_as("JPEG"), stream="gate")
     streams.record_frame("gate", "identity", (768, 576))
     found = Results((Detection("person", 0, 0.9, (0.25, 0.25, 0.5, 0.5)),))
