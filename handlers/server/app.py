@@ -100,7 +100,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     engine = dataplane.engine
     budget = BytesBudget(settings.max_bytes_in_flight, engine.served.lanes.retry_after_s)
     tls = create_tls(settings)
-    metrics = Metrics(engine, budget, dataplane.streams, tls)
+    metrics = Metrics(dataplane, budget, tls)
     report = partial(report_request, count=metrics.count)
     shedder = LoadShedder(dataplane, contract.operations_on_default_model, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)

@@ -216,23 +216,21 @@ def kept_bodies() -> list[FrameOrder]:
     return [thing for thing in gc.get_objects() if isinstance(thing, FrameOrder) and thing.stream == "kept"]
 
 
-def kept_pictures() -> list[live_view.LiveStream]:
+def kept_pictures() -> list[live_view.View]:
     return [
-        thing
-        for thing in gc.get_objects()
-        if isinstance(thing, live_view.LiveStream) and (thing.picture or thing.waiting)
+        thing for thing in gc.get_objects() if isinstance(thing, live_view.View) and (thing.picture or thing.waiting)
     ]
 
 
 def test_a_frame_is_drawn_once_for_all_viewers(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
-    publish = live_view.LiveStream.publish
+    publish = live_view.View.publish
 
-    def counted(stream: live_view.LiveStream, picture: bytes) -> None:
+    def counted(stream: live_view.View, picture: bytes) -> None:
         drawn.append(len(picture))
         publish(stream, picture)
 
-    monkeypatch.setattr(live_view.LiveStream, "publish", counted)
+    monkeypatch.setattr(live_view.View, "publish", counted)
     post(watched, "shared")
     with ExitStack() as stack, httpx.Client(base_url=watched.url) as client:
         answers = [stack.enter_context(client.stream("GET", "/mjpeg/shared")) for _ in range(MAX_VIEWERS)]
