@@ -32,7 +32,8 @@ from models.frame import RawLayout
 from models.repository.folder import read_folder
 from models.results import Selection
 from models.runtime.loading import load_model
-from scene.motion import Luma, MotionGate, MotionSettings
+from scene.light import Luma
+from scene.motion import MotionGate, MotionSettings
 
 Truth: TypeAlias = Mapping[int, Mapping[int, tuple[float, float, float, float]]]
 """Frame, from 0 → person → box in pixels, xyxy."""

@@ -26,18 +26,14 @@ from handlers.decoding.decoder import Decoder
 from handlers.decoding.scaling import Convolution
 from models.frame import Frame
 from models.results import Selection
-from scene.motion import CELL_PX, Flags, Luma, MotionGate, MotionSettings, Threshold, _box, _count, _groups
-from scene.motion import Floats as Boxes
-from scene.regions import NO_BOXES, WHOLE, Floats, Found, Sides, grid, iou_xyxy, merge
+from scene.motion import MotionGate, MotionSettings
+from scene.regions import WHOLE, Floats, Found, Sides, grid, iou_xyxy, merge
 from scene.remembered import Remembered, Rules
 
 PERSON = Selection(confidence=0.05, class_ids=frozenset({0}))
 FRAMES_PER_S = 7
 """Of the scene; the file's header says 10."""
 RIGHT_IOU = 0.5
-LUMA_ROWS = 144
-REDUCED = 4
-"""How many times smaller luma is than the video."""
 
 Bodies: TypeAlias = Mapping[int, bytes]
 """JPEG pictures by number of frame."""
@@ -90,49 +86,13 @@ def in_regions(way: Way, bodies: Bodies, regions_xyxy: Floats) -> None:
 
 def where_something_moves(way: Way, bodies: Bodies, rules: Rules) -> None:
     """Look at the regions that motion and memory ask for."""
-    decoder, gate, remembered = Decoder(MAX_PIXELS), ForegroundGate(rules.sides.most), Remembered(rules)
+    decoder, gate, remembered = Decoder(MAX_PIXELS), MotionGate(MotionSettings()), Remembered(rules)
     for number, body in bodies.items():
         now_s, frame = number / FRAMES_PER_S, decoder.whole(body)
-        gate.present_xyxy = NO_BOXES
-        moving_xyxy = gate.look(_luma(body), now_s).boxes_xyxy
-        present_xyxy = gate.present_xyxy if len(gate.present_xyxy) else moving_xyxy
-        plan = remembered.plan(moving_xyxy, frame.source_size_wh, now_s, present_xyxy)
+        motion = gate.look(decoder.luma(body)[0], now_s)
+        plan = remembered.plan(motion.boxes_xyxy, frame.source_size_wh, now_s, motion.present_xyxy)
         way.found[number] = remembered.update(plan, way.look(frame, plan.regions_xyxy), now_s)
         gate.ran()
-
-
-class ForegroundGate(MotionGate):
-    """Also says where what has moved is now: in boxes, and in cells where a box would be larger than a region.
-
-    `present_xyxy` [P, 4]: shares of the picture. A stand-in until scene/motion.py says so itself.
-    """
-
-    def __init__(self, most_px: int) -> None:
-        super().__init__(MotionSettings("low"))
-        self._threshold = Threshold(24, 5)
-        self._most_px, self.present_xyxy = most_px, NO_BOXES
-
-    def _boxes(self, luma: Luma, differs: Flags, changed_cells: Flags) -> Boxes:
-        foreground = self._differs(luma, self._background)
-        rows: list[tuple[float, ...]] = []
-        (height, width), most = luma.shape, self._most_px / 1.2 / REDUCED
-        for group in _groups(_count(foreground) >= self._threshold.pixels):
-            if any(changed_cells[cell] for cell in group):
-                left, top, right, bottom = _box(foreground, group)
-                if max((right - left) * width, (bottom - top) * height) <= most:
-                    rows.append((left, top, right, bottom))
-                else:
-                    edges = [(x * CELL_PX, y * CELL_PX, (x + 1) * CELL_PX, (y + 1) * CELL_PX) for y, x in group]
-                    rows += [tuple(row) for row in np.array(edges) / (width, height, width, height)]
-        self.present_xyxy = np.array(rows).reshape(-1, 4).clip(0, 1)
-        return super()._boxes(luma, differs, changed_cells)
-
-
-def _luma(body: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Return the luma of a JPEG at a quarter, as the codec scales it."""
-    picture = Image.open(io.BytesIO(body))
-    picture.draft("L", (picture.width * LUMA_ROWS // picture.height, LUMA_ROWS))
-    return np.array(picture.convert("L"))
 
 
 def average_precision(found: Mapping[int, Found], truth: Mapping[int, Truth]) -> float:
