@@ -114,6 +114,8 @@ class MotionGate:
             return Motion(changed=True, due=True, boxes_xyxy=_whole(), present_xyxy=_whole(), changed_share=1.0)
         reference, levels = self._reference, self._threshold.levels
         due = max(0.0, now_s - reference.at_s) >= self._settings.refresh_s
+        if self._is_like(reference):
+            return replace(STILL, due=due)
         differs = self._differs(reference.luma, reference.steepness, levels)
         changed = self._cells(differs)
         share = int(np.count_nonzero(changed)) / max(1, self._view.cells)
@@ -135,6 +137,11 @@ class MotionGate:
         drift = np.float32(DRIFT_PER_S * max(0.0, now_s - self._now_s))
         self._background += np.clip(luma - self._background, -drift, drift)
         self._luma, self._now_s = luma.copy(), now_s
+
+    def _is_like(self, reference: _Reference) -> bool:
+        """Return whether no cell can have changed, whatever the light did: mostly so, and cheap to say."""
+        apart = np.maximum(self._luma, reference.luma) - np.minimum(self._luma, reference.luma)
+        return int(np.count_nonzero(apart > self._threshold.levels)) < self._threshold.pixels
 
     def _differs(self, before: Luma | Floats, steepness: Luma, levels: float) -> Flags:
         """Return bool [h, w]: which pixels of the frame differ by more than light explains, outside the mask."""

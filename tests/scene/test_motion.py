@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scene.cells import CELL_PX, MAX_GROUPS, count
 from scene.geometry import Polygon
 from scene.light import Luma
-from scene.motion import Motion, MotionGate, MotionSettings, Sensitivity
+from scene.motion import THRESHOLDS, Motion, MotionGate, MotionSettings, Sensitivity
 
 HEIGHT, WIDTH = 108, 144
 CLOCK: Polygon = ((0, 0), (0.3, 0), (0.3, 0.15), (0, 0.15))
@@ -220,6 +220,18 @@ def sound(motion: Motion) -> bool:
     )
     is_there = motion.changed == (motion.changed_share > 0) == (len(motion.boxes_xyxy) > 0)
     return are_in and is_there and 0 <= motion.changed_share <= 1
+
+
+@pytest.mark.parametrize("sensitivity", list(THRESHOLDS))
+@pytest.mark.parametrize(("more_pixels", "more_levels", "expected"), [(0, 1, True), (-1, 1, False), (0, 0, False)])
+def test_so_many_pixels_of_a_cell_must_differ_by_more_than_so_much(
+    sensitivity: Sensitivity, more_pixels: int, more_levels: int, *, expected: bool
+) -> None:
+    threshold, flat = THRESHOLDS[sensitivity], np.full((HEIGHT, WIDTH), 100, np.uint8)
+    changed = flat.copy()
+    changed[41, 40 : 40 + threshold.pixels + more_pixels] += np.uint8(threshold.levels + more_levels)
+    [motion] = looks([flat, changed], MotionGate(MotionSettings(sensitivity)))
+    assert motion.changed == expected
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 9))
