@@ -239,6 +239,7 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "encodedSettings": lambda server, path: put(server, path, b"{}", **{"Content-Encoding": "gzip"}),
     "waitingPage": lambda server, path: get(server, path.replace("{stream}", "nope")),
     "unknownStream": lambda server, path: get(server, path.replace("{stream}", "%07")),
+    "badDraw": lambda server, path: server.client.get(path, params={"draw": "motion"}),
     "badFrames": lambda server, path: server.client.get(path, params={"frames": 0}),
     "consolePage": get,
     "consoleScript": get,
