@@ -17,7 +17,7 @@ from handlers.decoding.encoded import FORMAT_NAMES
 from handlers.encoding.drawing import JPEG_QUALITY, canvas_size
 from handlers.encoding.encoders import draw
 from handlers.errors import EdgeError
-from handlers.numbers import read_number, read_whole_number
+from handlers.parsing.numbers import read_number, read_whole_number
 from handlers.server.commands.offline import own_dataplane, read_picture
 from handlers.server.commands.options import settings_options
 from handlers.server.settings import Settings, split
