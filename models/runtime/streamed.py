@@ -98,9 +98,10 @@ class StreamedModel:
             work.run((self.decode, *self.on_pixels))
             return work.results
         now_s, motion = work.order.taken_at_s, memory.motion
-        plan = memory.objects.plan(motion.boxes_xyxy, work.size_wh, now_s)
-        is_whole = (plan.regions_xyxy == WHOLE).all()
-        work.run((self.decode if is_whole else DecodeWhole(self.codec),))
+        plan = memory.objects.plan(motion.boxes_xyxy, work.size_wh, now_s, motion.present_xyxy)
+        is_whole = np.array_equal(plan.regions_xyxy, WHOLE)
+        if len(plan.regions_xyxy):  # else all that has moved is gone
+            work.run((self.decode if is_whole else DecodeWhole(self.codec),))
         parts = [self._run_on(work, region_xyxy) for region_xyxy in plan.regions_xyxy]
         founds = [_found(part.results, region_xyxy) for part, region_xyxy in zip(parts, plan.regions_xyxy, strict=True)]
         found = memory.objects.update(plan, founds, now_s)

@@ -246,6 +246,19 @@ def test_regions_find_small_objects() -> None:
     assert refreshed > whole, "a refresh looks more closely at known objects"
 
 
+def test_nothing_is_run_where_things_have_left() -> None:
+    name, empty = "ssdlite-mobilenet-v2", Image.new("RGB", (1536, 1152), "grey")
+    crowded = empty.copy()
+    crowded.paste(street(), (400, 300))
+    motion = settings(regions={"mode": "motion"})
+    with loaded_engine_of([read_folder(BUILT_IN_ZOO / name)], name) as engine:
+        pictures = enumerate([empty, crowded, empty])
+        _, came, left = answers(engine, *(order(picture, at_s, motion) for at_s, picture in pictures))
+    assert any(found.label == "person" for found in came.results.detections)
+    assert (left.seen.outcome, left.seen.regions_xyxy, left.results.count) == ("regions", (), 0)
+    assert {"decode", "run"} & left.stages_ms.keys() == set()
+
+
 def after_a_while() -> None:
     time.sleep(CHANCE.uniform(0, MAX_DELAY_S))
 
