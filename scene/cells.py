@@ -10,7 +10,7 @@ Labels: TypeAlias = NDArray[np.uint8]
 """[rows, columns]: to which group each cell belongs, 1..N; 0: to none."""
 
 CELL_PX = 4
-MAX_GROUPS = 64
+MAX_GROUPS = 32
 MAX_CELLS = 512
 """Cells that are grouped one by one; grouping is Python, at about a microsecond for each."""
 
