@@ -111,7 +111,7 @@ class MotionGate:
             self._background = luma.astype(np.float32)
         self._learn(luma, now_s)
         if self._reference is None:
-            return Motion(changed=True, due=True, boxes_xyxy=_whole(), present_xyxy=_whole(), changed_share=1.0)
+            return _everywhere(due=True, share=1.0)
         reference, levels = self._reference, self._threshold.levels
         due = max(0.0, now_s - reference.at_s) >= self._settings.refresh_s
         if self._is_like(reference):
@@ -123,7 +123,7 @@ class MotionGate:
             return replace(STILL, due=due)
         if share > SCENE_CHANGE:
             self._background = luma.astype(np.float32)
-            return Motion(changed=True, due=due, boxes_xyxy=_whole(), present_xyxy=_whole(), changed_share=share)
+            return _everywhere(due=due, share=share)
         foreground = self._differs(self._background, reference.steepness, FOREGROUND * levels)
         boxes, present = self._boxes(differs | foreground, changed), self._boxes(foreground, changed)
         return Motion(changed=True, due=due, boxes_xyxy=boxes, present_xyxy=present, changed_share=share)
@@ -188,5 +188,7 @@ def _grown(flags: Flags, margin: int) -> Flags:
     return grown
 
 
-def _whole() -> Floats:
-    return np.array([[0, 0, 1, 1]], np.float32)
+def _everywhere(*, due: bool, share: float) -> Motion:
+    """Return what is said of a first frame, or of another scene."""
+    whole: Floats = np.array([[0, 0, 1, 1]], np.float32)
+    return Motion(changed=True, due=due, boxes_xyxy=whole, present_xyxy=whole, changed_share=share)
