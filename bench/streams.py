@@ -49,7 +49,9 @@ def target_of(port: int, pictures: Sequence[Image.Image], streams: int, same: in
         return head(f"?stream=camera-{stream}", "image/jpeg", len(body)), body
 
     def check(_: int, reply: Reply) -> Verdict:
-        return Verdict.RIGHT if reply.status == OK else Verdict.REFUSED if reply.status == UNAVAILABLE else Verdict.OTHER
+        return (
+            Verdict.RIGHT if reply.status == OK else Verdict.REFUSED if reply.status == UNAVAILABLE else Verdict.OTHER
+        )
 
     return Target(HOST, port, request, check)
 

@@ -18,6 +18,8 @@ from models.letterbox import Letterbox, Size
 LEAST = DecodeTarget((160, 100), "within")
 """The size that luma has at least, unless the picture is smaller; in one direction it is less than twice that. A
 movement by 2 of 768 pixels changes a pixel of such luma by nearly half of its contrast."""
+MOST_PX = 512
+"""The longest side of luma, of a very long picture: what is remembered of a stream must be little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,11 @@ class Sampled:
     def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
         """Return the frame, a view of the pixels."""
         size_wh = pixels_hwc.shape[1], pixels_hwc.shape[0]
-        return Frame(_every(pixels_hwc, _step(size_wh)), channel_order, size_wh)
+        return Frame(_every(pixels_hwc, _steps_xy(size_wh)), channel_order, size_wh)
 
     def image(self, image: Image.Image, extent_wh: tuple[float, float], letterbox: Letterbox) -> Image.Image:  # noqa: ARG002
         """Return the image, each pixel the mean of n x n."""
-        return image.reduce(_step(image.size))
+        return image.reduce(_steps_xy(image.size))
 
 
 def encoded_luma(body: Body, max_pixels: int) -> tuple[Pixels, Size]:
@@ -54,21 +56,24 @@ def raw_luma(body: Body, layout: RawLayout, max_pixels: int) -> tuple[Pixels, Si
     rows_format = LAYOUTS[layout.pixel_format]
     rows = planes_of(body, layout, max_pixels)[0]
     samples_hwb = rows.reshape(len(rows), -1, rows_format.planes[0].sample_bytes)
-    few_hwb = np.ascontiguousarray(_every(samples_hwb, _step(layout.size_wh)))
+    few_hwb = np.ascontiguousarray(_every(samples_hwb, _steps_xy(layout.size_wh)))
     if len(rows_format.planes) > 1:
         return few_hwb[..., 0], layout.size_wh
     return _luma(rows_format.read([few_hwb.reshape(len(few_hwb), -1)], Unscaled())), layout.size_wh
 
 
-def _step(size_wh: Size) -> int:
-    """Return of how many rows and columns one is kept."""
+def _steps_xy(size_wh: Size) -> tuple[int, int]:
+    """Return of how many columns, and of how many rows, one is kept."""
     least_wh = LEAST.letterbox(size_wh).size_wh
-    return min(side // least for side, least in zip(size_wh, least_wh, strict=True))
+    step = min(side // least for side, least in zip(size_wh, least_wh, strict=True))
+    width, height = size_wh
+    return max(step, -(-width // MOST_PX)), max(step, -(-height // MOST_PX))
 
 
-def _every(pixels_hwc: Pixels, step: int) -> Pixels:
-    """Return every n-th row and column, from the middle of the first n."""
-    return pixels_hwc[step // 2 :: step, step // 2 :: step]
+def _every(pixels_hwc: Pixels, steps_xy: tuple[int, int]) -> Pixels:
+    """Return every n-th column and every m-th row, from the middle of the first ones."""
+    step_x, step_y = steps_xy
+    return pixels_hwc[step_y // 2 :: step_y, step_x // 2 :: step_x]
 
 
 def _luma(frame: Frame) -> Pixels:

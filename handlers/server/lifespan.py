@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -12,7 +13,7 @@ from connexion import AsyncApp
 
 from handlers.context import Context
 from handlers.server.settings import Settings
-from handlers.server.watching import POLL_S, watch
+from handlers.server.watching import PAUSE_PER_LOOK, POLL_S, watch
 from handlers.server.wire.tls import keep_renewed
 from handlers.stream_settings import SettingsOfStreams
 from models.errors import DrainingError, ModelsError
@@ -55,8 +56,9 @@ async def lifespan(
 
 async def _look_at(settings: SettingsOfStreams) -> None:
     while True:
-        await asyncio.sleep(POLL_S)
+        started_at = time.perf_counter()
         await asyncio.to_thread(settings.look)
+        await asyncio.sleep(max(POLL_S, PAUSE_PER_LOOK * (time.perf_counter() - started_at)))
 
 
 async def _trim_heap() -> None:

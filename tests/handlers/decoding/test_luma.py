@@ -11,6 +11,7 @@ from PIL import Image
 from handlers.decoding import encoded
 from handlers.decoding.decoder import Decoder
 from handlers.decoding.encoded import CODECS
+from handlers.decoding.luma import MOST_PX
 from handlers.decoding.raw import LAYOUTS, layout_bytes, padded, tight
 from handlers.errors import RawFrameError, TooManyPixelsError, UndecodableFrameError
 from lab.pictures import bmp, encode, grey16, street
@@ -94,6 +95,16 @@ def test_luma_is_small_and_large_enough(size_wh: Size, kind: str) -> None:
     least_wh = DecodeTarget((160, 100), "within").letterbox(size_wh).size_wh
     assert all(side >= least for side, least in zip(luma.shape[::-1], least_wh, strict=True))
     assert any(side < 2 * least for side, least in zip(luma.shape[::-1], least_wh, strict=True))
+    assert max(luma.shape) <= MOST_PX
+
+
+@pytest.mark.parametrize("size_wh", [(60000, 3), (3, 60000), (4000, 150), (513, 1)])
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "raw"])
+def test_luma_of_a_very_long_picture_is_small(size_wh: Size, kind: str) -> None:
+    picture = Image.new("L", size_wh, 99)
+    body = np.asarray(picture.convert("RGB")).tobytes() if kind == "raw" else encode(picture, kind)
+    luma, of_wh = DECODER.luma(body, tight("rgb24", size_wh) if kind == "raw" else None)
+    assert (max(luma.shape) <= MOST_PX, of_wh, set(luma.ravel().tolist())) == (True, size_wh, {99})
 
 
 @pytest.mark.parametrize(
