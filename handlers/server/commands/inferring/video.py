@@ -1,0 +1,173 @@
+"""Videos, read and written frame by frame, by FFmpeg. The only module that imports PyAV; needs the extra video."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import av
+import numpy as np
+from PIL import Image
+
+from handlers.decoding.limits import refuse_too_many_pixels
+from handlers.decoding.raw import tight
+from handlers.errors import UndecodableFrameError
+from models.frame import PixelFormat, RawLayout
+from models.letterbox import Size
+
+CONTAINERS = "avi,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts"
+"""FFmpeg's names of the formats that are read, whatever a file is called. Others, such as playlists, name further files
+and addresses, which FFmpeg would open."""
+UNSPECIFIED, BT470BG, SMPTE170M = 2, 5, 6
+BT601 = {UNSPECIFIED, BT470BG, SMPTE170M}
+"""FFmpeg's numbers of the colour spaces that raw frames in yuv420p may have."""
+FULL_RANGE = 2
+"""FFmpeg's number of the colour range that they may not have."""
+ENCODERS = {
+    "libx264": {"preset": "veryfast", "crf": "20"},
+    "mpeg4": {"b": "8M"},
+}
+"""FFmpeg's name → its options; the first one that this build of FFmpeg has is used."""
+TICK_S = Fraction(1, 60_000)
+"""The unit of times. It measures the time between frames exactly at all usual rates, 30000/1001 a second included;
+MPEG-4 cannot have much shorter ones."""
+GUESSED_FRAMES_PER_S = 25
+"""Where neither a frame nor its video says when it is shown."""
+
+
+class VideoFrame(NamedTuple):
+    """One frame, as raw pixels. `number`: counted from 0. `time_s`: seconds since the first frame."""
+
+    body: bytes
+    layout: RawLayout
+    number: int
+    time_s: float
+
+
+class Video:
+    """An open video. `frame_count`: as many frames as it says that it has, or None."""
+
+    def __init__(self, container: "av.container.InputContainer", max_pixels: int) -> None:
+        if not container.streams.video:
+            raise UndecodableFrameError("The file has no video stream.")
+        self._container, self._max_pixels = container, max_pixels
+        self._stream = container.streams.video[0]
+        codec = self._stream.codec_context
+        refuse_too_many_pixels((codec.width, codec.height), max_pixels)
+        codec.options = {**codec.options, "max_pixels": str(max_pixels)}
+        self.frame_count = self._count()
+
+    def _count(self) -> int | None:
+        stream, container = self._stream, self._container
+        seconds = (container.duration or 0) / av.time_base
+        count = stream.frames or round(seconds * (stream.average_rate or 0))
+        return count if count > 0 else None
+
+    def frames(self, rate: float | None = None) -> Iterator[VideoFrame]:
+        """Yield the frames in order of their display; with a rate, the first one of each `1 / rate` seconds.
+
+        What cannot be decoded is left out. Raises UndecodableFrameError at the end if there was any, and
+        TooManyPixelsError for a frame with too many pixels, before its colours are converted.
+        """
+        first_s: float | None = None
+        slot: int | None = None
+        for number, frame in enumerate(self._decoded()):
+            refuse_too_many_pixels((frame.width, frame.height), self._max_pixels)
+            at_s = self._seconds(frame, number)
+            first_s = at_s if first_s is None else first_s
+            time_s = at_s - first_s
+            if rate is not None:
+                last_slot, slot = slot, int(time_s * rate + 1e-6)
+                if slot == last_slot:
+                    continue
+            yield VideoFrame(*_pixels(frame), number, time_s)
+
+    def _seconds(self, frame: av.VideoFrame, number: int) -> float:
+        if frame.time is not None:
+            return frame.time
+        return float(number / (self._stream.average_rate or GUESSED_FRAMES_PER_S))
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        """Yield what can be decoded; at the end, raise UndecodableFrameError if something was missing."""
+        packets = damaged = 0
+        for packet in self._container.demux(self._stream):
+            packets += packet.size > 0
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                damaged += 1
+            else:
+                yield from frames
+        if self._container.format.name == "avi":  # it says how many there are, and FFmpeg does not compare
+            damaged += max(0, self._stream.frames - packets)
+        if damaged:
+            raise UndecodableFrameError(f"The video is damaged: {damaged} of its packets are missing or broken.")
+
+
+@contextmanager
+def open_video(path: Path, max_pixels: int) -> Iterator[Video]:
+    """Yield an open video; raises OSError, UndecodableFrameError and TooManyPixelsError, while it is read, too."""
+    options = {"format_whitelist": CONTAINERS, "max_pixels": str(max_pixels)}
+    try:
+        with av.open(f"file:{path}", options=options) as container:
+            yield Video(container, max_pixels)
+    except OSError:
+        raise
+    except (av.FFmpegError, ValueError) as error:
+        raise UndecodableFrameError("The file is no video that can be read, or a damaged one.") from error
+
+
+def _pixels(frame: av.VideoFrame) -> tuple[bytes, RawLayout]:
+    """Return the pixels of a frame, turned as it is to be shown: as they are if raw frames may be so, else as BGR."""
+    quarter_turns, rest = divmod(frame.rotation, 90)
+    if quarter_turns % 4 and not rest:
+        turned = np.rot90(frame.to_ndarray(format="bgr24"), quarter_turns)
+        return turned.tobytes(), tight("bgr24", (turned.shape[1], turned.shape[0]))
+    fits = frame.format.name == "yuv420p" and frame.colorspace in BT601 and frame.color_range != FULL_RANGE
+    pixel_format: PixelFormat = "yuv420p" if fits else "bgr24"
+    planes = frame.reformat(format=pixel_format).planes
+    strides = tuple(plane.line_size for plane in planes)
+    return b"".join(map(bytes, planes)), RawLayout(pixel_format, (frame.width, frame.height), strides, frame.height)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Raise OSError for every error of FFmpeg."""
+    try:
+        yield
+    except OSError:
+        raise
+    except av.FFmpegError as error:
+        raise OSError(error.errno, error.strerror) from error
+
+
+class VideoWriter:
+    """Writes an MP4 file: H.264 where this build of FFmpeg can, else MPEG-4 part 2.
+
+    `size_wh`: in pixels, both even. Raises OSError, as its methods do.
+    """
+
+    def __init__(self, path: Path, size_wh: Size) -> None:
+        encoder = next(name for name in ENCODERS if name in av.codec.codecs_available)
+        with _writing():
+            self._container = av.open(f"file:{path}", "w", format="mp4")
+        stream = self._container.add_stream(encoder, rate=GUESSED_FRAMES_PER_S, options=ENCODERS[encoder])
+        self._stream = cast("av.VideoStream", stream)
+        self._stream.width, self._stream.height = size_wh
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.time_base = TICK_S
+        self._last_tick = -1
+
+    def write(self, picture: Image.Image, time_s: float) -> None:
+        """Add a frame, to be shown so many seconds after the first one."""
+        frame = av.VideoFrame.from_ndarray(np.asarray(picture), "rgb24")
+        self._last_tick = max(self._last_tick + 1, round(time_s / TICK_S))  # MP4 has no two frames of one time
+        frame.pts, frame.time_base = self._last_tick, TICK_S
+        with _writing():
+            self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        """Write what is still in the encoder, and end the file."""
+        with _writing(), self._container:
+            self._container.mux(self._stream.encode())
