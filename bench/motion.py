@@ -172,7 +172,7 @@ def false_runs(scene: Scene, photo: Image.Image, *, raw: bool, mask: bool) -> fl
         pixels, quality = scene(number, picture, rng)
         rgb = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
         body = rgb[..., ::-1].tobytes() if raw else encode(Image.fromarray(rgb), quality)
-        motion = gate.look(DECODER.luma(body, tight("bgr24", SIZE_WH) if raw else None), number / STILL_FPS)
+        motion = gate.look(DECODER.luma(body, tight("bgr24", SIZE_WH) if raw else None)[0], number / STILL_FPS)
         runs += motion.changed and number > 0
         if motion.changed or motion.due:
             gate.ran()
@@ -184,7 +184,7 @@ def costs_ms(name: str, layout: RawLayout | None, rounds: int) -> dict[str, floa
     model = load_model(read_folder(ZOO_MODEL))
     [body] = WORKLOADS[name].bodies([Image.open(PHOTOS[1]).convert("RGB")])
     gate, picture = MotionGate(MotionSettings()), model.family.picture
-    gate.look(DECODER.luma(body, layout), 0)
+    gate.look(DECODER.luma(body, layout)[0], 0)
     gate.ran()
 
     def whole() -> None:
@@ -193,7 +193,7 @@ def costs_ms(name: str, layout: RawLayout | None, rounds: int) -> dict[str, floa
 
     stages: dict[str, Callable[[], object]] = {
         "luma": lambda: DECODER.luma(body, layout),
-        "luma and look": lambda: gate.look(DECODER.luma(body, layout), 0),
+        "luma and look": lambda: gate.look(DECODER.luma(body, layout)[0], 0),
         "decode": lambda: DECODER.frame(body, layout, picture.target),
         "frame": whole,
     }
@@ -212,7 +212,7 @@ def _print_recall(name: str, counts: Mapping[str, int]) -> None:
 
 
 def _lumas(video: Path, step: int) -> Iterator[Luma]:
-    return (DECODER.luma(encode(frame)) for frame in video_frames(video, step))
+    return (DECODER.luma(encode(frame))[0] for frame in video_frames(video, step))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -43,7 +43,7 @@ def read_settings(path: Path) -> StreamSettings:
 class SettingsOfStreams:
     """What holds for each stream. Reading is for the event loop and costs nothing; `look` is for another thread.
 
-    `folder`: None means that no stream has settings. Raises ConfigurationError if it cannot be read, or a file is wrong.
+    `folder`: None means that no stream has settings. Raises ConfigurationError if it cannot be read or a file is wrong.
     """
 
     def __init__(self, folder: Path | None) -> None:

@@ -87,6 +87,9 @@ class Motion:
     changed_share: float
 
 
+STILL = Motion(changed=False, due=False, boxes_xyxy=np.empty((0, 4), np.float32), changed_share=0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class _Reference:
     """The last frame that was run. `steepness`: uint8 [h, w], of each pixel; `at_s`: when it was looked at."""

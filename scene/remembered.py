@@ -1,12 +1,12 @@
 """Which regions of a stream's next picture to look at, and the objects that stand still outside of them."""
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scene.regions import NOTHING, WHOLE, Flags, Floats, Found, Sides, area_xyxy, around, merge, shared_area
+from scene.regions import NOTHING, WHOLE, Flags, Floats, Found, Sides, area_xyxy, around, grid, merge, shared_area
 
 Boxes: TypeAlias = Floats | NDArray[np.float32]
 
@@ -83,6 +83,21 @@ class Remembered:
         if plan.is_refresh:
             self._refreshed_at_s = now_s
         return self.found
+
+
+class Grid:
+    """Looks at the whole picture and at tiles that cover it, in every picture; so it remembers nothing."""
+
+    def __init__(self, columns: int, rows: int, overlap: float) -> None:
+        self._regions_xyxy = np.concatenate([WHOLE, grid(columns, rows, overlap)])
+
+    def plan(self, moving_xyxy: Boxes, *_: Any) -> Plan:
+        """Return what to look at, whatever moves."""
+        return Plan(self._regions_xyxy, np.asarray(moving_xyxy, np.float64), is_refresh=True)
+
+    def update(self, plan: Plan, founds: list[Found], now_s: float) -> Found:  # noqa: ARG002
+        """Return the objects of the picture, most confident first."""
+        return merge(founds, plan.regions_xyxy)
 
 
 def moves(boxes_xyxy: Floats, moving_xyxy: Floats) -> Flags:

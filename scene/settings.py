@@ -1,8 +1,12 @@
 """The settings of a stream: what its file, or a request that changes them, may say."""
 
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from scene.motion import MotionSettings, Sensitivity
+from scene.regions import Sides
+from scene.remembered import Grid, Remembered, Rules
 
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Point: TypeAlias = tuple[Fraction, Fraction]
@@ -16,15 +20,64 @@ OTHERS = "*"
 """Among the thresholds: all labels that are not named."""
 
 
-class StreamSettings(BaseModel):
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class MotionSection(_Section):
+    """Frames in which nothing has moved are not run. See `scene.motion.MotionSettings`.
+
+    `answer`: what such a frame is answered with: the last answer again, or no content. `report`: whether what has moved
+    is reported, too.
+    """
+
+    sensitivity: Sensitivity = "medium"
+    mask: Polygons = ()
+    refresh_s: Annotated[float, Field(ge=0, le=86400)] = 10
+    answer: Literal["repeat", "no_content"] = "repeat"
+    report: bool = False
+
+    @property
+    def rules(self) -> MotionSettings:
+        """Return how motion is found."""
+        return MotionSettings(self.sensitivity, self.mask, self.refresh_s)
+
+
+class GridRegions(_Section):
+    """Tiles that cover the picture are run, besides the whole picture.
+
+    `grid`: columns and rows. `overlap`: the share of a tile's side that it has in common with its neighbour.
+    """
+
+    mode: Literal["grid"]
+    grid: tuple[Annotated[int, Field(ge=1, le=4)], Annotated[int, Field(ge=1, le=4)]] = (2, 2)
+    overlap: Annotated[float, Field(ge=0, le=0.75)] = 0.25
+
+    @model_validator(mode="after")
+    def _has_tiles(self) -> Self:
+        if self.grid == (1, 1):
+            raise ValueError("grid: expected more than one tile, got 1 x 1")
+        return self
+
+
+class MotionRegions(_Section):
+    """Squares around what moves are run, and the whole picture at every refresh.
+
+    `max`: how many of one picture. `side_px`: of a square, in pixels of the picture.
+    """
+
+    mode: Literal["motion"]
+    max: Annotated[int, Field(ge=1, le=16)] = 6
+    side_px: Annotated[int, Field(ge=32, le=8192)] = Sides().most
+
+
+class StreamSettings(_Section):
     """What holds for the frames of a stream.
 
     `model`: answers frames that name none. `thresholds`: label, or OTHERS, → lowest confidence reported. `min_area`,
     `max_area`: of a box, as a share of the picture. `include`, `exclude`: where the middle of a box's lower edge must
-    lie, or must not.
+    lie, or must not. `motion`, `regions`: None turns them off.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: ModelName | None = None
     thresholds: Annotated[dict[Label, Fraction], Field(max_length=1000)] = {}
@@ -32,6 +85,8 @@ class StreamSettings(BaseModel):
     max_area: Fraction = 1
     include: Polygons = ()
     exclude: Polygons = ()
+    motion: MotionSection | None = None
+    regions: Annotated[GridRegions | MotionRegions, Field(discriminator="mode")] | None = None
 
     @model_validator(mode="after")
     def _leaves_an_area(self) -> Self:
@@ -39,10 +94,30 @@ class StreamSettings(BaseModel):
             raise ValueError(f"min_area: expected at most max_area, {self.max_area}, got {self.min_area}")
         return self
 
+    @property
+    def remembers(self) -> bool:
+        """Return whether an answer depends on earlier frames of the stream."""
+        return self.motion is not None or isinstance(self.regions, MotionRegions)
+
+    @property
+    def motion_rules(self) -> MotionSettings:
+        """Return how motion is found; regions need it, too."""
+        return (self.motion or MotionSection()).rules
+
+    def regions_chooser(self) -> Remembered | Grid | None:
+        """Return what chooses the regions of one stream's frames; None: the whole picture is run."""
+        match self.regions:
+            case GridRegions(grid=(columns, rows), overlap=overlap):
+                return Grid(columns, rows, overlap)
+            case MotionRegions(max=at_most, side_px=side_px):
+                return Remembered(Rules(Sides(side_px, side_px), at_most, self.motion_rules.refresh_s))
+            case _:
+                return None
+
     def threshold(self, label: str) -> float | None:
         """Return the lowest confidence at which a label is reported; None: as the model is configured."""
         return self.thresholds.get(label, self.thresholds.get(OTHERS))
 
     def as_document(self) -> dict[str, Any]:
         """Return what a file would say: only what differs from the defaults, as plain data."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        return self.model_dump(mode="json", exclude_unset=True)

@@ -9,6 +9,7 @@ from handlers.decoding.luma import encoded_luma, raw_luma
 from handlers.decoding.raw import decode_raw
 from handlers.decoding.scaling import Convolution, Scaler, Unscaled
 from models.frame import Body, DecodeTarget, Frame, Pixels, RawLayout
+from models.letterbox import Size
 
 RouteName: TypeAlias = Literal["exact", "plain"]
 
@@ -47,9 +48,13 @@ class Decoder:
             return encoded.decode(body, self.max_pixels, Unscaled())
         return decode_raw(body, layout, self.max_pixels, Unscaled())
 
-    def luma(self, body: Body, layout: RawLayout | None = None) -> Pixels:
-        """Return the whole picture in grey and reduced, uint8 [h, w]: cheap, and enough to see whether it has changed.
+    def scaled(self, frame: Frame, target: DecodeTarget) -> Frame:
+        """Return a frame that has all its pixels at a model's target."""
+        return ROUTES[self.route](target).frame(frame.pixels_hwc, frame.channel_order)
 
-        Raises as `frame` does.
+    def luma(self, body: Body, layout: RawLayout | None = None) -> tuple[Pixels, Size]:
+        """Return the whole picture in grey and reduced, uint8 [h, w], and its size as received, in pixels.
+
+        Cheap, and enough to see whether it has changed. Raises as `frame` does.
         """
         return encoded_luma(body, self.max_pixels) if layout is None else raw_luma(body, layout, self.max_pixels)

@@ -37,16 +37,17 @@ class Sampled:
         return image.reduce(_step(image.size))
 
 
-def encoded_luma(body: Body, max_pixels: int) -> Pixels:
-    """Return uint8 [h, w] of a picture in one of CODECS.
+def encoded_luma(body: Body, max_pixels: int) -> tuple[Pixels, Size]:
+    """Return uint8 [h, w] of a picture in one of CODECS, and its size in pixels.
 
     Raises UndecodableFrameError, TooManyPixelsError and MemoryError.
     """
-    return _luma(encoded.decode(body, max_pixels, Sampled()))
+    frame = encoded.decode(body, max_pixels, Sampled())
+    return _luma(frame), frame.source_size_wh
 
 
-def raw_luma(body: Body, layout: RawLayout, max_pixels: int) -> Pixels:
-    """Return uint8 [h, w] of a raw body; raises TooManyPixelsError and RawFrameError.
+def raw_luma(body: Body, layout: RawLayout, max_pixels: int) -> tuple[Pixels, Size]:
+    """Return uint8 [h, w] of a raw body, and its size in pixels; raises TooManyPixelsError and RawFrameError.
 
     A format of several planes has luma in the first one. It keeps its range.
     """
@@ -55,8 +56,8 @@ def raw_luma(body: Body, layout: RawLayout, max_pixels: int) -> Pixels:
     samples_hwb = rows.reshape(len(rows), -1, rows_format.planes[0].sample_bytes)
     few_hwb = np.ascontiguousarray(_every(samples_hwb, _step(layout.size_wh)))
     if len(rows_format.planes) > 1:
-        return few_hwb[..., 0]
-    return _luma(rows_format.read([few_hwb.reshape(len(few_hwb), -1)], Unscaled()))
+        return few_hwb[..., 0], layout.size_wh
+    return _luma(rows_format.read([few_hwb.reshape(len(few_hwb), -1)], Unscaled())), layout.size_wh
 
 
 def _step(size_wh: Size) -> int:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from handlers.decoding.decoder import Decoder
-from models.frame import DecodeTarget, Frame
+from models.frame import DecodeTarget, Frame, Pixels
+from models.letterbox import Size
 from models.order import FrameOrder
 from models.runtime.steps import Work
 
@@ -29,6 +30,18 @@ class LaneCodec:
         Raises UndecodableFrameError, RawFrameError, TooManyPixelsError and MemoryError.
         """
         return self.decoder.frame(order.body, order.layout, target)
+
+    def whole(self, order: FrameOrder) -> Frame:
+        """Return the frame with all its pixels. Raises as `decode` does."""
+        return self.decoder.whole(order.body, order.layout)
+
+    def scaled(self, frame: Frame, target: DecodeTarget) -> Frame:
+        """Return a whole frame as a model wants it."""
+        return self.decoder.scaled(frame, target)
+
+    def luma(self, order: FrameOrder) -> tuple[Pixels, Size]:
+        """Return the frame in grey and reduced, uint8 [h, w], and its size in pixels. Raises as `decode` does."""
+        return self.decoder.luma(order.body, order.layout)
 
     def encode(self, work: Work) -> bytes:
         """Return the answer in the encoding that the order names."""

@@ -246,6 +246,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 def first_fault(error: ValidationError) -> str:
+    """Return the first fault of a document that was checked: its key, and what is wrong."""
     fault = error.errors()[0]
     key = ".".join(str(part) for part, _ in groupby(fault["loc"]))  # weights.file.file is the kind, then its key
     if fault["type"] == "value_error":  # from our own validator

@@ -86,7 +86,7 @@ class Engine:
         if model.loaded is None:
             raise NotReadyError
         work = model.loaded.work_for(model.folder, order, _is_quiet(model.lanes))
-        sequence = f"{model.name}/{order.stream}" if model.loaded.remembers and order.stream else ""
+        sequence = f"{model.name}/{order.stream}" if order.remembers else ""
         return model.lanes.submit(work, order.stream, sequence, order.caller)
 
     @property

@@ -31,17 +31,17 @@ class ModelHost:
         self._loader = create_loader()
         self._models: dict[int, tuple[ModelFolder, LoadedModel]] = {}
 
-    def load(self, key: int, folder: ModelFolder, copy: Path | None) -> tuple[Signature, bool]:
+    def load(self, key: int, folder: ModelFolder, copy: Path | None) -> Signature:
         """Load a model from a copy of its folder, or from the folder itself if it has not changed meanwhile.
 
-        Returns its signature, and whether it remembers streams. Raises ModelConfigError.
+        Returns its signature. Raises ModelConfigError.
         """
         source = copy if copy and _has_version(copy, folder.version) else folder.path
         if source is not copy and not _has_version(source, folder.version):
             raise ModelConfigError(f"{folder.path} has changed; its version {folder.version} cannot be loaded again.")
         loaded = self._loader.load(replace(folder, path=source))
         self._models[key] = folder, loaded
-        return loaded.signature, loaded.remembers
+        return loaded.signature
 
     def drop(self, key: int) -> None:
         """Drop a model that gets no more frames."""
@@ -63,7 +63,7 @@ class LoadModel:
     folder: ModelFolder
     copy: Path | None
 
-    def __call__(self, host: ModelHost) -> tuple[Signature, bool]:
+    def __call__(self, host: ModelHost) -> Signature:
         """Load it; raises ModelConfigError."""
         return host.load(self.key, self.folder, self.copy)
 
@@ -100,8 +100,8 @@ class IsolatedModel:
     `key`: under which the processes know it, as long as this object lives.
     """
 
-    def __init__(self, key: int, signature: Signature, *, remembers: bool) -> None:
-        self.key, self.signature, self.remembers = key, signature, remembers
+    def __init__(self, key: int, signature: Signature) -> None:
+        self.key, self.signature = key, signature
 
     def work_for(self, folder: ModelFolder, order: FrameOrder, is_alone: Callable[[], bool]) -> StatefulCall:  # noqa: ARG002
         """Return the work for one frame; the processes know the folder."""
@@ -133,7 +133,7 @@ class ProcessLoader:
         release = partial(_release, workers, key, copy)
         try:
             with ThreadPoolExecutor(len(workers)) as threads:
-                [(signature, remembers), *_] = threads.map(lambda worker: _kept(worker, key, load), workers)
+                [signature, *_] = threads.map(lambda worker: _kept(worker, key, load), workers)
         except FrameError as error:
             release()
             if isinstance(error, LaneLostError):
@@ -141,7 +141,7 @@ class ProcessLoader:
             if isinstance(error, ModelConfigError) and copy:
                 raise ModelConfigError(str(error).replace(str(copy.path), str(folder.path))) from error
             raise
-        model = IsolatedModel(key, signature, remembers=remembers)
+        model = IsolatedModel(key, signature)
         weakref.finalize(model, release)
         return model
 
@@ -154,7 +154,7 @@ class ProcessLoader:
         self._threads.close()
 
 
-def _kept(worker: ProcessWorker, key: int, load: LoadModel) -> tuple[Signature, bool]:
+def _kept(worker: ProcessWorker, key: int, load: LoadModel) -> Signature:
     """Load a model in a worker. Its process may be lost for another reason meanwhile, so this is tried again.
 
     Raises DrainingError when the worker is closed, LaneLostError after the last try, and ModelConfigError.
@@ -163,14 +163,14 @@ def _kept(worker: ProcessWorker, key: int, load: LoadModel) -> tuple[Signature, 
     while True:
         tries += 1
         try:
-            outcome: tuple[Signature, bool] = worker.keep(key, load)
+            signature: Signature = worker.keep(key, load)
         except LaneLostError:
             if worker.is_closed:
                 raise DrainingError from None
             if tries == LOAD_TRIES:
                 raise
         else:
-            return outcome
+            return signature
 
 
 def _has_version(path: Path, version: str) -> bool:

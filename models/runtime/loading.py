@@ -16,6 +16,7 @@ from models.families import FAMILIES, Family, Signature, Spec
 from models.frame import DecodeTarget, Frame
 from models.order import Answered, FrameOrder
 from models.repository.folder import ModelFolder
+from models.runtime.selecting import selector_for
 from models.runtime.steps import (
     Decode,
     Encode,
@@ -27,7 +28,8 @@ from models.runtime.steps import (
     Work,
     milliseconds_since,
 )
-from models.runtime.stream_states import StreamStates
+from models.runtime.stream_memory import StreamMemories, StreamMemory
+from models.runtime.streamed import StreamedModel
 from models.scheduling.deadlines import Deadlines
 from models.scheduling.lanes import Lanes
 
@@ -38,11 +40,6 @@ class Loaded(Protocol):
     @property
     def signature(self) -> Signature:
         """Return the names and types of the inputs and outputs."""
-        ...
-
-    @property
-    def remembers(self) -> bool:
-        """Return whether a step asks for the state of a frame's stream."""
         ...
 
     def work_for(self, folder: ModelFolder, order: FrameOrder, is_alone: Callable[[], bool]) -> Any:
@@ -58,24 +55,23 @@ class LoadedModel:
     """A model that can answer, at one version: never changed, only replaced as a whole.
 
     `wide`: a second session that puts all cores to one frame; for when there is only one. `steps`: what is done with a
-    frame; a model that was just loaded can neither decode nor encode. `states`: what the steps remember of streams.
+    frame; a model that was just loaded can neither decode nor encode. `streamed`: answers frames of streams that have
+    settings; `memories`: what is remembered of those streams.
     """
 
     family: Family
     session: Runnable
     wide: Runnable | None
     steps: tuple[Step, ...]
-    states: StreamStates = field(default_factory=StreamStates)
-
-    @property
-    def remembers(self) -> bool:
-        """Return whether a step asks for the state of a frame's stream."""
-        return any(step.remembers for step in self.steps)
+    streamed: StreamedModel | None = None
+    memories: StreamMemories = field(default_factory=StreamMemories)
 
     def with_codec(self, codec: FrameCodec) -> "LoadedModel":
         """Return the model with steps that decode and encode as well."""
-        steps = Decode(codec, self.family.picture.target), *self.steps, Encode(codec)
-        return replace(self, steps=steps)
+        target = self.family.picture.target
+        decode = Decode(codec, target)
+        streamed = StreamedModel(codec, target, decode, self.steps)
+        return replace(self, steps=(decode, *self.steps, Encode(codec)), streamed=streamed)
 
     @property
     def signature(self) -> Signature:
@@ -90,10 +86,14 @@ class LoadedModel:
         self, folder: ModelFolder, order: FrameOrder, is_alone: Callable[[], bool], queued_at: float
     ) -> Answered:
         """Do all the work of one frame on the calling thread. `queued_at`: by time.perf_counter."""
-        state = self.states.of(order.stream if self.remembers else "")
-        work = Work(order, folder, is_alone, state)
+        work = Work(order, folder, is_alone)
         work.stages_ms["queue"] = milliseconds_since(queued_at)
-        work.run(self.steps)
+        if order.settings is None or self.streamed is None:
+            work.run(self.steps)
+        else:
+            remembers, settings = order.remembers, order.settings
+            memory = self.memories.of(order.stream, settings) if remembers else StreamMemory(settings)
+            self.streamed.answer(work, selector_for(order, folder, settings), memory)
         return work.answered()
 
 

@@ -1,6 +1,6 @@
-"""The steps of one frame on its lane: decode → preprocess → run → postprocess → encode. One loop runs and times them.
+"""The steps of a frame on its lane: decode → preprocess → run → postprocess → encode. One loop runs and times them.
 
-A step that remembers a stream asks its work for the stream's state. See docs/maintainers/adr/0013.
+See docs/maintainers/adr/0013.
 """
 
 import time
@@ -11,12 +11,11 @@ from typing import ClassVar, Protocol
 from models.backends.backend import Runnable
 from models.errors import TOO_LITTLE_MEMORY, FrameError, OverloadedError
 from models.families import Family, Feeds, Outputs
-from models.frame import DecodeTarget, Frame
-from models.letterbox import Letterbox
-from models.order import Answered, FrameOrder
+from models.frame import DecodeTarget, Frame, Pixels
+from models.letterbox import Letterbox, Size
+from models.order import Answered, FrameOrder, Seen
 from models.repository.folder import ModelFolder
-from models.results import Results
-from models.runtime.stream_states import StreamState
+from models.results import Results, Selection
 from models.scheduling.deadlines import Deadlines
 
 
@@ -24,20 +23,22 @@ from models.scheduling.deadlines import Deadlines
 class Work:
     """One frame on its lane, and its values so far; each step fills in its own.
 
-    `is_alone`: whether no other frame is waiting or running, so that this one may use all cores. `state`: what the
-    steps remember of its stream.
+    `is_alone`: whether no other frame is waiting or running, so that this one may use all cores. `selection`: of
+    the results that postprocessing gives. `size_wh`: of the picture as received, in pixels.
     """
 
     order: FrameOrder
     folder: ModelFolder
     is_alone: Callable[[], bool] = lambda: False
-    state: StreamState = field(default_factory=StreamState)
+    selection: Selection | None = None
     stages_ms: dict[str, float] = field(default_factory=dict)
     frame: Frame = field(init=False)
     feeds: Feeds = field(init=False)
     letterbox: Letterbox = field(init=False)
     outputs: Outputs = field(init=False)
     results: Results = field(init=False)
+    size_wh: Size = (0, 0)
+    seen: Seen = field(default_factory=Seen)
     value: bytes = b""
 
     def run(self, steps: Sequence["Step"]) -> None:
@@ -59,22 +60,19 @@ class Work:
         except MemoryError as error:
             raise OverloadedError(TOO_LITTLE_MEMORY, "memory") from error
         finally:
-            self.stages_ms[step.name] = milliseconds_since(started_at)
+            before_ms = self.stages_ms.get(step.name, 0.0)
+            self.stages_ms[step.name] = round(before_ms + milliseconds_since(started_at), 3)
 
     def answered(self) -> Answered:
         """Return the answer, once all steps have run."""
         name, version = self.folder.name, self.folder.version
-        return Answered(self.value, self.results, name, version, self.frame.source_size_wh, self.stages_ms)
+        return Answered(self.value, self.results, name, version, self.size_wh, self.stages_ms, self.seen)
 
 
 class Step(Protocol):
-    """One step of the work on a frame. Thread-safe: all lanes run the same object.
-
-    `remembers`: whether it asks for the state of the frame's stream. Such frames reach it in the order of arrival.
-    """
+    """One step of the work on a frame. Thread-safe: all lanes run the same object."""
 
     name: ClassVar[str]
-    remembers: ClassVar[bool] = False
 
     def __call__(self, work: Work) -> None:
         """Read the values of earlier steps, and add to them."""
@@ -86,6 +84,18 @@ class FrameCodec(Protocol):
 
     def decode(self, order: FrameOrder, target: DecodeTarget) -> Frame:
         """Return the order's frame, as the model wants it."""
+        ...
+
+    def whole(self, order: FrameOrder) -> Frame:
+        """Return the order's frame with all its pixels."""
+        ...
+
+    def scaled(self, frame: Frame, target: DecodeTarget) -> Frame:
+        """Return a frame that has all its pixels as the model wants it."""
+        ...
+
+    def luma(self, order: FrameOrder) -> tuple[Pixels, Size]:
+        """Return the order's frame in grey and reduced, uint8 [h, w], and its size as received, in pixels."""
         ...
 
     def encode(self, work: Work) -> bytes:
@@ -105,6 +115,7 @@ class Decode(Step):
     def __call__(self, work: Work) -> None:
         """Fill in the frame; raises what the codec raises."""
         work.frame = self.codec.decode(work.order, self.target)
+        work.size_wh = work.frame.source_size_wh
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +152,7 @@ class Run(Step):
 
 @dataclass(frozen=True, slots=True)
 class Postprocess(Step):
-    """From the model's outputs to the results that the order selects."""
+    """From the model's outputs to the selected results: those that the order asks for, unless the work says others."""
 
     name: ClassVar[str] = "postprocess"
 
@@ -150,7 +161,7 @@ class Postprocess(Step):
     def __call__(self, work: Work) -> None:
         """Fill in the results; raises UnknownLabelError."""
         order = work.order
-        selection = work.folder.select(order.confidence, order.labels, order.max_detections)
+        selection = work.selection or work.folder.select(order.confidence, order.labels, order.max_detections)
         work.results = self.family.postprocess(work.outputs, work.letterbox, selection)
 
 

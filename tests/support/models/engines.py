@@ -11,7 +11,8 @@ from PIL import Image
 from handlers.decoding.decoder import Decoder
 from handlers.encoding.encoders import ENCODERS
 from handlers.encoding.lane_codec import LaneCodec
-from models.frame import DecodeTarget, Frame
+from models.frame import DecodeTarget, Frame, Pixels
+from models.letterbox import Size
 from models.order import FrameOrder
 from models.repository.folder import ModelFolder
 from models.runtime.engine import Engine
@@ -32,6 +33,16 @@ class ScriptedCodec:
 
     def decode(self, order: FrameOrder, _: DecodeTarget) -> Frame:
         return frame_of(self._decode(order))
+
+    def whole(self, order: FrameOrder) -> Frame:
+        return frame_of(self._decode(order))
+
+    def scaled(self, frame: Frame, _: DecodeTarget) -> Frame:
+        return frame
+
+    def luma(self, order: FrameOrder) -> tuple[Pixels, Size]:
+        grey = self._decode(order).convert("L")
+        return np.asarray(grey), grey.size
 
     def encode(self, _: Work) -> bytes:
         return b""

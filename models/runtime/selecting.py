@@ -1,0 +1,95 @@
+"""From all results of a frame of a stream to those that its request and the settings of its stream select."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+from models.families.candidates import count_of
+from models.order import FrameOrder
+from models.repository.folder import ModelFolder
+from models.results import Detection, Results, Selection
+from scene.geometry import contains
+from scene.settings import StreamSettings
+
+
+class Scored(Protocol):
+    """A result with a label and a confidence."""
+
+    @property
+    def label(self) -> str:
+        """Return the label."""
+        ...
+
+    @property
+    def class_id(self) -> int:
+        """Return its number among the labels of the model."""
+        ...
+
+    @property
+    def confidence(self) -> float:
+        """Return the confidence, 0..1."""
+        ...
+
+
+S = TypeVar("S", bound=Scored)
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Selects among results. What the request says takes precedence over the settings, and they over the model's.
+
+    `default_confidence`: the model's. `max_results`: of each kind.
+    """
+
+    selection: Selection
+    settings: StreamSettings
+    default_confidence: float
+    max_results: int
+
+    def lowest_confidence(self) -> float:
+        """Return a confidence that no selected result is below."""
+        if self.selection.confidence is not None:
+            return self.selection.confidence
+        return min(self.default_confidence, *self.settings.thresholds.values(), 1.0)
+
+    def selected(self, results: Results) -> Results:
+        """Return the selected results, in their order; the most confident ones, if there are too many."""
+        lines = [line for line in results.lines if self._is_wanted(line.place) and self._is_placed(line.place)]
+        best = sorted(range(len(lines)), key=lambda number: -lines[number].place.confidence)[: self.max_results]
+        return replace(
+            results,
+            detections=tuple(filter(self._is_placed, self._wanted(results.detections)))[: self.max_results],
+            classifications=tuple(self._wanted(results.classifications))[: self.max_results],
+            lines=tuple(lines[number] for number in sorted(best)),
+        )
+
+    def _wanted(self, results: Iterable[S]) -> Iterable[S]:
+        return filter(self._is_wanted, results)
+
+    def _is_wanted(self, result: Scored) -> bool:
+        class_ids = self.selection.class_ids
+        return result.confidence >= self._threshold(result.label) and (
+            class_ids is None or result.class_id in class_ids
+        )
+
+    def _threshold(self, label: str) -> float:
+        if self.selection.confidence is not None:
+            return self.selection.confidence
+        threshold = self.settings.threshold(label)
+        return self.default_confidence if threshold is None else threshold
+
+    def _is_placed(self, detection: Detection) -> bool:
+        left, top, right, bottom = detection.box_xyxy
+        settings, foot_xy = self.settings, ((left + right) / 2, bottom)
+        return (
+            settings.min_area <= (right - left) * (bottom - top) <= settings.max_area
+            and (not settings.include or any(contains(polygon, foot_xy) for polygon in settings.include))
+            and not any(contains(polygon, foot_xy) for polygon in settings.exclude)
+        )
+
+
+def selector_for(order: FrameOrder, folder: ModelFolder, settings: StreamSettings) -> Selector:
+    """Return what selects the results of one frame; raises UnknownLabelError."""
+    selection = folder.select(order.confidence, order.labels, order.max_detections)
+    output = folder.config.output
+    return Selector(selection, settings, output.confidence_threshold, count_of(output, selection))

@@ -1,0 +1,88 @@
+"""What is remembered of streams between frames.
+
+It is bounded, and forgotten when no frame has come for a while, as soon as another stream's frame comes. The frames of
+a stream reach its memory one at a time and in the order of their arrival, because lanes run them so: `Lanes.submit`
+with a `sequence`.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from models.results import Results
+from scene.motion import STILL, MotionGate
+from scene.settings import StreamSettings
+
+MAX_STREAMS = 256
+"""Above this number, the stream with the oldest last frame is forgotten."""
+EXPIRY_S = 60.0
+"""After its last frame, a stream is forgotten."""
+
+
+class StreamMemory:
+    """What is remembered of one stream, for one model.
+
+    `gate`: finds motion, and `motion` is the last it found; none without a gate. `objects`: chooses regions, and
+    remembers what is outside of them; None: the whole picture is run. `kept`: the last results, before any request's
+    selection; None before the first. `floor`: less confident results were not kept.
+    """
+
+    def __init__(self, settings: StreamSettings) -> None:
+        self.settings = settings
+        self.gate = MotionGate(settings.motion_rules)
+        self.motion = STILL
+        self.objects = settings.regions_chooser()
+        self.kept: Results | None = None
+        self.floor = 1.0
+
+    def lower_floor(self, confidence: float) -> None:
+        """Keep results of this confidence from now on, too; if they were not kept so far, the next frame is run."""
+        if confidence < self.floor:
+            self.floor, self.kept = confidence, None
+            self.objects = self.settings.regions_chooser()
+
+    def keep(self, results: Results) -> None:
+        """Keep all results of a frame that was run."""
+        self.kept = results
+        self.gate.ran()
+
+
+class StreamMemories:
+    """What is remembered of one model's streams, oldest last frame first. Thread-safe.
+
+    `clock`: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        max_streams: int = MAX_STREAMS,
+        expiry_s: float = EXPIRY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_streams, self._expiry_s, self._clock = max_streams, expiry_s, clock
+        self._memories: dict[str, tuple[StreamMemory, float]] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Return how many streams are remembered."""
+        return len(self._memories)
+
+    def of(self, stream: str, settings: StreamSettings) -> StreamMemory:
+        """Return the memory of a stream whose frame is being processed; a new one when its settings have changed."""
+        now = self._clock()
+        with self._lock:
+            self._forget_expired(now)
+            memory, _ = self._memories.pop(stream, (None, 0.0))
+            if memory is None or memory.settings != settings:
+                memory = StreamMemory(settings)
+            if len(self._memories) >= self._max_streams:
+                del self._memories[next(iter(self._memories))]
+            self._memories[stream] = memory, now
+        return memory
+
+    def _forget_expired(self, now: float) -> None:
+        while self._memories:
+            oldest, (_, seen_at) = next(iter(self._memories.items()))
+            if now - seen_at < self._expiry_s:
+                return
+            del self._memories[oldest]

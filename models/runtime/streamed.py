@@ -1,0 +1,149 @@
+"""The frames of streams that have settings: what is run of each, and what is answered without a run."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.boxes import BoxXyxy
+from models.frame import DecodeTarget, Frame
+from models.order import Seen
+from models.results import MAX_DETECTIONS, Detection, Results, Selection
+from models.runtime.selecting import Selector
+from models.runtime.steps import Encode, FrameCodec, Step, Work
+from models.runtime.stream_memory import StreamMemory
+from scene.regions import WHOLE, Found
+
+RegionXyxy: TypeAlias = NDArray[np.float64]
+"""[4]: left, top, right, bottom as shares of the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Step):
+    """From bytes to what has moved in the stream. Decodes no more than that needs."""
+
+    name: ClassVar[str] = "look"
+
+    codec: FrameCodec
+    memory: StreamMemory
+
+    def __call__(self, work: Work) -> None:
+        """Fill in the size and what was seen: `repeated` if nothing has moved; raises what the codec raises."""
+        luma, work.size_wh = self.codec.luma(work.order)
+        motion = self.memory.motion = self.memory.gate.look(luma, work.order.taken_at_s)
+        is_run = motion.changed or motion.due or self.memory.kept is None
+        work.seen = Seen("run" if is_run else "repeated", (), _boxes(motion.boxes_xyxy))
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeWhole(Step):
+    """From bytes to all pixels."""
+
+    name: ClassVar[str] = "decode"
+
+    codec: FrameCodec
+
+    def __call__(self, work: Work) -> None:
+        """Fill in the frame; raises what the codec raises."""
+        work.frame = self.codec.whole(work.order)
+        work.size_wh = work.frame.source_size_wh
+
+
+@dataclass(frozen=True, slots=True)
+class Select(Step):
+    """From all results to the selected ones; of a frame in which nothing has moved, to what it is answered with."""
+
+    name: ClassVar[str] = "select"
+
+    selector: Selector
+    memory: StreamMemory
+
+    def __call__(self, work: Work) -> None:
+        """Fill in the results."""
+        motion = self.memory.settings.motion
+        is_silent = work.seen.outcome == "repeated" and motion is not None and motion.answer == "no_content"
+        work.results = Results() if is_silent or not self.memory.kept else self.selector.selected(self.memory.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedModel:
+    """Answers the frames of streams that have settings. Thread-safe, but for frames that share a memory.
+
+    `target`: the pixels that the model needs. `decode`: gives them. `on_pixels`: the steps from them to results.
+    """
+
+    codec: FrameCodec
+    target: DecodeTarget
+    decode: Step
+    on_pixels: tuple[Step, ...]
+
+    def answer(self, work: Work, selector: Selector, memory: StreamMemory) -> None:
+        """Do all the work of one frame; raises what its steps raise. `memory`: of its stream."""
+        memory.lower_floor(selector.lowest_confidence())
+        work.selection = Selection(memory.floor, None, MAX_DETECTIONS)
+        if memory.settings.remembers:
+            work.run((Look(self.codec, memory),))
+        if work.seen.outcome != "repeated":
+            memory.keep(self._results(work, memory))
+        work.run((Select(selector, memory), Encode(self.codec)))
+
+    def _results(self, work: Work, memory: StreamMemory) -> Results:
+        """Return all results of a frame, of the whole picture or of its regions."""
+        is_detector = work.folder.config.family.inference_types == ("entity",)
+        if memory.objects is None or not is_detector:
+            work.run((self.decode, *self.on_pixels))
+            return work.results
+        now_s, motion = work.order.taken_at_s, memory.motion
+        plan = memory.objects.plan(motion.boxes_xyxy, work.size_wh, now_s)
+        is_whole = (plan.regions_xyxy == WHOLE).all()
+        work.run((self.decode if is_whole else DecodeWhole(self.codec),))
+        parts = [self._run_on(work, region_xyxy) for region_xyxy in plan.regions_xyxy]
+        founds = [_found(part.results, region_xyxy) for part, region_xyxy in zip(parts, plan.regions_xyxy, strict=True)]
+        found = memory.objects.update(plan, founds, now_s)
+        work.seen = Seen("run" if is_whole else "regions", _boxes(plan.regions_xyxy), work.seen.moving_xyxy)
+        dropped = sum(part.results.dropped for part in parts)
+        return Results(tuple(_detections(found, work.folder.labels)), dropped)
+
+    def _run_on(self, work: Work, region_xyxy: RegionXyxy) -> Work:
+        """Return the work on one region of a decoded frame, done; its boxes are shares of the region."""
+        part = Work(work.order, work.folder, work.is_alone, work.selection, work.stages_ms)
+        part.frame = self.codec.scaled(_cropped(work.frame, region_xyxy), self.target)
+        part.run(self.on_pixels)
+        return part
+
+
+def _cropped(frame: Frame, region_xyxy: RegionXyxy) -> Frame:
+    """Return the part of a frame in a region, as a frame of its own; at least one pixel."""
+    if (region_xyxy == WHOLE).all():
+        return frame
+    width, height = frame.source_size_wh
+    left, top, right, bottom = np.round(region_xyxy * (width, height, width, height)).astype(int).tolist()
+    left, top = min(left, width - 1), min(top, height - 1)
+    pixels_hwc = frame.pixels_hwc[top : max(bottom, top + 1), left : max(right, left + 1)]
+    return Frame(pixels_hwc, frame.channel_order, (pixels_hwc.shape[1], pixels_hwc.shape[0]))
+
+
+def _found(results: Results, region_xyxy: RegionXyxy) -> Found:
+    """Return the objects that were found in a region, in shares of the whole picture."""
+    detections = results.detections
+    start_xy, end_xy = region_xyxy[:2], region_xyxy[2:]
+    boxes_xyxy = np.array([detection.box_xyxy for detection in detections]).reshape(-1, 4)
+    return Found(
+        boxes_xyxy * np.tile(end_xy - start_xy, 2) + np.tile(start_xy, 2),
+        np.array([detection.class_id for detection in detections], np.intp),
+        np.array([detection.confidence for detection in detections]),
+    )
+
+
+def _detections(found: Found, labels: tuple[str, ...]) -> Iterator[Detection]:
+    rows = zip(found.class_ids.tolist(), found.confidences.tolist(), _boxes(found.boxes_xyxy), strict=True)
+    for class_id, confidence, (left, top, right, bottom) in rows:
+        if left < right and top < bottom:
+            yield Detection(labels[class_id], class_id, confidence, (left, top, right, bottom))
+
+
+def _boxes(boxes_xyxy: NDArray[np.floating]) -> tuple[BoxXyxy, ...]:
+    """Return the rows of an array [N, 4] as tuples, within 0..1."""
+    return tuple((left, top, right, bottom) for left, top, right, bottom in boxes_xyxy.clip(0, 1).tolist())
