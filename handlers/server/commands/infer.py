@@ -19,6 +19,7 @@ from handlers.server.commands.options import settings_options
 from handlers.server.settings import Settings, split
 from models.order import FrameOrder
 from models.results import MAX_DETECTIONS
+from scene.settings import StreamSettings
 
 SETTINGS = (
     "model_repository",
@@ -68,6 +69,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument(
         "--annotate", type=Path, metavar="FOLDER", help="write pictures and videos with boxes drawn to this folder"
     )
+    parser.add_argument(
+        "--stream-settings",
+        type=Path,
+        metavar="FILE",
+        help="answer as a stream with these settings would be answered, each video being a stream",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--table", action="store_true", help="print a table for people instead of JSON")
     form.add_argument("--csv", action="store_true", help="print CSV instead of JSON: one row per result")
@@ -80,13 +87,15 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
     Raises ConfigurationError for a folder or a pattern without files.
     """
     sources = find_files(options.files)
-    name = options.model or settings.default_model
+    stream_settings = _read_stream_settings(options.stream_settings) if options.stream_settings else None
+    name = options.model or (stream_settings and stream_settings.model) or settings.default_model
     alone = settings.model_copy(update={"models": (name,), "default_model": name})  # the others need not be loaded
     order = FrameOrder(
         encoding="metadata",
         confidence=options.confidence,
         labels=options.labels,
         max_detections=options.max_detections,
+        settings=stream_settings,
     )
     printer = Printer(_report(options, sources))
     with own_dataplane(alone) as dataplane:
@@ -101,6 +110,12 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
             if annotated and (fault := fault_at_the_end(annotated, source)):
                 printer.print(fault)
     return int(printer.failed)
+
+
+def _read_stream_settings(path: Path) -> StreamSettings:
+    from handlers.stream_settings import read_settings  # noqa: PLC0415  # it imports a web framework
+
+    return read_settings(path)
 
 
 def _by_source(outcomes: Iterable[Outcome]) -> Iterator[tuple[Source, Iterator[Outcome]]]:

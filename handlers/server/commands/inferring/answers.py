@@ -48,7 +48,10 @@ def _failed(error: Exception) -> Future[Answered]:
 
 
 def _order_for(order: FrameOrder, shot: Shot) -> FrameOrder:
-    return replace(order, body=shot.body, layout=shot.layout)
+    """Return the order for one frame. With stream settings, a video is a stream, and a picture is a frame of none."""
+    is_stream = order.settings is not None and shot.time_s is not None
+    stream = str(shot.source) if is_stream else ""
+    return replace(order, body=shot.body, layout=shot.layout, stream=stream, taken_at_s=shot.time_s or 0)
 
 
 def record_of(outcome: Outcome, annotated: Annotated | None) -> dict[str, Any]:
@@ -68,6 +71,8 @@ def record_of(outcome: Outcome, annotated: Annotated | None) -> dict[str, Any]:
 def _answer(outcome: Outcome, annotated: Annotated | None) -> dict[str, Any]:
     answered = outcome.answered.result()
     answer: dict[str, Any] = json.loads(answered.value or b'{"inferences": []}')
+    if outcome.order.settings:
+        answer = {"outcome": answered.seen.outcome, **answer}
     path = annotated.add(outcome.order, answered, outcome.shot.time_s) if annotated else None
     return {**answer, "annotated": path} if path else answer
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handlers.errors import ConfigurationError, EdgeError
-from handlers.server.commands.offline import read_picture
+from handlers.server.commands.offline import read_picture, refuse_irregular
 from handlers.server.settings import Settings
 from models.frame import Body, RawLayout
 
@@ -103,6 +103,7 @@ def _frames_of(source: Source, max_pixels: int, rate: float | None) -> Iterator[
         from handlers.server.commands.inferring.video import open_video  # noqa: PLC0415  # an extra
     except ImportError as error:
         raise ConfigurationError("Reading a video needs PyAV: pip install 'framehook[video]'.") from error
+    refuse_irregular(source.path)
     with open_video(source.path, max_pixels) as video:
         for frame in video.frames(rate):
             yield Shot(source, frame.body, frame.layout, frame.number, frame.time_s, video.frame_count)

@@ -1,5 +1,6 @@
 """Videos, read and written frame by frame, by FFmpeg. The only module that imports PyAV; needs the extra video."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -53,10 +54,12 @@ class Video:
             raise UndecodableFrameError("The file has no video stream.")
         self._container, self._max_pixels = container, max_pixels
         self._stream = container.streams.video[0]
-        codec = self._stream.codec_context
-        refuse_too_many_pixels((codec.width, codec.height), max_pixels)
-        codec.options = {**codec.options, "max_pixels": str(max_pixels)}
+        self._stream.codec_context.options = {"max_pixels": str(max_pixels)}
         self.frame_count = self._count()
+        self._refuse_large(self._stream.codec_context)
+
+    def _refuse_large(self, picture: "av.VideoCodecContext | av.VideoFrame") -> None:
+        refuse_too_many_pixels((picture.width, picture.height), self._max_pixels)
 
     def _count(self) -> int | None:
         stream, container = self._stream, self._container
@@ -67,13 +70,13 @@ class Video:
     def frames(self, rate: float | None = None) -> Iterator[VideoFrame]:
         """Yield the frames in order of their display; with a rate, the first one of each `1 / rate` seconds.
 
-        What cannot be decoded is left out. Raises UndecodableFrameError at the end if there was any, and
-        TooManyPixelsError for a frame with too many pixels, before its colours are converted.
+        What cannot be decoded is left out. Raises UndecodableFrameError at the end if anything was, and
+        TooManyPixelsError for a frame with too many pixels, before they are allocated.
         """
         first_s: float | None = None
         slot: int | None = None
         for number, frame in enumerate(self._decoded()):
-            refuse_too_many_pixels((frame.width, frame.height), self._max_pixels)
+            self._refuse_large(frame)
             at_s = self._seconds(frame, number)
             first_s = at_s if first_s is None else first_s
             time_s = at_s - first_s
@@ -89,20 +92,26 @@ class Video:
         return float(number / (self._stream.average_rate or GUESSED_FRAMES_PER_S))
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
-        """Yield what can be decoded; at the end, raise UndecodableFrameError if something was missing."""
-        packets = damaged = 0
+        """Yield what can be decoded; at the end, raise UndecodableFrameError if that was not all, or nothing."""
+        packets = damaged = decoded = 0
         for packet in self._container.demux(self._stream):
             packets += packet.size > 0
             try:
                 frames = packet.decode()
             except av.FFmpegError:
+                self._refuse_large(self._stream.codec_context)
                 damaged += 1
             else:
+                decoded += len(frames)
                 yield from frames
         if self._container.format.name == "avi":  # it says how many there are, and FFmpeg does not compare
             damaged += max(0, self._stream.frames - packets)
         if damaged:
-            raise UndecodableFrameError(f"The video is damaged: {damaged} of its packets are missing or broken.")
+            raise UndecodableFrameError(
+                f"{damaged} of the frames are damaged, or have more pixels than the limit of {self._max_pixels}."
+            )
+        if not decoded:
+            raise UndecodableFrameError("The video has no frames.")
 
 
 @contextmanager
@@ -140,6 +149,8 @@ def _writing() -> Iterator[None]:
         raise
     except av.FFmpegError as error:
         raise OSError(error.errno, error.strerror) from error
+    except OverflowError as error:
+        raise OSError(errno.ERANGE, "a time is out of range") from error
 
 
 class VideoWriter:
@@ -163,8 +174,8 @@ class VideoWriter:
         """Add a frame, to be shown so many seconds after the first one."""
         frame = av.VideoFrame.from_ndarray(np.asarray(picture), "rgb24")
         self._last_tick = max(self._last_tick + 1, round(time_s / TICK_S))  # MP4 has no two frames of one time
-        frame.pts, frame.time_base = self._last_tick, TICK_S
         with _writing():
+            frame.pts, frame.time_base = self._last_tick, TICK_S
             self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
