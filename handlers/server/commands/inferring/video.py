@@ -62,9 +62,8 @@ class Video:
         refuse_too_many_pixels((picture.width, picture.height), self._max_pixels)
 
     def _count(self) -> int | None:
-        stream, container = self._stream, self._container
-        seconds = (container.duration or 0) / av.time_base
-        count = stream.frames or round(seconds * (stream.average_rate or 0))
+        seconds = (self._container.duration or 0) / av.time_base
+        count = self._stream.frames or round(seconds * float(self._stream.average_rate or 0))
         return count if count > 0 else None
 
     def frames(self, rate: float | None = None) -> Iterator[VideoFrame]:
@@ -89,7 +88,7 @@ class Video:
     def _seconds(self, frame: av.VideoFrame, number: int) -> float:
         if frame.time is not None:
             return frame.time
-        return float(number / (self._stream.average_rate or GUESSED_FRAMES_PER_S))
+        return number / float(self._stream.average_rate or GUESSED_FRAMES_PER_S)
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Yield what can be decoded; at the end, raise UndecodableFrameError if that was not all, or nothing."""
