@@ -10,15 +10,14 @@ from starlette.types import Scope
 
 from handlers.dataplane import DataPlane
 from handlers.live_view import LiveStreams
+from handlers.queries import stream_of
 from models.errors import ModelNotFoundError, ShedReason
+from models.order import Outcome
 from models.runtime.engine import Engine
 from models.runtime.reload import Reloader
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 """Names that callers give to requests: they are echoed in a header."""
-STREAM_NAME = re.compile(r"[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]{1,128}")
-"""Names that callers give to streams: whatever a camera is called, without control characters and those that end a line
-or turn the direction of text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +51,16 @@ class Context:
     def model_for(self, scope: Scope) -> str | None:
         """Return the name of the model that a routed request is for; None for the default one.
 
-        Raises ModelNotFoundError when no model is of the operation's family.
+        The path's, else that of its stream's settings. Raises ModelNotFoundError when no model is of the operation's
+        family.
         """
         named: str | None = scope["path_params"].get("model")
         family = self.families.get(scope["extensions"][ROUTING_CONTEXT]["operation_id"])
         if family:
             return self._first_of(family)
-        return named and self.engine.served.aliases.get(named, named)
+        if named:
+            return self.engine.served.aliases.get(named, named)
+        return self.dataplane.settings.model_of(stream_of(scope["query_string"]))
 
     def _first_of(self, family: str) -> str:
         for model in self.engine.served.models:
@@ -74,8 +76,9 @@ class RequestRecord:
     `operation`: its operationId; None when the contract has none. `status`: of the answer. `stream`: whose turn the
     frame waits for. `frame_format`: what the body's bytes are, or `raw`.
     `dropped`: candidates left out because the model gave them a value that is no number. `problem` and `detail`: the
-    kind of refusal, and the sentence that was sent. `shed`: why the frame was refused for now. `traceback`: the cause
-    of a failure of our own. `credential`: whose it was. `peer`: the address of a caller that had to show one.
+    kind of refusal, and the sentence that was sent. `outcome`: of a frame. `shed`: why the frame was refused for
+    now. `traceback`: the cause of a failure of our own. `credential`: whose it was. `peer`: the address of a caller
+    that had to show one.
     """
 
     request_id: str
@@ -85,6 +88,7 @@ class RequestRecord:
     stages_ms: dict[str, float] = field(default_factory=dict)
     model: str | None = None
     stream: str = ""
+    outcome: Outcome | None = None
     body_bytes: int | None = None
     detections: int | None = None
     dropped: int | None = None

@@ -3,17 +3,20 @@
 Knows neither connexion nor starlette.
 """
 
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 
 from handlers.decoding.decoder import Decoder
 from handlers.encoding import drawing
 from handlers.encoding.encoders import draw
 from handlers.encoding.lane_codec import LaneCodec
 from handlers.live_view import LiveStreams
+from handlers.stream_settings import SettingsOfStreams
 from models.frame import Body
 from models.letterbox import Size
-from models.order import Answered, FrameOrder
+from models.order import Answered, FrameOrder, Seen
 from models.results import Results
 from models.runtime.engine import Engine
 from models.runtime.served import Model
@@ -34,6 +37,7 @@ class DataPlane:
     engine: Engine
     codec: LaneCodec
     streams: LiveStreams
+    settings: SettingsOfStreams
 
     def find_model(self, order: FrameOrder) -> Model:
         """Return the model that an order is for; raises ModelNotFoundError and NotReadyError."""
@@ -43,16 +47,32 @@ class DataPlane:
         """Raise UnknownLabelError for an order that no frame can fulfil, before its frame has arrived."""
         self.find_model(order).folder.select(order.confidence, order.labels, order.max_detections)
 
+    def refuse_if_unavailable(self, model: str | None, stream: str, caller: str) -> None:
+        """Raise what a frame of that stream and caller would be refused with now.
+
+        `model`: None for that of the stream's settings, else the default one. Raises as the engine does.
+        """
+        self.engine.refuse_if_unavailable(model or self.settings.model_of(stream), stream, caller)
+
+    def with_settings(self, order: FrameOrder) -> FrameOrder:
+        """Return an order, taken now, with what is set for its stream."""
+        settings = self.settings.of(order.stream)
+        if settings is None:
+            return order
+        return replace(order, settings=settings, model=order.model or settings.model, taken_at_s=time.monotonic())
+
     def infer(self, order: FrameOrder) -> Future[Answered]:
         """Queue one frame; the future gives its answer. Raises and is cancelled as `Engine.infer` says."""
         return self.engine.infer(order)
 
     def show(self, order: FrameOrder, answered: Answered) -> None:
         """Show an answered frame to the viewers of its stream. To be called on the event loop."""
-        watched = self.streams.record_frame(order.stream, answered.model, answered.size_wh)
-        if watched and answered.stages_ms.get("decode", 0) <= MAX_SHOWN_DECODE_MS:
-            picture = ShownPicture(replace(order, body=b""), answered.results, answered.size_wh)
-            self.streams.queue_render(watched, StatefulCall(lambda: picture, order.body))
+        views = self.streams.record_frame(order.stream, answered.model, answered.size_wh, answered.seen.outcome)
+        if answered.stages_ms.get("decode", 0) <= MAX_SHOWN_DECODE_MS:
+            for view in views:
+                seen = answered.seen if view.draws_seen else None
+                picture = ShownPicture(replace(order, body=b""), answered.results, answered.size_wh, seen)
+                self.streams.queue_render(view, StatefulCall(partial(_unchanged, picture), order.body))
 
     def close(self) -> None:
         """End the lanes of the engine, and the one that draws pictures."""
@@ -62,14 +82,24 @@ class DataPlane:
 
 @dataclass(frozen=True, slots=True)
 class ShownPicture:
-    """The picture that viewers of a stream see, not drawn yet. `order`: without its body."""
+    """The picture that viewers of a stream see, not drawn yet.
+
+    `order`: without its body. `seen`: what is drawn besides the results.
+    """
 
     order: FrameOrder
     results: Results
     size_wh: Size
+    seen: Seen | None
 
     def __call__(self, decoder: Decoder, body: Body) -> bytes:
         """Draw it; return it as JPEG."""
         size_wh = drawing.canvas_size(self.size_wh, SHOWN_SIDE_PX)
         picture = draw(decoder, replace(self.order, body=body), self.results, size_wh)
+        if self.seen:
+            drawing.draw_seen(picture, self.seen)
         return drawing.encode(picture, "image/jpeg", SHOWN_QUALITY)
+
+
+def _unchanged(picture: ShownPicture) -> ShownPicture:
+    return picture

@@ -12,6 +12,9 @@ FrameError (models/errors.py)
     ├── UnsupportedMediaTypeError        neither the Content-Type nor the bytes are those of a frame
     ├── UnsupportedContentEncodingError  the body is compressed
     ├── UnknownStreamError               no stream of that name is live
+    ├── NoStreamSettingsError            a stream has no settings
+    ├── InvalidStreamSettingsError       settings of a stream break the contract
+    ├── StreamSettingsLockedError        settings of streams cannot be changed
     ├── TooManyViewersError              the maximum number of viewers is reached
     ├── UnauthorizedError                no credential, or a wrong one
     ├── UnknownHostError                a browser asks under a name that may not be the service's own
@@ -80,6 +83,21 @@ class UnknownStreamError(EdgeError):
         super().__init__(
             "No stream of that name is live; post a frame with ?stream= and that name. /streams lists the live streams."
         )
+
+
+class NoStreamSettingsError(EdgeError):
+    """A stream has no settings."""
+
+    def __init__(self) -> None:
+        super().__init__("The stream has no settings; PUT to this path sets them.")
+
+
+class InvalidStreamSettingsError(EdgeError):
+    """Settings of a stream break the contract, or the name is none of a stream."""
+
+
+class StreamSettingsLockedError(EdgeError):
+    """Settings of streams cannot be changed: there is no folder for them, it is full, or nobody may write to it."""
 
 
 class TooManyViewersError(EdgeError):

@@ -35,6 +35,7 @@ async def answer(order: FrameOrder) -> bytes:
     frame_request = current_request()
     context: Context = frame_request.state.context
     record: RequestRecord = frame_request.state.record
+    order = _of_caller(frame_request, order)
     record.model = context.dataplane.find_model(order).name
     context.dataplane.refuse_unknown_labels(order)
     body = await read_body(frame_request)
@@ -49,19 +50,28 @@ async def infer(frame_request: ConnexionRequest, order: FrameOrder) -> bytes:
     """
     context: Context = frame_request.state.context
     record: RequestRecord = frame_request.state.record
-    stream: str = frame_request.state.stream
-    order = replace(order, stream=stream, caller=frame_request.state.caller)
+    order = _of_caller(frame_request, order)
     outcome, is_dropped = await (
-        _outcome(context.dataplane, order) if stream else _awaited_outcome(context.dataplane, order, frame_request)
+        _outcome(context.dataplane, order)
+        if order.stream
+        else _awaited_outcome(context.dataplane, order, frame_request)
     )
     record.stages_ms.update(_stages_ms(outcome))
     if is_dropped:
         raise ClientDisconnect
     answered = outcome.result()
     record.detections, record.dropped = answered.results.count, answered.results.dropped
-    if stream:
+    record.outcome = answered.seen.outcome
+    if order.stream:
         context.dataplane.show(order, answered)
     return answered.value
+
+
+def _of_caller(frame_request: ConnexionRequest, order: FrameOrder) -> FrameOrder:
+    """Return an order as one of the request's stream and caller, with what is set for that stream."""
+    context: Context = frame_request.state.context
+    stream, caller = frame_request.state.stream, frame_request.state.caller
+    return context.dataplane.with_settings(replace(order, stream=stream, caller=caller))
 
 
 def _layout(frame_request: ConnexionRequest, body: bytes, model: Model) -> RawLayout | None:

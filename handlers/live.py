@@ -1,9 +1,11 @@
 """The operations of the live view: streams of posted frames, with the results drawn on them."""
 
 import html
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias, get_args
 from urllib.parse import quote
 
 from connexion import request
@@ -11,13 +13,19 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.types import Receive, Scope, Send
 
 from handlers import pages
-from handlers.context import STREAM_NAME, Context
+from handlers.context import Context
 from handlers.errors import UnknownStreamError
-from handlers.live_view import LiveStream, LiveStreams
+from handlers.live_view import LiveStream, LiveStreams, View
+from handlers.queries import STREAM_NAME
+from models.order import Outcome
 
+RESULTS = "results"
+"""What is drawn by default; the other choice is regions and motion as well."""
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 BOUNDARY = b"--frame"
 MIXED_REPLACE = "multipart/x-mixed-replace; boundary=frame"
 """Each part replaces the one before it: browsers show this as a moving picture."""
+Watching: TypeAlias = Callable[[], AbstractContextManager[View]]
 
 
 async def list_streams() -> JSONResponse:
@@ -36,18 +44,19 @@ async def show_stream(stream: str) -> HTMLResponse:
     return pages.html(page.format(stream=html.escape(stream), path=quote(stream, safe=""), root="../" * depth))
 
 
-async def watch_stream(stream: str, frames: int | None = None) -> Response:
+async def watch_stream(stream: str, frames: int | None = None, draw: str = RESULTS) -> Response:
     """Send the pictures of a stream as they are drawn. Raises UnknownStreamError and TooManyViewersError."""
     context: Context = request.state.context
-    return _MovingPicture(context.streams, stream, frames)
+    watching = partial(context.streams.watching, stream, draws_seen=draw.lower() != RESULTS)
+    return _MovingPicture(context.streams, stream, watching, frames)
 
 
 class _MovingPicture(StreamingResponse):
     """Counts as a viewer while it is being sent; HEAD gets the header fields, and is no viewer."""
 
-    def __init__(self, streams: LiveStreams, name: str, frames: int | None) -> None:
+    def __init__(self, streams: LiveStreams, name: str, watching: Watching, frames: int | None) -> None:
         super().__init__(iter(()), media_type=MIXED_REPLACE)
-        self._streams, self._name, self._frames = streams, name, frames
+        self._streams, self._name, self._watching, self._frames = streams, name, watching, frames
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection. Raises UnknownStreamError or TooManyViewersError before any byte is sent."""
@@ -56,8 +65,8 @@ class _MovingPicture(StreamingResponse):
             self.body_iterator = _nothing()
             await super().__call__(scope, receive, send)
             return
-        with self._streams.watching(self._name) as stream:
-            self.body_iterator = _parts(self._streams.pictures(stream), self._frames)
+        with self._watching() as view:
+            self.body_iterator = _parts(self._streams.pictures(view), self._frames)
             await super().__call__(scope, receive, send)
 
 
@@ -89,4 +98,5 @@ def _record(stream: LiveStream) -> dict[str, Any]:
         "framesPerSecond": round(stream.frames_per_s, 2),
         "lastFrameAt": datetime.fromtimestamp(stream.seen_at_utc, UTC).isoformat(timespec="milliseconds"),
         "viewers": stream.viewers,
+        "frames": {outcome: stream.frames[outcome] for outcome in OUTCOMES},
     }

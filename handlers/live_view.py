@@ -6,6 +6,7 @@ Runs on the event loop only, so it needs no lock. Pictures are rendered on a lan
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from handlers.errors import TooManyViewersError, UnknownStreamError
 from models.errors import DrainingError
 from models.letterbox import Size
+from models.order import Outcome
 from models.scheduling.lanes import Lanes
 from models.workers.worker import StatefulCall
 
@@ -23,8 +25,8 @@ MAX_STREAMS = 256
 MAX_WAITING_BYTES = 64 << 20
 """Of all frames that wait to be rendered; a frame over this limit is not shown."""
 REST_MULTIPLE = 9.0
-"""A stream rests after each picture, for this multiple of the time it took and of the streams that are watched: all
-streams together take a tenth of a core, each an equal share of it."""
+"""A view rests after each picture, for this multiple of the time it took and of the views that are watched: all of them
+together take a tenth of a core, each an equal share of it."""
 MAX_PAUSE_S = 0.25
 """The lane rests as long after each picture, but no longer: other streams need not wait for an expensive one."""
 CLOSE_S = 1.0
@@ -36,45 +38,23 @@ logger = logging.getLogger("framehook")
 
 
 @dataclass(slots=True, eq=False)
-class LiveStream:
-    """One live stream.
+class View:
+    """One way to see a stream, shared by all who see it so.
 
-    `model`, `size_wh`: of the last frame; size is (width, height) in pixels. `seen_at`: when that frame came, by the
-    monotonic clock, and `seen_at_utc` in seconds since 1970. `interval_s`: mean interval between frames; 0 after the
-    first. `viewers`: their number. `picture`: the last one rendered; empty while there are no viewers. `number`: of
-    pictures so far. `waiting`: the work that renders the next picture. `rests_until`: when the
-    next picture may be rendered, by the monotonic clock. `fresh`: set when viewers have something new.
+    `draws_seen`: whether regions and motion are drawn, too. `viewers`: their number. `picture`: the last one rendered;
+    empty while there are no viewers. `number`: of pictures so far. `waiting`: the work that renders the next picture.
+    `rests_until`: when the next picture may be rendered, by the monotonic clock. `fresh`: set when viewers have
+    something new.
     """
 
-    name: str
-    model: str
-    size_wh: Size
-    seen_at: float = field(default_factory=time.monotonic)
-    seen_at_utc: float = field(default_factory=time.time)
-    interval_s: float = 0
+    stream: "LiveStream"
+    draws_seen: bool
     viewers: int = 0
     picture: bytes = b""
     number: int = 0
     waiting: StatefulCall | None = None
     rests_until: float = 0
     fresh: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def frames_per_s(self) -> float:
-        """Return the rate of frames, which falls while the next one is overdue; 0 before the second frame."""
-        return 1 / max(self.interval_s, time.monotonic() - self.seen_at) if self.interval_s else 0.0
-
-    @property
-    def expires_in_s(self) -> float:
-        """Return how long the stream stays live without another frame; not positive once it has expired."""
-        return self.seen_at + EXPIRY_S - time.monotonic()
-
-    def record_frame(self, model: str, size_wh: Size) -> None:
-        """Update the stream with another frame."""
-        now = time.monotonic()
-        passed_s = max(now - self.seen_at, 1e-6)
-        self.interval_s += (passed_s - self.interval_s) * (NEWEST_SHARE if self.interval_s else 1)
-        self.model, self.size_wh, self.seen_at, self.seen_at_utc = model, size_wh, now, time.time()
 
     def publish(self, picture: bytes) -> None:
         """Give viewers a new picture; without viewers it is dropped."""
@@ -89,6 +69,47 @@ class LiveStream:
         self.fresh = asyncio.Event()
 
 
+class LiveStream:
+    """One live stream.
+
+    `model`, `size_wh`: of the last frame; size is (width, height) in pixels. `seen_at`: when that frame came, by the
+    monotonic clock, and `seen_at_utc` in seconds since 1970. `interval_s`: mean interval between frames; 0 after the
+    first. `frames`: how many had each outcome. `views`: the ways to see it, plain and with regions and motion.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.model, self.size_wh = "", (0, 0)
+        self.seen_at, self.seen_at_utc = 0.0, 0.0
+        self.interval_s = 0.0
+        self.frames: Counter[Outcome] = Counter()
+        self.views = View(self, draws_seen=False), View(self, draws_seen=True)
+
+    @property
+    def viewers(self) -> int:
+        """Return the number of viewers, whatever they see."""
+        return sum(view.viewers for view in self.views)
+
+    @property
+    def frames_per_s(self) -> float:
+        """Return the rate of frames, which falls while the next one is overdue; 0 before the second frame."""
+        return 1 / max(self.interval_s, time.monotonic() - self.seen_at) if self.interval_s else 0.0
+
+    @property
+    def expires_in_s(self) -> float:
+        """Return how long the stream stays live without another frame; not positive once it has expired."""
+        return self.seen_at + EXPIRY_S - time.monotonic()
+
+    def record_frame(self, model: str, size_wh: Size, outcome: Outcome) -> None:
+        """Update the stream with another frame."""
+        now = time.monotonic()
+        if self.frames:
+            passed_s = max(now - self.seen_at, 1e-6)
+            self.interval_s += (passed_s - self.interval_s) * (NEWEST_SHARE if self.interval_s else 1)
+        self.model, self.size_wh, self.seen_at, self.seen_at_utc = model, size_wh, now, time.time()
+        self.frames[outcome] += 1
+
+
 class LiveStreams:
     """The live streams by name, the one with the oldest last frame first. Their number is bounded; they expire.
 
@@ -98,35 +119,34 @@ class LiveStreams:
     def __init__(self, max_viewers: int, painter: Lanes) -> None:
         self._max_viewers, self._painter = max_viewers, painter
         self._streams: dict[str, LiveStream] = {}
-        self._watched: list[LiveStream] = []
+        self._watched: list[View] = []
         """One entry per viewer."""
-        self._to_render: asyncio.Queue[LiveStream] = asyncio.Queue()
+        self._to_render: asyncio.Queue[View] = asyncio.Queue()
         self._waiting_bytes = 0
         self._is_closed = False
 
-    def record_frame(self, name: str, model: str, size_wh: Size) -> LiveStream | None:
-        """Record a frame of that stream; return the stream if it has viewers."""
+    def record_frame(self, name: str, model: str, size_wh: Size, outcome: Outcome = "run") -> list[View]:
+        """Record a frame of that stream; return its views that have viewers."""
         stream = self._streams.pop(name, None)
-        if stream and stream.expires_in_s > 0:
-            stream.record_frame(model, size_wh)
-        else:
+        if stream is None or stream.expires_in_s <= 0:
             self._make_room()
-            stream = LiveStream(name, model, size_wh)
+            stream = LiveStream(name)
+        stream.record_frame(model, size_wh, outcome)
         self._streams[name] = stream
-        return stream if stream.viewers else None
+        return [view for view in stream.views if view.viewers]
 
-    def queue_render(self, stream: LiveStream, work: StatefulCall) -> None:
-        """Queue a frame to be rendered for viewers; it replaces one of its stream that still waits.
+    def queue_render(self, view: View, work: StatefulCall) -> None:
+        """Queue a frame to be rendered for viewers; it replaces one of their view that still waits.
 
         Without room for its body the frame is not shown.
         """
-        replaced_bytes = len(stream.waiting.body) if stream.waiting else 0
+        replaced_bytes = len(view.waiting.body) if view.waiting else 0
         if self._waiting_bytes - replaced_bytes + len(work.body) > MAX_WAITING_BYTES:
             return
-        if stream.waiting is None:
-            self._to_render.put_nowait(stream)
+        if view.waiting is None:
+            self._to_render.put_nowait(view)
         self._waiting_bytes += len(work.body) - replaced_bytes
-        stream.waiting = work
+        view.waiting = work
 
     @property
     def viewers(self) -> int:
@@ -150,70 +170,70 @@ class LiveStreams:
         return self._streams[name]
 
     @contextmanager
-    def watching(self, name: str) -> Iterator[LiveStream]:
+    def watching(self, name: str, *, draws_seen: bool = False) -> Iterator[View]:
         """Count as a viewer of a stream until the block ends; raises UnknownStreamError and TooManyViewersError."""
-        stream = self.find(name)
+        view = self.find(name).views[draws_seen]
         if self.viewers >= self._max_viewers:
             raise TooManyViewersError
-        self._watched.append(stream)
-        stream.viewers += 1
+        self._watched.append(view)
+        view.viewers += 1
         try:
-            yield stream
+            yield view
         finally:
-            self._watched.remove(stream)
-            stream.viewers -= 1
-            if not stream.viewers:
-                stream.picture = b""
-                self._take_waiting(stream)
+            self._watched.remove(view)
+            view.viewers -= 1
+            if not view.viewers:
+                view.picture = b""
+                self._take_waiting(view)
 
-    async def pictures(self, stream: LiveStream) -> AsyncIterator[bytes]:
+    async def pictures(self, view: View) -> AsyncIterator[bytes]:
         """Yield the pictures of a watched stream; a slow viewer misses some.
 
         Ends when the stream expires or the service stops.
         """
         seen = 0
-        while not self._is_closed and (left_s := stream.expires_in_s) > 0:
-            if stream.picture and stream.number != seen:
-                seen = stream.number
-                yield stream.picture
+        while not self._is_closed and (left_s := view.stream.expires_in_s) > 0:
+            if view.picture and view.number != seen:
+                seen = view.number
+                yield view.picture
                 continue
             with suppress(TimeoutError):
                 async with asyncio.timeout(left_s):
-                    await stream.fresh.wait()
+                    await view.fresh.wait()
 
     async def render_pictures(self) -> None:
         """Render the queued frames until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            stream = await self._to_render.get()
-            left_s = stream.rests_until - time.monotonic()
+            view = await self._to_render.get()
+            left_s = view.rests_until - time.monotonic()
             if left_s > 0:
-                loop.call_later(left_s, self._to_render.put_nowait, stream)
+                loop.call_later(left_s, self._to_render.put_nowait, view)
                 continue
-            work = self._take_waiting(stream)
+            work = self._take_waiting(view)
             if work:
                 started_at = time.monotonic()
                 rendering = asyncio.wrap_future(self._painter.submit(work))
                 del work
-                await _publish(rendering, stream)
+                await _publish(rendering, view)
                 rest_s = REST_MULTIPLE * (time.monotonic() - started_at)
-                stream.rests_until = time.monotonic() + rest_s * max(1, len(set(self._watched)))
+                view.rests_until = time.monotonic() + rest_s * max(1, len(set(self._watched)))
                 await asyncio.sleep(min(rest_s, MAX_PAUSE_S))
 
     def end(self) -> None:
         """End the pictures of all viewers. To be called on the event loop."""
         self._is_closed = True
-        for stream in self._watched:
-            stream.notify()
+        for view in self._watched:
+            view.notify()
 
     def close(self) -> None:
         """End the lane that renders pictures; returns when it has ended."""
         self._painter.give_up(DrainingError())
         self._painter.close(CLOSE_S)
 
-    def _take_waiting(self, stream: LiveStream) -> StatefulCall | None:
-        """Remove and return what renders the stream's waiting frame, or None if no frame waits."""
-        work, stream.waiting = stream.waiting, None
+    def _take_waiting(self, view: View) -> StatefulCall | None:
+        """Remove and return what renders the waiting frame, or None if no frame waits."""
+        work, view.waiting = view.waiting, None
         self._waiting_bytes -= len(work.body) if work else 0
         return work
 
@@ -228,11 +248,11 @@ class LiveStreams:
             del self._streams[name]
 
 
-async def _publish(rendering: asyncio.Future[bytes], stream: LiveStream) -> None:
+async def _publish(rendering: asyncio.Future[bytes], view: View) -> None:
     """Wait for a picture and publish it; if rendering fails, log it and show nothing: the next frame may succeed."""
     await asyncio.wait([rendering])
     error = rendering.exception()
     if error is None:
-        stream.publish(rendering.result())
+        view.publish(rendering.result())
     else:
-        logger.warning("picture not drawn", exc_info=error, extra={"facts": {"stream": stream.name}})
+        logger.warning("picture not drawn", exc_info=error, extra={"facts": {"stream": view.stream.name}})

@@ -3,24 +3,39 @@
 import logging
 import os
 import re
+import secrets
 import threading
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import unquote
 
+import yaml
 from pydantic import ValidationError
 
-from handlers.context import STREAM_NAME
-from handlers.errors import ConfigurationError
+from handlers.errors import (
+    ConfigurationError,
+    InvalidStreamSettingsError,
+    NoStreamSettingsError,
+    StreamSettingsLockedError,
+)
+from handlers.queries import STREAM_NAME
 from models.errors import ModelConfigError
-from models.repository.folder import first_fault
-from models.repository.plain_yaml import read_plain_yaml
+from models.repository.folder import escaped, first_fault
+from models.repository.plain_yaml import MAX_BYTES, read_plain_yaml
 from scene.settings import StreamSettings
 
 DEFAULT = "default"
 MAX_FILES = 1000
+MAX_SETTINGS_BYTES = MAX_BYTES
+"""Of settings that come over HTTP: as many as a file may have."""
+MAX_SHOWN = 300
+"""Characters of a sentence about settings that came over HTTP: it names their keys."""
 SUFFIX = ".yaml"
 ESCAPED = re.compile(r"[/%]|^\.")
 """Characters of a stream's name that no file's name can have, or that would mean another one."""
+
+State: TypeAlias = tuple[int, int, int]
+"""What differs once a file has changed: which one it is, its size, and its time."""
 
 logger = logging.getLogger("framehook")
 
@@ -40,8 +55,16 @@ def read_settings(path: Path) -> StreamSettings:
         raise ConfigurationError(str(error)) from error
 
 
+def checked_settings(document: object) -> StreamSettings:
+    """Return the settings that came over HTTP; raises InvalidStreamSettingsError."""
+    try:
+        return StreamSettings.model_validate(document)
+    except ValidationError as error:
+        raise InvalidStreamSettingsError(escaped(first_fault(error))[:MAX_SHOWN]) from error
+
+
 class SettingsOfStreams:
-    """What holds for each stream. Reading is for the event loop and costs nothing; `look` is for another thread.
+    """What holds for each stream. Reading is for the event loop and costs nothing; the rest is for other threads.
 
     `folder`: None means that no stream has settings. Raises ConfigurationError if it cannot be read or a file is wrong.
     """
@@ -49,7 +72,8 @@ class SettingsOfStreams:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._by_stream: dict[str, StreamSettings] = {}
-        self._seen: dict[str, tuple[int, int, int]] = {}
+        self._seen: dict[str, State] = {}
+        self._said: list[str] = []
         self._lock = threading.Lock()
         for fault in self._changes():
             raise ConfigurationError(fault)
@@ -58,17 +82,64 @@ class SettingsOfStreams:
         """Return how many files hold."""
         return len(self._by_stream)
 
+    def __contains__(self, stream: str) -> bool:
+        """Return whether a stream has settings of its own."""
+        return stream in self._by_stream
+
     def of(self, stream: str) -> StreamSettings | None:
         """Return what holds for a stream; None: nothing is set."""
         return (self._by_stream.get(stream) or self._by_stream.get(DEFAULT)) if stream else None
 
+    def model_of(self, stream: str) -> str | None:
+        """Return the model for frames of a stream whose path names none; None: the default one."""
+        settings = self.of(stream)
+        return settings.model if settings else None
+
     def look(self) -> None:
         """Take over files that have changed. One that is wrong is logged, and what it said before still holds."""
         try:
-            for fault in self._changes():
-                logger.warning("stream settings rejected", extra={"facts": {"reason": fault}})
+            faults = self._changes()
         except ConfigurationError as error:
-            logger.warning("stream settings not watched", extra={"facts": {"reason": str(error)}})
+            faults = [str(error)]
+        for fault in faults:
+            if fault not in self._said:
+                logger.warning("stream settings rejected", extra={"facts": {"reason": fault}})
+        self._said = faults
+
+    def put(self, stream: str, settings: StreamSettings) -> None:
+        """Write the settings of a stream; raises InvalidStreamSettingsError and StreamSettingsLockedError."""
+        if not STREAM_NAME.fullmatch(stream):
+            raise InvalidStreamSettingsError("A stream's name has 1 to 128 printable characters.")
+        path = self._path_of(stream)
+        text = yaml.safe_dump(settings.as_document(), sort_keys=False, allow_unicode=True, default_flow_style=None)
+        if len(text.encode()) > MAX_SETTINGS_BYTES:
+            raise InvalidStreamSettingsError(f"As a file the settings would have more than {MAX_SETTINGS_BYTES} bytes.")
+        with self._lock:
+            if path.name not in self._seen and len(self._seen) >= MAX_FILES:
+                raise StreamSettingsLockedError(f"There are settings of {MAX_FILES} streams, as many as there may be.")
+            _replace(path, text)
+            self._seen = self._seen | {path.name: _state_of(path)}
+            self._by_stream = self._by_stream | {stream: settings}
+
+    def remove(self, stream: str) -> None:
+        """Remove the settings of a stream; raises NoStreamSettingsError and StreamSettingsLockedError."""
+        path = self._path_of(stream)
+        with self._lock:
+            if stream not in self._by_stream:
+                raise NoStreamSettingsError
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise StreamSettingsLockedError(f"The file cannot be removed: {error.strerror}.") from error
+            self._seen = {name: state for name, state in self._seen.items() if name != path.name}
+            self._by_stream = {name: settings for name, settings in self._by_stream.items() if name != stream}
+
+    def _path_of(self, stream: str) -> Path:
+        if self._folder is None:
+            raise StreamSettingsLockedError(
+                "This service has no folder for the settings of streams; set FRAMEHOOK_STREAMS."
+            )
+        return self._folder / file_name(stream)
 
     def _changes(self) -> list[str]:
         """Read the files that are new or have changed, and forget those that are gone; return what is wrong."""
@@ -78,28 +149,34 @@ class SettingsOfStreams:
         with self._lock:
             files = _files_of(self._folder)
             by_stream = {name: settings for name, settings in self._by_stream.items() if file_name(name) in files}
-            for file, seen in files.items():
-                if seen == self._seen.get(file):
+            for file, state in list(files.items()):
+                if state == self._seen.get(file):
                     continue
                 try:
                     by_stream[_stream_of(self._folder / file)] = read_settings(self._folder / file)
                 except ConfigurationError as error:
                     faults.append(str(error))
+                    del files[file]  # it is read again at the next look
             self._seen, self._by_stream = files, by_stream
         return faults
 
 
-def _files_of(folder: Path) -> dict[str, tuple[int, int, int]]:
-    """Return the names of the files with settings, sorted, and what differs once one has changed."""
+def _files_of(folder: Path) -> dict[str, State]:
+    """Return the names of the files with settings, sorted, and their states. Hidden files are none."""
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file())
-        facts = {name: (folder / name).stat() for name in names}
+        files = {name: _state_of(folder / name) for name in names[: MAX_FILES + 1]}
     except OSError as error:
         raise ConfigurationError(f"The folder {folder} cannot be read: {error.strerror}.") from error
     if len(names) > MAX_FILES:
         raise ConfigurationError(f"The folder {folder} has more than {MAX_FILES} files.")
-    return {name: (fact.st_ino, fact.st_size, fact.st_mtime_ns) for name, fact in facts.items()}
+    return files
+
+
+def _state_of(path: Path) -> State:
+    facts = path.stat()
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def _stream_of(path: Path) -> str:
@@ -110,3 +187,14 @@ def _stream_of(path: Path) -> str:
     if path.name != file_name(stream):
         raise ConfigurationError(f"{path}: the file of this stream is named {file_name(stream)}.")
     return stream
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file as a whole, so that nobody reads half of it; raises StreamSettingsLockedError."""
+    beside = path.with_name(f".{secrets.token_hex(8)}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise StreamSettingsLockedError(f"The settings cannot be written: {error.strerror}.") from error

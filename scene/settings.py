@@ -11,8 +11,8 @@ from scene.remembered import Grid, Remembered, Rules
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Point: TypeAlias = tuple[Fraction, Fraction]
 """Shares of the picture's width and height, from its top left corner."""
-Polygon: TypeAlias = Annotated[tuple[Point, ...], Field(min_length=3, max_length=64)]
-Polygons: TypeAlias = Annotated[tuple[Polygon, ...], Field(max_length=16)]
+Polygon: TypeAlias = Annotated[tuple[Point, ...], Field(min_length=3, max_length=32)]
+Polygons: TypeAlias = Annotated[tuple[Polygon, ...], Field(max_length=8)]
 Label: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 ModelName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
@@ -80,7 +80,7 @@ class StreamSettings(_Section):
     """
 
     model: ModelName | None = None
-    thresholds: Annotated[dict[Label, Fraction], Field(max_length=1000)] = {}
+    thresholds: Annotated[dict[Label, Fraction], Field(max_length=100)] = {}
     min_area: Fraction = 0
     max_area: Fraction = 1
     include: Polygons = ()

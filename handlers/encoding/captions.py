@@ -70,10 +70,11 @@ class CaptionWriter:
         self._max_width_px = max_width_px
         self._fonts: dict[FontFile, ImageFont.FreeTypeFont] = {}
 
-    def write(self, label: str, confidence: float) -> Caption:
+    def write(self, label: str, confidence: float | None = None) -> Caption:
         """Return the caption of a detection or class; one that is too long is cut in its middle."""
         font = self._font(label)
-        text = _cut(f" {label} {confidence:.2f} ", font, self._max_width_px)
+        text = label if confidence is None else f"{label} {confidence:.2f}"
+        text = _cut(f" {text} ", font, self._max_width_px)
         return Caption(text, font, (font.getlength(text), self._letter_px * LINE_HEIGHT))
 
     def _font(self, label: str) -> ImageFont.FreeTypeFont:

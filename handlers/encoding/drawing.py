@@ -11,6 +11,7 @@ from PIL import Image, ImageColor, ImageDraw
 from handlers.encoding.captions import Caption, CaptionWriter, PixelBox, place
 from models.frame import Frame
 from models.letterbox import Size
+from models.order import Outcome, Seen
 from models.results import Results
 
 FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG"}
@@ -27,6 +28,12 @@ LETTERS_PER_LINE_WIDTH = 6
 """The lines of a box are a sixth as wide as letters are high."""
 DARK = 110
 """Luminance, 0..255, below which a background needs white letters."""
+REGION_COLOUR, MOTION_COLOUR = "#ffffff", "#ffe000"
+OUTCOMES: dict[Outcome, str] = {
+    "run": "run on the whole picture",
+    "regions": "run on regions",
+    "repeated": "not run: nothing had moved",
+}
 GOLDEN_RATIO = 0.618034
 """Steps of this round the colour circle keep neighbouring class ids far apart."""
 
@@ -73,6 +80,19 @@ def annotate(frame: Frame, results: Results, canvas_wh: Size | None = None) -> I
     for label in reversed(labels):
         _draw(canvas, label)
     return picture
+
+
+def draw_seen(picture: Image.Image, seen: Seen) -> None:
+    """Draw the regions that were run and what had moved into a picture, and write at its bottom how it was answered."""
+    letter_px = round(max(picture.size) * LETTER_SHARE)
+    canvas = ImageDraw.Draw(picture)
+    width = max(2, letter_px // LETTERS_PER_LINE_WIDTH)
+    for boxes_xyxy, colour in ((seen.regions_xyxy, REGION_COLOUR), (seen.moving_xyxy, MOTION_COLOUR)):
+        for box_xyxy in boxes_xyxy:
+            canvas.rectangle(_pixel_box(box_xyxy, picture.size), outline=colour, width=width)
+    caption = CaptionWriter(letter_px, picture.width).write(OUTCOMES[seen.outcome])
+    top = picture.height - caption.size_wh[1]
+    _draw(canvas, _Label(caption, REGION_COLOUR, (0.0, top, caption.size_wh[0], float(picture.height))))
 
 
 def _draw(canvas: ImageDraw.ImageDraw, label: _Label) -> None:

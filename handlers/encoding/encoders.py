@@ -19,13 +19,15 @@ def encode_nothing(_: Work, __: Decoder) -> bytes:
 
 def encode_metadata(work: Work, _: Decoder) -> bytes:
     """Return the inference metadata document; empty when nothing was found."""
-    config = work.folder.config
-    return metadata.encode(work.results, config.inference_types, config.output.subtype)
+    config, settings = work.folder.config, work.order.settings
+    is_reported = settings is not None and settings.motion is not None and settings.motion.report
+    moving_xyxy = work.seen.moving_xyxy if is_reported else ()
+    return metadata.encode(work.results, config.inference_types, config.output.subtype, moving_xyxy)
 
 
 def encode_picture(work: Work, decoder: Decoder) -> bytes:
     """Return the picture with the results drawn on it, in the media type that the order names."""
-    picture = draw(decoder, work.order, work.results, drawing.canvas_size(work.frame.source_size_wh))
+    picture = draw(decoder, work.order, work.results, drawing.canvas_size(work.size_wh))
     return drawing.encode(picture, work.order.encoding)
 
 

@@ -2,9 +2,10 @@
 
 import itertools
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from models.boxes import BoxXyxy
 from models.families import INFERENCE_TYPES
 from models.results import Classification, Detection, Results, TextLine
 
@@ -12,12 +13,17 @@ DECIMALS = 6
 """Of confidences and boxes: enough for a hundredth of a pixel of the widest picture."""
 
 
-def encode(results: Results, types: Collection[str] = INFERENCE_TYPES, subtype: str | None = None) -> bytes:
+def encode(
+    results: Results,
+    types: Collection[str] = INFERENCE_TYPES,
+    subtype: str | None = None,
+    moving_xyxy: Sequence[BoxXyxy] = (),
+) -> bytes:
     """Return the inference metadata document, or no bytes if there are no inferences.
 
     Strict JSON: finite numbers; every box within 0..1 of the picture as received, none of them empty. A line of text
     follows the entity with its box, and refers to it. `types`: the types of inferences to report. `subtype`: of all of
-    them.
+    them. `moving_xyxy`: boxes around what has moved, to be reported as well.
     """
     entries = [
         *map(_entity, results.detections),
@@ -25,6 +31,7 @@ def encode(results: Results, types: Collection[str] = INFERENCE_TYPES, subtype: 
         *itertools.chain.from_iterable(_line(number, line, types) for number, line in enumerate(results.lines, 1)),
     ]
     inferences = [_with_subtype(entry, subtype) for entry in entries if entry and entry["type"] in types]
+    inferences += [{"type": "motion", "motion": {"box": box}} for box in map(_box, moving_xyxy) if box]
     if not inferences:
         return b""
     document = {"inferences": inferences}
@@ -54,17 +61,15 @@ def _line(number: int, line: TextLine, types: Collection[str]) -> Iterator[dict[
 
 def _entity(detection: Detection) -> dict[str, Any] | None:
     """Return one inference, or None if its box is empty once rounded to DECIMALS."""
-    left, top, right, bottom = (round(edge, DECIMALS) + 0.0 for edge in detection.box_xyxy)
+    box = _box(detection.box_xyxy)
+    return box and {"type": "entity", "entity": {"tag": _tag(detection.label, detection.confidence), "box": box}}
+
+
+def _box(box_xyxy: BoxXyxy) -> dict[str, float] | None:
+    """Return a box of the protocol, or None if it is empty once rounded to DECIMALS."""
+    left, top, right, bottom = (round(edge, DECIMALS) + 0.0 for edge in box_xyxy)
     width, height = round(right - left, DECIMALS), round(bottom - top, DECIMALS)
-    if not (width > 0 and height > 0):
-        return None
-    return {
-        "type": "entity",
-        "entity": {
-            "tag": _tag(detection.label, detection.confidence),
-            "box": {"l": left, "t": top, "w": width, "h": height},
-        },
-    }
+    return {"l": left, "t": top, "w": width, "h": height} if width > 0 and height > 0 else None
 
 
 def _tag(label: str, confidence: float) -> dict[str, Any]:

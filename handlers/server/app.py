@@ -16,7 +16,7 @@ from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 from starlette.middleware.cors import CORSMiddleware
 
-from handlers import annotate, catalog, console, inference, live, service
+from handlers import annotate, catalog, console, inference, live, service, streams
 from handlers.context import Context
 from handlers.deepstack import operations as deepstack
 from handlers.deepstack.dialect import FORM_TYPE, UnparsedForm
@@ -30,7 +30,7 @@ from handlers.server.middleware.body_limit import BodyLimitMiddleware
 from handlers.server.middleware.browsers import BrowserMiddleware, cors_options
 from handlers.server.middleware.bytes_in_flight import BytesBudget
 from handlers.server.middleware.logs import REQUEST_ID_HEADER, Report, RequestLogMiddleware, report_request
-from handlers.server.middleware.media_type import MediaTypeMiddleware
+from handlers.server.middleware.media_type import JSON_TYPE, MediaTypeMiddleware, Unparsed
 from handlers.server.middleware.parameters import ContractParameterValidator, KnownParametersMiddleware
 from handlers.server.middleware.pending_keys import PendingKeyMiddleware
 from handlers.server.middleware.problems import ERROR_HANDLERS
@@ -66,6 +66,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "get_model": catalog.get_model,
     "reload_model": catalog.reload_model,
     "list_streams": live.list_streams,
+    "get_stream_settings": streams.get_stream_settings,
+    "put_stream_settings": streams.put_stream_settings,
+    "delete_stream_settings": streams.delete_stream_settings,
     "show_stream": live.show_stream,
     "watch_stream": live.watch_stream,
     "get_console": console.get_console,
@@ -97,11 +100,11 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     engine = dataplane.engine
     budget = BytesBudget(settings.max_bytes_in_flight, engine.served.lanes.retry_after_s)
     tls = create_tls(settings)
-    metrics = Metrics(engine, budget, dataplane.streams, tls)
+    metrics = Metrics(dataplane, budget, tls)
     report = partial(report_request, count=metrics.count)
-    shedder = LoadShedder(engine, contract.operations_on_default_model, settings.max_body_bytes, report)
+    shedder = LoadShedder(dataplane, contract.operations_on_default_model, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)
-    status = Status(engine, metrics, frozenset(contract.operations_with_body.values()))
+    status = Status(engine, metrics, frozenset(contract.operations_with_frame.values()))
     context = Context(
         dataplane=dataplane,
         reloader=reloader,
@@ -130,7 +133,10 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         pythonic_params=True,
         security_map=security.handlers(contract.permissions, contract.operations_with_form),
         swagger_ui_options=SwaggerUIOptions(serve_spec=False),
-        validator_map={"parameter": ContractParameterValidator, "body": {FORM_TYPE: UnparsedForm}},
+        validator_map={
+            "parameter": ContractParameterValidator,
+            "body": {FORM_TYPE: UnparsedForm, JSON_TYPE: Unparsed},
+        },
     )
     for error, handler in ERROR_HANDLERS.items():
         app.add_error_handler(error, handler)
@@ -159,7 +165,7 @@ def is_loopback(host: str) -> bool:
 
 def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, report: Report) -> list[Any]:
     """Return the whole stack of middleware, outermost first."""
-    with_body = frozenset(contract.operations_with_body.values())
+    with_frame = frozenset(contract.operations_with_frame.values())
     pages = cors_options(settings.allowed_origins, exposed=("Retry-After", REQUEST_ID_HEADER))
     names = (settings.host, *settings.allowed_hosts)
     return [
@@ -174,7 +180,7 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, re
         SecurityMiddleware,
         PendingKeyMiddleware,
         partial(KnownParametersMiddleware, names=contract.query_names),
-        partial(AdmissionMiddleware, operations=with_body, budget=budget),
+        partial(AdmissionMiddleware, operations=with_frame, budget=budget),
         partial(
             MediaTypeMiddleware,
             media_types=contract.media_types,

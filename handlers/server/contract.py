@@ -14,6 +14,7 @@ from handlers.server.access.security import Security
 
 DEFAULT_KEY_HEADER = "X-API-Key"
 
+FRAME = {"$ref": "#/components/requestBodies/Frame"}
 FORM = {"$ref": "#/components/requestBodies/Form"}
 
 HTTP_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -28,12 +29,12 @@ class Contract:
     document: dict[str, Any]
 
     @property
-    def operations_with_body(self) -> dict[str, str]:
-        """Return the operations that take a body, which is a frame: path → operationId."""
+    def operations_with_frame(self) -> dict[str, str]:
+        """Return the operations whose body is or holds a frame: path → operationId."""
         return {
             path: operation["operationId"]
             for path, operation in _operations(self.document)
-            if "requestBody" in operation
+            if operation.get("requestBody") in (FRAME, FORM)
         }
 
     @property
@@ -91,7 +92,7 @@ class Contract:
         """Return the operations that post a frame to the default model: path → operationId."""
         return {
             path: name
-            for path, name in self.operations_with_body.items()
+            for path, name in self.operations_with_frame.items()
             if "{" not in path and name not in self.families
         }
 

@@ -12,8 +12,9 @@ from connexion import AsyncApp
 
 from handlers.context import Context
 from handlers.server.settings import Settings
-from handlers.server.watching import watch
+from handlers.server.watching import POLL_S, watch
 from handlers.server.wire.tls import keep_renewed
+from handlers.stream_settings import SettingsOfStreams
 from models.errors import DrainingError, ModelsError
 from models.runtime.engine import Engine
 from models.workers import heap
@@ -35,6 +36,8 @@ async def lifespan(
     loading = asyncio.create_task(asyncio.to_thread(engine.load, tolerant=settings.on_broken_model == "wait"))
     loading.add_done_callback(partial(_loaded, engine=engine, give_up=give_up))
     background = [asyncio.create_task(_trim_heap()), asyncio.create_task(context.streams.render_pictures())]
+    if settings.streams:
+        background.append(asyncio.create_task(_look_at(context.dataplane.settings)))
     if settings.watch_models:
         background.append(asyncio.create_task(watch(settings.model_repository, context.reloader, loading)))
     if "tls" in state:
@@ -48,6 +51,12 @@ async def lifespan(
     engine.give_up()  # models that are being loaded as well
     await asyncio.wait([loading, *background])
     await asyncio.to_thread(context.dataplane.close)
+
+
+async def _look_at(settings: SettingsOfStreams) -> None:
+    while True:
+        await asyncio.sleep(POLL_S)
+        await asyncio.to_thread(settings.look)
 
 
 async def _trim_heap() -> None:

@@ -5,6 +5,7 @@ The values of labels come from fixed lists or from the models served, so no clie
 
 import math
 import re
+from collections import Counter as Counts
 from collections.abc import Collection, Iterator
 from functools import cache, partial
 from importlib.metadata import version
@@ -17,14 +18,16 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from handlers.context import RequestRecord
+from handlers.dataplane import DataPlane
 from handlers.errors import RawFrameError, TooManyPixelsError, UndecodableFrameError
-from handlers.live_view import LiveStreams
 from handlers.server.middleware.bytes_in_flight import BytesBudget
 from handlers.server.middleware.log_writer import LogWriter
 from handlers.server.middleware.problems import HUNG_UP, PROBLEMS
 from handlers.server.wire.handshakes import FAILURES
 from handlers.server.wire.tls import Tls
+from handlers.stream_settings import SettingsOfStreams
 from models.errors import SHED_REASONS
+from models.order import Outcome
 from models.runtime.engine import Engine
 from models.runtime.reload import Reload
 
@@ -60,10 +63,33 @@ class _LostLines(Collector):
         yield CounterMetricFamily("framehook_log_lines_lost", text, LogWriter.lost_lines())
 
 
+class _StreamFrames(Collector):
+    """The frames of the streams that have settings of their own, by outcome."""
+
+    def __init__(self, settings: SettingsOfStreams) -> None:
+        self._settings = settings
+        self._counts: Counts[tuple[str, Outcome]] = Counts()
+
+    def count(self, stream: str, outcome: Outcome) -> None:
+        """Count one answered frame."""
+        if stream in self._settings:
+            self._counts[stream, outcome] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the counter. Streams whose settings are gone are forgotten."""
+        for key in [key for key in self._counts if key[0] not in self._settings]:
+            del self._counts[key]
+        text = "Answered frames of streams that have settings of their own, by outcome."
+        family = CounterMetricFamily("framehook_stream_frames", text, labels=("stream", "outcome"))
+        for key, count in sorted(self._counts.items()):
+            family.add_metric(key, count)
+        yield family
+
+
 class Metrics:
     """The metrics of one service. Counted on the event loop; gauges are read when the metrics are requested."""
 
-    def __init__(self, engine: Engine, budget: BytesBudget, streams: LiveStreams, tls: Tls | None) -> None:
+    def __init__(self, dataplane: DataPlane, budget: BytesBudget, tls: Tls | None) -> None:
         """Declare all metrics in a new registry. `tls`: None for plain HTTP."""
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -86,6 +112,8 @@ class Metrics:
         self._shed = counter("framehook_shed", text, ("reason",))
         text = "Frames that could not be decoded, by format and reason."
         self._rejected = counter("framehook_decode_rejected", text, ("format", "reason"))
+        self._frames = counter("framehook_frames", "Answered frames, by outcome.", ("model", "outcome"))
+        self._stream_frames = _StreamFrames(dataplane.settings)
         self._detections = counter("framehook_detections", "Results in answers.", ("model",))
         text = "Candidates dropped because the model returned NaN or infinity for them."
         self._dropped = counter("framehook_candidates_dropped", text, ("model",))
@@ -97,9 +125,10 @@ class Metrics:
         for failure in FAILURES:
             self._handshake_failures.labels(failure)
         self._stage = cache(self._stage_seconds.labels)
-        self._declare_gauges(engine, budget, streams, tls)
+        self._declare_gauges(dataplane, budget, tls)
         registry.register(_LostLines())
-        registry.register(_ServedModels(engine))
+        registry.register(_ServedModels(dataplane.engine))
+        registry.register(self._stream_frames)
 
     def count(self, record: RequestRecord) -> None:
         """Count one finished request."""
@@ -156,10 +185,14 @@ class Metrics:
     def _count_frame(self, model: str, record: RequestRecord) -> None:
         for stage, took_ms in record.stages_ms.items():
             self._stage(model, stage).observe(took_ms / 1000)
+        if record.outcome:
+            self._frames.labels(model, record.outcome).inc()
+            self._stream_frames.count(record.stream, record.outcome)
         self._detections.labels(model).inc(record.detections or 0)
         self._dropped.labels(model).inc(record.dropped or 0)
 
-    def _declare_gauges(self, engine: Engine, budget: BytesBudget, streams: LiveStreams, tls: Tls | None) -> None:
+    def _declare_gauges(self, dataplane: DataPlane, budget: BytesBudget, tls: Tls | None) -> None:
+        engine, streams = dataplane.engine, dataplane.streams
         for name, text, read in (
             (
                 "framehook_queue_depth",

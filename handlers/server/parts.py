@@ -14,7 +14,9 @@ from handlers.errors import ConfigurationError
 from handlers.live_view import LiveStreams
 from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file, unique
 from handlers.server.access.recognition import Recognition
-from handlers.server.settings import ENVIRONMENT_PREFIX, Settings
+from handlers.server.settings import Settings
+from handlers.server.settings_sources import ENVIRONMENT_PREFIX
+from handlers.stream_settings import SettingsOfStreams
 from models.errors import ModelConfigError, ModelNotFoundError
 from models.repository.folder import find_models, read_folder, reason_for_clients
 from models.runtime.engine import Engine
@@ -38,10 +40,14 @@ logger = logging.getLogger("framehook")
 
 
 def create_dataplane(settings: Settings) -> DataPlane:
-    """Return what answers frames. Its models are not loaded yet. Raises the errors of `create_engine`."""
+    """Return what answers frames. Its models are not loaded yet.
+
+    Raises the errors of `create_engine`, and ConfigurationError when the settings of a stream are wrong.
+    """
     codec = LaneCodec(Decoder(settings.max_pixels, settings.decoding), ENCODERS | DIALECT_ENCODERS)
     engine = create_engine(settings, codec)
-    return DataPlane(engine, codec, LiveStreams(settings.max_viewers, create_painter(settings, codec.decoder)))
+    live = LiveStreams(settings.max_viewers, create_painter(settings, codec.decoder))
+    return DataPlane(engine, codec, live, SettingsOfStreams(settings.streams))
 
 
 def create_painter(settings: Settings, decoder: Decoder) -> Lanes:

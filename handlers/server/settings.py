@@ -1,9 +1,7 @@
-"""Every setting of the service: its default, its unit, its environment name."""
+"""Every setting of the service: its default, its unit, its meaning."""
 
-import re
 import resource
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,19 +12,14 @@ from pydantic import (
     Field,
     IPvAnyNetwork,
     SecretStr,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
 from handlers.decoding.decoder import RouteName
-from handlers.errors import ConfigurationError
 from models.repository.folder import BUILT_IN_ZOO
-from models.repository.plain_yaml import YamlTextError, parse_yaml
 from models.scheduling.cores import usable_cores
 
-ENVIRONMENT_PREFIX = "FRAMEHOOK_"
-CONFIG_NAME = "config"
 ZOO = "zoo"
 NOTHING = "nothing"
 TAKEN_HEADERS = ("authorization", "host", "connection", "cookie", "accept", "content-", "x-ms-", "x-frame-")
@@ -38,11 +31,6 @@ MOST_CONNECTIONS = 1024
 """Enough for hundreds of cameras; an idle connection costs some 10 KiB."""
 OTHER_FILES, FILES_PER_LANE = 58, 6
 """Files that are not connections: models, log, event loop, closing sockets; and those for the process of a lane."""
-KUBERNETES_NAME = re.compile(
-    r"(\w+_)?SERVICE_(HOST|PORT(_\w+)?)|(\w+_)?PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?", re.IGNORECASE
-)
-KUBERNETES_VALUE = re.compile(r"(tcp|udp|sctp)://.*")
-"""The environment variables that Kubernetes sets in pods for every Service."""
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -154,6 +142,10 @@ class Settings(BaseModel):
         "stop",
         description="If a model cannot be served: stop the service, or wait, live but not ready, until it is repaired.",
     )
+    streams: Path | None = Field(
+        None,
+        description="Folder with the settings of streams, one YAML file for each. By default no stream has settings.",
+    )
     watch_models: bool = Field(default=True, description="Reload models when their folders change.")
     trial_timeout_s: Seconds = Field(
         60, description="Seconds that a changed model may take to load and to answer its first frame."
@@ -242,58 +234,3 @@ class Settings(BaseModel):
         if self.max_body_bytes > self.max_bytes_in_flight:
             raise ValueError("max_body_bytes must not exceed max_bytes_in_flight; lower the one or raise the other")
         return self
-
-
-def read_settings(arguments: Mapping[str, str], environment: Mapping[str, str]) -> Settings:
-    """Return the settings: an argument takes precedence over the environment, and the environment over the file.
-
-    `arguments`: setting name → value. The file is YAML; the argument `config` or FRAMEHOOK_CONFIG names it. Raises
-    ConfigurationError, whose message names the setting and its source, never its value.
-    """
-    from_environment = {
-        name.removeprefix(ENVIRONMENT_PREFIX).lower(): (value, f"environment variable {name}")
-        for name, value in environment.items()
-        if name.startswith(ENVIRONMENT_PREFIX)
-    }
-    from_arguments = {name: (value, f"option --{name.replace('_', '-')}") for name, value in arguments.items()}
-    given: dict[str, tuple[Any, str]] = from_environment | from_arguments
-    empty = next((origin for value, origin in given.values() if value == ""), None)
-    if empty:
-        raise ConfigurationError(f"{empty} is empty; leave it out for the default.")
-    config_path, _ = given.pop(CONFIG_NAME, (None, ""))
-    if config_path:
-        given = _read_file(Path(config_path)) | given
-    try:
-        return Settings.model_validate({name: value for name, (value, _) in given.items()})
-    except ValidationError as error:
-        raise ConfigurationError(_sentence(error, given)) from error
-
-
-def _read_file(path: Path) -> dict[str, tuple[Any, str]]:
-    try:
-        document = parse_yaml(path.read_text(encoding="utf-8"))
-    except YamlTextError as error:
-        raise ConfigurationError(f"The settings file {path}, {error}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The settings file {path} cannot be read as text.") from error
-    if not isinstance(document, dict) or not all(isinstance(name, str) for name in document):
-        raise ConfigurationError(f"The settings file {path} must map names to values.")
-    return {name: (value, f"file {path}, key {name}") for name, value in document.items()}
-
-
-def _sentence(error: ValidationError, given: Mapping[str, tuple[Any, str]]) -> str:
-    fault = error.errors()[0]
-    if not fault["loc"]:
-        return f"Settings that contradict each other: {fault['ctx']['error']}."
-    name = str(fault["loc"][0])
-    value, origin = given[name]
-    if fault["type"] == "extra_forbidden":
-        sentence = f"{origin}: no such setting; docs/configuration.md lists them all."
-    else:
-        sentence = f"{origin}: {fault['msg']}."
-    if origin.startswith("environment") and (KUBERNETES_NAME.fullmatch(name) or KUBERNETES_VALUE.fullmatch(value)):
-        sentence += (
-            " Kubernetes sets such variables for a Service called framehook;"
-            " put enableServiceLinks: false into the pod's specification."
-        )
-    return sentence

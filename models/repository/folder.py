@@ -252,5 +252,10 @@ def first_fault(error: ValidationError) -> str:
     if fault["type"] == "value_error":  # from our own validator
         sentence = str(fault["ctx"]["error"])
         return f"{key}: {sentence}." if key else f"{sentence}."
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: no such key."
+    if fault["type"].startswith("union_tag"):  # the key that says which kind of section it is
+        kind = str(fault["ctx"]["discriminator"]).strip("'")
+        return f"{key}.{kind}: missing, or none of the known kinds."
     message = re.sub("(a valid )?tuple", "a list", fault["msg"], flags=re.IGNORECASE)  # YAML's word for it
     return f"{key or 'the whole file'}: {message}."

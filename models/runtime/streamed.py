@@ -33,8 +33,10 @@ class Look(Step):
         """Fill in the size and what was seen: `repeated` if nothing has moved; raises what the codec raises."""
         luma, work.size_wh = self.codec.luma(work.order)
         motion = self.memory.motion = self.memory.gate.look(luma, work.order.taken_at_s)
-        is_run = motion.changed or motion.due or self.memory.kept is None
-        work.seen = Seen("run" if is_run else "repeated", (), _boxes(motion.boxes_xyxy))
+        is_first = self.memory.kept is None
+        is_run = motion.changed or motion.due or is_first
+        moving_xyxy = () if is_first else _boxes(motion.boxes_xyxy)  # there was nothing to compare it with
+        work.seen = Seen("run" if is_run else "repeated", (), moving_xyxy)
 
 
 @dataclass(frozen=True, slots=True)

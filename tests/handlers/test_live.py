@@ -28,6 +28,7 @@ from handlers.decoding.decoder import Decoder
 from handlers.encoding.encoders import ENCODERS
 from handlers.encoding.lane_codec import LaneCodec
 from handlers.server.wire import http_server
+from handlers.stream_settings import SettingsOfStreams
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode, street, street_as
 from lab.wire import connect, read_to_end, statuses
@@ -215,23 +216,21 @@ def kept_bodies() -> list[FrameOrder]:
     return [thing for thing in gc.get_objects() if isinstance(thing, FrameOrder) and thing.stream == "kept"]
 
 
-def kept_pictures() -> list[live_view.LiveStream]:
+def kept_pictures() -> list[live_view.View]:
     return [
-        thing
-        for thing in gc.get_objects()
-        if isinstance(thing, live_view.LiveStream) and (thing.picture or thing.waiting)
+        thing for thing in gc.get_objects() if isinstance(thing, live_view.View) and (thing.picture or thing.waiting)
     ]
 
 
 def test_a_frame_is_drawn_once_for_all_viewers(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
-    publish = live_view.LiveStream.publish
+    publish = live_view.View.publish
 
-    def counted(stream: live_view.LiveStream, picture: bytes) -> None:
+    def counted(stream: live_view.View, picture: bytes) -> None:
         drawn.append(len(picture))
         publish(stream, picture)
 
-    monkeypatch.setattr(live_view.LiveStream, "publish", counted)
+    monkeypatch.setattr(live_view.View, "publish", counted)
     post(watched, "shared")
     with ExitStack() as stack, httpx.Client(base_url=watched.url) as client:
         answers = [stack.enter_context(client.stream("GET", "/mjpeg/shared")) for _ in range(MAX_VIEWERS)]
@@ -452,7 +451,7 @@ def test_what_draws_a_frame_can_be_sent_to_another_process(monkeypatch: pytest.M
     queued: list[StatefulCall] = []
     monkeypatch.setattr(live_view.LiveStreams, "queue_render", lambda *arguments: queued.append(arguments[2]))
     streams = live_view.LiveStreams(1, painter())
-    plane = dataplane.DataPlane(None, LaneCodec(Decoder(36_000_000), ENCODERS), streams)  # type: ignore[arg-type]
+    plane = dataplane.DataPlane(None, LaneCodec(Decoder(36_000_000), ENCODERS), streams, SettingsOfStreams(None))  # type: ignore[arg-type]
     order = FrameOrder(street_as("JPEG"), stream="gate")
     streams.record_frame("gate", "identity", (768, 576))
     found = Results((Detection("person", 0, 0.9, (0.25, 0.25, 0.5, 0.5)),))

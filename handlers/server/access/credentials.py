@@ -16,7 +16,7 @@ from handlers.errors import ConfigurationError
 from handlers.server.access.digest import Algorithm, user_hash
 from models.repository.plain_yaml import YamlTextError, parse_yaml
 
-Permission: TypeAlias = Literal["infer", "read", "view", "monitor", "admin"]
+Permission: TypeAlias = Literal["infer", "read", "view", "monitor", "configure", "admin"]
 """What an operation of the contract requires, as its `x-permission`."""
 
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)

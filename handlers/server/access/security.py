@@ -17,6 +17,8 @@ from handlers.server.access.credentials import Credential, Permission
 from handlers.server.access.recognition import Recognition, Scheme, peer_of
 from models.errors import ModelNotFoundError
 
+GUARDED = {"configure", "admin"}
+"""Permissions without which nobody may change anything; they are never open."""
 OF_ONE_MODEL = {"infer", "admin"}
 """Permissions that a credential may have for some models only."""
 
@@ -35,12 +37,12 @@ class Security:
 
     @property
     def is_on(self) -> bool:
-        """Return whether there are any credentials; without them everything but `admin` is open."""
+        """Return whether there are any credentials; without them everything is open that is not guarded."""
         return bool(self.recognition.credentials)
 
     def is_open(self, permission: str) -> bool:
         """Return whether operations that require this permission need no credential."""
-        return permission != "admin" and (not self.is_on or permission in self.anonymous_may)
+        return permission not in GUARDED and (not self.is_on or permission in self.anonymous_may)
 
     def handlers(
         self, permissions: Mapping[str, Permission], forms: Collection[str] = ()

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from handlers.errors import ConfigurationError, EdgeError
 from handlers.server.commands import check, credentials, infer, models, prepare, serve
-from handlers.server.settings import CONFIG_NAME, Settings, read_settings
+from handlers.server.settings import Settings
+from handlers.server.settings_sources import CONFIG_NAME, read_settings
 from models.errors import ModelsError
 
 COMMANDS = (serve, infer, models, check, prepare, credentials)

@@ -7,7 +7,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from handlers.server.settings import CONFIG_NAME, ENVIRONMENT_PREFIX, Settings
+from handlers.server.settings import Settings
+from handlers.server.settings_sources import CONFIG_NAME, ENVIRONMENT_PREFIX
 
 SECRETS = {"credentials"}
 """Settings that are no options: every user of a machine can read the command lines of its processes."""

@@ -1,19 +1,15 @@
 """Admission: frames are refused at once when no lane, no queue place or no memory is left for them."""
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
-from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handlers.context import STREAM_NAME, Context, RequestRecord
+from handlers.context import Context, RequestRecord
 from handlers.deepstack.dialect import pending_key
+from handlers.queries import stream_of
 from handlers.server.access.callers import caller_of
 from handlers.server.middleware.body_limit import declared_bytes
 from handlers.server.middleware.bytes_in_flight import BytesBudget
-from handlers.server.middleware.parameters import known_fields
 from models.errors import ModelNotFoundError
-
-STREAM = "stream"
-"""The query parameter that names a stream."""
 
 
 class AdmissionMiddleware:
@@ -39,7 +35,7 @@ class AdmissionMiddleware:
         scope["state"]["caller"], scope["state"]["stream"] = caller, stream
         record.stream = stream or f"@{caller}"
         try:
-            context.engine.refuse_if_unavailable(context.model_for(scope), stream, caller)
+            context.dataplane.refuse_if_unavailable(context.model_for(scope), stream, caller)
         except ModelNotFoundError:
             if pending_key(scope) is None:  # else the operation reports it, once it knows who asks
                 raise
@@ -52,9 +48,3 @@ class AdmissionMiddleware:
                 return message
 
             await self._next_app(scope, receive_reserved, send)
-
-
-def stream_of(query: bytes) -> str:
-    """Return the name of a frame's stream, from the query; empty when it has none, or none that is well formed."""
-    name = QueryParams(known_fields(query, {STREAM})).get(STREAM, "") if query else ""
-    return name if STREAM_NAME.fullmatch(name) else ""

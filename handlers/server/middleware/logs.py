@@ -121,6 +121,7 @@ def _known_facts(record: RequestRecord) -> dict[str, Any]:
         "stagesMs": record.stages_ms,
         "model": record.model,
         "stream": record.stream or None,
+        "outcome": record.outcome,
         "format": record.frame_format,
         "bodyBytes": record.body_bytes,
         "detections": record.detections,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.datastructures import MutableHeaders
@@ -9,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handlers.errors import MalformedContentTypeError, UnsupportedContentEncodingError
 
-ANY_BYTES = "application/octet-stream"
+ANY_BYTES, JSON_TYPE = "application/octet-stream", "application/json"
 IS_UNLISTED_TYPE = "is_unlisted_type"
 """Name in the request's state."""
 MAX_LENGTH = 1024
@@ -23,8 +24,8 @@ class MediaTypeMiddleware:
     """Runs once the operation is known.
 
     `media_types`: those that the contract lists, of the operations that take a body: operationId → media types.
-    `operations_with_form`: the operationIds of those whose body must be of a listed type. All others take frames,
-    whose bytes decide: an unlisted type counts as application/octet-stream.
+    `operations_with_form`: the operationIds of those whose body must be of a listed type. Those that take JSON read
+    every body as JSON. All others take frames, whose bytes decide: an unlisted type counts as application/octet-stream.
     """
 
     def __init__(
@@ -42,17 +43,30 @@ class MediaTypeMiddleware:
             if operation in self._media_types:
                 refuse_content_encoding(headers)
                 normalise_content_type(headers)
-                if operation not in self._operations_with_form:
+                if self._media_types[operation] == {JSON_TYPE}:
+                    headers["content-type"] = JSON_TYPE
+                elif operation not in self._operations_with_form:
                     scope["state"][IS_UNLISTED_TYPE] = replace_unlisted(headers, self._media_types[operation])
             else:
                 del headers["content-type"]  # connexion would parse a body that the operation does not take
         await self._next_app(scope, receive, send)
 
 
+class Unparsed:
+    """Replaces connexion's validator of JSON: operations read it themselves, within limits."""
+
+    def __init__(self, **_: Any) -> None:
+        pass  # connexion passes a validator's options
+
+    async def wrap_receive(self, receive: Receive, *, scope: Scope) -> tuple[Receive, Scope]:
+        """Return the request as the next layers see it."""
+        return receive, scope
+
+
 def refuse_content_encoding(headers: MutableHeaders) -> None:
     """Raise UnsupportedContentEncodingError for a compressed body."""
     if any(value.strip().lower() not in {"", "identity"} for value in headers.getlist("content-encoding")):
-        raise UnsupportedContentEncodingError("Send the picture itself, without a Content-Encoding.")
+        raise UnsupportedContentEncodingError("Send the body itself, without a Content-Encoding.")
 
 
 def replace_unlisted(headers: MutableHeaders, listed: frozenset[str]) -> bool:

@@ -8,12 +8,12 @@ import uuid
 from collections.abc import Mapping, Sequence
 
 from handlers.context import RequestRecord
+from handlers.dataplane import DataPlane
+from handlers.queries import stream_of
 from handlers.server.access.callers import caller_of
-from handlers.server.middleware.admission import stream_of
 from handlers.server.middleware.logs import REQUEST_ID_HEADER, Report, caller_id
 from handlers.server.middleware.problems import HANG_UP_ERRORS, refuse
 from models.errors import UnavailableError
-from models.runtime.engine import Engine
 
 NEVER_SHED = {b"transfer-encoding", b"expect", b"upgrade", b"origin"}
 """Requests with these headers go the whole way: their connection may have to be closed after the answer, or they are of
@@ -31,12 +31,12 @@ class LoadShedder:
 
     def __init__(
         self,
-        engine: Engine,
+        dataplane: DataPlane,
         operations: Mapping[str, str],
         max_body_bytes: int,
         report: Report,
     ) -> None:
-        self._engine = engine
+        self._dataplane = dataplane
         self._operations = {path.encode(): name for path, name in operations.items()}
         self._max_body_bytes = max_body_bytes
         self._report = report
@@ -56,7 +56,7 @@ class LoadShedder:
         stream = stream_of(query)
         caller = "" if any(name in FORWARDED for name, _ in headers) else caller_of(client)
         try:
-            self._engine.refuse_if_unavailable(None, stream, caller)
+            self._dataplane.refuse_if_unavailable(None, stream, caller)
         except HANG_UP_ERRORS:
             return None
         except UnavailableError as error:

@@ -318,7 +318,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 FORM_PATHS = sorted(
-    path for path, name in read_contract().operations_with_body.items() if name in read_contract().operations_with_form
+    path for path, name in read_contract().operations_with_frame.items() if name in read_contract().operations_with_form
 )
 """Of every operation of the contract that takes a form."""
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from handlers.errors import ConfigurationError
-from handlers.server.settings import Settings, default_max_connections, read_settings
+from handlers.server.settings import Settings, default_max_connections
+from handlers.server.settings_sources import read_settings
 
 
 def test_the_defaults() -> None:

@@ -9,7 +9,7 @@ import pytest
 from handlers.errors import ConfigurationError
 from handlers.server.access.back_off import FREE_FAILURES
 from handlers.server.access.proxies import MAX_BYTES, TrustedProxies
-from handlers.server.settings import read_settings
+from handlers.server.settings_sources import read_settings
 from lab.graphs import write_identity_model
 from tests.support.cost import costs_at_most
 from tests.support.credentials import AUTHORIZED, GUARDED, basic

@@ -25,7 +25,8 @@ from handlers.server.access.credentials import (
     write_credentials_file,
 )
 from handlers.server.parts import create_dataplane, create_reloader
-from handlers.server.settings import Settings, read_settings
+from handlers.server.settings import Settings
+from handlers.server.settings_sources import read_settings
 from lab.graphs import write_identity_model
 from lab.pictures import STREET
 from tests.support.client import ROOT

@@ -8,7 +8,8 @@ from handlers.errors import ConfigurationError
 from handlers.server.access.credentials import Credential, with_token
 from handlers.server.app import OPEN, create_app, create_security
 from handlers.server.contract import read_contract
-from handlers.server.settings import Settings, read_settings
+from handlers.server.settings import Settings
+from handlers.server.settings_sources import read_settings
 from tests.support.credentials import (
     ADMIN,
     ADMIN_TOKEN,

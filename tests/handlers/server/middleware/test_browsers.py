@@ -11,7 +11,7 @@ import pytest
 
 from handlers.errors import ConfigurationError, EdgeError, ForeignOriginError, UnknownHostError
 from handlers.server.middleware.browsers import BrowserMiddleware
-from handlers.server.settings import read_settings
+from handlers.server.settings_sources import read_settings
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode
 from lab.wire import statuses

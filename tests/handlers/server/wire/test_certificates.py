@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, strategies
 
 from handlers.errors import ConfigurationError
-from handlers.server.settings import Settings, read_settings
+from handlers.server.settings import Settings
+from handlers.server.settings_sources import read_settings
 from handlers.server.wire.certificates import VALID_FOR, read_certificate
 from handlers.server.wire.self_signed import self_signed, state_folder
 from handlers.server.wire.tls import Tls, create_tls

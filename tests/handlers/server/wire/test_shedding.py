@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from handlers.context import RequestRecord
+from handlers.dataplane import DataPlane
 from handlers.server.contract import read_contract
 from handlers.server.wire.shedding import LoadShedder
+from handlers.stream_settings import SettingsOfStreams
 from lab.graphs import board, number_in, work_for, write_identity_model
 from lab.pictures import encode
 from lab.wire import connect, statuses
@@ -19,7 +21,7 @@ from models.runtime.engine import Engine
 from models.scheduling.lanes import Lanes
 from tests.support.client import ContractClient
 from tests.support.metrics import samples
-from tests.support.models.engines import loaded_engine_of
+from tests.support.models.engines import CODEC, loaded_engine_of
 from tests.support.server import LiveServer, serving
 
 FRAME = encode(board(7), "PNG")
@@ -147,8 +149,9 @@ def test_only_certain_cases_are_shed(
     engine: Engine, target: bytes, headers: list[tuple[bytes, bytes]], *, sheds: bool
 ) -> None:
     counted: list[RequestRecord] = []
+    plane = DataPlane(engine, CODEC, None, SettingsOfStreams(None))  # type: ignore[arg-type]  # nobody watches
     shedder = LoadShedder(
-        engine, read_contract().operations_on_default_model, 100, lambda record, *_: counted.append(record)
+        plane, read_contract().operations_on_default_model, 100, lambda record, *_: counted.append(record)
     )
     assert shedder.refusal(target, headers, ("127.0.0.1", 1)) is None
     done = threading.Event()
