@@ -17,9 +17,9 @@ from handlers.server.commands.inferring.sources import Source, find_files, read_
 from handlers.server.commands.offline import own_dataplane
 from handlers.server.commands.options import settings_options
 from handlers.server.settings import Settings, split
+from handlers.stream_settings import read_settings
 from models.order import FrameOrder
 from models.results import MAX_DETECTIONS
-from scene.settings import StreamSettings
 
 SETTINGS = (
     "model_repository",
@@ -87,7 +87,7 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
     Raises ConfigurationError for a folder or a pattern without files.
     """
     sources = find_files(options.files)
-    stream_settings = _read_stream_settings(options.stream_settings) if options.stream_settings else None
+    stream_settings = read_settings(options.stream_settings) if options.stream_settings else None
     name = options.model or (stream_settings and stream_settings.model) or settings.default_model
     alone = settings.model_copy(update={"models": (name,), "default_model": name})  # the others need not be loaded
     order = FrameOrder(
@@ -110,12 +110,6 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
             if annotated and (fault := fault_at_the_end(annotated, source)):
                 printer.print(fault)
     return int(printer.failed)
-
-
-def _read_stream_settings(path: Path) -> StreamSettings:
-    from handlers.stream_settings import read_settings  # noqa: PLC0415  # it imports a web framework
-
-    return read_settings(path)
 
 
 def _by_source(outcomes: Iterable[Outcome]) -> Iterator[tuple[Source, Iterator[Outcome]]]:

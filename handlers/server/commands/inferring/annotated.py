@@ -4,8 +4,10 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PIL import Image
+
 from handlers.decoding.decoder import Decoder
-from handlers.encoding.drawing import JPEG_QUALITY, canvas_size
+from handlers.encoding.drawing import JPEG_QUALITY, canvas_size, draw_seen
 from handlers.encoding.encoders import draw
 from handlers.server.commands.inferring.sources import Source
 from models.letterbox import Size
@@ -18,7 +20,8 @@ if TYPE_CHECKING:  # pictures do without the extra video
 class Annotated:
     """What is written for one source: a JPEG for a picture, an MP4 for a video.
 
-    The video has the size of the first frame, less a pixel where a side is odd, and the times of the frames.
+    The video has the size of the first frame, less a pixel where a side is odd, and the times of the frames. With
+    settings of a stream, regions and motion are drawn, too.
     """
 
     def __init__(self, folder: Path, source: Source, decoder: Decoder) -> None:
@@ -44,12 +47,18 @@ class Annotated:
 
     def _draw(self, order: FrameOrder, answered: Answered, time_s: float | None) -> None:
         if time_s is None:
-            picture = draw(self._decoder, order, answered.results, canvas_size(answered.size_wh))
+            picture = self._drawn(order, answered, canvas_size(answered.size_wh))
             self._path = self._free_path(".jpg")
             picture.save(self._path, quality=JPEG_QUALITY)
         else:
             writer = self._writer or self._open_writer(answered.size_wh)
-            writer.write(draw(self._decoder, order, answered.results, self._size_wh), time_s)
+            writer.write(self._drawn(order, answered, self._size_wh), time_s)
+
+    def _drawn(self, order: FrameOrder, answered: Answered, size_wh: Size) -> Image.Image:
+        picture = draw(self._decoder, order, answered.results, size_wh)
+        if order.settings:
+            draw_seen(picture, answered.seen)
+        return picture
 
     def close(self) -> None:
         """End the file of a video; raises OSError."""
