@@ -65,7 +65,7 @@ class Table:
             self._row(
                 answer["file"],
                 time,
-                str(found["label"]),
+                str(found["label"] or found["type"]),
                 _rounded(found.get("confidence"), 2),
                 tuple(_rounded(found.get(side), 4) for side in "ltwh"),
             )

@@ -1,6 +1,7 @@
 """Videos, read and written frame by frame, by FFmpeg. The only module that imports PyAV; needs the extra video."""
 
 import errno
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -25,6 +26,8 @@ BT601 = {UNSPECIFIED, BT470BG, SMPTE170M}
 """FFmpeg's numbers of the colour spaces that raw frames in yuv420p may have."""
 FULL_RANGE = 2
 """FFmpeg's number of the colour range that they may not have."""
+MARGIN_PX = 1024
+"""More than decoders need, all sides of a frame together, unless it is very long and thin."""
 ENCODERS = {
     "libx264": {"preset": "veryfast", "crf": "20"},
     "mpeg4": {"b": "8M"},
@@ -54,7 +57,7 @@ class Video:
             raise UndecodableFrameError("The file has no video stream.")
         self._container, self._max_pixels = container, max_pixels
         self._stream = container.streams.video[0]
-        self._stream.codec_context.options = {"max_pixels": str(max_pixels)}
+        self._stream.codec_context.options = _limit(max_pixels)
         self.frame_count = self._count()
         self._refuse_large(self._stream.codec_context)
 
@@ -92,9 +95,11 @@ class Video:
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Yield what can be decoded; at the end, raise UndecodableFrameError if that was not all, or nothing."""
-        packets = damaged = decoded = 0
+        damaged = decoded = 0
+        last, gap = -1, 1
         for packet in self._container.demux(self._stream):
-            packets += packet.size > 0
+            if packet.dts is not None:
+                last, gap = packet.dts, max(gap, packet.dts - last)
             try:
                 frames = packet.decode()
             except av.FFmpegError:
@@ -103,8 +108,7 @@ class Video:
             else:
                 decoded += len(frames)
                 yield from frames
-        if self._container.format.name == "avi":  # it says how many there are, and FFmpeg does not compare
-            damaged += max(0, self._stream.frames - packets)
+        damaged += self._cut_off(last, gap)
         if damaged:
             raise UndecodableFrameError(
                 f"{damaged} of the frames are damaged, or have more pixels than the limit of {self._max_pixels}."
@@ -112,18 +116,31 @@ class Video:
         if not decoded:
             raise UndecodableFrameError("The video has no frames.")
 
+    def _cut_off(self, last: int, gap: int) -> int:
+        """Return how many frames are missing behind the last packet of an AVI file; FFmpeg notices that elsewhere only.
+
+        `last`: the number of that packet, by its time. `gap`: the largest difference of two numbers: frames that show
+        nothing new may be left out.
+        """
+        missing = self._stream.frames - 1 - last
+        return missing if self._container.format.name == "avi" and missing >= gap else 0
+
 
 @contextmanager
 def open_video(path: Path, max_pixels: int) -> Iterator[Video]:
     """Yield an open video; raises OSError, UndecodableFrameError and TooManyPixelsError, while it is read, too."""
-    options = {"format_whitelist": CONTAINERS, "max_pixels": str(max_pixels)}
     try:
-        with av.open(f"file:{path}", options=options) as container:
+        with av.open(f"file:{path}", options={"format_whitelist": CONTAINERS, **_limit(max_pixels)}) as container:
             yield Video(container, max_pixels)
     except OSError:
         raise
     except (av.FFmpegError, ValueError) as error:
         raise UndecodableFrameError("The file is no video that can be read, or a damaged one.") from error
+
+
+def _limit(max_pixels: int) -> dict[str, str]:
+    """Return FFmpeg's option for the most pixels of a frame. Decoders count the margin that they need around it."""
+    return {"max_pixels": str(max_pixels + MARGIN_PX * math.isqrt(max_pixels))}
 
 
 def _pixels(frame: av.VideoFrame) -> tuple[bytes, RawLayout]:
