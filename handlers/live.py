@@ -21,6 +21,7 @@ from models.order import Outcome
 
 RESULTS = "results"
 """What is drawn by default; the other choice is regions and motion as well."""
+REGIONS_QUERY = "?draw=regions"
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 BOUNDARY = b"--frame"
 MIXED_REPLACE = "multipart/x-mixed-replace; boundary=frame"
@@ -34,14 +35,18 @@ async def list_streams() -> JSONResponse:
     return JSONResponse({"streams": [_record(stream) for stream in context.streams.live()]})
 
 
-async def show_stream(stream: str) -> HTMLResponse:
+async def show_stream(stream: str, draw: str = RESULTS) -> HTMLResponse:
     """Return a page that shows a stream, or waits for its first frame. Raises UnknownStreamError for no name."""
     context: Context = request.state.context
     if not STREAM_NAME.fullmatch(stream):
         raise UnknownStreamError
     page = pages.STREAM if stream in context.streams else pages.WAITING
     depth = request.scope["raw_path"].count(b"/") - 1  # a name's slashes should be escaped, but need not
-    return pages.html(page.format(stream=html.escape(stream), path=quote(stream, safe=""), root="../" * depth))
+    query, other, choice = ("", REGIONS_QUERY, "Show regions and motion")
+    if draw.lower() != RESULTS:
+        query, other, choice = (REGIONS_QUERY, "?", "Show results only")
+    text = {"stream": html.escape(stream), "path": quote(stream, safe=""), "root": "../" * depth}
+    return pages.html(page.format(**text, query=query, other=other, choice=choice))
 
 
 async def watch_stream(stream: str, frames: int | None = None, draw: str = RESULTS) -> Response:

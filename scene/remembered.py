@@ -89,7 +89,8 @@ class Grid:
     """Looks at the whole picture and at tiles that cover it, in every picture; so it remembers nothing."""
 
     def __init__(self, columns: int, rows: int, overlap: float) -> None:
-        self._regions_xyxy = np.concatenate([WHOLE, grid(columns, rows, overlap)])
+        tiles_xyxy = grid(columns, rows, overlap)
+        self._regions_xyxy = np.concatenate([WHOLE, tiles_xyxy]) if len(tiles_xyxy) > 1 else WHOLE
 
     def plan(self, moving_xyxy: Boxes, *_: Any) -> Plan:
         """Return what to look at, whatever moves."""

@@ -8,13 +8,14 @@ from scene.motion import MotionSettings, Sensitivity
 from scene.regions import Sides
 from scene.remembered import Grid, Remembered, Rules
 
-Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1, strict=True)]
 Point: TypeAlias = tuple[Fraction, Fraction]
 """Shares of the picture's width and height, from its top left corner."""
 Polygon: TypeAlias = Annotated[tuple[Point, ...], Field(min_length=3, max_length=32)]
 Polygons: TypeAlias = Annotated[tuple[Polygon, ...], Field(max_length=8)]
-Label: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 ModelName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
+
+Tiles: TypeAlias = Annotated[int, Field(ge=1, le=4, strict=True)]
 
 OTHERS = "*"
 """Among the thresholds: all labels that are not named."""
@@ -22,6 +23,16 @@ OTHERS = "*"
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_values(cls, document: Any) -> Any:
+        """Refuse a key without a value: in YAML `motion:` looks as if it turned motion on."""
+        if isinstance(document, dict):
+            for key, value in document.items():
+                if value is None:
+                    raise ValueError(f"{key}: expected a value; {{}} stands for a section with its defaults")
+        return document
 
 
 class MotionSection(_Section):
@@ -33,9 +44,9 @@ class MotionSection(_Section):
 
     sensitivity: Sensitivity = "medium"
     mask: Polygons = ()
-    refresh_s: Annotated[float, Field(ge=0, le=86400)] = 10
+    refresh_s: Annotated[float, Field(ge=0, le=86400, strict=True)] = 10
     answer: Literal["repeat", "no_content"] = "repeat"
-    report: bool = False
+    report: Annotated[bool, Field(strict=True)] = False
 
     @property
     def rules(self) -> MotionSettings:
@@ -50,14 +61,8 @@ class GridRegions(_Section):
     """
 
     mode: Literal["grid"]
-    grid: tuple[Annotated[int, Field(ge=1, le=4)], Annotated[int, Field(ge=1, le=4)]] = (2, 2)
-    overlap: Annotated[float, Field(ge=0, le=0.75)] = 0.25
-
-    @model_validator(mode="after")
-    def _has_tiles(self) -> Self:
-        if self.grid == (1, 1):
-            raise ValueError("grid: expected more than one tile, got 1 x 1")
-        return self
+    grid: tuple[Tiles, Tiles] = (2, 2)
+    overlap: Annotated[float, Field(ge=0, le=0.75, strict=True)] = 0.25
 
 
 class MotionRegions(_Section):
@@ -67,8 +72,8 @@ class MotionRegions(_Section):
     """
 
     mode: Literal["motion"]
-    max: Annotated[int, Field(ge=1, le=16)] = 6
-    side_px: Annotated[int, Field(ge=32, le=8192)] = Sides().most
+    max: Annotated[int, Field(ge=1, le=16, strict=True)] = 6
+    side_px: Annotated[int, Field(ge=32, le=8192, strict=True)] = Sides().most
 
 
 class StreamSettings(_Section):
@@ -80,7 +85,7 @@ class StreamSettings(_Section):
     """
 
     model: ModelName | None = None
-    thresholds: Annotated[dict[Label, Fraction], Field(max_length=100)] = {}
+    thresholds: Annotated[dict[str, Fraction], Field(max_length=100)] = {}
     min_area: Fraction = 0
     max_area: Fraction = 1
     include: Polygons = ()

@@ -61,16 +61,17 @@ def no_secret_is_logged() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """The service with its default model and a queue deep enough for any fuzzing."""
-    with running(queue_size=1000, **RELOADABLE) as live:
+    with running(queue_size=1000, streams=tmp_path_factory.mktemp("streams"), **RELOADABLE) as live:
         yield live
 
 
 @pytest.fixture(scope="session")
-def guarded() -> Iterator[LiveServer]:
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """The same, where everything needs a credential."""
-    with running(queue_size=1000, wait_until_ready=False, **GUARDED) as live:
+    streams = tmp_path_factory.mktemp("streams")
+    with running(queue_size=1000, wait_until_ready=False, streams=streams, **GUARDED) as live:
         live.wait_until_ready(AUTHORIZED)
         yield live
 

@@ -11,7 +11,7 @@ const NO_CREDENTIAL = [401, 403];
 
 const $ = (id) => document.getElementById(id);
 const models = new Map();
-const now = { photo: null, name: "photo.jpg", camera: null, starts: 0, asked: 0, token: "", unseen: "" };
+const now = { photo: null, name: "photo.jpg", camera: null, starts: 0, asked: 0, token: "", unseen: "", watched: null };
 
 class Refused extends Error {
   constructor(status, detail) {
@@ -271,7 +271,7 @@ async function listStreams() {
   return streams.length ? now.unseen : "None. Frames that are posted with ?stream=NAME appear here.";
 }
 
-function showStream({ id, model, size, framesPerSecond, viewers }) {
+function showStream({ id, model, size, framesPerSecond, viewers, frames }) {
   if (!cards.has(id)) {
     const image = element("img", { alt: "" });
     const facts = element("span");
@@ -283,7 +283,9 @@ function showStream({ id, model, size, framesPerSecond, viewers }) {
     $("streams").insertBefore(item, next ? cards.get(next).item : null);
   }
   const watching = viewers ? `, ${viewers} watching` : "";
-  const facts = `${framesPerSecond.toFixed(1)} frames/s, ${size.width} \u00d7 ${size.height}, ${model}${watching}`;
+  const remembers = frames.regions || frames.repeated;
+  const outcomes = remembers ? `, ${frames.run} run, ${frames.regions} on regions, ${frames.repeated} repeated` : "";
+  const facts = `${framesPerSecond.toFixed(1)} frames/s, ${size.width} \u00d7 ${size.height}, ${model}${watching}${outcomes}`;
   cards.get(id).facts.textContent = facts;
 }
 
@@ -340,23 +342,28 @@ async function put(image, picture) {
   URL.revokeObjectURL(url);
 }
 
-async function watch(id) {
-  const closed = new AbortController();
-  const image = $("watched");
-  $("watch").addEventListener("close", () => closed.abort(), { once: true });
+function watch(id) {
   $("watch-title").textContent = id;
-  $("watch-note").textContent = "";
-  image.removeAttribute("src");
-  image.alt = `The stream ${id}, live, with what was found drawn on it`;
+  $("watched").removeAttribute("src");
+  $("watched").alt = `The stream ${id}, live, with what was found drawn on it`;
   $("watch").showModal();
+  showPictures(id);
+}
+
+// Show the pictures of a stream until the dialog is closed, or what is drawn is changed.
+async function showPictures(id) {
+  now.watched?.abort();
+  const ended = (now.watched = new AbortController());
+  const query = $("watch-regions").checked ? "?draw=regions" : "";
+  $("watch-note").textContent = "";
   try {
-    for await (const picture of pictures(id, { signal: closed.signal })) {
-      if (closed.signal.aborted) return;
-      await put(image, picture);
+    for await (const picture of pictures(id, { signal: ended.signal }, query)) {
+      if (ended.signal.aborted) return;
+      await put($("watched"), picture);
     }
     $("watch-note").textContent = "The stream has ended.";
   } catch (error) {
-    if (!closed.signal.aborted) $("watch-note").textContent = error.message;
+    if (!ended.signal.aborted) $("watch-note").textContent = error.message;
   }
 }
 
@@ -503,6 +510,8 @@ function start() {
     take(event.dataTransfer.files[0], event.dataTransfer.files[0]?.name);
   });
   $("camera").addEventListener("click", () => (now.camera ? stopCamera() : startCamera().catch(showProblem)));
+  $("watch").addEventListener("close", () => now.watched.abort());
+  $("watch-regions").addEventListener("change", () => showPictures($("watch-title").textContent));
   $("copy").addEventListener("click", async () => {
     await navigator.clipboard.writeText($("curl").textContent).catch(showProblem);
     $("copy").textContent = "Copied";

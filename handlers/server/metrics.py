@@ -1,6 +1,7 @@
 """Every metric of the service, declared once; docs/metrics.md explains them.
 
-The values of labels come from fixed lists or from the models served, so no client can create new series.
+The values of labels come from fixed lists, the models served, or the files with the settings of streams, so no client
+can create new series.
 """
 
 import math

@@ -254,6 +254,8 @@ def first_fault(error: ValidationError) -> str:
         return f"{key}: {sentence}." if key else f"{sentence}."
     if fault["type"] == "extra_forbidden":
         return f"{key}: no such key."
+    if fault["type"] in {"model_type", "dict_type"}:
+        return f"{key or 'the whole file'}: expected keys with values."
     if fault["type"].startswith("union_tag"):  # the key that says which kind of section it is
         kind = str(fault["ctx"]["discriminator"]).strip("'")
         return f"{key}.{kind}: missing, or none of the known kinds."

@@ -1,11 +1,12 @@
 """Requests that provoke the response examples of openapi.yaml: one builder per name of an example."""
 
+import json
 import socket
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -14,7 +15,7 @@ from handlers.server.access.back_off import FREE_FAILURES
 from lab.graphs import ENDLESS, board, work_for
 from lab.pictures import PHOTOS, blank, encode, street_as
 from lab.processes import kill_workers
-from tests.support.client import check_answer
+from tests.support.client import CONTRACT, check_answer
 from tests.support.credentials import AUTHORIZED, CAMERA_TOKEN, PROBE_TOKEN, basic, bearer
 from tests.support.live import posting
 from tests.support.models.pages import TIMETABLE, page
@@ -25,7 +26,10 @@ ARRIVAL_S = 0.2
 """Time for a frame to reach its lane; a fifth of the time of a slow frame there."""
 
 FRAME = encode(board(7), "PNG")
-LIVE_STREAM = "yard-1"
+LIVE_STREAM, SET_STREAM = "yard-1", "yard-2"
+SETTINGS = CONTRACT["components"]["requestBodies"]["StreamSettings"]["content"]["application/json"]["examples"]["yard"][
+    "value"
+]
 RAW = {"Content-Type": "image/x-raw"}
 
 
@@ -119,22 +123,38 @@ def receiving_too_much(server: LiveServer, path: str) -> httpx.Response:
 
 def body_timeout(server: LiveServer, path: str) -> httpx.Response:
     """Send half a frame and wait."""
+    method, path = path.method if isinstance(path, Target) else "POST", path.replace("{stream}", SET_STREAM)
     with socket.create_connection((server.host, server.port), timeout=10) as connection:
-        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(FRAME)}\r\n\r\n"
+        authorization = f"Authorization: {AUTHORIZED['Authorization']}"
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\n{authorization}\r\nContent-Length: {len(FRAME)}\r\n\r\n"
         connection.sendall(head.encode() + FRAME[:20])
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     head, _, body = answer.decode().partition("\r\n\r\n")
     status_line, *lines = head.split("\r\n")
     headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
     response = httpx.Response(int(status_line.split()[1]), headers=headers, content=body.encode())
-    check_answer("POST", path, response)
+    check_answer(method, path, response)
     return response
+
+
+class Target(str):
+    """The path of an operation, and its method."""
+
+    __slots__ = ("method",)
+
+    method: str
+
+    @classmethod
+    def of(cls, method: str, path: str) -> Self:
+        target = cls(path)
+        target.method = method.upper()
+        return target
 
 
 def with_credential(server: LiveServer, path: str, headers: dict[str, str]) -> httpx.Response:
     """Request a path with its own method and this credential alone."""
-    takes_post = path.startswith(("/inference", "/score", "/annotate", "/v1/vision")) or path.endswith("/reload")
-    return server.client.request("POST" if takes_post else "GET", path, headers=headers)
+    assert isinstance(path, Target)
+    return server.client.request(path.method, path, headers=headers)
 
 
 def may_not(server: LiveServer, path: str) -> httpx.Response:
@@ -158,6 +178,19 @@ def stream_page(server: LiveServer, path: str) -> httpx.Response:
     """Make a stream live, and request its page."""
     live_stream(server)
     return get(server, path.replace("{stream}", LIVE_STREAM))
+
+
+def put(server: LiveServer, path: str, content: bytes, **headers: str) -> httpx.Response:
+    """Put the settings of a stream."""
+    return server.client.put(path.replace("{stream}", SET_STREAM), content=content, headers=AUTHORIZED | headers)
+
+
+def stream_settings(server: LiveServer, path: str) -> httpx.Response:
+    """Put the settings of a stream, and request them, or remove them."""
+    assert isinstance(path, Target)
+    path_of_stream = path.replace("{stream}", SET_STREAM)
+    written = put(server, path, json.dumps(SETTINGS).encode())
+    return written if path.method == "PUT" else server.client.request(path.method, path_of_stream, headers=AUTHORIZED)
 
 
 def moving_picture(server: LiveServer, path: str) -> httpx.Response:
@@ -195,8 +228,18 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "streamList": stream_list,
     "streamPage": stream_page,
     "movingPicture": moving_picture,
+    "yard": stream_settings,
+    "settingsRemoved": stream_settings,
+    "noStreamSettings": lambda server, path: server.client.request(
+        "DELETE", path.replace("{stream}", "nope"), headers=AUTHORIZED
+    ),
+    "unknownKey": lambda server, path: put(server, path, b'{"treshold": 1}'),
+    "notJson": lambda server, path: put(server, path, b"motion: {}"),
+    "settingsTooLarge": lambda server, path: put(server, path, b" " * 65537),
+    "encodedSettings": lambda server, path: put(server, path, b"{}", **{"Content-Encoding": "gzip"}),
     "waitingPage": lambda server, path: get(server, path.replace("{stream}", "nope")),
     "unknownStream": lambda server, path: get(server, path.replace("{stream}", "%07")),
+    "badDraw": lambda server, path: server.client.get(path, params={"draw": "motion"}),
     "badFrames": lambda server, path: server.client.get(path, params={"frames": 0}),
     "consolePage": get,
     "consoleScript": get,
@@ -215,7 +258,7 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "unchanged": request,
     "queryTooLong": lambda server, path: server.client.get(path, params={"object": "x" * 5000}),
     "headTooLarge": lambda server, path: server.client.get(path, headers={"Cookie": "x" * 9000}),
-    "wrongMethod": lambda server, path: server.client.delete(path),
+    "wrongMethod": lambda server, path: server.client.patch(path),
     "modelList": get,
     "model": get,
     "live": get,
@@ -246,7 +289,6 @@ ON_SMALL_SERVICE: dict[str, Builder] = {
     "rawWithoutSize": lambda server, path: post(server, path, params={"pixelFormat": "yuv420p"}, headers=RAW),
     "badWidth": lambda server, path: post(server, path, params={"width": 0}, headers=RAW),
     "malformedContentType": labelled("bad-content-type"),
-    "nobodyMay": post,
     "tooManyViewers": too_many_viewers,
     "bodyTimeout": body_timeout,
     "bodyTooLarge": lambda server, path: post(server, path, b"\0" * 100_001),
@@ -263,10 +305,11 @@ ON_SMALL_SERVICE: dict[str, Builder] = {
 body, 150 000 bytes in flight, 500 000 pixels, 1 s, two viewers."""
 
 ON_IMPATIENT_SERVICE: dict[str, Builder] = {
+    "nobodyMay": lambda server, path: with_credential(server, path, {}),
     "waitedTooLong": waited_too_long,
     "inferenceTimeout": lambda server, path: post(server, path, encode(board(work=ENDLESS), "PNG")),
 }
-"""Sent to the identity model with one lane, where a frame may wait 0.5 s and run 1 s."""
+"""Sent to the identity model with one lane, where a frame may wait 0.5 s and run 1 s; there are no credentials."""
 
 ON_ISOLATED_SERVICE: dict[str, Builder] = {
     "laneLost": lane_lost,
@@ -298,6 +341,9 @@ ON_GUARDED_SERVICE: dict[str, Builder] = {
 """Sent to a service where everything needs a credential."""
 
 ON_ABANDONED_SERVICE: dict[str, Builder] = {
+    "noFolder": lambda server, path: server.client.request(
+        path.method if isinstance(path, Target) else "PUT", path, headers=AUTHORIZED, content=b"{}"
+    ),
     "folderGone": request,
     "brokenFolder": get,
 }

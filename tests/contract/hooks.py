@@ -11,6 +11,7 @@ import time
 import zlib
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -37,6 +38,8 @@ MODES = {
 }
 MAX_SIDE_PX = 96
 FUZZED_STREAM = "fuzzed"
+SET_STREAM = "fuzzed/settings"
+"""Whose settings are changed; no frames of it are posted."""
 CAMERA_INTERVAL_S = 0.1
 ODD_CASES_1_IN = 4
 MAX_LABELS = CONTRACT["components"]["parameters"]["object"]["schema"]["maxItems"]
@@ -136,6 +139,20 @@ def go_live(base_url: str) -> str:
     return FUZZED_STREAM
 
 
+def name_stream(case: schemathesis.Case[Any], base_url: str) -> None:
+    """Let a case name a live stream, or one that has settings; new ones set limits that leave an area."""
+    if not case.path.endswith("/settings"):
+        case.path_parameters["stream"] = go_live(base_url)
+        case.query = {**case.query, "frames": 1} if case.path.startswith("/mjpeg") else case.query
+        return
+    case.path_parameters["stream"] = SET_STREAM
+    if case.method != "PUT":
+        path = f"{base_url}/streams/{quote(SET_STREAM, safe='')}/settings"
+        httpx.put(path, headers=CREDENTIAL, json={"motion": {}}).raise_for_status()
+    elif isinstance(case.body, dict) and {"min_area", "max_area"} <= case.body.keys():
+        case.body["max_area"] = 1
+
+
 @functools.cache
 def served_models(base_url: str) -> dict[str, list[str]]:
     """Return the labels of each model of the server under test."""
@@ -164,13 +181,13 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
     """
     if not case.meta or not case.meta.generation.mode.is_positive:
         if "stream" in case.path_parameters:
-            case.path_parameters["stream"] = "nobodys"
+            case.path_parameters["stream"] = "\a" if case.method == "PUT" else "nobodys"
         return
+    base_url = str(kwargs.get("base_url") or case.operation.base_url).rstrip("/")
     if "stream" in case.path_parameters:
-        case.path_parameters["stream"] = go_live(str(kwargs.get("base_url") or case.operation.base_url).rstrip("/"))
-        case.query = {**case.query, "frames": 1} if case.path.startswith("/mjpeg") else case.query
+        name_stream(case, base_url)
         return
-    models = served_models(str(kwargs.get("base_url") or case.operation.base_url).rstrip("/"))
+    models = served_models(base_url)
     model = DEFAULT_MODEL if DEFAULT_MODEL in models else next(iter(models))
     if "model" in case.path_parameters:
         model = case.path_parameters["model"] = any_of(list(models), case.path_parameters["model"])

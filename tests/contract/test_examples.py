@@ -18,6 +18,7 @@ from tests.contract.builders import (
     ON_READING_SERVICE,
     ON_SMALL_SERVICE,
     ON_STARTING_SERVICE,
+    Target,
 )
 from tests.support.client import CONTRACT, OPERATIONS, check_schema, parse, resolve
 from tests.support.credentials import AUTHORIZED, RELOADABLE
@@ -28,12 +29,13 @@ from tests.support.server import LiveServer, running, serving
 VARYING = {"inferenceMs", "processMs", "framesAnswered", "requestDurations", "servedVersion"}
 """Members whose values differ from request to request."""
 NO_EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
-    "": {"nothingFound": {}},
+    "post": {"nothingFound": {}},
+    "delete": {"settingsRemoved": {}},
     "image/jpeg": {"annotatedJpeg": {}},
     "image/png": {"annotatedPng": {}},
     "multipart/x-mixed-replace": {"movingPicture": {}},
 }
-"""Media type → name, where the contract has no place for an example: no content, or bytes, which YAML cannot hold."""
+"""Media type, or method where there is no content, → name: the contract has no place for an example there."""
 
 ON_SMALL_SERVICES = (
     ON_SMALL_SERVICE.keys()
@@ -48,6 +50,7 @@ ON_SMALL_SERVICES = (
 class Example:
     """One example of one response of one operation."""
 
+    method: str
     path: str
     status: int
     name: str
@@ -58,22 +61,22 @@ class Example:
 def response_examples() -> Iterator[Any]:
     """Yield a pytest parameter for each example of each response of each operation."""
     for method, path, operation in OPERATIONS:
-        for example in examples_of(path, operation):
+        for example in examples_of(method, path, operation):
             if "x-family" in operation and example.name in ON_SMALL_SERVICES:
                 continue  # their models are built in; these answers are those of the other operations
             yield pytest.param(example, id=f"{method} {path} {example.status} {example.name}")
 
 
-def examples_of(path: str, operation: dict[str, Any]) -> list[Example]:
+def examples_of(method: str, path: str, operation: dict[str, Any]) -> list[Example]:
     contents = [
         (int(status), media_type, described)
         for status, reference in operation["responses"].items()
         for media_type, described in resolve(reference).get("content", {"": {}}).items()
     ]
     return [
-        Example(path, status, name, media_type, example.get("value"))
+        Example(method, path, status, name, media_type, example.get("value"))
         for status, media_type, described in contents
-        for name, example in (described.get("examples") or NO_EXAMPLES[media_type]).items()
+        for name, example in (described.get("examples") or NO_EXAMPLES[media_type or method]).items()
     ]
 
 
@@ -82,7 +85,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     limits = {"max_body_bytes": 100_000, "max_bytes_in_flight": 150_000, "max_pixels": 500_000, "receive_timeout_s": 1}
     limits["max_viewers"] = 2
-    with serving(folder, lanes=1, queue_size=1, queue_timeout_s=20, **limits) as live:
+    with serving(folder, lanes=1, queue_size=1, queue_timeout_s=20, **limits, **RELOADABLE) as live:
         yield live
 
 
@@ -156,7 +159,7 @@ def test_a_response_example_is_provoked(request: pytest.FixtureRequest, example:
         (fixture, builders[example.name]) for fixture, builders in BUILDERS.items() if example.name in builders
     )
     live: LiveServer = request.getfixturevalue(fixture)
-    answer = builder(live, example.path.replace("{model}", live.model))
+    answer = builder(live, Target.of(example.method, example.path.replace("{model}", live.model)))
     assert answer.status_code == example.status
     assert answer.headers.get("content-type", "").partition(";")[0] == example.media_type
     if example.media_type == "application/problem+json":
@@ -215,7 +218,7 @@ def test_no_builder_is_left_over() -> None:
     assert names == {name for builders in BUILDERS.values() for name in builders}
 
 
-@pytest.mark.parametrize("name", ["confidence", "object", "maxDetections", "stream"])
+@pytest.mark.parametrize("name", ["confidence", "object", "maxDetections", "stream", "streamId"])
 def test_a_parameter_example_is_sent(server: LiveServer, name: str) -> None:
     parameter = CONTRACT["components"]["parameters"][name]
     example = example_of(parameter)

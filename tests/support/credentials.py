@@ -9,7 +9,7 @@ from handlers.server.access.credentials import Credential, Permission, with_pass
 
 ADMIN_TOKEN, CAMERA_TOKEN, PROBE_TOKEN = "token-of-the-admin", "token-of-a-camera", "token-of-a-probe"
 USER, PASSWORD = "jürgen", "paßwort of the tests"
-EVERYTHING: tuple[Permission, ...] = ("infer", "read", "view", "monitor", "admin")
+EVERYTHING: tuple[Permission, ...] = ("infer", "read", "view", "monitor", "configure", "admin")
 
 ADMIN = with_token("admin", ADMIN_TOKEN, may=EVERYTHING)
 PROBE = with_token("probe", PROBE_TOKEN, may=("monitor",))

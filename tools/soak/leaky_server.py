@@ -4,11 +4,10 @@ Keeps sixteen kilobytes per answer forever.
 """
 
 import sys
-from collections.abc import Collection
+from typing import Any
 
 from handlers.encoding import metadata
 from handlers.server.commands.cli import main
-from models.results import Results
 
 LEAK_BYTES = 16 * 1024
 
@@ -18,9 +17,9 @@ def leak() -> None:
     kept: list[bytearray] = []
     encode = metadata.encode
 
-    def encode_and_keep(results: Results, types: Collection[str] = (), subtype: str | None = None) -> bytes:
+    def encode_and_keep(*arguments: Any, **options: Any) -> bytes:
         kept.append(bytearray(b"x" * LEAK_BYTES))
-        return encode(results, types, subtype)
+        return encode(*arguments, **options)
 
     metadata.encode = encode_and_keep
 

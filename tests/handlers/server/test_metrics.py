@@ -29,8 +29,10 @@ USUAL = ("process_", "python_info")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A service that has seen one frame of each kind, and a bad version of its model."""
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
-    with serving(folder, max_pixels=100_000, **RELOADABLE, watch_models=False) as server:
-        server.client.post("/inference", content=FRAME)
+    streams = tmp_path_factory.mktemp("streams")
+    (streams / "yard.yaml").write_text("motion: {}\n")
+    with serving(folder, max_pixels=100_000, streams=streams, **RELOADABLE, watch_models=False) as server:
+        server.client.post("/inference?stream=yard", content=FRAME)
         for body in (FRAME[:40], b"\xff\xd8 no", b"BM no", b"rubbish", encode(board().resize((999, 999)), "PNG")):
             assert server.client.post("/inference", content=body).status_code in {400, 413}
         raw = server.client.post(

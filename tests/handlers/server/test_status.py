@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from handlers.context import RequestRecord
-from handlers.live_view import LiveStreams
 from handlers.server.contract import read_contract
 from handlers.server.metrics import REQUEST_BUCKETS_S, Metrics
 from handlers.server.middleware.bytes_in_flight import BytesBudget
@@ -16,14 +15,14 @@ from handlers.server.settings import Settings
 from handlers.server.status import Status
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode
-from models.scheduling.lanes import Lanes
 from tests.support.client import OPERATIONS
 from tests.support.server import LiveServer, running, serving
 
 FRAME = encode(board(7), "PNG")
 NOTHING = encode(board(nothing=True), "PNG")
 OPERATION_IDS = [operation["operationId"] for _, _, operation in OPERATIONS]
-TAKING_FRAMES = {operation["operationId"] for _, _, operation in OPERATIONS if "requestBody" in operation}
+BODIES = {operation["operationId"]: operation.get("requestBody", {}).get("$ref", "") for _, _, operation in OPERATIONS}
+TAKING_FRAMES = {name for name, body in BODIES.items() if body.endswith(("/Frame", "/Form"))}
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +35,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 def metrics(tmp_path_factory: pytest.TempPathFactory) -> Metrics:
     """The metrics of a service that has answered each operation once, with 200 after 3 ms."""
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
-    engine = create_dataplane(Settings(model_repository=folder.parent, default_model=folder.name)).engine
-    counted = Metrics(engine, BytesBudget(1, lambda: 1), LiveStreams(1, Lanes(1, 1, 1)), None)
+    dataplane = create_dataplane(Settings(model_repository=folder.parent, default_model=folder.name))
+    counted = Metrics(dataplane, BytesBudget(1, lambda: 1), None)
     for operation in OPERATION_IDS:
         counted.count(RequestRecord("", operation, 200, 3.0))
     return counted
@@ -87,10 +86,10 @@ def test_a_service_that_is_not_ready_says_why(tmp_path: Path) -> None:
 def test_the_reason_is_the_sentence_of_the_refusal(tmp_path: Path) -> None:
     folder = write_identity_model(tmp_path)
     write_identity_model(tmp_path, "other")
-    engine = create_dataplane(Settings(model_repository=tmp_path, default_model=folder.name)).engine
-    engine.served.reject("other", "its weights are damaged.")
-    counted = Metrics(engine, BytesBudget(1, lambda: 1), LiveStreams(1, Lanes(1, 1, 1)), None)
-    record = Status(engine, counted, TAKING_FRAMES).as_record()
+    dataplane = create_dataplane(Settings(model_repository=tmp_path, default_model=folder.name))
+    dataplane.engine.served.reject("other", "its weights are damaged.")
+    counted = Metrics(dataplane, BytesBudget(1, lambda: 1), None)
+    record = Status(dataplane.engine, counted, TAKING_FRAMES).as_record()
     assert (record["ready"], record["reason"]) == (
         False,
         "The model other cannot be served; the list of models and the log give the reason.",
