@@ -17,6 +17,7 @@ class Coding:
 
     codec: str = "libx264"
     pixel_format: str = "yuv420p"
+    matrix: str = "ITU601"
     rate: int = 10
     ticks_per_s: int = 1000
     options: Mapping[str, str] = field(default_factory=dict)
@@ -37,7 +38,8 @@ def write_video(
         stream.pix_fmt = coding.pixel_format
         stream.codec_context.time_base = tick_s
         for number, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(np.asarray(picture), "rgb24")
+            rgb = av.VideoFrame.from_ndarray(np.asarray(picture), "rgb24")
+            frame = rgb.reformat(format=coding.pixel_format, dst_colorspace=coding.matrix)
             frame.pts, frame.time_base = round((times_s[number] if times_s else number / 10) / tick_s), tick_s
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

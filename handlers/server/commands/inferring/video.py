@@ -15,17 +15,12 @@ from PIL import Image
 from handlers.decoding.limits import refuse_too_many_pixels
 from handlers.decoding.raw import tight
 from handlers.errors import UndecodableFrameError
-from models.frame import PixelFormat, RawLayout
+from models.frame import RawLayout
 from models.letterbox import Size
 
 CONTAINERS = "avi,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts"
 """FFmpeg's names of the formats that are read, whatever a file is called. Others, such as playlists, name further files
 and addresses, which FFmpeg would open."""
-UNSPECIFIED, BT470BG, SMPTE170M = 2, 5, 6
-BT601 = {UNSPECIFIED, BT470BG, SMPTE170M}
-"""FFmpeg's numbers of the colour spaces that raw frames in yuv420p may have."""
-FULL_RANGE = 2
-"""FFmpeg's number of the colour range that they may not have."""
 MARGIN_PX = 1024
 """More than decoders need, all sides of a frame together, unless it is very long and thin."""
 ENCODERS = {
@@ -144,16 +139,13 @@ def _limit(max_pixels: int) -> dict[str, str]:
 
 
 def _pixels(frame: av.VideoFrame) -> tuple[bytes, RawLayout]:
-    """Return the pixels of a frame, turned as it is to be shown: as they are if raw frames may be so, else as BGR."""
+    """Return the pixels of a frame, turned as players turn it."""
+    pixels_hwc = frame.to_ndarray(format="bgr24")
     quarter_turns, rest = divmod(frame.rotation, 90)
     if quarter_turns % 4 and not rest:
-        turned = np.rot90(frame.to_ndarray(format="bgr24"), quarter_turns)
-        return turned.tobytes(), tight("bgr24", (turned.shape[1], turned.shape[0]))
-    fits = frame.format.name == "yuv420p" and frame.colorspace in BT601 and frame.color_range != FULL_RANGE
-    pixel_format: PixelFormat = "yuv420p" if fits else "bgr24"
-    planes = frame.reformat(format=pixel_format).planes
-    strides = tuple(plane.line_size for plane in planes)
-    return b"".join(map(bytes, planes)), RawLayout(pixel_format, (frame.width, frame.height), strides, frame.height)
+        pixels_hwc = np.rot90(pixels_hwc, quarter_turns)
+    height, width = pixels_hwc.shape[:2]
+    return pixels_hwc.tobytes(), tight("bgr24", (width, height))
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def test_a_rate_takes_some_frames(infer: Infer, tmp_path: Path) -> None:
 def test_one_failure_leaves_the_other_frames_and_files_alone(infer: Infer, tmp_path: Path) -> None:
     failing = write_video(tmp_path / "failing.mp4", [board(1), board(failure=True), board(3)])
     cut = write_video(tmp_path / "cut.mp4", [board(number) for number in range(100)])
-    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    cut.write_bytes(cut.read_bytes()[: -cut.stat().st_size // 4])
     picture = tmp_path / "last.png"
     picture.write_bytes(encode(board(4), "PNG"))
     run = infer(failing, cut, tmp_path / "missing.mp4", picture)
@@ -110,8 +110,8 @@ def test_one_failure_leaves_the_other_frames_and_files_alone(infer: Infer, tmp_p
     assert (numbers_of(first), numbers_of(third), numbers_of(last)) == ([1], [3], [4])
     assert failed == {"file": str(failing), "frame": 1, "time": 0.1, "error": "The model failed on this frame."}
     assert "Gather" in run.errors
-    assert len(of_cut) > 10
-    assert [numbers_of(line) for line in of_cut] == [[number] for number in range(len(of_cut))]
+    assert len(of_cut) > 20
+    assert [numbers_of(line) for line in of_cut[:20]] == [[number] for number in range(20)]
     assert end_of_cut.keys() == {"file", "error"}
     assert "of the frames are damaged" in end_of_cut["error"]
     assert missing["error"] == "The file cannot be read or written: no such file, or not a regular one."

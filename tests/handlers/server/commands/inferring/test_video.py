@@ -76,19 +76,16 @@ def test_every_frame_is_read_with_its_number_and_time(tmp_path: Path, name: str,
     assert [frame.number for frame in frames] == list(range(12))
     assert [frame.time_s for frame in frames] == pytest.approx([number / rate for number in range(12)], abs=1e-3)
     assert {frame.layout.size_wh for frame in frames} == {(64, 48)}
-    assert colours(frames) == [pytest.approx([10 * number] * 3, abs=3) for number in range(12)]
+    assert colours(frames) == [pytest.approx([10 * number] * 3, abs=5) for number in range(12)]
 
 
 def test_the_colours_of_high_definition_are_those_of_its_own_matrix(tmp_path: Path) -> None:
     """A decoder that takes BT.709 for BT.601 shifts this green by twenty."""
-    coding = Coding(options={"colorspace": "bt709", "qp": "0"})
+    coding = Coding(matrix="ITU709", options={"colorspace": "bt709", "qp": "0"})
     path = write_video(tmp_path / "x.mp4", [Image.new("RGB", (64, 48), (20, 200, 60))] * 2, coding)
-    [frame, _] = read(path)
     with av.open(str(path)) as container:
         assert next(container.decode(video=0)).colorspace == 1
-        expected = next(container.decode(video=0)).to_ndarray(format="rgb24")[24, 32].tolist()
-    assert frame.layout.pixel_format == "bgr24"
-    assert colours([frame]) == [expected]
+    assert colours(read(path)) == [pytest.approx([20, 200, 60], abs=3)] * 2
 
 
 @pytest.mark.parametrize("coding", [Coding("libvpx-vp9"), Coding("ffv1", "bgr0")], ids=["yuv420p", "bgr"])
