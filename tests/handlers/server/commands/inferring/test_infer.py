@@ -1,6 +1,7 @@
 """`framehook infer` on pictures and videos, from its options to what it prints and writes."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -184,6 +185,12 @@ def test_a_video_that_cannot_be_written_is_one_error(infer: Infer, tmp_path: Pat
     failed, *others = run.lines
     assert "cannot be read or written" in failed["error"]
     assert [numbers_of(line) for line in others] == [[7]] * 3
+
+
+def test_no_pipe_is_waited_for(infer: Infer, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "b.mkv")
+    [line] = infer(tmp_path / "b.mkv").lines
+    assert "not a regular one" in line["error"]
 
 
 def test_odd_sizes_lose_a_pixel(infer: Infer, tmp_path: Path) -> None:

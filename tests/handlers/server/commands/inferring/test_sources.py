@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from handlers.errors import ConfigurationError
-from handlers.server.commands.inferring.sources import Source, find_files
+from handlers.server.commands.inferring.sources import VIDEOS, Source, find_files
+from tests.support.client import ROOT
 
 TREE = [
     "b.jpg", "a.PNG", "c.mp4", "notes.txt", ".hidden.jpg", "name[1].jpg",
@@ -71,3 +72,9 @@ def test_a_folder_or_pattern_without_files_is_named(tree: Path, argument: str, m
 
 def test_names_that_are_no_text_can_be_printed() -> None:
     assert str(Source(Path("caf\udce9.jpg"))) == "caf\ufffd.jpg"
+
+
+def test_the_document_lists_the_names_of_videos() -> None:
+    text = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
+    listed = ", ".join(sorted(VIDEOS - {".webm"}))
+    assert f"{listed} or .webm" in text.replace("\n", " ")
