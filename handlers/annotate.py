@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from handlers.encoding import drawing
 from handlers.http_frames import answer
-from handlers.numbers import read_number
+from handlers.parsing.numbers import read_number
 from models.order import FrameOrder
 
 MAX_ACCEPT_LENGTH = 1024

@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from handlers.dataplane import DataPlane
 from handlers.live_view import LiveStreams
-from handlers.queries import stream_of
+from handlers.parsing.queries import stream_of
 from models.errors import ModelNotFoundError, ShedReason
 from models.order import Outcome
 from models.runtime.engine import Engine

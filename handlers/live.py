@@ -1,6 +1,8 @@
-"""The operations of the live view: streams of posted frames, with the results drawn on them."""
+"""The operations on streams: who is live, the live view of posted frames with their results, and settings."""
 
+import asyncio
 import html
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -14,10 +16,13 @@ from starlette.types import Receive, Scope, Send
 
 from handlers import pages
 from handlers.context import Context
-from handlers.errors import UnknownStreamError
+from handlers.errors import BodyTooLargeError, InvalidStreamSettingsError, NoStreamSettingsError, UnknownStreamError
+from handlers.http_frames import current_request
 from handlers.live_view import LiveStream, LiveStreams, View
-from handlers.queries import STREAM_NAME
+from handlers.parsing.queries import STREAM_NAME
+from handlers.stream_settings import DEFAULT, MAX_SETTINGS_BYTES, checked_settings
 from models.order import Outcome
+from scene.settings import StreamSettings
 
 RESULTS = "results"
 """What is drawn by default; the other choice is regions and motion as well."""
@@ -54,6 +59,31 @@ async def watch_stream(stream: str, frames: int | None = None, draw: str = RESUL
     context: Context = request.state.context
     watching = partial(context.streams.watching, stream, draws_seen=draw.lower() != RESULTS)
     return _MovingPicture(context.streams, stream, watching, frames)
+
+
+async def get_stream_settings(stream: str) -> JSONResponse:
+    """Return the settings that hold for a stream. Raises NoStreamSettingsError."""
+    context: Context = request.state.context
+    known = context.dataplane.settings
+    settings = known.of(stream)
+    if settings is None:
+        raise NoStreamSettingsError
+    return _settings_answer(stream if stream in known else DEFAULT, settings)
+
+
+async def put_stream_settings(stream: str) -> JSONResponse:
+    """Set the settings of a stream. Raises InvalidStreamSettingsError and StreamSettingsLockedError."""
+    context: Context = request.state.context
+    settings = checked_settings(_parsed(await _read_settings()))
+    await asyncio.to_thread(context.dataplane.settings.put, stream, settings)
+    return _settings_answer(stream, settings)
+
+
+async def delete_stream_settings(stream: str) -> Response:
+    """Remove the settings of a stream. Raises NoStreamSettingsError and StreamSettingsLockedError."""
+    context: Context = request.state.context
+    await asyncio.to_thread(context.dataplane.settings.remove, stream)
+    return Response(status_code=204)
 
 
 class _MovingPicture(StreamingResponse):
@@ -105,3 +135,25 @@ def _record(stream: LiveStream) -> dict[str, Any]:
         "viewers": stream.viewers,
         "frames": {outcome: stream.frames[outcome] for outcome in OUTCOMES},
     }
+
+
+def _settings_answer(stream: str, settings: StreamSettings) -> JSONResponse:
+    location = f"/streams/{quote(stream, safe='')}/settings"
+    return JSONResponse(settings.as_document(), headers={"Content-Location": location})
+
+
+async def _read_settings() -> bytes:
+    """Return the body of the request at hand; raises BodyTooLargeError."""
+    body = b""
+    async for chunk in current_request().stream():
+        body += chunk
+        if len(body) > MAX_SETTINGS_BYTES:
+            raise BodyTooLargeError(f"Settings of a stream have at most {MAX_SETTINGS_BYTES} bytes.")
+    return body
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode())
+    except (ValueError, RecursionError) as error:
+        raise InvalidStreamSettingsError("The body is not JSON in UTF-8.") from error

@@ -18,7 +18,7 @@ from handlers.errors import (
     NoStreamSettingsError,
     StreamSettingsLockedError,
 )
-from handlers.queries import STREAM_NAME
+from handlers.parsing.queries import STREAM_NAME
 from models.errors import ModelConfigError
 from models.repository.folder import escaped, first_fault
 from models.repository.plain_yaml import MAX_BYTES, read_plain_yaml

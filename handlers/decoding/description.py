@@ -8,7 +8,7 @@ from typing import TypeVar
 from handlers.decoding.limits import MAX_SIDE_PX
 from handlers.decoding.raw import LAYOUTS, layout_bytes, padded, tight
 from handlers.errors import InvalidParameterError, RawFrameError
-from handlers.numbers import read_whole_number
+from handlers.parsing.numbers import read_whole_number
 from models.frame import PIXEL_FORMAT_NAMES, PixelFormat, RawLayout
 from models.letterbox import Size
 from models.repository.config import RawFrameConfig

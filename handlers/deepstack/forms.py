@@ -9,7 +9,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from handlers.decoding.encoded import FORMAT_NAMES
 from handlers.deepstack.dialect import FORM_TYPE
 from handlers.errors import InvalidParameterError, UndecodableFrameError
-from handlers.numbers import read_number
+from handlers.parsing.numbers import read_number
 
 MAX_PARTS = 64
 """As the contract says; far more than any client sends. Each part costs the event loop some 30 us."""

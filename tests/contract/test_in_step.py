@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from handlers import annotate, catalog, console, errors, inference, live, service, streams
+from handlers import annotate, catalog, console, errors, inference, live, service
 from handlers.context import REQUEST_ID
 from handlers.decoding.description import (
     GSTREAMER_NAMES,
@@ -25,7 +25,7 @@ from handlers.decoding.limits import MAX_SIDE_PX
 from handlers.decoding.raw import LAYOUTS
 from handlers.deepstack import operations as deepstack
 from handlers.pages import CONSOLE
-from handlers.queries import STREAM_NAME
+from handlers.parsing.queries import STREAM_NAME
 from handlers.server.access.credentials import PERMISSIONS
 from handlers.server.app import OPERATIONS
 from handlers.server.contract import DEFAULT_KEY_HEADER
@@ -49,7 +49,7 @@ from tests.support.client import OPERATIONS as DECLARED
 from tests.support.credentials import AUTHORIZED
 from tests.support.server import LiveServer
 
-OPERATION_MODULES = (inference, annotate, deepstack, catalog, live, streams, console, service)
+OPERATION_MODULES = (inference, annotate, deepstack, catalog, live, console, service)
 SCHEMAS = CONTRACT["components"]["schemas"]
 SLUGS = {problem.slug for problem in (*PROBLEMS.values(), *ROUTING_PROBLEMS.values(), INTERNAL_PROBLEM)}
 NEVER_RENDERED = {

@@ -7,8 +7,8 @@ import pytest
 
 from handlers.annotate import preferred
 from handlers.decoding import description
-from handlers.numbers import read_number, read_whole_number
-from handlers.queries import known_fields
+from handlers.parsing.numbers import read_number, read_whole_number
+from handlers.parsing.queries import known_fields
 from lab.graphs import write_identity_model
 from lab.texts import FIELD_BYTES, PLACES, QUERY_BYTES, UNITS, text_of
 from lab.wire import statuses, talk

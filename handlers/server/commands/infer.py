@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from handlers.decoding.encoded import FORMAT_NAMES
-from handlers.numbers import read_number, read_whole_number
+from handlers.parsing.numbers import read_number, read_whole_number
 from handlers.server.commands.inferring.annotated import Annotated
 from handlers.server.commands.inferring.answers import Outcome, answer_in_order, fault_at_the_end, record_of
 from handlers.server.commands.inferring.reports import Csv, JsonLines, Printer, Report, Table

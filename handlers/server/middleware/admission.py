@@ -5,7 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handlers.context import Context, RequestRecord
 from handlers.deepstack.dialect import pending_key
-from handlers.queries import stream_of
+from handlers.parsing.queries import stream_of
 from handlers.server.access.callers import caller_of
 from handlers.server.middleware.body_limit import declared_bytes
 from handlers.server.middleware.bytes_in_flight import BytesBudget

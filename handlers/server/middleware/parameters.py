@@ -12,8 +12,8 @@ from connexion.validators.parameter import ParameterValidator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handlers.errors import InvalidParameterError
-from handlers.numbers import read_number, read_whole_number
-from handlers.queries import MAX_CACHED_BYTES, known_fields
+from handlers.parsing.numbers import read_number, read_whole_number
+from handlers.parsing.queries import MAX_CACHED_BYTES, known_fields
 
 READERS: dict[str, Callable[[str], float | None]] = {"integer": read_whole_number, "number": read_number}
 NOUNS = {"number": "a number", "integer": "a whole number"}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from handlers.context import RequestRecord
 from handlers.dataplane import DataPlane
-from handlers.queries import stream_of
+from handlers.parsing.queries import stream_of
 from handlers.server.access.callers import caller_of
 from handlers.server.middleware.logs import REQUEST_ID_HEADER, Report, caller_id
 from handlers.server.middleware.problems import HANG_UP_ERRORS, refuse

@@ -1,0 +1,1 @@
+"""Texts of requests, read in time proportional to their length."""
