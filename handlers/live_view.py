@@ -1,4 +1,4 @@
-"""The live streams and their viewers. No pixels outlive a frame unless its stream is watched.
+"""The live streams and their viewers. No picture is kept of a stream that nobody watches.
 
 Runs on the event loop only, so it needs no lock. Pictures are rendered on a lane of their own, one at a time.
 """

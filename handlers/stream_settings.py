@@ -183,7 +183,7 @@ def _stream_of(path: Path) -> str:
     """Return the name of the stream whose settings a file holds; raises ConfigurationError."""
     stream = unquote(path.name.removesuffix(SUFFIX))
     if not path.name.endswith(SUFFIX) or not STREAM_NAME.fullmatch(stream):
-        raise ConfigurationError(f"{path}: expected a file named as its stream, and {SUFFIX} behind that.")
+        raise ConfigurationError(f"{path}: expected the name of a stream, then {SUFFIX}.")
     if path.name != file_name(stream):
         raise ConfigurationError(f"{path}: the file of this stream is named {file_name(stream)}.")
     return stream

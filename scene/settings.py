@@ -15,6 +15,7 @@ Polygon: TypeAlias = Annotated[tuple[Point, ...], Field(min_length=3, max_length
 Polygons: TypeAlias = Annotated[tuple[Polygon, ...], Field(max_length=8)]
 ModelName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
+Label: TypeAlias = Annotated[str, Field(max_length=200)]
 Tiles: TypeAlias = Annotated[int, Field(ge=1, le=4, strict=True)]
 
 OTHERS = "*"
@@ -85,7 +86,7 @@ class StreamSettings(_Section):
     """
 
     model: ModelName | None = None
-    thresholds: Annotated[dict[str, Fraction], Field(max_length=100)] = {}
+    thresholds: Annotated[dict[Label, Fraction], Field(max_length=100)] = {}
     min_area: Fraction = 0
     max_area: Fraction = 1
     include: Polygons = ()

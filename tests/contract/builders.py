@@ -193,6 +193,15 @@ def stream_settings(server: LiveServer, path: str) -> httpx.Response:
     return written if path.method == "PUT" else server.client.request(path.method, path_of_stream, headers=AUTHORIZED)
 
 
+def unknown_stream_model(server: LiveServer, path: str) -> httpx.Response:
+    """Post a frame of a stream whose settings name a model that is not served."""
+    settings = {"model": "gone"}
+    assert server.client.put("/streams/gone/settings", json=settings, headers=AUTHORIZED).status_code == 200
+    answer = post(server, path, params={"stream": "gone"})
+    server.client.delete("/streams/gone/settings", headers=AUTHORIZED)
+    return answer
+
+
 def moving_picture(server: LiveServer, path: str) -> httpx.Response:
     """Watch a stream until it has shown one picture, while its camera keeps posting."""
     with posting(server, LIVE_STREAM):
@@ -246,6 +255,7 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "consoleStyle": get,
     "nothingFound": lambda server, path: post(server, path, blank()),
     "unknownModel": lambda server, path: request(server, path.replace(server.model, "nope")),
+    "unknownStreamModel": unknown_stream_model,
     "unknownPath": lambda server, path: request(server, path + "/nope"),
     "predictions": lambda server, path: post(server, path, street_as("JPEG"), params={"maxDetections": 2}),
     "noPredictions": lambda server, path: post(server, path, blank()),

@@ -13,7 +13,7 @@ from handlers.parsing.queries import stream_of
 from handlers.server.access.callers import caller_of
 from handlers.server.middleware.logs import REQUEST_ID_HEADER, Report, caller_id
 from handlers.server.middleware.problems import HANG_UP_ERRORS, refuse
-from models.errors import UnavailableError
+from models.errors import ModelNotFoundError, UnavailableError
 
 NEVER_SHED = {b"transfer-encoding", b"expect", b"upgrade", b"origin"}
 """Requests with these headers go the whole way: their connection may have to be closed after the answer, or they are of
@@ -57,7 +57,7 @@ class LoadShedder:
         caller = "" if any(name in FORWARDED for name, _ in headers) else caller_of(client)
         try:
             self._dataplane.refuse_if_unavailable(None, stream, caller)
-        except HANG_UP_ERRORS:
+        except (*HANG_UP_ERRORS, ModelNotFoundError):  # of a model that the settings of a stream name
             return None
         except UnavailableError as error:
             asked_id = caller_id(headers)
