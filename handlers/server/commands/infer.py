@@ -2,7 +2,6 @@
 
 import argparse
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -31,6 +30,9 @@ SETTINGS = (
     "wide_lane",
     "run_timeout_s",
 )
+
+MAX_RATE = 1000
+"""Frames per second; no video has so many."""
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -153,6 +155,6 @@ def _detection_count(text: str) -> int:
 
 def _frame_rate(text: str) -> float:
     rate = read_number(text)
-    if rate is not None and 0 < rate < math.inf:
+    if rate is not None and 0 < rate <= MAX_RATE:
         return rate
-    raise argparse.ArgumentTypeError("expected a number of frames per second, above 0")
+    raise argparse.ArgumentTypeError(f"expected a number of frames per second above 0, at most {MAX_RATE}")

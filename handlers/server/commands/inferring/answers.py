@@ -89,5 +89,5 @@ def fault_at_the_end(annotated: Annotated, source: Source) -> dict[str, Any] | N
 def _sentence(error: Exception) -> str:
     """Return what is wrong, for a person."""
     if isinstance(error, OSError):
-        return f"The file cannot be read or written: {error.strerror}."
+        return f"The file cannot be read or written: {error.strerror or error}."
     return str(error)

@@ -82,7 +82,7 @@ def _split(argument: Path) -> tuple[Path, str]:
 
 
 def _is_wanted(path: Path, root: Path) -> bool:
-    is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+    is_hidden = any(part.startswith(".") and part != ".." for part in path.relative_to(root).parts)
     return not is_hidden and path.suffix.lower() in PICTURES | VIDEOS and path.is_file()
 
 

@@ -144,9 +144,10 @@ def test_csv_and_table(infer: Infer, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["x.jpg", "--csv", "--table"], "not allowed with argument"),
-        (["x.jpg", "--rate", "0"], "--rate: expected a number of frames per second, above 0"),
+        (["x.jpg", "--rate", "0"], "--rate: expected a number of frames per second above 0, at most 1000"),
         (["x.jpg", "--rate", "inf"], "--rate: expected"),
         (["x.jpg", "--rate", "-1"], "--rate: expected"),
+        (["x.jpg", "--rate", "1001"], "--rate: expected"),
     ],
 )
 def test_wrong_options_are_explained(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:

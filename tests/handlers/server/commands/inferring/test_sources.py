@@ -38,6 +38,7 @@ def tree(tmp_path: Path) -> Path:
         ("**", ["a.PNG", "b.jpg", "c.mp4", "name[1].jpg", "sub/d.jpeg", "sub/deep/e.avi"]),
         ("sub/**/*", ["sub/d.jpeg", "sub/deep/e.avi"]),
         ("sub/../*.mp4", ["sub/../c.mp4"]),
+        ("s*/../*.mp4", ["sub/../c.mp4"]),
         ("name[1].jpg", ["name[1].jpg"]),
         ("notes.txt", ["notes.txt"]),
         (".hidden.jpg", [".hidden.jpg"]),
