@@ -21,6 +21,8 @@ from models.letterbox import Size
 CONTAINERS = "avi,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts"
 """FFmpeg's names of the formats that are read, whatever a file is called. Others, such as playlists, name further files
 and addresses, which FFmpeg would open."""
+DAMAGES = (av.FFmpegError, ValueError, LookupError)
+"""What PyAV raises for files that contradict themselves: it has no base for its own errors."""
 MARGIN_PX = 1024
 """More than decoders need, all sides of a frame together, unless it is very long and thin."""
 ENCODERS = {
@@ -52,6 +54,8 @@ class Video:
             raise UndecodableFrameError("The file has no video stream.")
         self._container, self._max_pixels = container, max_pixels
         self._stream = container.streams.video[0]
+        if self._stream.codec_context is None:
+            raise UndecodableFrameError("FFmpeg knows no decoder for this video.")
         self._stream.codec_context.options = _limit(max_pixels)
         self.frame_count = self._count()
         self._refuse_large(self._stream.codec_context)
@@ -129,7 +133,7 @@ def open_video(path: Path, max_pixels: int) -> Iterator[Video]:
             yield Video(container, max_pixels)
     except OSError:
         raise
-    except (av.FFmpegError, ValueError) as error:
+    except DAMAGES as error:
         raise UndecodableFrameError("The file is no video that can be read, or a damaged one.") from error
 
 

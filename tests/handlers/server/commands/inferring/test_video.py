@@ -175,6 +175,10 @@ def without_index(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:2000])
 
 
+def of_unknown_coding(path: Path) -> None:
+    path.write_bytes(write_video(path, greys(3)).read_bytes().replace(b"avc1", b"zzzz"))
+
+
 def without_frames(path: Path) -> None:
     write_video(path, greys(1), Coding(container_options={"movflags": "empty_moov"}))
     path.write_bytes(path.read_bytes().partition(b"moof")[0][:-4])
@@ -189,10 +193,11 @@ def without_frames(path: Path) -> None:
         (playlist, "no video that can be read"),
         (script, "no video that can be read"),
         (without_index, "no video that can be read"),
+        (of_unknown_coding, "knows no decoder"),
         (without_frames, "no frames"),
         (write_sound, "no video stream"),
     ],
-    ids=["nonsense", "nothing", "picture", "playlist", "script", "no index", "no frames", "sound"],
+    ids=["nonsense", "nothing", "picture", "playlist", "script", "no index", "unknown coding", "no frames", "sound"],
 )
 def test_what_is_no_video_is_refused_and_names_no_other_file(
     tmp_path: Path, write: Callable[[Path], object], message: str
