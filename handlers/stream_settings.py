@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import threading
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import unquote
@@ -22,7 +23,7 @@ from handlers.parsing.queries import STREAM_NAME
 from models.errors import ModelConfigError
 from models.repository.folder import escaped, first_fault
 from models.repository.plain_yaml import MAX_BYTES, read_plain_yaml
-from scene.settings import StreamSettings
+from scene.settings import OTHERS, StreamSettings
 
 DEFAULT = "default"
 MAX_FILES = 1000
@@ -89,6 +90,20 @@ class SettingsOfStreams:
     def of(self, stream: str) -> StreamSettings | None:
         """Return what holds for a stream; None: nothing is set."""
         return (self._by_stream.get(stream) or self._by_stream.get(DEFAULT)) if stream else None
+
+    def refuse_what_no_model_has(self, labels: Mapping[str, Collection[str]]) -> None:
+        """Raise ConfigurationError for settings that name a model, or a label, that there is not.
+
+        `labels`: model → its labels.
+        """
+        known = set().union(*labels.values())
+        for stream, settings in self._by_stream.items():
+            file = file_name(stream) if self._folder is None else self._folder / file_name(stream)
+            if settings.model is not None and settings.model not in labels:
+                raise ConfigurationError(f"{file}: model: no such model; the models are: {', '.join(labels)}.")
+            of_model = known if settings.model is None else labels[settings.model]
+            for label in settings.thresholds.keys() - {OTHERS} - set(of_model):
+                raise ConfigurationError(f"{file}: thresholds.{label}: no model for this stream has such a label.")
 
     def model_of(self, stream: str) -> str | None:
         """Return the model for frames of a stream whose path names none; None: the default one."""

@@ -5,6 +5,7 @@ import io
 import itertools
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -32,9 +33,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser(
         "check",
         help="check the settings and the models, then exit",
-        description="Check the settings, the credentials, the certificate and the models that `framehook serve` would "
-        "use, then exit. Loads every model, runs it on a picture, and prints what the model is, what it finds and how "
-        "long it takes. The exit status is 0 if everything is right, else 1.",
+        description="Check the settings, those of streams, the credentials, the certificate and the models that "
+        "`framehook serve` would use, then exit. Loads every model, runs it on a picture, and prints what the model "
+        "is, what it finds and how long it takes. The exit status is 0 if everything is right, else 1.",
         parents=[settings_options(ALL_SETTINGS)],
         allow_abbrev=False,
     )
@@ -80,10 +81,22 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
             print(f"    {_trial_answer(dataplane, model, picture or golden or _black_picture(model))}")
             if golden:
                 print("    the golden picture gives the expected results")
+        _check_streams(dataplane, models, is_complete=not options.folder)
     if recognition.credentials:
         print(f"ok: {len(recognition.credentials)} credential(s), for the schemes {', '.join(recognition.schemes)}")
     print(f"ok: settings and {len(models)} model(s), ready after {ready_s:.2f} s")
     return 0
+
+
+def _check_streams(dataplane: DataPlane, models: Sequence[Model], *, is_complete: bool) -> None:
+    """Print how many streams have settings; raises ConfigurationError when they name what no model has.
+
+    `is_complete`: whether these are all models.
+    """
+    if is_complete:
+        dataplane.settings.refuse_what_no_model_has({model.name: model.folder.labels for model in models})
+    if len(dataplane.settings):
+        print(f"ok: settings of {len(dataplane.settings)} stream(s)")
 
 
 def _settings_for_folder(settings: Settings, folder: Path) -> Settings:

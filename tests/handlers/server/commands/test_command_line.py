@@ -231,3 +231,22 @@ def test_prepare_says_what_it_lacks(tmp_path: Path) -> None:
     run = framehook("prepare", tmp_path, tmp_path / "prepared", PYTHONPATH=str(tmp_path))
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr == "framehook: Preparing a model needs onnx: pip install 'framehook[prepare]'.\n"
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ("{model: identity, thresholds: {block: 0.6, '*': 0.7}}", "ok: settings of 1 stream(s)"),
+        ("{model: identiti}", "yard.yaml: model: no such model; the models are: identity."),
+        ("{thresholds: {blok: 0.6}}", "yard.yaml: thresholds.blok: no model for this stream has such a label."),
+        ("{motion: {refresh: 5}}", "yard.yaml: motion.refresh: no such key."),
+    ],
+)
+def test_check_reads_the_settings_of_streams(tmp_path: Path, document: str, sentence: str) -> None:
+    write_identity_model(tmp_path / "models")
+    (tmp_path / "streams").mkdir()
+    (tmp_path / "streams" / "yard.yaml").write_text(document)
+    options: list[str | Path] = ["--model-repository", tmp_path / "models", "--default-model", "identity"]
+    run = framehook("check", "--streams", tmp_path / "streams", *options)
+    assert sentence in run.stdout + run.stderr
+    assert run.returncode == (0 if sentence.startswith("ok") else 1)
