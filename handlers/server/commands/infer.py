@@ -1,27 +1,22 @@
-"""`framehook infer`: runs a model on files, without a server."""
+"""`framehook infer`: runs a model on pictures and videos, without a server."""
 
 import argparse
 import itertools
-import json
-import sys
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from PIL import Image
 from tqdm import tqdm
 
-from handlers.dataplane import DataPlane
 from handlers.decoding.encoded import FORMAT_NAMES
-from handlers.encoding.drawing import JPEG_QUALITY, canvas_size
-from handlers.encoding.encoders import draw
-from handlers.errors import EdgeError
 from handlers.parsing.numbers import read_number, read_whole_number
-from handlers.server.commands.offline import own_dataplane, read_picture
+from handlers.server.commands.inferring.annotated import Annotated
+from handlers.server.commands.inferring.answers import Outcome, answer_in_order, fault_at_the_end, record_of
+from handlers.server.commands.inferring.reports import Csv, JsonLines, Printer, Report, Table
+from handlers.server.commands.inferring.sources import Source, find_files, read_shots
+from handlers.server.commands.offline import own_dataplane
 from handlers.server.commands.options import settings_options
 from handlers.server.settings import Settings, split
-from models.errors import InferenceError, ModelsError
+from handlers.stream_settings import read_settings
 from models.order import FrameOrder
 from models.results import MAX_DETECTIONS
 
@@ -36,17 +31,27 @@ SETTINGS = (
     "run_timeout_s",
 )
 
+MAX_RATE = 1000
+"""Frames per second; no video has so many."""
+
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
     parser = commands.add_parser(
         "infer",
-        help="run a model on picture files, without a server",
-        description="Run a model on picture files, without a server. Prints one JSON line per file to standard output.",
+        help="run a model on pictures and videos, without a server",
+        description="Run a model on pictures and videos, without a server. Prints one JSON line per picture, and per "
+        "frame of a video, to standard output. Videos need the extra: pip install 'framehook[video]'.",
         parents=[settings_options(SETTINGS)],
         allow_abbrev=False,
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=f"a {FORMAT_NAMES} picture")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help=f"a {FORMAT_NAMES} picture, a video, a folder of pictures and videos, or a pattern in quotes: '**/*.mp4'",
+    )
     parser.add_argument("--model", metavar="NAME", help="the model to run; by default the default model")
     parser.add_argument(
         "--confidence",
@@ -61,61 +66,77 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--max-detections", type=_detection_count, metavar="NUMBER", help="report at most this many results"
     )
     parser.add_argument(
-        "--annotate", type=Path, metavar="FOLDER", help="write each picture with its boxes drawn to this folder"
+        "--rate", type=_frame_rate, metavar="FRAMES_PER_S", help="take only so many frames of a video per second"
     )
+    parser.add_argument(
+        "--annotate", type=Path, metavar="FOLDER", help="write pictures and videos with boxes drawn to this folder"
+    )
+    parser.add_argument(
+        "--stream-settings",
+        type=Path,
+        metavar="FILE",
+        help="answer as a stream with these settings would be answered, each video being a stream",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--table", action="store_true", help="print a table for people instead of JSON")
+    form.add_argument("--csv", action="store_true", help="print CSV instead of JSON: one row per result")
     parser.set_defaults(command=infer)
 
 
 def infer(settings: Settings, options: argparse.Namespace) -> int:
-    """Print one JSON line per file. Return 1 if any file failed, else 0."""
-    failed = False
-    name = options.model or settings.default_model
+    """Print what is found in each picture and frame. Return 1 if any file failed, else 0.
+
+    Raises ConfigurationError for a folder or a pattern without files.
+    """
+    sources = find_files(options.files)
+    stream_settings = read_settings(options.stream_settings) if options.stream_settings else None
+    name = options.model or (stream_settings and stream_settings.model) or settings.default_model
     alone = settings.model_copy(update={"models": (name,), "default_model": name})  # the others need not be loaded
     order = FrameOrder(
         encoding="metadata",
         confidence=options.confidence,
         labels=options.labels,
         max_detections=options.max_detections,
+        settings=stream_settings,
     )
+    printer = Printer(_report(options, sources))
     with own_dataplane(alone) as dataplane:
         dataplane.refuse_unknown_labels(order)
         dataplane.engine.load()
-        infer_one = partial(_infer_file, dataplane, order, settings.max_body_bytes, options.annotate)
-        for path in tqdm(options.files, unit="file", disable=len(options.files) == 1):
-            answer = infer_one(path)
-            failed |= "error" in answer
-            print(json.dumps({"file": str(path), **answer}, ensure_ascii=False), flush=True)
-    return int(failed)
+        printer.begin()
+        outcomes = answer_in_order(dataplane, order, read_shots(sources, settings, options.rate))
+        for source, shots in tqdm(_by_source(outcomes), total=len(sources), unit="file", disable=len(sources) == 1):
+            annotated = Annotated(options.annotate, source, dataplane.codec.decoder) if options.annotate else None
+            for outcome in _with_progress(source, shots):
+                printer.print(record_of(outcome, annotated))
+            if annotated and (fault := fault_at_the_end(annotated, source)):
+                printer.print(fault)
+    return int(printer.failed)
 
 
-def _infer_file(
-    dataplane: DataPlane, order: FrameOrder, max_bytes: int, annotate_to: Path | None, path: Path
-) -> dict[str, Any]:
-    """Return the answer for one file, or its error."""
-    try:
-        body = read_picture(path, max_bytes)
-        answered = dataplane.infer(replace(order, body=body)).result()
-        answer: dict[str, Any] = json.loads(answered.value or b'{"inferences": []}')
-        if annotate_to:
-            size_wh = canvas_size(answered.size_wh)
-            picture = draw(dataplane.codec.decoder, replace(order, body=body), answered.results, size_wh)
-            answer["annotated"] = _save_annotated(picture, annotate_to, path.stem)
-    except OSError as error:
-        return {"error": f"The file cannot be read or written: {error.strerror}."}
-    except (EdgeError, ModelsError) as error:
-        if isinstance(error, InferenceError):
-            print(f"framehook: {path}: {error.__cause__}", file=sys.stderr)
-        return {"error": str(error)}
-    return answer
+def _by_source(outcomes: Iterable[Outcome]) -> Iterator[tuple[Source, Iterator[Outcome]]]:
+    return itertools.groupby(outcomes, lambda outcome: outcome.shot.source)
 
 
-def _save_annotated(picture: Image.Image, folder: Path, stem: str) -> str:
-    """Write the picture under a free name, and return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    names = itertools.chain([f"{stem}-boxes.jpg"], (f"{stem}-boxes-{number}.jpg" for number in itertools.count(2)))
-    path = next(folder / name for name in names if not (folder / name).exists())
-    picture.save(path, quality=JPEG_QUALITY)
-    return str(path)
+def _with_progress(source: Source, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """Yield the outcomes; for a video, show a progress bar."""
+    if not source.is_video:
+        yield from outcomes
+        return
+    with tqdm(unit="frame", leave=False) as bar:
+        for outcome in outcomes:
+            if outcome.shot.number is not None:
+                bar.total = outcome.shot.frame_count
+                bar.update(outcome.shot.number + 1 - bar.n)
+            yield outcome
+
+
+def _report(options: argparse.Namespace, sources: Sequence[Source]) -> Report:
+    if options.csv:
+        return Csv()
+    if options.table:
+        return Table([str(source) for source in sources], timed=any(source.is_video for source in sources))
+    return JsonLines()
 
 
 def _fraction(text: str) -> float:
@@ -130,3 +151,10 @@ def _detection_count(text: str) -> int:
     if count is not None and 1 <= count <= MAX_DETECTIONS:
         return count
     raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {MAX_DETECTIONS}")
+
+
+def _frame_rate(text: str) -> float:
+    rate = read_number(text)
+    if rate is not None and 0 < rate <= MAX_RATE:
+        return rate
+    raise argparse.ArgumentTypeError(f"expected a number of frames per second above 0, at most {MAX_RATE}")

@@ -11,6 +11,9 @@ from handlers.errors import BodyTooLargeError
 from handlers.server.parts import create_dataplane
 from handlers.server.settings import Settings
 
+PATIENCE_S = 1e6
+"""How long a frame may wait for the one before it: nobody else waits."""
+
 
 @contextmanager
 def own_dataplane(settings: Settings) -> Iterator[DataPlane]:
@@ -20,15 +23,21 @@ def own_dataplane(settings: Settings) -> Iterator[DataPlane]:
     the lock would stay acquired, and the lanes would wait for it for ever.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    dataplane = create_dataplane(settings.model_copy(update={"isolation": "thread"}))  # the pictures are the user's own
+    alone = {"isolation": "thread", "queue_timeout_s": PATIENCE_S}  # the pictures are the user's own
+    dataplane = create_dataplane(settings.model_copy(update=alone))
     with closing(dataplane):
         yield dataplane
 
 
+def refuse_irregular(path: Path) -> None:
+    """Raise OSError for what is no regular file: reading a pipe would block."""
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "no such file, or not a regular one")
+
+
 def read_picture(path: Path, max_bytes: int) -> bytes:
     """Return the bytes of a regular file. Raises OSError, and BodyTooLargeError for more than `max_bytes`."""
-    if not path.is_file():  # reading a pipe would block
-        raise FileNotFoundError(errno.ENOENT, "no such file, or not a regular one")
+    refuse_irregular(path)
     if path.stat().st_size > max_bytes:
         raise BodyTooLargeError(f"The file is larger than the limit of {max_bytes} bytes.")
     return path.read_bytes()

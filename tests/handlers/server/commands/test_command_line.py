@@ -165,12 +165,13 @@ def test_infer_waits_for_no_pipe_and_reads_no_giant(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     with giant.open("wb") as file:
         file.truncate(5 * 2**30)
-    run = framehook("infer", pipe, giant, tmp_path)
+    run = framehook("infer", pipe, giant, "/dev/null", tmp_path)
     errors = [json.loads(line)["error"] for line in run.stdout.splitlines()]
     assert errors == [
         "The file cannot be read or written: no such file, or not a regular one.",
         "The file is larger than the limit of 33554432 bytes.",
         "The file cannot be read or written: no such file, or not a regular one.",
+        "The file is larger than the limit of 33554432 bytes.",  # of the folder, where the pipe is no picture
     ]
 
 

@@ -1,4 +1,4 @@
-"""The commands that run models without a server import no web framework."""
+"""The commands that run models without a server import no web framework, and for pictures no PyAV."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ RUN = """
 import sys
 from handlers.server.commands.cli import main
 status = main(sys.argv[1:])
-print(sorted({name.partition(".")[0] for name in sys.modules} & {"connexion", "starlette", "uvicorn", "flask"}))
+print(sorted({name.partition(".")[0] for name in sys.modules} & {"connexion", "starlette", "uvicorn", "flask", "av"}))
 sys.exit(status)
 """
 

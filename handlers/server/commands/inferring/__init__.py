@@ -1,0 +1,1 @@
+"""What `framehook infer` takes and writes: pictures, videos, reports."""

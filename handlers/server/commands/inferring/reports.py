@@ -1,0 +1,125 @@
+"""Answers → lines of text: JSON for programs, CSV for spreadsheets, a table for people."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+CSV_COLUMNS = ("file", "frame", "time", "type", "label", "confidence", "l", "t", "w", "h")
+
+
+class Report(Protocol):
+    """Writes answers. `header`: comes first; may be empty."""
+
+    header: str
+
+    def text(self, answer: Mapping[str, Any]) -> str:
+        """Return the lines of one answer, each with its end; none for an error that the report has no place for."""
+        ...
+
+
+class JsonLines:
+    """One JSON object per answer; errors, too."""
+
+    header = ""
+
+    def text(self, answer: Mapping[str, Any]) -> str:
+        """Return one line."""
+        return json.dumps(answer, ensure_ascii=False) + "\n"
+
+
+class Csv:
+    """One row per inference, as RFC 4180 has it."""
+
+    header = ",".join(CSV_COLUMNS) + "\r\n"
+
+    def text(self, answer: Mapping[str, Any]) -> str:
+        """Return the rows."""
+        rows = io.StringIO()
+        writer = csv.DictWriter(rows, CSV_COLUMNS)
+        place = {key: answer.get(key) for key in ("file", "frame", "time")}
+        writer.writerows({**place, **_flat(inference)} for inference in answer.get("inferences", ()))
+        return rows.getvalue()
+
+
+class Table:
+    """One row per inference, in columns. `files`: the names that will come, so that the first column is wide enough."""
+
+    def __init__(self, files: list[str], *, timed: bool) -> None:
+        self._file_width = max(map(len, ["file", *files]))
+        self._label_width = 12
+        self._timed = timed
+        self.header = self._row("file", "time", "label", "confidence", ("l", "t", "w", "h"))
+
+    def text(self, answer: Mapping[str, Any]) -> str:
+        """Return the rows; one with a dash where nothing was found."""
+        inferences = [_flat(inference) for inference in answer.get("inferences", ())]
+        if "inferences" in answer and not inferences:
+            inferences = [{"label": "-"}]
+        time = f"{answer['time']:.3f}" if "time" in answer else ""
+        return "".join(
+            self._row(
+                answer["file"],
+                time,
+                str(found["label"] or found["type"]),
+                _rounded(found.get("confidence"), 2),
+                tuple(_rounded(found.get(side), 4) for side in "ltwh"),
+            )
+            for found in inferences
+        )
+
+    def _row(self, file: str, time: str, label: str, confidence: str, box_ltwh: tuple[str, ...]) -> str:
+        label = "".join(character if character.isprintable() else "?" for character in label)
+        self._label_width = max(self._label_width, len(label))
+        time_column = f"{time:>10}  " if self._timed else ""
+        sides = "  ".join(f"{side:>6}" for side in box_ltwh)
+        row = f"{file:<{self._file_width}}  {time_column}{label:<{self._label_width}}  {confidence:>10}  {sides}"
+        return row.rstrip() + "\n"
+
+
+def _rounded(number: float | None, decimals: int) -> str:
+    return "" if number is None else f"{number:.{decimals}f}"
+
+
+def _flat(inference: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an inference says, by column; a line of text, whose box is an entity's, has its text as label."""
+    kind = inference["type"]
+    found = inference[kind]
+    tag = found.get("tag", {})
+    label = tag.get("value", found.get("value", ""))
+    confidence = {"confidence": tag["confidence"]} if "confidence" in tag else {}
+    return {"type": kind, "label": label, **confidence, **found.get("box", {})}
+
+
+class Printer:
+    """Prints a report to standard output, and errors that it has no place for to standard error.
+
+    `failed`: whether there was an error.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self.failed = False
+
+    def begin(self) -> None:
+        """Print the header."""
+        self._write(self._report.header)
+
+    def print(self, answer: Mapping[str, Any]) -> None:
+        """Print one answer."""
+        text = self._report.text(answer)
+        if "error" in answer:
+            self.failed = True
+        if "error" in answer and not text:
+            tqdm.write(f"framehook: {answer['file']}: {answer['error']}", file=sys.stderr)
+        self._write(text)
+
+    def _write(self, text: str) -> None:
+        if sys.stdout.isatty():
+            tqdm.write(text, end="")  # above the progress bars
+        else:
+            print(text, end="", flush=True)

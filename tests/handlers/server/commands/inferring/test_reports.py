@@ -1,0 +1,98 @@
+"""Answers as JSON, CSV and tables, in full."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from handlers.server.commands.inferring.reports import Csv, JsonLines, Printer, Report, Table
+
+BOX = {"l": 0.1, "t": 0.25, "w": 0.5, "h": 0.123456}
+FRAME: dict[str, Any] = {
+    "file": "gate.mp4",
+    "frame": 7,
+    "time": 0.28,
+    "inferences": [
+        {"type": "entity", "entity": {"tag": {"value": "person", "confidence": 0.914}, "box": BOX}},
+        {"type": "motion", "motion": {"box": {"l": 0, "t": 0, "w": 1, "h": 1}}},
+    ],
+}
+PICTURE: dict[str, Any] = {
+    "file": "a, b.jpg",
+    "inferences": [
+        {"type": "classification", "classification": {"tag": {"value": "cup", "confidence": 1.0}}},
+        {
+            "type": "entity",
+            "entity": {"tag": {"value": "text", "confidence": 0.5}, "box": BOX},
+            "inferenceId": "line-1",
+        },
+        {"type": "text", "text": {"value": 'a "quoted", long\nline'}, "relatedInferences": ["line-1"]},
+    ],
+}
+NOTHING: dict[str, Any] = {"file": "empty.png", "inferences": []}
+FAULT: dict[str, Any] = {"file": "broken.jpg", "error": "The file is broken."}
+ANSWERS = (FRAME, PICTURE, NOTHING, FAULT)
+
+CSV = """\
+file,frame,time,type,label,confidence,l,t,w,h
+gate.mp4,7,0.28,entity,person,0.914,0.1,0.25,0.5,0.123456
+gate.mp4,7,0.28,motion,,,0,0,1,1
+"a, b.jpg",,,classification,cup,1.0,,,,
+"a, b.jpg",,,entity,text,0.5,0.1,0.25,0.5,0.123456
+"a, b.jpg",,,text,"a ""quoted"", long
+line",,,,,
+"""
+TABLE = """\
+file             time  label         confidence       l       t       w       h
+gate.mp4        0.280  person              0.91  0.1000  0.2500  0.5000  0.1235
+gate.mp4        0.280  motion                    0.0000  0.0000  1.0000  1.0000
+a, b.jpg               cup                 1.00
+a, b.jpg               text                0.50  0.1000  0.2500  0.5000  0.1235
+a, b.jpg               a "quoted", long?line
+empty.png              -
+"""
+UNTIMED = """\
+file       label         confidence       l       t       w       h
+empty.png  -
+"""
+
+
+def written(report: Report, *answers: dict[str, Any]) -> str:
+    return report.header + "".join(map(report.text, answers))
+
+
+def test_csv_has_a_row_per_inference() -> None:
+    text = written(Csv(), *ANSWERS)
+    assert text == CSV.replace("\n", "\r\n").replace("long\r\n", "long\n")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [row["label"] for row in rows] == ["person", "", "cup", "text", 'a "quoted", long\nline']
+
+
+def test_the_table_is_aligned() -> None:
+    assert written(Table(["gate.mp4", "a, b.jpg", "empty.png"], timed=True), *ANSWERS) == TABLE
+    assert written(Table(["empty.png"], timed=False), NOTHING) == UNTIMED
+
+
+def test_json_has_a_line_per_answer() -> None:
+    assert written(JsonLines(), NOTHING, FAULT) == (
+        '{"file": "empty.png", "inferences": []}\n{"file": "broken.jpg", "error": "The file is broken."}\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("report", "told_apart"),
+    [(JsonLines(), ""), (Csv(), "framehook: broken.jpg: The file is broken.\n")],
+    ids=["json", "csv"],
+)
+def test_errors_without_a_place_go_to_standard_error(
+    report: Report, told_apart: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printer = Printer(report)
+    printer.print(NOTHING)
+    assert not printer.failed
+    printer.print(FAULT)
+    assert printer.failed
+    printed = capsys.readouterr()
+    assert printed.err == told_apart
+    assert ("broken.jpg" in printed.out) is (not told_apart)
