@@ -183,6 +183,46 @@ def test_a_stream_is_watched(console: Chrome, server: LiveServer) -> None:
         wait(console, lambda: not watching(server, "Süd/gate 1"))
 
 
+CORNER = """
+const image = document.querySelector(arguments[0]);
+const canvas = document.createElement("canvas");
+[canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+const context = canvas.getContext("2d");
+context.drawImage(image, 0, 0);
+return image.naturalHeight ? [...context.getImageData(1, image.naturalHeight - 2, 1, 1).data].slice(0, 3) : [];
+"""
+"""The colour of the pixel at the lower left, where it is written how a frame was answered: on white."""
+
+
+def is_outcome_shown(browser: Chrome, image: str) -> bool:
+    corner = browser.execute_script(CORNER, image)
+    return bool(corner) and min(corner) > 240
+
+
+def test_regions_and_motion_are_drawn_when_asked(console: Chrome, server: LiveServer) -> None:
+    path = "/streams/still/settings"
+    assert server.client.put(path, json={"motion": {}}, headers=AUTHORIZED).status_code == 200
+    with posting(server, "still", every_s=0.2):
+        card = console.find_element(By.XPATH, "//button[.//strong='still']")
+        wait(console, lambda: re.search(r"\d+ run, 0 on regions, [1-9]\d* repeated", card.text))
+        card.send_keys(Keys.ENTER)
+        wait(console, lambda: console.execute_script("return document.querySelector('#watched').naturalWidth") == 768)
+        assert not is_outcome_shown(console, "#watched")
+        part(console, "watch-regions").click()
+        wait(console, lambda: is_outcome_shown(console, "#watched"))
+        part(console, "watch-regions").click()
+        wait(console, lambda: not is_outcome_shown(console, "#watched"))
+        part(console, "watch").send_keys(Keys.ESCAPE)
+        wait(console, lambda: not watching(server, "still"))
+        console.get(f"{server.url}/stream/still")
+        console.find_element(By.LINK_TEXT, "Show regions and motion").click()
+        wait(console, lambda: is_outcome_shown(console, "img"))
+        console.find_element(By.LINK_TEXT, "Show results only").click()
+        wait(console, lambda: not is_outcome_shown(console, "img"))
+        console.get("about:blank")
+    server.client.delete(path, headers=AUTHORIZED)
+
+
 def watching(server: LiveServer, name: str) -> int:
     streams = server.client.get("/streams").json()["streams"]
     return sum(stream["viewers"] for stream in streams if stream["id"] == name)
