@@ -59,14 +59,14 @@ class Remembered:
         """Return what to look at, given what moves [M, 4]; changes nothing.
 
         `present_xyxy` [P, 4]: where that is now, without the places that it left; None: the same as `moving_xyxy`.
-        Known objects that move there are held whole. A refresh looks at the whole picture, and closer at all known
-        objects.
+        Known objects with motion in them are held whole: one may have left, another stands still behind it. A refresh
+        looks at the whole picture, and closer at all known objects.
         """
         rules, known = self._rules, self.found
         moving_xyxy = np.asarray(moving_xyxy, np.float64)
         present_xyxy = moving_xyxy if present_xyxy is None else np.asarray(present_xyxy, np.float64)
         is_refresh = self._refreshed_at_s is None or now_s - self._refreshed_at_s >= rules.refresh_s
-        asked = (known.confidences >= rules.sure) & (is_refresh | moves(known.boxes_xyxy, present_xyxy))
+        asked = (known.confidences >= rules.sure) & (is_refresh | moves(known.boxes_xyxy, moving_xyxy))
         targets = np.concatenate([present_xyxy, known.boxes_xyxy[asked]])
         regions = around(targets, source_wh, rules.sides, rules.at_most - is_refresh)
         if is_refresh and not (len(regions) and (regions[0] == WHOLE).all()):

@@ -47,10 +47,9 @@ class Selector:
     max_results: int
 
     def lowest_confidence(self) -> float:
-        """Return a confidence that no selected result is below."""
-        if self.selection.confidence is not None:
-            return self.selection.confidence
-        return min(self.default_confidence, *self.settings.thresholds.values(), 1.0)
+        """Return a confidence that no selected result is below, neither of this request nor of one without any."""
+        asked = 1.0 if self.selection.confidence is None else self.selection.confidence
+        return min(asked, self.default_confidence, *self.settings.thresholds.values())
 
     def selected(self, results: Results) -> Results:
         """Return the selected results, in their order; the most confident ones, if there are too many."""

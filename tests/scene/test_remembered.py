@@ -90,6 +90,17 @@ def test_what_moves_out_of_the_picture_is_forgotten() -> None:
     assert same_objects(objects, parked)
 
 
+def test_what_stands_still_behind_something_that_leaves_is_looked_at() -> None:
+    """Motion says that something has changed there, but not that the object has gone."""
+    remembered = Remembered(RULES)
+    scene = found(boxes(PARKED))
+    seen(remembered, NO_BOXES, scene, 0)
+    elsewhere = boxes((0.1, 0.1, 0.15, 0.2))
+    plan = remembered.plan(boxes((0.65, 0.55, 0.85, 0.75)), SOURCE_WH, 1, elsewhere)
+    founds = [seen_in(scene, region) for region in plan.regions_xyxy]
+    assert same_objects(remembered.update(plan, founds, 1), scene)
+
+
 def test_a_plan_that_is_given_up_changes_nothing() -> None:
     remembered = Remembered(RULES)
     remembered.plan(NO_BOXES, SOURCE_WH, 0)
