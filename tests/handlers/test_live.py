@@ -140,7 +140,10 @@ def test_the_slashes_of_a_name_need_no_escape(watched: LiveServer) -> None:
 
 
 class PageReader(HTMLParser):
-    """Reads a stream's page as a browser does. `found`: element → its text or address; no element comes twice."""
+    """Reads a stream's page as a browser does. `found`: element → its text or address, of links the last one's.
+
+    No other element comes twice.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -150,7 +153,7 @@ class PageReader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         self._open = "refresh" if given.get("http-equiv") == "refresh" else tag
-        assert self._open in {"meta", "link"} or self._open not in self.found
+        assert self._open in {"meta", "link", "a"} or self._open not in self.found
         self.found[self._open] = given.get("content") or given.get("src") or given.get("href") or ""
 
     def handle_data(self, data: str) -> None:
