@@ -64,6 +64,18 @@ def checked_settings(document: object) -> StreamSettings:
         raise InvalidStreamSettingsError(escaped(first_fault(error))[:MAX_SHOWN]) from error
 
 
+def refuse_unknown_names(settings: StreamSettings, path: Path, labels: Mapping[str, Collection[str]]) -> None:
+    """Raise ConfigurationError for the settings of a file that name a model, or a label, that does not exist.
+
+    `labels`: model → its labels.
+    """
+    if settings.model is not None and settings.model not in labels:
+        raise ConfigurationError(f"{path}: model: no such model; the models are: {', '.join(labels)}.")
+    known = set().union(*labels.values()) if settings.model is None else set(labels[settings.model])
+    for label in sorted(settings.thresholds.keys() - known - {OTHERS}):
+        raise ConfigurationError(f"{path}: thresholds.{label}: no model for this stream has such a label.")
+
+
 class SettingsOfStreams:
     """What holds for each stream. Reading is for the event loop and costs nothing; the rest is for other threads.
 
@@ -91,19 +103,10 @@ class SettingsOfStreams:
         """Return what holds for a stream; None: nothing is set."""
         return (self._by_stream.get(stream) or self._by_stream.get(DEFAULT)) if stream else None
 
-    def refuse_what_no_model_has(self, labels: Mapping[str, Collection[str]]) -> None:
-        """Raise ConfigurationError for settings that name a model, or a label, that there is not.
-
-        `labels`: model → its labels.
-        """
-        known = set().union(*labels.values())
+    def refuse_unknown_names(self, labels: Mapping[str, Collection[str]]) -> None:
+        """Raise ConfigurationError as the function of that name does, for the files of all streams."""
         for stream, settings in self._by_stream.items():
-            file = file_name(stream) if self._folder is None else self._folder / file_name(stream)
-            if settings.model is not None and settings.model not in labels:
-                raise ConfigurationError(f"{file}: model: no such model; the models are: {', '.join(labels)}.")
-            of_model = known if settings.model is None else labels[settings.model]
-            for label in settings.thresholds.keys() - {OTHERS} - set(of_model):
-                raise ConfigurationError(f"{file}: thresholds.{label}: no model for this stream has such a label.")
+            refuse_unknown_names(settings, self._path_of(stream), labels)
 
     def model_of(self, stream: str) -> str | None:
         """Return the model for frames of a stream whose path names none; None: the default one."""

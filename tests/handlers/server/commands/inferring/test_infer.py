@@ -234,7 +234,10 @@ def test_pictures_are_answered_with_settings_but_as_no_stream(infer: Infer, tmp_
     assert [(line["outcome"], line["inferences"]) for line in run.lines] == [("run", [])] * 2
 
 
-@pytest.mark.parametrize(("text", "message"), [("motoin: {}", "motoin"), (None, "settings.yaml")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("motoin: {}", "motoin"), ("thresholds: {blok: 0.6}", "thresholds.blok"), (None, "settings.yaml")],
+)
 def test_settings_that_are_wrong_are_named(infer: Infer, tmp_path: Path, text: str | None, message: str) -> None:
     if text:
         (tmp_path / "settings.yaml").write_text(text)
