@@ -138,7 +138,8 @@ def _report(options: argparse.Namespace, sources: Sequence[Source]) -> Report:
     if options.csv:
         return Csv()
     if options.table:
-        return Table([str(source) for source in sources], timed=any(source.is_video for source in sources))
+        timed = any(source.is_video for source in sources)
+        return Table(list(map(str, sources)), timed=timed, has_outcomes=options.stream_settings is not None)
     return JsonLines()
 
 
