@@ -77,7 +77,7 @@ def refuse_unknown_names(settings: StreamSettings, path: Path, labels: Mapping[s
 
 
 class SettingsOfStreams:
-    """What holds for each stream. Reading is for the event loop and costs nothing; the rest is for other threads.
+    """The settings of each stream. Reading is for the event loop and costs nothing; the rest is for other threads.
 
     `folder`: None means that no stream has settings. Raises ConfigurationError if it cannot be read or a file is wrong.
     """
@@ -92,7 +92,7 @@ class SettingsOfStreams:
             raise ConfigurationError(fault)
 
     def __len__(self) -> int:
-        """Return how many files hold."""
+        """Return how many streams have settings of their own."""
         return len(self._by_stream)
 
     def __contains__(self, stream: str) -> bool:
@@ -100,7 +100,7 @@ class SettingsOfStreams:
         return stream in self._by_stream
 
     def of(self, stream: str) -> StreamSettings | None:
-        """Return what holds for a stream; None: nothing is set."""
+        """Return the settings for a stream, its own or the default ones; None: it has none."""
         return (self._by_stream.get(stream) or self._by_stream.get(DEFAULT)) if stream else None
 
     def refuse_unknown_names(self, labels: Mapping[str, Collection[str]]) -> None:
@@ -114,7 +114,7 @@ class SettingsOfStreams:
         return settings.model if settings else None
 
     def look(self) -> None:
-        """Take over files that have changed. One that is wrong is logged, and what it said before still holds."""
+        """Read files that have changed. A wrong one is logged, and its earlier settings stay in use."""
         try:
             faults = self._changes()
         except ConfigurationError as error:
@@ -134,7 +134,9 @@ class SettingsOfStreams:
             raise InvalidStreamSettingsError(f"As a file the settings would have more than {MAX_SETTINGS_BYTES} bytes.")
         with self._lock:
             if path.name not in self._seen and len(self._seen) >= MAX_FILES:
-                raise StreamSettingsLockedError(f"There are settings of {MAX_FILES} streams, as many as there may be.")
+                raise StreamSettingsLockedError(
+                    f"There are settings of {MAX_FILES} streams, the most that there can be."
+                )
             _replace(path, text)
             self._seen = self._seen | {path.name: _state_of(path)}
             self._by_stream = self._by_stream | {stream: settings}

@@ -1,6 +1,6 @@
 """The parts of a picture that a model sees one by one, and one list of objects from all of them.
 
-Small objects are lost when a whole picture is squeezed into a model's input. Boxes and regions are float64 [N, 4]:
+Small objects are lost when a whole picture is reduced to a model's input. Boxes and regions are float64 [N, 4]:
 left, top, right, bottom as shares 0..1 of the whole picture; N may be 0.
 """
 

@@ -87,7 +87,7 @@ class Grid:
         self._regions_xyxy = np.concatenate([WHOLE, tiles_xyxy]) if len(tiles_xyxy) > 1 else WHOLE
 
     def plan(self, moving_xyxy: Boxes, *_: object) -> Plan:
-        """Return what to look at, whatever moves."""
+        """Return the same tiles for every picture."""
         return Plan(self._regions_xyxy, np.asarray(moving_xyxy, np.float64), is_refresh=True)
 
     def update(self, plan: Plan, founds: list[Found], now_s: float) -> Found:  # noqa: ARG002
