@@ -41,7 +41,7 @@ async def list_streams() -> JSONResponse:
 
 
 async def show_stream(stream: str, draw: str = RESULTS) -> HTMLResponse:
-    """Return a page that shows a stream, or waits for its first frame. Raises UnknownStreamError for an impossible name."""
+    """Return a page that shows a stream, or waits for its first frame. Raises UnknownStreamError."""
     context: Context = request.state.context
     if not STREAM_NAME.fullmatch(stream):
         raise UnknownStreamError
