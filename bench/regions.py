@@ -27,7 +27,7 @@ from handlers.decoding.scaling import Convolution
 from models.frame import Frame
 from models.results import Selection
 from scene.motion import MotionGate, MotionSettings
-from scene.regions import WHOLE, Floats, Found, Sides, grid, iou_xyxy, merge
+from scene.regions import WHOLE, Floats, Found, grid, iou_xyxy, merge
 from scene.remembered import Remembered, Rules
 
 PERSON = Selection(confidence=0.05, class_ids=frozenset({0}))
@@ -90,7 +90,7 @@ def where_something_moves(way: Way, bodies: Bodies, rules: Rules) -> None:
     for number, body in bodies.items():
         now_s, frame = number / FRAMES_PER_S, decoder.whole(body)
         motion = gate.look(decoder.luma(body)[0], now_s)
-        plan = remembered.plan(motion.boxes_xyxy, frame.source_size_wh, now_s, motion.present_xyxy)
+        plan = remembered.plan(motion.boxes_xyxy, motion.present_xyxy, frame.source_size_wh, now_s)
         way.found[number] = remembered.update(plan, way.look(frame, plan.regions_xyxy), now_s)
         gate.ran()
 
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     truth = read_truth(options.truth, pictures[0].size)
     ways: dict[str, Callable[[Way], None]] = {
         "whole picture": lambda way: in_regions(way, bodies, WHOLE),
-        "motion": lambda way: where_something_moves(way, bodies, Rules(Sides())),
+        "motion": lambda way: where_something_moves(way, bodies, Rules()),
         "grid 2 x 2, overlap 0.25": lambda way: in_regions(way, bodies, np.concatenate([WHOLE, grid(2, 2, 0.25)])),
         "grid 3 x 3, overlap 0.5": lambda way: in_regions(way, bodies, np.concatenate([WHOLE, grid(3, 3, 0.5)])),
     }

@@ -86,14 +86,14 @@ class UnknownStreamError(EdgeError):
 
 
 class NoStreamSettingsError(EdgeError):
-    """A stream has no settings."""
+    """A stream has no settings; or none of its own, where those were to be removed."""
 
     def __init__(self) -> None:
-        super().__init__("The stream has no settings; PUT to this path sets them.")
+        super().__init__("The stream has no settings of its own; PUT to this path sets them.")
 
 
 class InvalidStreamSettingsError(EdgeError):
-    """Settings of a stream break the contract, or the name is none of a stream."""
+    """Settings of a stream break the contract, or no stream can have that name."""
 
 
 class StreamSettingsLockedError(EdgeError):

@@ -41,13 +41,13 @@ async def list_streams() -> JSONResponse:
 
 
 async def show_stream(stream: str, draw: str = RESULTS) -> HTMLResponse:
-    """Return a page that shows a stream, or waits for its first frame. Raises UnknownStreamError for no name."""
+    """Return a page that shows a stream, or waits for its first frame. Raises UnknownStreamError."""
     context: Context = request.state.context
     if not STREAM_NAME.fullmatch(stream):
         raise UnknownStreamError
     page = pages.STREAM if stream in context.streams else pages.WAITING
     depth = request.scope["raw_path"].count(b"/") - 1  # a name's slashes should be escaped, but need not
-    query, other, choice = ("", REGIONS_QUERY, "Show regions and motion")
+    query, other, choice = "", REGIONS_QUERY, "Show regions and motion"
     if draw.lower() != RESULTS:
         query, other, choice = (REGIONS_QUERY, "?", "Show results only")
     text = {"stream": html.escape(stream), "path": quote(stream, safe=""), "root": "../" * depth}
@@ -62,7 +62,7 @@ async def watch_stream(stream: str, frames: int | None = None, draw: str = RESUL
 
 
 async def get_stream_settings(stream: str) -> JSONResponse:
-    """Return the settings that hold for a stream. Raises NoStreamSettingsError."""
+    """Return the settings that apply to a stream. Raises NoStreamSettingsError."""
     context: Context = request.state.context
     known = context.dataplane.settings
     settings = known.of(stream)

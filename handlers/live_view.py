@@ -87,7 +87,7 @@ class LiveStream:
 
     @property
     def viewers(self) -> int:
-        """Return the number of viewers, whatever they see."""
+        """Return the number of viewers, of all views together."""
         return sum(view.viewers for view in self.views)
 
     @property

@@ -64,8 +64,20 @@ def checked_settings(document: object) -> StreamSettings:
         raise InvalidStreamSettingsError(escaped(first_fault(error))[:MAX_SHOWN]) from error
 
 
+def refuse_unknown_names(settings: StreamSettings, path: Path, labels: Mapping[str, Collection[str]]) -> None:
+    """Raise ConfigurationError for the settings of a file that name a model, or a label, that does not exist.
+
+    `labels`: model → its labels.
+    """
+    if settings.model is not None and settings.model not in labels:
+        raise ConfigurationError(f"{path}: model: no such model; the models are: {', '.join(labels)}.")
+    known = set().union(*labels.values()) if settings.model is None else set(labels[settings.model])
+    for label in sorted(settings.thresholds.keys() - known - {OTHERS}):
+        raise ConfigurationError(f"{path}: thresholds.{label}: no model for this stream has such a label.")
+
+
 class SettingsOfStreams:
-    """What holds for each stream. Reading is for the event loop and costs nothing; the rest is for other threads.
+    """The settings of each stream. Reading is for the event loop and costs nothing; the rest is for other threads.
 
     `folder`: None means that no stream has settings. Raises ConfigurationError if it cannot be read or a file is wrong.
     """
@@ -80,7 +92,7 @@ class SettingsOfStreams:
             raise ConfigurationError(fault)
 
     def __len__(self) -> int:
-        """Return how many files hold."""
+        """Return how many streams have settings of their own."""
         return len(self._by_stream)
 
     def __contains__(self, stream: str) -> bool:
@@ -88,22 +100,13 @@ class SettingsOfStreams:
         return stream in self._by_stream
 
     def of(self, stream: str) -> StreamSettings | None:
-        """Return what holds for a stream; None: nothing is set."""
+        """Return the settings for a stream, its own or the default ones; None: it has none."""
         return (self._by_stream.get(stream) or self._by_stream.get(DEFAULT)) if stream else None
 
-    def refuse_what_no_model_has(self, labels: Mapping[str, Collection[str]]) -> None:
-        """Raise ConfigurationError for settings that name a model, or a label, that there is not.
-
-        `labels`: model → its labels.
-        """
-        known = set().union(*labels.values())
+    def refuse_unknown_names(self, labels: Mapping[str, Collection[str]]) -> None:
+        """Raise ConfigurationError as the function of that name does, for the files of all streams."""
         for stream, settings in self._by_stream.items():
-            file = file_name(stream) if self._folder is None else self._folder / file_name(stream)
-            if settings.model is not None and settings.model not in labels:
-                raise ConfigurationError(f"{file}: model: no such model; the models are: {', '.join(labels)}.")
-            of_model = known if settings.model is None else labels[settings.model]
-            for label in settings.thresholds.keys() - {OTHERS} - set(of_model):
-                raise ConfigurationError(f"{file}: thresholds.{label}: no model for this stream has such a label.")
+            refuse_unknown_names(settings, self._path_of(stream), labels)
 
     def model_of(self, stream: str) -> str | None:
         """Return the model for frames of a stream whose path names none; None: the default one."""
@@ -111,7 +114,7 @@ class SettingsOfStreams:
         return settings.model if settings else None
 
     def look(self) -> None:
-        """Take over files that have changed. One that is wrong is logged, and what it said before still holds."""
+        """Read files that have changed. A wrong one is logged, and its earlier settings stay in use."""
         try:
             faults = self._changes()
         except ConfigurationError as error:
@@ -131,7 +134,9 @@ class SettingsOfStreams:
             raise InvalidStreamSettingsError(f"As a file the settings would have more than {MAX_SETTINGS_BYTES} bytes.")
         with self._lock:
             if path.name not in self._seen and len(self._seen) >= MAX_FILES:
-                raise StreamSettingsLockedError(f"There are settings of {MAX_FILES} streams, as many as there may be.")
+                raise StreamSettingsLockedError(
+                    f"There are settings of {MAX_FILES} streams, the most that there can be."
+                )
             _replace(path, text)
             self._seen = self._seen | {path.name: _state_of(path)}
             self._by_stream = self._by_stream | {stream: settings}

@@ -23,7 +23,7 @@ class FrameOrder:
     `model`: its name; None for the default model. `encoding`: how to encode the answer, a row of the engine's encoders.
     `confidence`: lowest confidence reported, 0..1; `labels`: the only ones reported; `max_detections`: most results
     reported; None means: as the model is configured. `stream`: the name of the frame's stream, whose state it reaches
-    in the order of arrival; empty for no stream. `settings`: what holds for that stream; None: nothing is set.
+    in the order of arrival; empty for no stream. `settings`: those of that stream; None: it has none.
     `taken_at_s`: when the frame was taken, in seconds of the stream's clock. `caller`: whose turn the frame waits for.
 
     An order names no version of the model: nothing in it depends on one, so any version can answer it.

@@ -139,7 +139,7 @@ class MotionGate:
         self._luma, self._now_s = luma.copy(), now_s
 
     def _is_like(self, reference: _Reference) -> bool:
-        """Return whether no cell can have changed, whatever the light did: mostly so, and cheap to say."""
+        """Return whether no cell can have changed, for any change of light. True for most still frames, and cheap."""
         apart = np.maximum(self._luma, reference.luma) - np.minimum(self._luma, reference.luma)
         return int(np.count_nonzero(apart > self._threshold.levels)) < self._threshold.pixels
 

@@ -1,6 +1,6 @@
 """The parts of a picture that a model sees one by one, and one list of objects from all of them.
 
-Small objects are lost when a whole picture is squeezed into a model's input. Boxes and regions are float64 [N, 4]:
+Small objects are lost when a whole picture is reduced to a model's input. Boxes and regions are float64 [N, 4]:
 left, top, right, bottom as shares 0..1 of the whole picture; N may be 0.
 """
 
@@ -21,10 +21,8 @@ NO_BOXES: Floats = np.empty((0, 4))
 
 MARGIN = 0.1
 """Left free around a box inside its region, as a share of the box's longer side: motion shows less than the object."""
-SLACK = 1.5
-"""A box goes into a region made for larger ones up to this factor; beyond it, the box would be too small in it."""
-STEPS_PER_DOUBLING = 4
-"""Regions have few different sides, so that boxes of about one size share them."""
+SIDE_PX = 312
+"""The side of a square region, in pixels of the source, unless settings say otherwise."""
 
 TINY = 1e-9
 """Keeps a mean defined where all confidences are 0."""
@@ -32,18 +30,6 @@ CUT_WITHIN = 0.01
 """A box that ends this near to its region's edge, as a share of the region's side, may go on behind it."""
 SAME_IOU = 0.4
 """Two boxes with more than this intersection over union are of one object."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sides:
-    """How large square regions are, in pixels of the source.
-
-    `least` and `most`: the limits. `per_object`: the side wished for, divided by the longer side of the object.
-    """
-
-    least: int = 312
-    most: int = 312
-    per_object: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,59 +73,42 @@ def _spans(count: int, overlap: float) -> list[tuple[float, float]]:
     return [(start, min(start + side, 1.0)) for start in starts]
 
 
-def around(boxes_xyxy: Floats, source_wh: tuple[int, int], sides: Sides, at_most: int) -> Floats:
+def around(boxes_xyxy: Floats, source_wh: tuple[int, int], side_px: int, at_most: int) -> Floats:
     """Return at most `at_most` square regions [R, 4], of whole pixels, that hold the boxes uncut, each with a margin.
 
     A greedy cover: the region that holds most boxes comes first. A region is narrower only where the picture is.
-    Boxes too large for any region, and those left over, get the whole picture, as the first region. No boxes: none.
+    Boxes too large for a region, and those left over, get the whole picture, as the first region. No boxes: none.
     """
     size_wh = np.array(source_wh)
     inside_px = np.clip(boxes_xyxy, 0, 1) * np.tile(size_wh, 2)
-    lengths = (inside_px[:, 2:] - inside_px[:, :2]).max(axis=1, initial=0)
-    margins = MARGIN * lengths[:, None]
+    margins = MARGIN * (inside_px[:, 2:] - inside_px[:, :2]).max(axis=1, keepdims=True)
     starts = np.floor(np.maximum(inside_px[:, :2] - margins, 0))
     ends = np.ceil(np.minimum(inside_px[:, 2:] + margins, size_wh))
-    padded_px = np.concatenate([starts, ends], axis=1)
-    needed = (ends - starts).max(axis=1, initial=0)
-    wished = np.maximum(_stepped(np.clip(sides.per_object * lengths, sides.least, sides.most), sides), needed)
-    left = np.flatnonzero(needed <= sides.most)
-    is_whole_needed = len(left) < len(boxes_xyxy)
+    left_px = np.concatenate([starts, ends], axis=1)[(ends - starts <= side_px).all(axis=1)]
+    is_whole_needed = len(left_px) < len(boxes_xyxy)
     regions_px: list[Floats] = []
-    while len(left) and len(regions_px) < at_most:
-        region_px, held = _fullest(padded_px[left], wished[left], size_wh)
+    while len(left_px) and len(regions_px) < at_most:
+        region_px, held = _fullest(left_px, np.minimum(side_px, size_wh), size_wh)
         regions_px.append(region_px)
-        left = left[~held]
+        left_px = left_px[~held]
     regions: Floats = np.array(regions_px).reshape(-1, 4) / np.tile(size_wh, 2)
-    if is_whole_needed or len(left):
+    if is_whole_needed or len(left_px):
         regions = np.concatenate([WHOLE, regions[: at_most - 1]])
     return regions
 
 
-def _stepped(lengths: Floats, sides: Sides) -> Floats:
-    """Return the lengths rounded up to few different ones, at most `most`."""
-    steps: Floats = np.ceil(np.log2(lengths / sides.least) * STEPS_PER_DOUBLING - 1e-9)
-    stepped: Floats = np.minimum(np.ceil(sides.least * np.exp2(steps / STEPS_PER_DOUBLING)), sides.most)
-    return stepped
-
-
-def _fullest(boxes_px: Floats, wished: Floats, size_wh: NDArray[np.intp]) -> tuple[Floats, Flags]:
-    """Return the region that holds most of the boxes, in pixels, and which ones [N] it holds.
+def _fullest(boxes_px: Floats, side_wh: NDArray[np.intp], size_wh: NDArray[np.intp]) -> tuple[Floats, Flags]:
+    """Return the region that holds most of the boxes, in pixels, and which ones [N] it holds. Each box fits into one.
 
     A region can be moved until its left and its top edge meet boxes that it holds: only those places are tried.
     """
-    best, most_held = np.zeros(4), np.zeros(len(boxes_px), np.bool_)
-    for side in np.unique(wished):
-        fits = (wished <= side) & (wished * SLACK >= side)
-        side_wh = np.minimum(side, size_wh)
-        start_xy = np.minimum(boxes_px[:, :2], size_wh - side_wh)
-        in_columns = _between(boxes_px[:, [0, 2]], start_xy[:, 0], side_wh[0]) & fits
-        in_rows = _between(boxes_px[:, [1, 3]], start_xy[:, 1], side_wh[1])
-        counts = in_columns.astype(np.intp) @ in_rows.T.astype(np.intp)
-        column, row = np.unravel_index(counts.argmax(), counts.shape)
-        held = in_columns[column] & in_rows[row]
-        if held.sum() > most_held.sum():
-            best, most_held = _centred(boxes_px[held], side_wh, size_wh), held
-    return best, most_held
+    start_xy = np.minimum(boxes_px[:, :2], size_wh - side_wh)
+    in_columns = _between(boxes_px[:, [0, 2]], start_xy[:, 0], side_wh[0])
+    in_rows = _between(boxes_px[:, [1, 3]], start_xy[:, 1], side_wh[1])
+    counts = in_columns.astype(np.intp) @ in_rows.T.astype(np.intp)
+    column, row = np.unravel_index(counts.argmax(), counts.shape)
+    held = in_columns[column] & in_rows[row]
+    return _centred(boxes_px[held], side_wh, size_wh), held
 
 
 def _between(spans: Floats, starts: Floats, side: float) -> Flags:
@@ -147,7 +116,7 @@ def _between(spans: Floats, starts: Floats, side: float) -> Flags:
     return (spans[:, 0] >= starts[:, None]) & (spans[:, 1] <= starts[:, None] + side)
 
 
-def _centred(boxes_px: Floats, side_wh: Floats, size_wh: NDArray[np.intp]) -> Floats:
+def _centred(boxes_px: Floats, side_wh: NDArray[np.intp], size_wh: NDArray[np.intp]) -> Floats:
     """Return the region with the boxes in its middle, moved into the picture."""
     starts, ends = boxes_px[:, :2].min(axis=0), boxes_px[:, 2:].max(axis=0)
     start_xy = np.clip(np.floor((starts + ends - side_wh) / 2), 0, size_wh - side_wh)

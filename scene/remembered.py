@@ -1,31 +1,32 @@
 """Which regions of a stream's next picture to look at, and the objects that stand still outside of them."""
 
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scene.regions import NOTHING, WHOLE, Flags, Floats, Found, Sides, area_xyxy, around, grid, merge, shared_area
+from scene.regions import NOTHING, SIDE_PX, WHOLE, Flags, Floats, Found, area_xyxy, around, grid, merge, shared_area
 
 Boxes: TypeAlias = Floats | NDArray[np.float32]
 
 TOUCHED = 0.1
 """An object moves if more than this share of it, or of the motion, is common to both."""
+SURE = 0.5
+"""The lowest confidence, 0..1, of an object that gets a region although nothing moves there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """How a stream's regions are chosen.
 
-    `sides`: see Sides. `at_most`: regions of one picture. `refresh_s`: the whole picture is looked at at least this
-    often. `sure`: the lowest confidence, 0..1, of an object that gets a region although nothing moves there.
+    `side_px`: of a square region, in pixels of the source. `at_most`: regions of one picture. `refresh_s`: the whole
+    picture is looked at at least this often.
     """
 
-    sides: Sides = field(default_factory=Sides)
+    side_px: int = SIDE_PX
     at_most: int = 6
     refresh_s: float = 10.0
-    sure: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +50,19 @@ class Remembered:
         self._refreshed_at_s: float | None = None
         self.found = NOTHING
 
-    def plan(
-        self,
-        moving_xyxy: Boxes,
-        source_wh: tuple[int, int],
-        now_s: float,
-        present_xyxy: Boxes | None = None,
-    ) -> Plan:
+    def plan(self, moving_xyxy: Boxes, present_xyxy: Boxes, source_wh: tuple[int, int], now_s: float) -> Plan:
         """Return what to look at, given what moves [M, 4]; changes nothing.
 
-        `present_xyxy` [P, 4]: where that is now, without the places that it left; None: the same as `moving_xyxy`.
+        `present_xyxy` [P, 4]: where that is now, without the places that it left. `source_wh`: in pixels.
         Known objects with motion in them are held whole: one may have left, another stands still behind it. A refresh
         looks at the whole picture, and closer at all known objects.
         """
         rules, known = self._rules, self.found
         moving_xyxy = np.asarray(moving_xyxy, np.float64)
-        present_xyxy = moving_xyxy if present_xyxy is None else np.asarray(present_xyxy, np.float64)
         is_refresh = self._refreshed_at_s is None or now_s - self._refreshed_at_s >= rules.refresh_s
-        asked = (known.confidences >= rules.sure) & (is_refresh | moves(known.boxes_xyxy, moving_xyxy))
-        targets = np.concatenate([present_xyxy, known.boxes_xyxy[asked]])
-        regions = around(targets, source_wh, rules.sides, rules.at_most - is_refresh)
+        asked = (known.confidences >= SURE) & (is_refresh | moves(known.boxes_xyxy, moving_xyxy))
+        targets = np.concatenate([np.asarray(present_xyxy, np.float64), known.boxes_xyxy[asked]])
+        regions = around(targets, source_wh, rules.side_px, rules.at_most - is_refresh)
         if is_refresh and not (len(regions) and (regions[0] == WHOLE).all()):
             regions = np.concatenate([WHOLE, regions])
         return Plan(regions, moving_xyxy, is_refresh)
@@ -92,8 +86,8 @@ class Grid:
         tiles_xyxy = grid(columns, rows, overlap)
         self._regions_xyxy = np.concatenate([WHOLE, tiles_xyxy]) if len(tiles_xyxy) > 1 else WHOLE
 
-    def plan(self, moving_xyxy: Boxes, *_: Any) -> Plan:
-        """Return what to look at, whatever moves."""
+    def plan(self, moving_xyxy: Boxes, *_: object) -> Plan:
+        """Return the same tiles for every picture."""
         return Plan(self._regions_xyxy, np.asarray(moving_xyxy, np.float64), is_refresh=True)
 
     def update(self, plan: Plan, founds: list[Found], now_s: float) -> Found:  # noqa: ARG002

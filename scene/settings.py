@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scene.motion import MotionSettings, Sensitivity
-from scene.regions import Sides
+from scene.regions import SIDE_PX
 from scene.remembered import Grid, Remembered, Rules
 
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1, strict=True)]
@@ -74,7 +74,7 @@ class MotionRegions(_Section):
 
     mode: Literal["motion"]
     max: Annotated[int, Field(ge=1, le=16, strict=True)] = 6
-    side_px: Annotated[int, Field(ge=32, le=8192, strict=True)] = Sides().most
+    side_px: Annotated[int, Field(ge=32, le=8192, strict=True)] = SIDE_PX
 
 
 class StreamSettings(_Section):
@@ -116,7 +116,7 @@ class StreamSettings(_Section):
             case GridRegions(grid=(columns, rows), overlap=overlap):
                 return Grid(columns, rows, overlap)
             case MotionRegions(max=at_most, side_px=side_px):
-                return Remembered(Rules(Sides(side_px, side_px), at_most, self.motion_rules.refresh_s))
+                return Remembered(Rules(side_px, at_most, self.motion_rules.refresh_s))
             case _:
                 return None
 

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import islice
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -245,19 +245,28 @@ def read_labels(path: Path) -> tuple[str, ...]:
     return labels
 
 
+WHOLE = "the whole document"
+
+
 def first_fault(error: ValidationError) -> str:
     """Return the first fault of a document that was checked: its key, and what is wrong."""
     fault = error.errors()[0]
-    key = ".".join(str(part) for part, _ in groupby(fault["loc"]))  # weights.file.file is the kind, then its key
+    place = fault["loc"]
+    key = ".".join(  # weights.file.file is the kind, then its key; but include.0.0 is a point of a polygon
+        str(part)
+        for before, part in zip((None, *place), place, strict=False)
+        if part != before or isinstance(part, int)
+    )
     if fault["type"] == "value_error":  # from our own validator
         sentence = str(fault["ctx"]["error"])
         return f"{key}: {sentence}." if key else f"{sentence}."
     if fault["type"] == "extra_forbidden":
         return f"{key}: no such key."
-    if fault["type"] in {"model_type", "dict_type"}:
-        return f"{key or 'the whole file'}: expected keys with values."
+    if fault["type"] in {"model_type", "model_attributes_type", "dict_type"}:
+        return f"{key or WHOLE}: expected keys with values."
     if fault["type"].startswith("union_tag"):  # the key that says which kind of section it is
         kind = str(fault["ctx"]["discriminator"]).strip("'")
-        return f"{key}.{kind}: missing, or none of the known kinds."
+        kinds = fault["ctx"].get("expected_tags")
+        return f"{key}.{kind}: expected one of {kinds}." if kinds else f"{key}.{kind}: missing."
     message = re.sub("(a valid )?tuple", "a list", fault["msg"], flags=re.IGNORECASE)  # YAML's word for it
-    return f"{key or 'the whole file'}: {message}."
+    return f"{key or WHOLE}: {message}."

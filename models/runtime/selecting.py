@@ -2,36 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from models.families.candidates import count_of
 from models.order import FrameOrder
 from models.repository.folder import ModelFolder
-from models.results import Detection, Results, Selection
+from models.results import Classification, Detection, Results, Selection
 from scene.geometry import contains
 from scene.settings import StreamSettings
 
-
-class Scored(Protocol):
-    """A result with a label and a confidence."""
-
-    @property
-    def label(self) -> str:
-        """Return the label."""
-        ...
-
-    @property
-    def class_id(self) -> int:
-        """Return its number among the labels of the model."""
-        ...
-
-    @property
-    def confidence(self) -> float:
-        """Return the confidence, 0..1."""
-        ...
-
-
-S = TypeVar("S", bound=Scored)
+Scored = TypeVar("Scored", Detection, Classification)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +42,10 @@ class Selector:
             lines=tuple(lines[number] for number in sorted(best)),
         )
 
-    def _wanted(self, results: Iterable[S]) -> Iterable[S]:
+    def _wanted(self, results: Iterable[Scored]) -> Iterable[Scored]:
         return filter(self._is_wanted, results)
 
-    def _is_wanted(self, result: Scored) -> bool:
+    def _is_wanted(self, result: Detection | Classification) -> bool:
         class_ids = self.selection.class_ids
         return result.confidence >= self._threshold(result.label) and (
             class_ids is None or result.class_id in class_ids

@@ -98,7 +98,7 @@ class StreamedModel:
             work.run((self.decode, *self.on_pixels))
             return work.results
         now_s, motion = work.order.taken_at_s, memory.motion
-        plan = memory.objects.plan(motion.boxes_xyxy, work.size_wh, now_s, motion.present_xyxy)
+        plan = memory.objects.plan(motion.boxes_xyxy, motion.present_xyxy, work.size_wh, now_s)
         is_whole = np.array_equal(plan.regions_xyxy, WHOLE)
         if len(plan.regions_xyxy):  # else all that has moved is gone
             work.run((self.decode if is_whole else DecodeWhole(self.codec),))

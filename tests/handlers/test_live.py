@@ -127,7 +127,8 @@ def test_a_camera_may_have_any_name(watched: LiveServer, name: str, caplog: pyte
         assert (page["title"], page["h1"], "refresh" in page) == (f"{name} - framehook", name, False)
         pictures = parts_in(watched.client.get(address.join(page["img"]), params={"frames": 1}).content)
     assert len(pictures) == 1
-    assert address.join(page["a"]).path == "/"
+    assert address.join(page["Console"]).path == "/"
+    assert address.join(page["Show regions and motion"]) == address.copy_with(query=b"draw=regions")
     assert name in {record.facts.get("stream") for record in caplog.records if hasattr(record, "facts")}
 
 
@@ -136,13 +137,13 @@ def test_the_slashes_of_a_name_need_no_escape(watched: LiveServer) -> None:
     address = httpx.URL(watched.url).join("/stream/hall/2")
     page = parse_page(watched.client.get(address).text)
     assert address.join(page["img"]).path == "/mjpeg/hall/2"
-    assert address.join(page["a"]).path == "/"
+    assert address.join(page["Console"]).path == "/"
 
 
 class PageReader(HTMLParser):
-    """Reads a stream's page as a browser does. `found`: element → its text or address, of links the last one's.
+    """Reads a stream's page as a browser does.
 
-    No other element comes twice.
+    `found`: element → its text or address, and text of a link → its address. Only links come more than once.
     """
 
     def __init__(self) -> None:
@@ -157,7 +158,8 @@ class PageReader(HTMLParser):
         self.found[self._open] = given.get("content") or given.get("src") or given.get("href") or ""
 
     def handle_data(self, data: str) -> None:
-        self.found[self._open] = self.found.get(self._open) or data
+        text = data if self._open == "a" else self._open
+        self.found[text] = self.found.get(self._open) or data
 
 
 def parse_page(page: str) -> dict[str, str]:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scene.regions import NO_BOXES, NOTHING, WHOLE, Floats, Found, Sides, around, grid, iou_xyxy, joined, merge
+from scene.regions import NO_BOXES, NOTHING, WHOLE, Floats, Found, around, grid, iou_xyxy, joined, merge
 
-SIDES = Sides(192, 320, 3)
+SIDE_PX = 320
 COUNTS, OVERLAPS = st.integers(1, 4), st.floats(0, 0.5)
 SOURCES = st.sampled_from([(768, 576), (1920, 1080), (320, 240), (100, 700), (250, 250)])
 
@@ -78,7 +78,7 @@ def test_tiles_without_overlap_touch() -> None:
 
 @given(scenes(), SOURCES, st.integers(1, 12))
 def test_regions_hold_every_box_uncut(scene: Found, source_wh: tuple[int, int], at_most: int) -> None:
-    regions = around(scene.boxes_xyxy, source_wh, SIDES, at_most)
+    regions = around(scene.boxes_xyxy, source_wh, SIDE_PX, at_most)
     assert len(regions) <= min(at_most, max(1, len(scene.class_ids)))
     assert (len(regions) == 0) == (len(scene.class_ids) == 0)
     holds = (scene.boxes_xyxy[:, None, :2] >= regions[:, :2] - 1e-9) & (
@@ -89,38 +89,36 @@ def test_regions_hold_every_box_uncut(scene: Found, source_wh: tuple[int, int], 
 
 @given(scenes(), SOURCES)
 def test_regions_are_squares_inside_the_picture(scene: Found, source_wh: tuple[int, int]) -> None:
-    regions = around(scene.boxes_xyxy, source_wh, SIDES, 20)
+    regions = around(scene.boxes_xyxy, source_wh, SIDE_PX, 20)
     assert (regions >= 0).all()
     assert (regions <= 1).all()
     for region in regions[~(regions == WHOLE).all(axis=1)] * np.tile(source_wh, 2):
         np.testing.assert_allclose(region, region.round(), atol=1e-9)
-        width, height = region[2:] - region[:2]
-        side = max(width, height).round()
-        assert SIDES.least <= side <= SIDES.most or side == max(source_wh)
-        assert (width, height) == pytest.approx((min(side, source_wh[0]), min(side, source_wh[1])))
+        np.testing.assert_allclose(region[2:] - region[:2], np.minimum(SIDE_PX, source_wh))
 
 
 @pytest.mark.parametrize(
     ("boxes_px", "at_most", "regions_px"),
     [
         pytest.param([], 4, [], id="nothing"),
-        pytest.param([(400, 300, 430, 380)], 4, [(279, 204, 551, 476)], id="around one"),
-        pytest.param([(400, 300, 430, 340)], 4, [(319, 224, 511, 416)], id="a small one, the least side"),
-        pytest.param([(0, 0, 30, 60)], 4, [(0, 0, 192, 192)], id="in a corner"),
-        pytest.param([(400, 300, 420, 340), (440, 320, 460, 360)], 4, [(334, 234, 526, 426)], id="two in one region"),
+        pytest.param([(400, 300, 430, 380)], 4, [(255, 180, 575, 500)], id="around one"),
+        pytest.param([(0, 0, 30, 60)], 4, [(0, 0, 320, 320)], id="in a corner"),
+        pytest.param([(400, 300, 420, 340), (440, 320, 460, 360)], 4, [(270, 170, 590, 490)], id="two in one region"),
+        pytest.param([(0, 0, 267, 40)], 4, [(0, 0, 320, 320)], id="the largest that fits with its margin"),
+        pytest.param([(0, 0, 292, 40)], 4, [(0, 0, 768, 576)], id="no room for its margin"),
         pytest.param([(0, 0, 700, 500)], 4, [(0, 0, 768, 576)], id="a large one, the whole picture"),
         pytest.param([(0, 0, 20, 40), (740, 500, 760, 540)], 1, [(0, 0, 768, 576)], id="too many"),
         pytest.param(
             [(0, 0, 20, 40), (30, 0, 50, 40), (740, 500, 760, 540), (400, 200, 430, 240)],
             2,
-            [(0, 0, 768, 576), (0, 0, 192, 192)],
+            [(0, 0, 768, 576), (0, 0, 320, 320)],
             id="too many, the fullest one stays",
         ),
     ],
 )
 def test_where_regions_lie(boxes_px: list[tuple[int, ...]], at_most: int, regions_px: list[tuple[int, ...]]) -> None:
     size = np.tile((768, 576), 2)
-    regions = around(np.array(boxes_px).reshape(-1, 4) / size, (768, 576), SIDES, at_most)
+    regions = around(np.array(boxes_px).reshape(-1, 4) / size, (768, 576), SIDE_PX, at_most)
     np.testing.assert_allclose(regions * size, np.array(regions_px).reshape(-1, 4))
 
 
@@ -135,7 +133,7 @@ def test_a_grid_and_the_whole_picture_show_each_object_once(
 
 @given(scenes(largest=0.3))
 def test_regions_around_all_objects_show_each_once(scene: Found) -> None:
-    regions = around(scene.boxes_xyxy, (768, 576), SIDES, 20)
+    regions = around(scene.boxes_xyxy, (768, 576), SIDE_PX, 20)
     assume(len(regions) < 20)
     assert same_objects(merge([seen_in(scene, region) for region in regions], regions), scene)
 

@@ -20,7 +20,7 @@ def boxes(*rows: tuple[float, ...]) -> Floats:
 
 def seen(remembered: Remembered, moving: Floats, scene: Found, now_s: float) -> tuple[Plan, Found]:
     """Plan, look with an ideal detector, and update."""
-    plan = remembered.plan(moving, SOURCE_WH, now_s)
+    plan = remembered.plan(moving, moving, SOURCE_WH, now_s)
     return plan, remembered.update(plan, [seen_in(scene, region) for region in plan.regions_xyxy], now_s)
 
 
@@ -65,7 +65,7 @@ def test_a_refresh_looks_closely_at_what_stands_still() -> None:
     remembered = Remembered(RULES)
     scene = found(boxes(PARKED))
     seen(remembered, NO_BOXES, scene, 0)
-    plan = remembered.plan(NO_BOXES, SOURCE_WH, 10)
+    plan = remembered.plan(NO_BOXES, NO_BOXES, SOURCE_WH, 10)
     np.testing.assert_array_equal(plan.regions_xyxy[0], WHOLE[0])
     assert len(plan.regions_xyxy) == 2
     objects = remembered.update(plan, [NOTHING, seen_in(scene, plan.regions_xyxy[1])], 10)
@@ -77,7 +77,8 @@ def test_the_whole_picture_alone_does_not_forget_what_stands_still() -> None:
     remembered = Remembered(RULES)
     scene = found(boxes(PARKED))
     seen(remembered, NO_BOXES, scene, 0)
-    plan = remembered.plan(boxes((0, 0, 0.65, 0.9)), SOURCE_WH, 1)
+    large = boxes((0, 0, 0.65, 0.9))
+    plan = remembered.plan(large, large, SOURCE_WH, 1)
     np.testing.assert_array_equal(plan.regions_xyxy, WHOLE)
     assert same_objects(remembered.update(plan, [NOTHING], 1), scene)
 
@@ -96,15 +97,15 @@ def test_what_stands_still_behind_something_that_leaves_is_looked_at() -> None:
     scene = found(boxes(PARKED))
     seen(remembered, NO_BOXES, scene, 0)
     elsewhere = boxes((0.1, 0.1, 0.15, 0.2))
-    plan = remembered.plan(boxes((0.65, 0.55, 0.85, 0.75)), SOURCE_WH, 1, elsewhere)
+    plan = remembered.plan(boxes((0.65, 0.55, 0.85, 0.75)), elsewhere, SOURCE_WH, 1)
     founds = [seen_in(scene, region) for region in plan.regions_xyxy]
     assert same_objects(remembered.update(plan, founds, 1), scene)
 
 
 def test_a_plan_that_is_given_up_changes_nothing() -> None:
     remembered = Remembered(RULES)
-    remembered.plan(NO_BOXES, SOURCE_WH, 0)
-    assert remembered.plan(NO_BOXES, SOURCE_WH, 1).is_refresh
+    remembered.plan(NO_BOXES, NO_BOXES, SOURCE_WH, 0)
+    assert remembered.plan(NO_BOXES, NO_BOXES, SOURCE_WH, 1).is_refresh
     assert len(remembered.found.class_ids) == 0
 
 

@@ -16,7 +16,7 @@ from handlers.server.commands.inferring.sources import Source, find_files, read_
 from handlers.server.commands.offline import own_dataplane
 from handlers.server.commands.options import settings_options
 from handlers.server.settings import Settings, split
-from handlers.stream_settings import read_settings
+from handlers.stream_settings import read_settings, refuse_unknown_names
 from models.order import FrameOrder
 from models.results import MAX_DETECTIONS
 
@@ -86,7 +86,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 def infer(settings: Settings, options: argparse.Namespace) -> int:
     """Print what is found in each picture and frame. Return 1 if any file failed, else 0.
 
-    Raises ConfigurationError for a folder or a pattern without files.
+    Raises ConfigurationError for a folder or a pattern without files, and for wrong settings of a stream.
     """
     sources = find_files(options.files)
     stream_settings = read_settings(options.stream_settings) if options.stream_settings else None
@@ -102,6 +102,9 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
     printer = Printer(_report(options, sources))
     with own_dataplane(alone) as dataplane:
         dataplane.refuse_unknown_labels(order)
+        if stream_settings:
+            labels = {name: dataplane.find_model(order).folder.labels}
+            refuse_unknown_names(stream_settings.model_copy(update={"model": name}), options.stream_settings, labels)
         dataplane.engine.load()
         printer.begin()
         outcomes = answer_in_order(dataplane, order, read_shots(sources, settings, options.rate))
@@ -135,7 +138,8 @@ def _report(options: argparse.Namespace, sources: Sequence[Source]) -> Report:
     if options.csv:
         return Csv()
     if options.table:
-        return Table([str(source) for source in sources], timed=any(source.is_video for source in sources))
+        timed = any(source.is_video for source in sources)
+        return Table(list(map(str, sources)), timed=timed, has_outcomes=options.stream_settings is not None)
     return JsonLines()
 
 

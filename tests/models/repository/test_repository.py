@@ -85,7 +85,7 @@ def test_a_good_folder_is_read(tmp_path: Path) -> None:
         pytest.param(GOOD + "licence: z\n", "line 7: expected each key once", id="a key twice"),
         pytest.param(GOOD.replace("{name: ssd}", "{name: ssd, name: yolox}"), "line 5: expected each", id="deeper"),
         pytest.param(GOOD + "d: [{e: 1}, {e: 1,\n e: 2}]\n", "line 8: expected each key", id="a key twice in a list"),
-        pytest.param("", "the whole file: expected keys with values", id="empty"),
+        pytest.param("", "the whole document: expected keys with values", id="empty"),
         pytest.param(GOOD + "lables: x\n", "lables: no such key", id="a misspelt key"),
         pytest.param(GOOD.replace("ssd", "yolo"), "family: expected a section .* ssd, yolov3", id="an unknown family"),
         pytest.param(GOOD.replace("name: ssd", ""), "family: expected a section .* ssd, yolov3", id="no family's name"),

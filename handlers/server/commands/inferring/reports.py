@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
-CSV_COLUMNS = ("file", "frame", "time", "type", "label", "confidence", "l", "t", "w", "h")
+CSV_COLUMNS = ("file", "frame", "time", "outcome", "type", "label", "confidence", "l", "t", "w", "h")
 
 
 class Report(Protocol):
@@ -41,30 +41,33 @@ class Csv:
         """Return the rows."""
         rows = io.StringIO()
         writer = csv.DictWriter(rows, CSV_COLUMNS)
-        place = {key: answer.get(key) for key in ("file", "frame", "time")}
+        place = {key: answer.get(key) for key in ("file", "frame", "time", "outcome")}
         writer.writerows({**place, **_flat(inference)} for inference in answer.get("inferences", ()))
         return rows.getvalue()
 
 
 class Table:
-    """One row per inference, in columns. `files`: the names that will come, so that the first column is wide enough."""
+    """One row per inference, in columns.
 
-    def __init__(self, files: list[str], *, timed: bool) -> None:
+    `files`: the names that will come, so that the first column is wide enough. `timed`: whether frames have times, and
+    `has_outcomes`, whether answers say how they came about.
+    """
+
+    def __init__(self, files: list[str], *, timed: bool, has_outcomes: bool) -> None:
         self._file_width = max(map(len, ["file", *files]))
         self._label_width = 12
-        self._timed = timed
-        self.header = self._row("file", "time", "label", "confidence", ("l", "t", "w", "h"))
+        self._timed, self._has_outcomes = timed, has_outcomes
+        self.header = self._row(self._place("file", "time", "outcome"), "label", "confidence", ("l", "t", "w", "h"))
 
     def text(self, answer: Mapping[str, Any]) -> str:
         """Return the rows; one with a dash where nothing was found."""
         inferences = [_flat(inference) for inference in answer.get("inferences", ())]
         if "inferences" in answer and not inferences:
             inferences = [{"label": "-"}]
-        time = f"{answer['time']:.3f}" if "time" in answer else ""
+        place = self._place(answer["file"], _rounded(answer.get("time"), 3), answer.get("outcome", ""))
         return "".join(
             self._row(
-                answer["file"],
-                time,
+                place,
                 str(found["label"] or found["type"]),
                 _rounded(found.get("confidence"), 2),
                 tuple(_rounded(found.get(side), 4) for side in "ltwh"),
@@ -72,13 +75,17 @@ class Table:
             for found in inferences
         )
 
-    def _row(self, file: str, time: str, label: str, confidence: str, box_ltwh: tuple[str, ...]) -> str:
+    def _place(self, file: str, time: str, outcome: str) -> str:
+        """Return the columns that all rows of an answer have in common."""
+        time_column = f"  {time:>10}" if self._timed else ""
+        outcome_column = f"  {outcome:<8}" if self._has_outcomes else ""
+        return f"{file:<{self._file_width}}{time_column}{outcome_column}"
+
+    def _row(self, place: str, label: str, confidence: str, box_ltwh: tuple[str, ...]) -> str:
         label = "".join(character if character.isprintable() else "?" for character in label)
         self._label_width = max(self._label_width, len(label))
-        time_column = f"{time:>10}  " if self._timed else ""
         sides = "  ".join(f"{side:>6}" for side in box_ltwh)
-        row = f"{file:<{self._file_width}}  {time_column}{label:<{self._label_width}}  {confidence:>10}  {sides}"
-        return row.rstrip() + "\n"
+        return f"{place}  {label:<{self._label_width}}  {confidence:>10}  {sides}".rstrip() + "\n"
 
 
 def _rounded(number: float | None, decimals: int) -> str:

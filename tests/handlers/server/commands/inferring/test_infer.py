@@ -130,8 +130,8 @@ def test_an_empty_folder_or_pattern_is_named_before_anything_is_run(infer: Infer
 def test_csv_and_table(infer: Infer, tmp_path: Path) -> None:
     path = write_video(tmp_path / "b.mkv", [board(1 << 15), board(nothing=True)])
     header, row = infer(path, "--csv").out.split("\r\n")[:2]
-    assert header == "file,frame,time,type,label,confidence,l,t,w,h"
-    assert row == f"{path},0,0.0,entity,block,0.9,0.25,0.0,0.75,1.0"
+    assert header == "file,frame,time,outcome,type,label,confidence,l,t,w,h"
+    assert row == f"{path},0,0.0,,entity,block,0.9,0.25,0.0,0.75,1.0"
     table = infer(path, "--table").out.splitlines()
     assert [line.split() for line in table] == [
         ["file", "time", "label", "confidence", "l", "t", "w", "h"],
@@ -234,7 +234,10 @@ def test_pictures_are_answered_with_settings_but_as_no_stream(infer: Infer, tmp_
     assert [(line["outcome"], line["inferences"]) for line in run.lines] == [("run", [])] * 2
 
 
-@pytest.mark.parametrize(("text", "message"), [("motoin: {}", "motoin"), (None, "settings.yaml")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("motoin: {}", "motoin"), ("thresholds: {blok: 0.6}", "thresholds.blok"), (None, "settings.yaml")],
+)
 def test_settings_that_are_wrong_are_named(infer: Infer, tmp_path: Path, text: str | None, message: str) -> None:
     if text:
         (tmp_path / "settings.yaml").write_text(text)

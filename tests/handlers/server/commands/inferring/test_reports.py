@@ -13,6 +13,7 @@ FRAME: dict[str, Any] = {
     "file": "gate.mp4",
     "frame": 7,
     "time": 0.28,
+    "outcome": "regions",
     "inferences": [
         {"type": "entity", "entity": {"tag": {"value": "person", "confidence": 0.914}, "box": BOX}},
         {"type": "motion", "motion": {"box": {"l": 0, "t": 0, "w": 1, "h": 1}}},
@@ -35,12 +36,12 @@ FAULT: dict[str, Any] = {"file": "broken.jpg", "error": "The file is broken."}
 ANSWERS = (FRAME, PICTURE, NOTHING, FAULT)
 
 CSV = """\
-file,frame,time,type,label,confidence,l,t,w,h
-gate.mp4,7,0.28,entity,person,0.914,0.1,0.25,0.5,0.123456
-gate.mp4,7,0.28,motion,,,0,0,1,1
-"a, b.jpg",,,classification,cup,1.0,,,,
-"a, b.jpg",,,entity,text,0.5,0.1,0.25,0.5,0.123456
-"a, b.jpg",,,text,"a ""quoted"", long
+file,frame,time,outcome,type,label,confidence,l,t,w,h
+gate.mp4,7,0.28,regions,entity,person,0.914,0.1,0.25,0.5,0.123456
+gate.mp4,7,0.28,regions,motion,,,0,0,1,1
+"a, b.jpg",,,,classification,cup,1.0,,,,
+"a, b.jpg",,,,entity,text,0.5,0.1,0.25,0.5,0.123456
+"a, b.jpg",,,,text,"a ""quoted"", long
 line",,,,,
 """
 TABLE = """\
@@ -51,6 +52,11 @@ a, b.jpg               cup                 1.00
 a, b.jpg               text                0.50  0.1000  0.2500  0.5000  0.1235
 a, b.jpg               a "quoted", long?line
 empty.png              -
+"""
+WITH_OUTCOMES = """\
+file            time  outcome   label         confidence       l       t       w       h
+gate.mp4       0.280  regions   person              0.91  0.1000  0.2500  0.5000  0.1235
+gate.mp4       0.280  regions   motion                    0.0000  0.0000  1.0000  1.0000
 """
 UNTIMED = """\
 file       label         confidence       l       t       w       h
@@ -70,8 +76,9 @@ def test_csv_has_a_row_per_inference() -> None:
 
 
 def test_the_table_is_aligned() -> None:
-    assert written(Table(["gate.mp4", "a, b.jpg", "empty.png"], timed=True), *ANSWERS) == TABLE
-    assert written(Table(["empty.png"], timed=False), NOTHING) == UNTIMED
+    assert written(Table(["gate.mp4", "a, b.jpg", "empty.png"], timed=True, has_outcomes=False), *ANSWERS) == TABLE
+    assert written(Table(["gate.mp4"], timed=True, has_outcomes=True), FRAME) == WITH_OUTCOMES
+    assert written(Table(["empty.png"], timed=False, has_outcomes=False), NOTHING) == UNTIMED
 
 
 def test_json_has_a_line_per_answer() -> None:
