@@ -138,7 +138,8 @@ def _record(stream: LiveStream) -> dict[str, Any]:
 
 
 def _settings_answer(stream: str, settings: StreamSettings) -> JSONResponse:
-    location = f"/streams/{quote(stream, safe='')}/settings"
+    name = stream.replace(".", "%2E") if stream in {".", ".."} else quote(stream, safe="")  # else another path
+    location = f"/streams/{name}/settings"
     return JSONResponse(settings.as_document(), headers={"Content-Location": location})
 
 

@@ -35,6 +35,7 @@ NAMES = [
     "50%",
     ".hidden",
     "a.yaml",
+    "..",
     "...",
     "默认",
     "{x}",
@@ -61,7 +62,7 @@ def live(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Liv
 
 
 def path_of(stream: str) -> str:
-    return f"/streams/{quote(stream, safe='')}/settings"
+    return "/streams/%2E%2E/settings" if stream == ".." else f"/streams/{quote(stream, safe='')}/settings"
 
 
 def outcomes(server: LiveServer, stream: str) -> dict[str, int]:
@@ -137,6 +138,16 @@ def test_the_model_of_a_stream_answers_its_frames(live: LiveServer) -> None:
     live.client.put(path_of("gate"), json={"model": "nope"}, headers=AUTHORIZED)
     refused = live.client.post("/inference?stream=gate", content=FRAME)
     assert (refused.status_code, refused.json()["type"]) == (404, "urn:framehook:unknown-model")
+
+
+def test_forms_get_the_last_answer_again_when_nothing_has_moved(live: LiveServer) -> None:
+    live.client.put(path_of("form"), json={"motion": {"refresh_s": 3600}}, headers=AUTHORIZED)
+    url = "/v1/vision/detection?stream=form"
+    first, again = (live.client.post(url, files={"image": ("a.png", FRAME)}) for _ in range(2))
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.json()["predictions"] == first.json()["predictions"] != []
+    assert again.json()["inferenceMs"] == 0
+    assert outcomes(live, "form") == {"run": 1, "regions": 0, "repeated": 1}
 
 
 def test_credentials_for_some_models_are_held_to_the_model_of_the_stream(tmp_path: Path) -> None:
