@@ -77,7 +77,7 @@ class SettingsOfStreams:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._by_stream: dict[str, StreamSettings] = {}
-        self._seen: dict[str, State | None] = {}
+        self._seen: Mapping[str, State | None] = {}
         self._said: list[str] = []
         self._lock = threading.Lock()
         for fault in self._changes():
@@ -137,7 +137,7 @@ class SettingsOfStreams:
             if path.name not in self._seen and len(self._seen) >= MAX_FILES:
                 raise StreamSettingsLockedError(f"There are settings of {MAX_FILES} streams, as many as there may be.")
             _replace(path, text)
-            self._seen = self._seen | {path.name: _state_of(path)}
+            self._seen = {**self._seen, path.name: _state_of(path)}
             self._by_stream = self._by_stream | {stream: settings}
 
     def remove(self, stream: str) -> None:
