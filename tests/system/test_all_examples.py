@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from handlers.server.contract import read_contract
+from tests.contract.builders import Target
 from tests.contract.test_examples import (  # noqa: F401  # the fixtures are found by their names
     BUILDERS,
     abandoned,
@@ -51,7 +52,7 @@ def test_every_answer_is_valid(request: pytest.FixtureRequest, tmp_path: Path, m
         if fixture not in SERVICES or example.name in SLOW:
             continue
         live = request.getfixturevalue(fixture)
-        BUILDERS[fixture][example.name](live, example.path.replace("{model}", live.model))
+        BUILDERS[fixture][example.name](live, Target.of(example.method, example.path.replace("{model}", live.model)))
     contract, exchanges = tmp_path / "openapi.yaml", tmp_path / "exchanges"
     contract.write_bytes(read_contract().as_yaml)
     exchanges.write_text("\n".join(map(as_line, answers)))
