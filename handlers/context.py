@@ -18,6 +18,8 @@ from models.runtime.reload import Reloader
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 """Names that callers give to requests: they are echoed in a header."""
+MODEL = "model"
+"""Name in a request's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +53,19 @@ class Context:
     def model_for(self, scope: Scope) -> str | None:
         """Return the name of the model that a routed request is for; None for the default one.
 
-        The path's, else that of its stream's settings. Raises ModelNotFoundError when no model is of the operation's
-        family.
+        The path's, else that of its stream's settings. It is decided once: settings may change while a body arrives,
+        and access was given for one model. Raises ModelNotFoundError when no model is of the operation's family.
         """
-        named: str | None = scope["path_params"].get("model")
-        family = self.families.get(scope["extensions"][ROUTING_CONTEXT]["operation_id"])
-        if family:
-            return self._first_of(family)
-        if named:
-            return self.engine.served.aliases.get(named, named)
-        return self.dataplane.settings.model_of(stream_of(scope["query_string"]))
+        state = scope["state"]
+        if MODEL not in state:
+            family = self.families.get(scope["extensions"][ROUTING_CONTEXT]["operation_id"])
+            state[MODEL] = self._first_of(family) if family else self._named_by(scope)
+        model: str | None = state[MODEL]
+        return model
+
+    def _named_by(self, scope: Scope) -> str | None:
+        named = scope["path_params"].get("model") or self.dataplane.settings.model_of(stream_of(scope["query_string"]))
+        return self.engine.served.aliases.get(named, named) if named else None
 
     def _first_of(self, family: str) -> str:
         for model in self.engine.served.models:

@@ -68,10 +68,11 @@ async def infer(frame_request: ConnexionRequest, order: FrameOrder) -> bytes:
 
 
 def _of_caller(frame_request: ConnexionRequest, order: FrameOrder) -> FrameOrder:
-    """Return an order as one of the request's stream and caller, with what is set for that stream."""
+    """Return an order as one of the request's model, stream and caller, with what is set for that stream."""
     context: Context = frame_request.state.context
+    model = context.engine.served.find(context.model_for(frame_request.scope)).name
     stream, caller = frame_request.state.stream, frame_request.state.caller
-    return context.dataplane.with_settings(replace(order, stream=stream, caller=caller))
+    return context.dataplane.with_settings(replace(order, model=model, stream=stream, caller=caller))
 
 
 def _layout(frame_request: ConnexionRequest, body: bytes, model: Model) -> RawLayout | None:

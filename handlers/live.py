@@ -138,7 +138,8 @@ def _record(stream: LiveStream) -> dict[str, Any]:
 
 
 def _settings_answer(stream: str, settings: StreamSettings) -> JSONResponse:
-    location = f"/streams/{quote(stream, safe='')}/settings"
+    name = stream.replace(".", "%2E") if stream in {".", ".."} else quote(stream, safe="")  # else another path
+    location = f"/streams/{name}/settings"
     return JSONResponse(settings.as_document(), headers={"Content-Location": location})
 
 
@@ -154,6 +155,14 @@ async def _read_settings() -> bytes:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body.decode())
+        return json.loads(body.decode(), object_pairs_hook=_each_key_once)
     except (ValueError, RecursionError) as error:
         raise InvalidStreamSettingsError("The body is not JSON in UTF-8.") from error
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a section; in YAML a repeated key is a fault, too."""
+    section = dict(pairs)
+    if len(section) < len(pairs):
+        raise InvalidStreamSettingsError("A key is there twice; expected each key once in its section.")
+    return section

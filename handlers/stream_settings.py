@@ -1,11 +1,14 @@
 """The settings of streams, in YAML files of one folder: NAME.yaml for a stream, default.yaml for all that have none."""
 
+import errno
 import logging
 import os
 import re
 import secrets
+import stat
 import threading
 from collections.abc import Collection, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import unquote
@@ -49,7 +52,8 @@ def file_name(stream: str) -> str:
 def read_settings(path: Path) -> StreamSettings:
     """Return what a file says; raises ConfigurationError, which names file, key and remedy."""
     try:
-        return StreamSettings.model_validate(read_plain_yaml(path) or {})
+        document = read_plain_yaml(path)
+        return StreamSettings.model_validate({} if document is None else document)
     except ValidationError as error:
         raise ConfigurationError(f"{path}: {first_fault(error)}") from error
     except ModelConfigError as error:
@@ -85,7 +89,7 @@ class SettingsOfStreams:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._by_stream: dict[str, StreamSettings] = {}
-        self._seen: dict[str, State] = {}
+        self._seen: Mapping[str, State | None] = {}
         self._said: list[str] = []
         self._lock = threading.Lock()
         for fault in self._changes():
@@ -138,7 +142,7 @@ class SettingsOfStreams:
                     f"There are settings of {MAX_FILES} streams, the most that there can be."
                 )
             _replace(path, text)
-            self._seen = self._seen | {path.name: _state_of(path)}
+            self._seen = {**self._seen, path.name: _state_of(path)}
             self._by_stream = self._by_stream | {stream: settings}
 
     def remove(self, stream: str) -> None:
@@ -173,7 +177,8 @@ class SettingsOfStreams:
                 if state == self._seen.get(file):
                     continue
                 try:
-                    by_stream[_stream_of(self._folder / file)] = read_settings(self._folder / file)
+                    stream = _stream_of(self._folder / file)
+                    by_stream[stream] = read_settings(self._folder / file)
                 except ConfigurationError as error:
                     faults.append(str(error))
                     del files[file]  # it is read again at the next look
@@ -184,26 +189,33 @@ class SettingsOfStreams:
 def _files_of(folder: Path) -> dict[str, State]:
     """Return the names of the files with settings, sorted, and their states. Hidden files are none."""
     try:
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file())
-        files = {name: _state_of(folder / name) for name in names[: MAX_FILES + 1]}
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        states = ((path.name, _state_of(path)) for path in paths)
+        files = dict(islice(((name, state) for name, state in states if state), MAX_FILES + 1))
     except OSError as error:
         raise ConfigurationError(f"The folder {folder} cannot be read: {error.strerror}.") from error
-    if len(names) > MAX_FILES:
+    if len(files) > MAX_FILES:
         raise ConfigurationError(f"The folder {folder} has more than {MAX_FILES} files.")
     return files
 
 
-def _state_of(path: Path) -> State:
-    facts = path.stat()
-    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+def _state_of(path: Path) -> State | None:
+    """Return the state of a file; None if it is none, has just gone, or is a link that leads nowhere."""
+    try:
+        facts = path.stat()
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ELOOP}:
+            return None
+        raise
+    return (facts.st_ino, facts.st_size, facts.st_mtime_ns) if stat.S_ISREG(facts.st_mode) else None
 
 
 def _stream_of(path: Path) -> str:
     """Return the name of the stream whose settings a file holds; raises ConfigurationError."""
     stream = unquote(path.name.removesuffix(SUFFIX))
-    if not path.name.endswith(SUFFIX) or not STREAM_NAME.fullmatch(stream):
-        raise ConfigurationError(f"{path}: expected the name of a stream, then {SUFFIX}.")
+    is_text = os.fsencode(path.name).decode(errors="replace") == path.name
+    if not is_text or not path.name.endswith(SUFFIX) or not STREAM_NAME.fullmatch(stream):
+        raise ConfigurationError(f"{path.parent / escaped(path.name)}: expected the name of a stream, then {SUFFIX}.")
     if path.name != file_name(stream):
         raise ConfigurationError(f"{path}: the file of this stream is named {file_name(stream)}.")
     return stream

@@ -28,6 +28,8 @@ TINY = 1e-9
 """Keeps a mean defined where all confidences are 0."""
 CUT_WITHIN = 0.01
 """A box that ends this near to its region's edge, as a share of the region's side, may go on behind it."""
+HELD_WITHIN = 3 * CUT_WITHIN
+"""A box that ends nearer to its region's edge may be found cut, since boxes of one object differ from run to run."""
 SAME_IOU = 0.4
 """Two boxes with more than this intersection over union are of one object."""
 
@@ -81,7 +83,8 @@ def around(boxes_xyxy: Floats, source_wh: tuple[int, int], side_px: int, at_most
     """
     size_wh = np.array(source_wh)
     inside_px = np.clip(boxes_xyxy, 0, 1) * np.tile(size_wh, 2)
-    margins = MARGIN * (inside_px[:, 2:] - inside_px[:, :2]).max(axis=1, keepdims=True)
+    lengths = (inside_px[:, 2:] - inside_px[:, :2]).max(axis=1, initial=0)
+    margins = np.maximum(MARGIN * lengths, HELD_WITHIN * side_px)[:, None]
     starts = np.floor(np.maximum(inside_px[:, :2] - margins, 0))
     ends = np.ceil(np.minimum(inside_px[:, 2:] + margins, size_wh))
     left_px = np.concatenate([starts, ends], axis=1)[(ends - starts <= side_px).all(axis=1)]
@@ -139,12 +142,15 @@ def merge(founds: Sequence[Found], regions_xyxy: Floats) -> Found:
     return _each_once(found.at(order), sharpness[order])
 
 
-def cut_by(region_xyxy: Floats, boxes_xyxy: Floats) -> Flags:
-    """Return [N] whether a box found in the region may go on behind its edge. The picture's own edges cut nothing."""
+def cut_by(region_xyxy: Floats, boxes_xyxy: Floats, within: float = CUT_WITHIN) -> Flags:
+    """Return [N] whether a box found in the region may go on behind its edge. The picture's own edges cut nothing.
+
+    `within`: how near to the edge, as a share of the region's side.
+    """
     sides = np.tile(region_xyxy[2:] - region_xyxy[:2], 2)
     inwards = (boxes_xyxy - region_xyxy) * (1, 1, -1, -1)
     is_inner = ~np.isclose(region_xyxy, WHOLE[0])
-    is_cut: Flags = ((inwards < CUT_WITHIN * sides) & is_inner).any(axis=1)
+    is_cut: Flags = ((inwards < within * sides) & is_inner).any(axis=1)
     return is_cut
 
 

@@ -6,7 +6,21 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from scene.regions import NOTHING, SIDE_PX, WHOLE, Flags, Floats, Found, area_xyxy, around, grid, merge, shared_area
+from scene.regions import (
+    HELD_WITHIN,
+    NOTHING,
+    SIDE_PX,
+    WHOLE,
+    Flags,
+    Floats,
+    Found,
+    area_xyxy,
+    around,
+    cut_by,
+    grid,
+    merge,
+    shared_area,
+)
 
 Boxes: TypeAlias = Floats | NDArray[np.float32]
 
@@ -105,10 +119,11 @@ def moves(boxes_xyxy: Floats, moving_xyxy: Floats) -> Flags:
 def _judged(boxes_xyxy: Floats, plan: Plan) -> Flags:
     """Return [N] which objects this picture's regions say anew: those that move, and those held by a square region.
 
-    The whole picture may be too coarse for one that stands still.
+    The whole picture may be too coarse for one that stands still. Near a square's edge it may be found cut, and so not
+    count.
     """
-    close = plan.regions_xyxy[~(plan.regions_xyxy == WHOLE).all(axis=1)]
-    starts = (boxes_xyxy[:, None, :2] >= close[:, :2]).all(axis=2)
-    ends = (boxes_xyxy[:, None, 2:] <= close[:, 2:]).all(axis=2)
-    held: Flags = (starts & ends).any(axis=1)
-    return held | moves(boxes_xyxy, plan.moving_xyxy)
+    judged = moves(boxes_xyxy, plan.moving_xyxy)
+    for region_xyxy in plan.regions_xyxy:
+        if not (region_xyxy == WHOLE).all():
+            judged |= ~cut_by(region_xyxy, boxes_xyxy, HELD_WITHIN)
+    return judged

@@ -2,20 +2,32 @@
 
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
 
 from scene.motion import MotionSettings, Sensitivity
 from scene.regions import SIDE_PX
 from scene.remembered import Grid, Remembered, Rules
 
+MAX_KEYS = 100
+"""Of a section: a check that lists thousands of faults would keep the event loop."""
+
+
+def _few_keys(document: Any) -> Any:
+    """Refuse a section of very many keys before they are checked one by one."""
+    if isinstance(document, dict) and len(document) > MAX_KEYS:
+        raise ValueError(f"expected at most {MAX_KEYS} keys")
+    return document
+
+
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1, strict=True)]
 Point: TypeAlias = tuple[Fraction, Fraction]
 """Shares of the picture's width and height, from its top left corner."""
-Polygon: TypeAlias = Annotated[tuple[Point, ...], Field(min_length=3, max_length=32)]
-Polygons: TypeAlias = Annotated[tuple[Polygon, ...], Field(max_length=8)]
+Polygon: TypeAlias = Annotated[tuple[Point, ...], Field(min_length=3, max_length=32), FailFast()]
+Polygons: TypeAlias = Annotated[tuple[Polygon, ...], Field(max_length=8), FailFast()]
 ModelName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 
-Label: TypeAlias = Annotated[str, Field(max_length=200)]
+Label: TypeAlias = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]*$")]
+"""One line: what YAML cannot keep as it is, no list of labels has."""
 Tiles: TypeAlias = Annotated[int, Field(ge=1, le=4, strict=True)]
 
 OTHERS = "*"
@@ -29,7 +41,7 @@ class _Section(BaseModel):
     @classmethod
     def _has_values(cls, document: Any) -> Any:
         """Refuse a key without a value: in YAML `motion:` looks as if it turned motion on."""
-        if isinstance(document, dict):
+        if isinstance(_few_keys(document), dict):
             for key, value in document.items():
                 if value is None:
                     raise ValueError(f"{key}: expected a value; {{}} stands for a section with its defaults")
@@ -86,7 +98,7 @@ class StreamSettings(_Section):
     """
 
     model: ModelName | None = None
-    thresholds: Annotated[dict[Label, Fraction], Field(max_length=100)] = {}
+    thresholds: Annotated[dict[Label, Fraction], BeforeValidator(_few_keys)] = {}
     min_area: Fraction = 0
     max_area: Fraction = 1
     include: Polygons = ()

@@ -11,8 +11,8 @@ from models.letterbox import Size
 from models.results import Detection
 from models.runtime.steps import Work
 
-STAGES = ("decode", "preprocess", "run", "postprocess")
-"""The stages that count as the work on a picture."""
+STAGES = ("look", "decode", "preprocess", "run", "postprocess")
+"""The stages that count as the work on a picture; a frame in which nothing has moved goes through the first only."""
 
 
 def encode_predictions(work: Work, _: Decoder) -> bytes:
@@ -20,8 +20,7 @@ def encode_predictions(work: Work, _: Decoder) -> bytes:
 
     Boxes under one pixel are left out.
     """
-    size_wh = work.frame.source_size_wh
-    predictions = [entry for detection in work.results.detections if (entry := _prediction(detection, size_wh))]
+    predictions = [entry for detection in work.results.detections if (entry := _prediction(detection, work.size_wh))]
     return _success({"predictions": predictions, "count": len(predictions)}, work)
 
 
@@ -35,8 +34,8 @@ def _success(facts: dict[str, Any], work: Work) -> bytes:
     document = {
         "success": True,
         **facts,
-        "inferenceMs": round(work.stages_ms["run"]),
-        "processMs": round(sum(work.stages_ms[stage] for stage in STAGES)),
+        "inferenceMs": round(work.stages_ms.get("run", 0)),
+        "processMs": round(sum(work.stages_ms.get(stage, 0) for stage in STAGES)),
         "moduleId": work.folder.name,
         "code": HTTPStatus.OK,
     }

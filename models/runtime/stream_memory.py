@@ -9,8 +9,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from models.letterbox import Size
 from models.results import Results
-from scene.motion import STILL, MotionGate
+from scene.light import Luma
+from scene.motion import STILL, Motion, MotionGate
 from scene.settings import StreamSettings
 
 MAX_STREAMS = 256
@@ -31,9 +33,17 @@ class StreamMemory:
         self.settings = settings
         self.gate = MotionGate(settings.motion_rules)
         self.motion = STILL
+        self._size_wh = 0, 0
         self.objects = settings.regions_chooser()
         self.kept: Results | None = None
         self.floor = 1.0
+
+    def look(self, luma: Luma, size_wh: Size, now_s: float) -> Motion:
+        """Return what has moved in a frame. Pictures of two sizes may have luma of one: they are not compared."""
+        if size_wh != self._size_wh:
+            self.gate, self._size_wh = MotionGate(self.settings.motion_rules), size_wh
+        self.motion = self.gate.look(luma, now_s)
+        return self.motion
 
     def lower_floor(self, confidence: float) -> None:
         """Keep results of this confidence from now on, too; if they were not kept so far, the next frame is run."""

@@ -32,7 +32,7 @@ class Look(Step):
     def __call__(self, work: Work) -> None:
         """Fill in the size and what was seen: `repeated` if nothing has moved; raises what the codec raises."""
         luma, work.size_wh = self.codec.luma(work.order)
-        motion = self.memory.motion = self.memory.gate.look(luma, work.order.taken_at_s)
+        motion = self.memory.look(luma, work.size_wh, work.order.taken_at_s)
         is_first = self.memory.kept is None
         is_run = motion.changed or motion.due or is_first
         moving_xyxy = () if is_first else _boxes(motion.boxes_xyxy)  # there was nothing to compare it with

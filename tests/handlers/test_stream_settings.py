@@ -12,6 +12,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from handlers.errors import ConfigurationError
 from handlers.parsing.queries import STREAM_NAME
@@ -34,6 +35,7 @@ NAMES = [
     "50%",
     ".hidden",
     "a.yaml",
+    "..",
     "...",
     "默认",
     "{x}",
@@ -60,7 +62,7 @@ def live(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Liv
 
 
 def path_of(stream: str) -> str:
-    return f"/streams/{quote(stream, safe='')}/settings"
+    return "/streams/%2E%2E/settings" if stream == ".." else f"/streams/{quote(stream, safe='')}/settings"
 
 
 def outcomes(server: LiveServer, stream: str) -> dict[str, int]:
@@ -138,20 +140,43 @@ def test_the_model_of_a_stream_answers_its_frames(live: LiveServer) -> None:
     assert (refused.status_code, refused.json()["type"]) == (404, "urn:framehook:unknown-model")
 
 
+def test_forms_get_the_last_answer_again_when_nothing_has_moved(live: LiveServer) -> None:
+    live.client.put(path_of("form"), json={"motion": {"refresh_s": 3600}}, headers=AUTHORIZED)
+    url = "/v1/vision/detection?stream=form"
+    first, again = (live.client.post(url, files={"image": ("a.png", FRAME)}) for _ in range(2))
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.json()["predictions"] == first.json()["predictions"] != []
+    assert again.json()["inferenceMs"] == 0
+    assert outcomes(live, "form") == {"run": 1, "regions": 0, "repeated": 1}
+
+
 def test_credentials_for_some_models_are_held_to_the_model_of_the_stream(tmp_path: Path) -> None:
     """Whoever may use one model cannot reach another one by the name of a stream."""
     for name in ("identity", "second"):
         write_identity_model(tmp_path / "models", name)
     (tmp_path / "streams").mkdir()
     (tmp_path / "streams" / "gate.yaml").write_text("model: second\n")
+    (tmp_path / "streams" / "alias.yaml").write_text("model: ipcam-general\n")
     limited = settings_for(with_token("limited", CAMERA_TOKEN, may=("infer",), models=("identity",)))
     models: dict[str, Any] = {"model_repository": tmp_path / "models", "default_model": "identity"}
     with running(**models, streams=tmp_path / "streams", **limited) as server:
-        for stream, status in (("gate", 403), ("other", 200)):
+        for stream, status in (("gate", 403), ("other", 200), ("alias", 200)):
             answer = server.client.post(
                 "/inference", params={"stream": stream}, content=FRAME, headers=bearer(CAMERA_TOKEN)
             )
             assert answer.status_code == status
+
+
+def test_a_request_keeps_its_model_whatever_is_set_while_its_body_arrives(live: LiveServer) -> None:
+    """Access was given for that model, and its description of raw frames and its labels were read."""
+
+    def body() -> Iterator[bytes]:
+        yield FRAME[:10]
+        wait_for(lambda: samples(live)["framehook_bytes_in_flight",] >= 10)
+        assert live.client.put(path_of("slow"), json={"model": "nope"}, headers=AUTHORIZED).status_code == 200
+        yield FRAME[10:]
+
+    assert live.client.post("/inference?stream=slow", content=body()).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -175,6 +200,8 @@ def test_credentials_for_some_models_are_held_to_the_model_of_the_stream(tmp_pat
         (b'{"thresholds": {"\\ud800": 0.5}}', "thresholds"),
         (b'{"' + b"x" * 60000 + b'": 1}', "x" * 300),
         (b'{"\\n\\u202e": 1}', "\\n\\u202e: no such key."),
+        (b'{"thresholds": {"a\\u0085b": 0.5}}', "thresholds"),
+        (b'{"min_area": 0.1, "min_area": 0.2}', "A key is there twice; expected each key once in its section."),
     ],
     ids=lambda value: value[:30] if isinstance(value, bytes) else "",
 )
@@ -241,6 +268,10 @@ def test_names_of_files_are_those_of_streams(name: str) -> None:
         ("yard.yaml", "treshold: {person: 1}\n", "yard.yaml: treshold: no such key."),
         ("yard.yaml", "- motion\n", "yard.yaml: the whole document: expected keys with values."),
         ("yard.yaml", "motion: {\n", "yard.yaml: line "),
+        *[("yard.yaml", text, "yard.yaml: the whole file: expected keys") for text in ("false", "0", "[]", "''")],
+        ("README", "no settings", "README: expected the name of a stream, then .yaml."),
+        ("\x1b[31m.yaml", "", r"\x1b[31m.yaml: expected the name of a stream, then .yaml."),
+        ("\udcff.yaml", "", r"\udcff.yaml: expected the name of a stream, then .yaml."),
         ("yard.yml", "", "yard.yml: expected the name of a stream, then .yaml."),
         ("gate%2f1.yaml", "", "gate%2f1.yaml: the file of this stream is named gate%2F1.yaml."),
         ("%07.yaml", "", "%07.yaml: expected the name of a stream, then .yaml."),
@@ -250,6 +281,54 @@ def test_a_wrong_file_is_named(tmp_path: Path, file: str, text: str, fault: str)
     (tmp_path / file).write_text(text)
     with pytest.raises(ConfigurationError, match=re.escape(str(tmp_path / fault))):
         SettingsOfStreams(tmp_path)
+
+
+def test_links_that_lead_nowhere_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    (tmp_path / "gone.yaml").symlink_to("nothing")
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / ".data").write_text("min_area: 0.5")
+    (tmp_path / "yard.yaml").symlink_to(".data")
+    settings = SettingsOfStreams(tmp_path)
+    assert (len(settings), "yard" in settings) == (1, True)
+
+
+LABELS = st.text(max_size=12) | st.sampled_from(
+    ["yes", "1", "1e5", "~", "12:30", "=", "<<", "a: b", " #", "\u2028", "\x85"]
+)
+
+
+@given(st.dictionaries(LABELS, st.floats(0, 1)))
+def test_any_label_that_is_taken_is_written_as_it_is(
+    tmp_path_factory: pytest.TempPathFactory, thresholds: dict[str, float]
+) -> None:
+    try:
+        settings = StreamSettings.model_validate({"thresholds": thresholds})
+    except ValidationError:
+        return
+    folder = tmp_path_factory.getbasetemp() / "labels"
+    folder.mkdir(exist_ok=True)
+    SettingsOfStreams(folder).put("yard", settings)
+    assert read_settings(folder / "yard.yaml") == settings
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {str(number): 1 for number in range(6000)},
+        {"thresholds": {str(number): 9 for number in range(6000)}},
+        {"include": [9] * 30000},
+        {"include": [[9] * 30000]},
+        {"include": [[[9, 9], [9, 9], [9, 9]]] * 4000},
+        {"motion": {"mask": [[[9, 9]] * 10000]}},
+    ],
+    ids=lambda document: next(iter(document)),
+)
+def test_few_faults_are_listed(document: dict[str, Any]) -> None:
+    """Listing each of thousands would take the event loop a quarter of a second."""
+    with pytest.raises(ValidationError) as refused:
+        StreamSettings.model_validate(document)
+    assert refused.value.error_count() <= 10
 
 
 def test_folders_have_bounds(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What is remembered of a stream's objects from picture to picture, with the times passed in."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 
 from scene.regions import NO_BOXES, NOTHING, WHOLE, Floats, Found
@@ -48,6 +49,21 @@ def test_what_stands_still_stays_while_something_moves() -> None:
     assert len(plan.regions_xyxy) == 1
     assert (plan.regions_xyxy[0] != WHOLE[0]).any()
     assert same_objects(objects, later)
+
+
+@pytest.mark.parametrize("to_edge_px", [-20, 0, 1, 3, 4, 8, 12, 20])
+def test_what_stands_still_at_the_edge_of_a_region_stays(to_edge_px: int) -> None:
+    """What is found at the edge of a region does not count, since it may be cut there; boxes vary by some pixels."""
+    size = np.tile(SOURCE_WH, 2)
+    region_xyxy = np.array([100, 100, 412, 412]) / size
+    parked = boxes((412 - to_edge_px - 60, 300, 412 - to_edge_px, 340)) / size
+    remembered = Remembered(RULES)
+    seen(remembered, NO_BOXES, found(parked), 0)
+    seen_later = found(parked + np.array([0, 0, 3, 0]) / size)
+    plan = Plan(region_xyxy[None], boxes((200, 200, 240, 240)) / size, is_refresh=False)
+    objects = remembered.update(plan, [seen_in(seen_later, region_xyxy)], 1)
+    assert len(objects.class_ids) == 1
+    np.testing.assert_allclose(objects.boxes_xyxy, parked, atol=3 / 576)
 
 
 def test_what_has_gone_leaves_at_a_refresh() -> None:

@@ -101,6 +101,13 @@ def test_a_frame_of_another_size_is_run(engine: Engine) -> None:
     assert outcomes(answers(engine, *map(order, (small, large, large, small)))) == ["run", "run", "repeated", "run"]
 
 
+def test_a_frame_of_another_size_is_run_even_if_its_luma_has_the_same(engine: Engine) -> None:
+    small, large = (board(5).resize(size_wh, Image.Resampling.NEAREST) for size_wh in ((320, 200), (640, 400)))
+    answered = answers(engine, *map(order, (small, large, large, small)))
+    assert outcomes(answered) == ["run", "run", "repeated", "run"]
+    assert [each.size_wh for each in answered] == [small.size, large.size, large.size, small.size]
+
+
 def test_a_frame_in_which_nothing_has_moved_can_have_no_content(engine: Engine) -> None:
     held = settings(motion={"answer": "no_content"})
     answered = answers(engine, *[order(board(5), held=held, encoding="metadata")] * 2)
