@@ -118,7 +118,8 @@ class SettingsOfStreams:
         return settings.model if settings else None
 
     def look(self) -> None:
-        """Read files that have changed. A wrong one is logged, and its earlier settings stay in use."""
+        """Read files that have changed, and log which. A wrong one is logged, too; its earlier settings stay in use."""
+        before = self._by_stream
         try:
             faults = self._changes()
         except ConfigurationError as error:
@@ -127,6 +128,10 @@ class SettingsOfStreams:
             if fault not in self._said:
                 logger.warning("stream settings rejected", extra={"facts": {"reason": fault}})
         self._said = faults
+        after = self._by_stream
+        for stream in sorted(before.keys() | after.keys()):
+            if before.get(stream) is not after.get(stream):
+                logger.info("stream settings changed", extra={"facts": {"stream": stream}})
 
     def put(self, stream: str, settings: StreamSettings) -> None:
         """Write the settings of a stream; raises InvalidStreamSettingsError and StreamSettingsLockedError."""

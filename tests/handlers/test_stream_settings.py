@@ -268,7 +268,7 @@ def test_names_of_files_are_those_of_streams(name: str) -> None:
         ("yard.yaml", "treshold: {person: 1}\n", "yard.yaml: treshold: no such key."),
         ("yard.yaml", "- motion\n", "yard.yaml: the whole document: expected keys with values."),
         ("yard.yaml", "motion: {\n", "yard.yaml: line "),
-        *[("yard.yaml", text, "yard.yaml: the whole file: expected keys") for text in ("false", "0", "[]", "''")],
+        *[("yard.yaml", text, "yard.yaml: the whole document: expected keys") for text in ("false", "0", "[]", "''")],
         ("README", "no settings", "README: expected the name of a stream, then .yaml."),
         ("\x1b[31m.yaml", "", r"\x1b[31m.yaml: expected the name of a stream, then .yaml."),
         ("\udcff.yaml", "", r"\udcff.yaml: expected the name of a stream, then .yaml."),
