@@ -149,8 +149,10 @@ def name_stream(case: schemathesis.Case[Any], base_url: str) -> None:
     if case.method != "PUT":
         path = f"{base_url}/streams/{quote(SET_STREAM, safe='')}/settings"
         httpx.put(path, headers=CREDENTIAL, json={"motion": {}}).raise_for_status()
-    elif isinstance(case.body, dict) and {"min_area", "max_area"} <= case.body.keys():
-        case.body["max_area"] = 1
+    elif isinstance(case.body, dict):
+        case.body |= {"max_area": 1} if "max_area" in case.body else {}
+        thresholds = case.body.get("thresholds", {})
+        case.body |= {"thresholds": {label: share for label, share in thresholds.items() if label.isprintable()}}
 
 
 @functools.cache

@@ -258,7 +258,18 @@ def test_an_unknown_model_is_named_as_such(server: LiveServer, name: str) -> Non
         assert name not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/nope", "/inference/a/b", "/inference/a%2Fb", "/health", "/models/a/b/reload/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nope",
+        "/inference/a/b",
+        "/inference/a%2Fb",
+        "/health",
+        "/models/a/b/reload/",
+        "/inference/a%0Ab?object=c",
+        "/%0A?id=a",
+    ],
+)
 def test_an_unknown_path_is_not_found_and_not_redirected(server: LiveServer, path: str) -> None:
     for method in ("GET", "POST", "DELETE"):
         answer = server.client.request(method, f"{server.url}{path}", headers={"Content-Type": "rubbish"})

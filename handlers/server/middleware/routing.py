@@ -47,6 +47,7 @@ class ExactRoutingMiddleware(RoutingMiddleware):  # type: ignore[misc]  # connex
     def add_api(self, *arguments: Any, **options: Any) -> None:
         """Add the contract's paths."""
         super().add_api(*arguments, **options)
+        self.router.default = _refuse  # paths with a line feed reach no mount
         for mount in self.router.routes:
             mount.app.redirect_slashes = False
             mount.app.default = _refuse
