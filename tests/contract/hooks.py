@@ -151,8 +151,8 @@ def name_stream(case: schemathesis.Case[Any], base_url: str) -> None:
         httpx.put(path, headers=CREDENTIAL, json={"motion": {}}).raise_for_status()
     elif isinstance(case.body, dict):
         case.body |= {"max_area": 1} if "max_area" in case.body else {}
-        thresholds = case.body.get("thresholds", {})
-        case.body |= {"thresholds": {label: share for label, share in thresholds.items() if label.isprintable()}}
+        if isinstance(thresholds := case.body.get("thresholds"), dict):
+            case.body["thresholds"] = {label: share for label, share in thresholds.items() if label.isprintable()}
 
 
 @functools.cache
