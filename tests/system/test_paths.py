@@ -31,7 +31,7 @@ STRACE = ("strace", "-f", "-y", "--seccomp-bpf", "-s", "4096", "-e", "trace=%fil
 SETTLE_S = 1.0
 OPENED = re.compile(r"open(?:at2?)?\(")
 OURS = (
-    f"{tempfile.gettempdir()}/framehook-", f"{ROOT}/models/", f"{ROOT}/handlers/", f"{sys.prefix}/",
+    f"{tempfile.gettempdir()}/framehook-", f"{ROOT}/scene", f"{ROOT}/models/", f"{ROOT}/handlers/", f"{sys.prefix}/",
     f"{sys.base_prefix}/", "/usr/", "/lib/", "/lib64/", "/proc/", "/sys/", "/dev/",
     "/etc/ld.so.cache", "/etc/locale.alias", "/etc/localtime", "/etc/ssl/openssl.cnf",
 )  # fmt: skip
