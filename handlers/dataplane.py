@@ -24,6 +24,8 @@ from models.workers.worker import StatefulCall
 
 SHOWN_SIDE_PX = 1280
 """Longest side of the pictures that viewers of a stream see."""
+DECODING = ("decode", "look")
+"""The stages in which a frame is decoded: of one that is not run, only to see whether anything has moved."""
 MAX_SHOWN_DECODE_MS = 250.0
 """A frame that took longer to decode is not shown: it would keep the pictures of other streams waiting."""
 SHOWN_QUALITY = 75
@@ -68,7 +70,7 @@ class DataPlane:
     def show(self, order: FrameOrder, answered: Answered) -> None:
         """Show an answered frame to the viewers of its stream. To be called on the event loop."""
         views = self.streams.record_frame(order.stream, answered.model, answered.size_wh, answered.seen.outcome)
-        if answered.stages_ms.get("decode", 0) <= MAX_SHOWN_DECODE_MS:
+        if max(answered.stages_ms.get(stage, 0) for stage in DECODING) <= MAX_SHOWN_DECODE_MS:
             for view in views:
                 seen = answered.seen if view.draws_seen else None
                 picture = ShownPicture(replace(order, body=b""), answered.results, answered.size_wh, seen)

@@ -32,6 +32,8 @@ Tiles: TypeAlias = Annotated[int, Field(ge=1, le=4, strict=True)]
 
 OTHERS = "*"
 """Among the thresholds: all labels that are not named."""
+MOTION, REGIONS = MotionSettings(), Rules()
+"""Their values are the defaults of the keys."""
 
 
 class _Section(BaseModel):
@@ -55,9 +57,9 @@ class MotionSection(_Section):
     is reported, too.
     """
 
-    sensitivity: Sensitivity = "medium"
+    sensitivity: Sensitivity = MOTION.sensitivity
     mask: Polygons = ()
-    refresh_s: Annotated[float, Field(ge=0, le=86400, strict=True)] = 10
+    refresh_s: Annotated[float, Field(ge=0, le=86400, strict=True)] = MOTION.refresh_s
     answer: Literal["repeat", "no_content"] = "repeat"
     report: Annotated[bool, Field(strict=True)] = False
 
@@ -85,7 +87,7 @@ class MotionRegions(_Section):
     """
 
     mode: Literal["motion"]
-    max: Annotated[int, Field(ge=1, le=16, strict=True)] = 6
+    max: Annotated[int, Field(ge=1, le=16, strict=True)] = REGIONS.at_most
     side_px: Annotated[int, Field(ge=32, le=8192, strict=True)] = SIDE_PX
 
 

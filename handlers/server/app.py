@@ -83,6 +83,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 }
 """operationId → function."""
 
+VALIDATORS = {"parameter": ContractParameterValidator, "body": {FORM_TYPE: UnparsedForm, JSON_TYPE: Unparsed}}
+"""Instead of connexion's own."""
+
 
 def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     """Return the ASGI application.
@@ -133,10 +136,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         pythonic_params=True,
         security_map=security.handlers(contract.permissions, contract.operations_with_form),
         swagger_ui_options=SwaggerUIOptions(serve_spec=False),
-        validator_map={
-            "parameter": ContractParameterValidator,
-            "body": {FORM_TYPE: UnparsedForm, JSON_TYPE: Unparsed},
-        },
+        validator_map=VALIDATORS,
     )
     for error, handler in ERROR_HANDLERS.items():
         app.add_error_handler(error, handler)

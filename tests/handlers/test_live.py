@@ -462,6 +462,9 @@ def test_what_draws_a_frame_can_be_sent_to_another_process(monkeypatch: pytest.M
     found = Results((Detection("person", 0, 0.9, (0.25, 0.25, 0.5, 0.5)),))
     with streams.watching("gate"):
         plane.show(order, Answered(b"", found, "identity", "1", (768, 576), {"decode": 1}))
+        for stage in ("decode", "look"):
+            slow = {stage: dataplane.MAX_SHOWN_DECODE_MS + 1}
+            plane.show(order, Answered(b"", found, "identity", "1", (768, 576), slow))
     [work] = queued
     here, sent = work.call(), pickle.loads(pickle.dumps(work.call()))  # our own
     decoder = Decoder(36_000_000)
