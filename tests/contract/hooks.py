@@ -20,6 +20,7 @@ import yaml
 from hypothesis import strategies as st
 from PIL import Image
 from schemathesis.core.media_types import YAML_MEDIA_TYPES
+from schemathesis.generation.meta import TestPhase
 
 from handlers.decoding.raw import layout_bytes, padded, tight
 from handlers.server.settings import Settings
@@ -140,13 +141,17 @@ def go_live(base_url: str) -> str:
 
 
 def name_stream(case: schemathesis.Case[Any], base_url: str) -> None:
-    """Let a case name a live stream, or one that has settings; new ones set limits that leave an area."""
+    """Let a case name a live stream, or one that has settings; new ones set limits that leave an area.
+
+    In a sequence of calls, settings that have been removed stay removed.
+    """
     if not case.path.endswith("/settings"):
         case.path_parameters["stream"] = go_live(base_url)
         case.query = {**case.query, "frames": 1} if case.path.startswith("/mjpeg") else case.query
         return
     case.path_parameters["stream"] = SET_STREAM
-    if case.method != "PUT":
+    is_in_sequence = case.meta is not None and case.meta.phase.name is TestPhase.STATEFUL
+    if case.method != "PUT" and not is_in_sequence:
         path = f"{base_url}/streams/{quote(SET_STREAM, safe='')}/settings"
         httpx.put(path, headers=CREDENTIAL, json={"motion": {}}).raise_for_status()
     elif isinstance(case.body, dict):
