@@ -1,6 +1,7 @@
 """The results that models give for a frame: frozen records, checked when they are created."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from models.boxes import BoxXyxy
 
@@ -8,18 +9,24 @@ MAX_DETECTIONS = 1000
 """Most results of one frame that a model or a request may ask for; limits the cost of a very low confidence."""
 
 
+Extensions: TypeAlias = tuple[tuple[str, str], ...]
+"""Names and texts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Detection:
     """One object and where it is.
 
     `confidence`: 0..1. `box_xyxy`: (left, top, right, bottom), each 0..1 of the picture as received, origin at the
-    top left corner, with left < right and top < bottom. Raises ValueError for other values, NaN included.
+    top left corner, with left < right and top < bottom. `extensions`: what else the model says of it, as names and
+    texts. Raises ValueError for other values, NaN included.
     """
 
     label: str
     class_id: int
     confidence: float
     box_xyxy: BoxXyxy
+    extensions: Extensions = ()
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -58,22 +65,30 @@ class TextLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedding:
+    """What the whole picture looks like, as a vector to compare with others. `content`: float32 [n], little-endian."""
+
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """All results of one frame: detections and classifications most confident first, lines of text in reading order.
 
-    `dropped`: how many candidates were left out because of a NaN, an infinity, a class without a label or an index out
-    of range. More than 0 means a broken model.
+    `dropped`: how many candidates were left out because of a NaN, an infinity, a class without a label, an index out
+    of range, or a box that is empty or outside the picture. More than 0 usually means a broken model.
     """
 
     detections: tuple[Detection, ...] = ()
     dropped: int = 0
     classifications: tuple[Classification, ...] = ()
     lines: tuple[TextLine, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
 
     @property
     def count(self) -> int:
         """Return the number of results, all kinds together."""
-        return len(self.detections) + len(self.classifications) + len(self.lines)
+        return len(self.detections) + len(self.classifications) + len(self.lines) + len(self.embeddings)
 
 
 @dataclass(frozen=True, slots=True)

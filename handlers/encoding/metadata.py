@@ -1,5 +1,6 @@
 """Results → inference metadata JSON. The only module that knows l, t, w, h."""
 
+import base64
 import itertools
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -7,7 +8,7 @@ from typing import Any
 
 from models.boxes import BoxXyxy
 from models.families import INFERENCE_TYPES
-from models.results import Classification, Detection, Results, TextLine
+from models.results import Classification, Detection, Embedding, Results, TextLine
 
 DECIMALS = 6
 """Of confidences and boxes: enough for a hundredth of a pixel of the widest picture."""
@@ -29,6 +30,7 @@ def encode(
         *map(_entity, results.detections),
         *map(_classification, results.classifications),
         *itertools.chain.from_iterable(_line(number, line, types) for number, line in enumerate(results.lines, 1)),
+        *map(_embedding, results.embeddings),
     ]
     inferences = [_with_subtype(entry, subtype) for entry in entries if entry and entry["type"] in types]
     inferences += [{"type": "motion", "motion": {"box": box}} for box in map(_box, moving_xyxy) if box]
@@ -62,7 +64,19 @@ def _line(number: int, line: TextLine, types: Collection[str]) -> Iterator[dict[
 def _entity(detection: Detection) -> dict[str, Any] | None:
     """Return one inference, or None if its box is empty once rounded to DECIMALS."""
     box = _box(detection.box_xyxy)
-    return box and {"type": "entity", "entity": {"tag": _tag(detection.label, detection.confidence), "box": box}}
+    if not box:
+        return None
+    extensions = {"extensions": dict(detection.extensions)} if detection.extensions else {}
+    return {"type": "entity", "entity": {"tag": _tag(detection.label, detection.confidence), "box": box}, **extensions}
+
+
+def _embedding(embedding: Embedding) -> dict[str, Any]:
+    other = {"contentType": "application/octet-stream", "contentBytes": base64.b64encode(embedding.content).decode()}
+    return {
+        "type": "other",
+        "other": other,
+        "extensions": {"dtype": "<f4", "shape": f"[{len(embedding.content) // 4}]"},
+    }
 
 
 def _box(box_xyxy: BoxXyxy) -> dict[str, float] | None:
