@@ -88,6 +88,11 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+def check_folder(folder: Path, picture: Path) -> int:
+    """Check one model's folder, as `framehook check FOLDER --picture FILE` without any setting does."""
+    return check(Settings(lanes=1), argparse.Namespace(folder=folder, picture=picture))
+
+
 def _check_streams(dataplane: DataPlane, models: Sequence[Model], *, is_complete: bool) -> None:
     """Print how many streams have settings; raises ConfigurationError when they name what no model has.
 

@@ -118,6 +118,7 @@ def test_check_loads_and_warms_every_model(tmp_path: Path) -> None:
 OPTIONS = {
     "infer": {"--model-repository", "--default-model", "--decoding", "--max-pixels", "--config", "--annotate"},
     "models": {"--model-repository", "--models", "--default-model", "--config"},
+    "models pull": {"--model-repository", "--model-mirror", "--from", "--overwrite", "--no-check", "--config"},
     "check": {"--port", "--credentials-file", "--tls-certificate", "--queue-size", "--config", "--picture"},
     "prepare": {"OUTPUT_FOLDER"},
     "credentials add": {"--password", "--may", "--models", "--file"},
@@ -126,6 +127,7 @@ OPTIONS = {
 FOREIGN = {
     "infer": {"--port", "--models ", "--queue-size", "--tls-certificate", "--credentials-file"},
     "models": {"--port", "--lanes", "--decoding"},
+    "models pull": {"--port", "--models ", "--lanes"},
     "prepare": {"--port", "--config", "--model-repository"},
     "credentials add": {"--port", "--lanes", "--config"},
 }
