@@ -4,8 +4,6 @@ import hashlib
 import re
 import resource
 import shutil
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,14 +18,6 @@ from tests.support.file_server import Answer, FileServer, Request, breaks_at, co
 
 NAME = "small"
 ALL = {"labels.txt", "model.onnx", "model.yaml"}
-
-
-@pytest.fixture(autouse=True)
-def ctrl_c_stays() -> Iterator[None]:
-    """The check of a model changes what Ctrl-C does; here it must not outlive the test."""
-    handler = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.fixture(scope="module")
