@@ -61,11 +61,15 @@ HEADS: dict[str, Head] = {
     ),
     "yolov5": Head("yolov5", encoders.yolov5),
     "yolov8": Head("yolov8", encoders.yolov8),
+    "yolov8 transposed": Head("yolov8", encoders.yolov8_transposed),
     "yolox": Head("yolox", encoders.yolox),
     "end_to_end": Head("end_to_end", encoders.end_to_end),
     "detr": Head("detr", encoders.detr),
     "detr softmax": Head("detr", encoders.detr_softmax, {"activation": "softmax"}),
     "detr scores": Head("detr", encoders.detr_scores, others={"orig_target_sizes": Tensor("int64", ("N", 2))}),
+    "tensorflow": Head("postprocessed", encoders.tensorflow, {"preset": "tensorflow"}, picture=PIXELS),
+    "yolo_nas": Head("postprocessed", encoders.yolo_nas, {"preset": "yolo_nas"}),
+    "rtdetr": Head("postprocessed", encoders.rtdetr, {"preset": "rtdetr"}),
     "blazeface": Head("blazeface", encoders.blazeface, labels=("face",)),
     "blazeface joined": Head("blazeface", encoders.blazeface_joined, labels=("face",)),
     "classifier": Head("classifier", encoders.classifier),
@@ -90,12 +94,13 @@ def spec_of(
     """
     head = HEADS[name]
     config = FAMILY_CONFIGS[head.family]
+    input_defaults, output_defaults = config.defaults_for(head.section)
     laid_out = {key: Tensor(value.dtype.name, value.shape) for key, value in head.encode([]).items()}
     laid_out.update(head.free)
     return Spec(
         config.model_validate({"name": head.family, **head.section}),
-        InputConfig.model_validate({**config.input_defaults, "size_wh": CANVAS_WH, **(given or {})}),
-        OutputConfig.model_validate({**config.output_defaults, **(output or {})}),
+        InputConfig.model_validate({**input_defaults, "size_wh": CANVAS_WH, **(given or {})}),
+        OutputConfig.model_validate({**output_defaults, **(output or {})}),
         head.labels,
         Signature(inputs_of(name) if inputs is None else inputs, laid_out if outputs is None else outputs),
     )
