@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from models.catalogue.entries import CATALOGUE, Entry, read_catalogue
-from models.errors import PullError
+from models.errors import ModelConfigError, PullError
+from models.families import FAMILIES, Signature, Spec, Tensor
 from models.families.config import InputConfig
 from models.repository.config import ModelConfig
 from models.repository.folder import read_folder
@@ -45,6 +46,51 @@ def test_an_entry_gives_a_folder_that_can_be_read(name: str, tmp_path: Path) -> 
     assert entry.picture.shows in read.labels
     assert entry.picture.path.is_file()
     assert isinstance(read.config.input, InputConfig)
+
+
+def floats(*shape: int) -> Tensor:
+    return Tensor("float32", shape)
+
+
+def yolox(side_px: int, anchors: int) -> Signature:
+    return Signature({"images": floats(1, 3, side_px, side_px)}, {"output": floats(1, anchors, 85)})
+
+
+def detr(side_px: int, classes: int) -> Signature:
+    outputs = {"logits": floats(1, 300, classes), "pred_boxes": floats(1, 300, 4)}
+    return Signature({"pixel_values": floats(1, 3, side_px, side_px)}, outputs)
+
+
+def yunet(side_px: int) -> Signature:
+    widths = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+    outputs = {
+        f"{kind}_{stride}": floats(1, (side_px // stride) ** 2, width)
+        for kind, width in widths.items()
+        for stride in (8, 16, 32)
+    }
+    return Signature({"input": floats(1, 3, side_px, side_px)}, outputs)
+
+
+FILES = {
+    "yolox-nano": yolox(416, 3549),
+    "yolox-tiny": yolox(416, 3549),
+    "yolox-s": yolox(640, 8400),
+    "dfine-n": detr(640, 80),
+    "dfine-s": detr(640, 80),
+    "rtdetrv2-s": detr(640, 80),
+    "yunet": yunet(640),
+}
+"""What the publishers say of their files."""
+
+
+def test_model_yaml_fits_the_file_as_its_publisher_describes_it(name: str) -> None:
+    entry = MODELS[name]
+    config = ModelConfig.model_validate(yaml.safe_load(entry.model_yaml()))
+    labels = read_catalogue().labels[entry.labels]
+    family = FAMILIES[config.family.name](Spec(config.family, config.input, config.output, labels, FILES[name]))
+    assert family.picture
+    with pytest.raises(ModelConfigError):
+        FAMILIES[config.family.name](Spec(config.family, config.input, config.output, (*labels, "more"), FILES[name]))
 
 
 def test_the_labels_of_coco_are_those_of_the_default_model() -> None:
