@@ -4,7 +4,7 @@ Source: https://cocodataset.org/#format-data
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +15,8 @@ from handlers.server.commands.evaluating.labelled import LabelledPicture, Labell
 from models.repository.folder import first_fault
 
 MAX_BYTES = 1 << 30
+SAMPLE = 20
+"""Pictures that show in which folder all of them are."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Length = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Side = Annotated[int, Field(ge=1)]
@@ -63,7 +65,7 @@ class Document(BaseModel):
 
 
 def read_coco(path: Path, folder: Path) -> LabelledSet:
-    """Return the set of a JSON file, whose pictures are in `folder` or in folders inside it, at most two levels deep.
+    """Return the set of a JSON file, whose pictures are in `folder` or in one inside it, at most two levels deep.
 
     Raises ConfigurationError.
     """
@@ -78,8 +80,8 @@ def read_coco(path: Path, folder: Path) -> LabelledSet:
             )
         image = images[annotation.image_id]
         objects[annotation.image_id].append(_object(annotation, image, labels[annotation.category_id]))
-    roots = [folder, *_folders_in(folder)]
-    pictures = (LabelledPicture(_place(image, roots), tuple(objects[image.id])) for image in document.images)
+    root = _root(path, folder, document.images)
+    pictures = (LabelledPicture(root / image.file_name, tuple(objects[image.id])) for image in document.images)
     return LabelledSet(tuple(dict.fromkeys(labels.values())), tuple(pictures))
 
 
@@ -101,13 +103,11 @@ def _object(annotation: Annotation, image: Image, label: str) -> TrueObject:
     return TrueObject(label, box, area / (image.width * image.height), is_crowd=bool(annotation.iscrowd))
 
 
-def _folders_in(folder: Path) -> Iterator[Path]:
-    for pattern in ("*/", "*/*/"):
-        yield from sorted(path for path in folder.glob(pattern) if path.is_dir())
+def _root(path: Path, folder: Path, images: Sequence[Image]) -> Path:
+    """Return the folder that has most of the first pictures; of several, the one that the JSON file is named for."""
+    inside = (found for pattern in ("*/", "*/*/") for found in sorted(folder.glob(pattern)) if found.is_dir())
 
+    def likeness(root: Path) -> tuple[int, bool]:
+        return sum((root / image.file_name).is_file() for image in images[:SAMPLE]), root.name in path.stem
 
-def _place(image: Image, roots: list[Path]) -> Path:
-    """Return where a picture is; if it is nowhere, where it should be."""
-    return next(
-        (root / image.file_name for root in roots if (root / image.file_name).is_file()), roots[0] / image.file_name
-    )
+    return max((folder, *inside), key=likeness)

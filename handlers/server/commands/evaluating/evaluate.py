@@ -26,7 +26,7 @@ def evaluate(
     """
     models = dataplane.engine.served.models
     labelled = read_labelled(place, models[0].folder.labels)
-    used = {label for label in labelled.labels if labelled.count(label)}
+    used = set(labelled.counts())
     scores: dict[str, Score] = {}
     notes = [labelled.note] if labelled.note else []
     for model in models:
@@ -53,8 +53,7 @@ def evaluate(
 
 
 def _print(labelled: LabelledSet, scores: dict[str, Score], thresholds: Sequence[float], notes: Sequence[str]) -> None:
-    objects = sum(map(labelled.count, labelled.labels))
-    print(f"ok: {len(labelled.pictures)} labelled picture(s) with {objects} object(s)")
+    print(f"ok: {len(labelled.pictures)} labelled picture(s) with {labelled.counts().total()} object(s)")
     for note in notes:
         print(f"    {note}")
     for table in (table_of_models(scores, thresholds), table_of_labels(labelled, scores)):

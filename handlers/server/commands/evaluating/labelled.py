@@ -1,5 +1,6 @@
 """Labelled pictures: what is to be found where."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,14 +40,12 @@ class LabelledSet:
     pictures: tuple[LabelledPicture, ...]
     note: str = ""
 
-    def count(self, label: str) -> int:
-        """Return how many objects have that label, crowds left out."""
-        return sum(not found.is_crowd for found in self._objects() if found.label == label)
+    def counts(self) -> Counter[str]:
+        """Return label → how many objects have it, crowds left out; labels without an object are not in it."""
+        objects = (found for picture in self.pictures for found in picture.objects)
+        return Counter(found.label for found in objects if not found.is_crowd)
 
     def with_pictures(self, paths: Iterable[Path]) -> "LabelledSet":
         """Return these pictures only."""
         kept = set(paths)
         return LabelledSet(self.labels, tuple(picture for picture in self.pictures if picture.path in kept), self.note)
-
-    def _objects(self) -> Iterable[TrueObject]:
-        return (found for picture in self.pictures for found in picture.objects)

@@ -29,10 +29,11 @@ def table_of_models(scores: Mapping[str, Score], thresholds: Sequence[float]) ->
 def table_of_labels(labelled: LabelledSet, scores: Mapping[str, Score]) -> Iterator[str]:
     """Yield the lines of the table with a row per label that has objects: their number, and AP and AP50 per model."""
     rows = [["label", "objects", *(f"{name} AP/AP50" for name in scores)]]
+    counts = labelled.counts()
     for label in labelled.labels:
-        if count := labelled.count(label):
+        if label in counts:
             figures = [score.by_label.get(label, (None, None)) for score in scores.values()]
-            rows.append([label, str(count), *(f"{_percent(ap)}/{_percent(ap50)}" for ap, ap50 in figures)])
+            rows.append([label, str(counts[label]), *(f"{_percent(ap)}/{_percent(ap50)}" for ap, ap50 in figures)])
     yield from _aligned(rows)
 
 

@@ -212,6 +212,18 @@ def test_one_json_file_can_be_named(model: Path, tmp_path: Path, capsys: pytest.
     assert {name: row[name] for name in KNOWN} == KNOWN
 
 
+def test_the_pictures_are_those_that_the_json_file_is_named_for(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = write_coco(tmp_path / "set", coco([[{"box": RIGHT}], [{"box": MISSED}]]))
+    (place / "annotations" / "instances.json").rename(place / "annotations" / "instances_val.json")
+    (place / "train").mkdir()  # with pictures of the same names
+    for number in range(2):
+        (place / "train" / f"{number}.png").write_bytes(b"no picture")
+    row = evaluate(model, place, capsys)
+    assert {name: row[name] for name in KNOWN} == KNOWN
+
+
 def broken_coco(**changes: Any) -> dict[str, Any]:
     document = coco([[{"box": RIGHT}]])
     document["annotations"][0] |= changes
