@@ -90,6 +90,9 @@ class Download:
         try:
             with client.stream("GET", self.url, headers={"Range": f"bytes={there}-"} if there else {}) as response:
                 begins_at = self._begins_at(response, there)
+                if begins_at is None:
+                    file.truncate(0)
+                    raise _BreakError("does not go on where the file ends")
                 file.truncate(begins_at)
                 file.seek(begins_at)
                 self._append(response, file)
@@ -104,16 +107,21 @@ class Download:
         if _length(file) < self.size_bytes:
             raise _BreakError(f"ended after {_length(file)} of {self.size_bytes} bytes")
 
-    def _begins_at(self, response: httpx.Response, there: int) -> int:
-        """Return at which byte of the file the body begins; raises SourceError and _BreakError."""
+    def _begins_at(self, response: httpx.Response, there: int) -> int | None:
+        """Return at which byte of the file the body begins; None if it is not the part that was asked for.
+
+        Raises SourceError and _BreakError.
+        """
         status, begins_at = response.status_code, 0
         if status in LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise _BreakError(f"answered {status}")
         if status == HTTPStatus.PARTIAL_CONTENT:
             found = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if not there or not found or int(found[1]) != there:
-                raise SourceError("answered with another part of the file than the one asked for")
+                return None
             begins_at = there
+        elif status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and there:
+            return None
         elif status != HTTPStatus.OK:
             raise SourceError(f"answered {status}")
         expected, declared = str(self.size_bytes - begins_at), response.headers.get("Content-Length")

@@ -21,6 +21,7 @@ from tests.support.file_server import (
 
 FILE = random.Random(1).randbytes(200_000)
 SIZE = len(FILE)
+OTHER_PART = content(FILE, 206, Content_Range=f"bytes 8-{SIZE - 1}/{SIZE}")
 PATIENCE = Patience(silence_s=0.3, attempts=3, pause_s=0, gain_bytes=1)
 
 
@@ -44,6 +45,8 @@ def download(path: Path, url: str, patience: Patience = PATIENCE) -> list[int]:
             id="breaks and a busy server",
         ),
         pytest.param([breaks_at(70_000), whole_without_ranges], [None, "bytes=70000-"], id="no ranges"),
+        pytest.param([breaks_at(70_000), status(416), whole], [None, "bytes=70000-", None], id="ranges refused"),
+        pytest.param([breaks_at(70_000), OTHER_PART, whole], [None, "bytes=70000-", None], id="another part"),
         pytest.param([silent, whole], [None, "bytes=100000-"], id="a stall"),
         pytest.param([content(FILE[:5]), whole], [None, "bytes=5-"], id="no length and too short"),
         pytest.param([status(302, Location="/other"), whole], [None, None], id="a redirect"),
@@ -80,14 +83,8 @@ def test_a_file_that_is_whole_already_is_not_asked_for(tmp_path: Path) -> None:
         pytest.param([breaks_at(9)], "broke off: .*, 3 times in a row", 9, 3, id="always breaks at the same byte"),
         pytest.param([content(FILE[:9])], "ended after 9 of 200000 bytes, 3 times", 9, 3, id="always too short"),
         pytest.param([silent], "sent nothing for 0.3 s, 3 times in a row", SIZE // 2, 3, id="stalls"),
-        pytest.param([content(FILE, 206, Content_Range="bytes 0-9/9")], "another part", 0, 1, id="a part unasked"),
-        pytest.param(
-            [breaks_at(9), content(FILE, 206, Content_Range="bytes 8-199999/200000")],
-            "another part",
-            9,
-            2,
-            id="overlap",
-        ),
+        pytest.param([OTHER_PART], "does not go on where the file ends, 3 times", 0, 3, id="always another part"),
+        pytest.param([status(416)], "answered 416", 0, 1, id="no part at all"),
         pytest.param(
             [status(302, Location="/loop")], "redirects to where no file can be", 0, 11, id="redirects for ever"
         ),
