@@ -1,6 +1,6 @@
 """The results that models give for a frame: frozen records, checked when they are created."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from models.boxes import BoxXyxy
@@ -85,7 +85,7 @@ class Results:
     classifications: tuple[Classification, ...] = ()
     lines: tuple[TextLine, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
-    highest: float = 0.0
+    highest: float = field(default=0.0, compare=False)
 
     @property
     def count(self) -> int:

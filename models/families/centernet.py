@@ -59,7 +59,7 @@ class Centernet:
         class_ids, rows, columns = np.unravel_index(peaks, levels.shape)
         cells = rows, columns
         readable = np.isfinite(sizes[:, *cells]).all(axis=0) & np.isfinite(offsets[:, *cells]).all(axis=0)
-        stride_xy = np.array(letterbox.canvas_wh, np.float32) / np.array(heat.shape[:0:-1], np.float32)
+        stride_xy = np.asarray(np.array(letterbox.canvas_wh) / np.array(heat.shape[:0:-1]), np.float32)
         boxes_xyxy = self._boxes_xyxy(sizes, offsets, cells, stride_xy)
         read = Candidates(boxes_xyxy, class_ids, levels.reshape(-1)[peaks]).at(readable)
         kept = read.finite()
@@ -75,8 +75,8 @@ class Centernet:
             if self._family.preset == "centerface":
                 sizes, offsets = np.exp(sizes[::-1]), offsets[::-1] + np.float32(CELL_CENTRE)
             centres = (np.stack(cells[::-1]) + offsets).T * stride_xy
-            boxes_cxcywh = np.concatenate([centres, sizes.T * stride_xy], axis=1)
-        return xyxy_from_cxcywh(np.asarray(boxes_cxcywh, np.float32))
+            boxes_cxcywh = np.concatenate([centres, sizes.T * stride_xy], axis=1).astype(np.float32)
+        return xyxy_from_cxcywh(boxes_cxcywh)
 
 
 class CenternetConfig(FamilySection):

@@ -140,7 +140,7 @@ def _check_streams(dataplane: DataPlane, models: Sequence[Model], *, is_complete
     `is_complete`: whether these are all models.
     """
     if is_complete:
-        labels = {model.name: model.folder.labels for model in models}
+        labels = {model.name: tuple(model.folder.reported) for model in models}
         aliases = {alias: labels[name] for alias, name in dataplane.engine.served.aliases.items()}
         dataplane.settings.refuse_unknown_names({**labels, **aliases})
     if len(dataplane.settings):
