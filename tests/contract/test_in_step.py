@@ -59,8 +59,9 @@ NEVER_RENDERED = {
     "UnavailableError",
     "ConfigurationError",
     "ModelConfigError",
+    "PullError",
 }
-"""Base classes, which are never raised, and the errors that stop the start."""
+"""Base classes, which are never raised, and the errors that stop the start, or a command."""
 
 
 PAGES = {"get_console", "get_console_js", "get_console_css"}
