@@ -12,6 +12,7 @@ from handlers.server.commands.evaluating.reporting import table_of_labels, table
 from handlers.server.commands.evaluating.running import run_model
 from handlers.server.commands.evaluating.scoring import Score, score
 from handlers.server.settings import Settings
+from models.repository.labels import reported
 
 MAX_SHOWN = 5
 """Names of pictures or labels in one line."""
@@ -30,7 +31,7 @@ def evaluate(
     scores: dict[str, Score] = {}
     notes = [labelled.note] if labelled.note else []
     for model in models:
-        labels = [label for label in dict.fromkeys(model.folder.labels) if label in used]
+        labels = [label for label in reported(model.folder.labels) if label in used]
         if not labels or "entity" not in model.folder.config.inference_types:
             notes.append(f"{model.name} is left out: it finds no object with one of these labels.")
             continue
