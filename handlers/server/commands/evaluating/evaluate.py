@@ -37,7 +37,8 @@ def evaluate(
             continue
         findings = run_model(dataplane, settings, labelled, model.name, labels)
         if findings.unread and not scores:
-            notes.append(_list(f"{len(findings.unread)} picture(s) cannot be read and are left out", findings.unread))
+            sentence = f"{len(findings.unread)} picture(s) cannot be read and are left out"
+            notes.append(f"{_list(sentence, findings.unread)} The first: {next(iter(findings.unread.values()))}")
         labelled = labelled.with_pictures(findings.found)
         if unknown := sorted(used - set(labels)):
             notes.append(
