@@ -12,7 +12,6 @@ from handlers.server.commands.evaluating.reporting import table_of_labels, table
 from handlers.server.commands.evaluating.running import run_model
 from handlers.server.commands.evaluating.scoring import Score, score
 from handlers.server.settings import Settings
-from models.repository.labels import reported
 
 MAX_SHOWN = 5
 """Names of pictures or labels in one line."""
@@ -25,13 +24,13 @@ def evaluate(
 
     Raises ConfigurationError and ModelsError.
     """
-    models = dataplane.engine.served.models
-    labelled = read_labelled(place, models[0].folder.labels)
+    served = dataplane.engine.served
+    labelled = read_labelled(place, served.find(None).folder.labels)
     used = set(labelled.counts())
     scores: dict[str, Score] = {}
     notes = [labelled.note] if labelled.note else []
-    for model in models:
-        labels = [label for label in reported(model.folder.labels) if label in used]
+    for model in served.models:
+        labels = [label for label in model.folder.reported if label in used]
         if not labels or "entity" not in model.folder.config.inference_types:
             notes.append(f"{model.name} is left out: it finds no object with one of these labels.")
             continue
@@ -44,7 +43,7 @@ def evaluate(
             notes.append(
                 _list(f"{model.name} does not have {len(unknown)} label(s), which do not count for it", unknown)
             )
-        if findings.found:
+        if labelled.counts().keys() & set(labels):  # pictures without objects alone have no recall
             scores[model.name] = score(labelled, findings, labels, thresholds)
     if not scores:
         raise ConfigurationError(f"{place}: no model can be evaluated with these pictures. {' '.join(notes)}")

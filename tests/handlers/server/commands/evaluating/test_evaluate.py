@@ -137,7 +137,7 @@ def test_labels_of_yolo_give_the_same(
     row = evaluate(model, write_yolo(tmp_path / "set", [*rows, ""], names), capsys)
     expected = KNOWN | {"P/R@0.5": "0.17/0.50", "P/R@0.75": "0.33/0.50"}  # of a third picture, without objects
     assert {name: row[name] for name in expected} == expected
-    assert ("their ids are those of the first model" in row["text"]) == (names is None)
+    assert ("their ids are those of the default model" in row["text"]) == (names is None)
     documents = coco([[{"box": RIGHT}], [{"box": MISSED}], []])
     same = evaluate(model, write_coco(tmp_path / "coco", documents), capsys)
     assert {name: row[name] for name in KNOWN} == {name: same[name] for name in KNOWN}
@@ -200,6 +200,15 @@ def test_pictures_that_cannot_be_read_are_counted_and_named(
     assert f"6 picture(s) cannot be read and are left out: {place}/val/2.png, " in row["text"]
     assert "val/6.png, and 1 more. The first: This is not a JPEG, PNG or BMP picture" in row["text"]
     assert "ok: 2 labelled picture(s) with 2 object(s)" in row["text"]
+
+
+def test_pictures_without_objects_alone_are_not_enough(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = write_coco(tmp_path / "set", coco([[{"box": RIGHT}], []]))
+    (place / "val" / "0.png").write_bytes(b"no picture")
+    assert main(["check", str(model), "--evaluate", str(place)]) == 1
+    assert "no model can be evaluated with these pictures. 1 picture(s) cannot be read" in capsys.readouterr().err
 
 
 def test_one_json_file_can_be_named(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
