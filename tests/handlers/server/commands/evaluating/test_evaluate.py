@@ -259,6 +259,16 @@ def test_a_wrong_document_is_refused(
     assert reason in capsys.readouterr().err
 
 
+def test_names_of_classes_may_be_a_text(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = write_yolo(tmp_path / "set", ["1 .25 .25 .5 .5", "1 .25 .75 .5 .5"], None)
+    (place / "labels" / "classes.txt").write_text("other\nblock\n")
+    row = evaluate(model, place, capsys)
+    assert {name: row[name] for name in KNOWN} == KNOWN
+    (place / "data.yaml").write_text("nc: 2")
+    assert main(["check", str(model), "--evaluate", str(place)]) == 1
+    assert "data.yaml: names: expected a list, or ids from 0 with their names." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
