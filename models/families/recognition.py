@@ -151,10 +151,14 @@ def _fault(section: Mapping[str, Any], signature: Signature, canvas: Mapping[str
     return None
 
 
-def _generality(section: Mapping[str, Any], signature: Signature) -> tuple[bool, bool, bool]:
-    """Return what sorts the layouts that only few files have before those that many have."""
+def finds_outputs_by_name(section: Mapping[str, Any], signature: Signature) -> bool:
+    """Return whether a layout names all outputs that it reads, and the file has them."""
     preset = FAMILY_CONFIGS[section["name"]].presets.get(section.get("preset", ""))
     outputs = preset.section.get("outputs", {}) if preset else {}
-    names_all = bool(outputs) and all(key in signature.outputs for key in outputs)
-    by_name = names_all or section["name"] in BY_NAME
-    return section["name"] in LAST, not by_name, "activation" in section or section.get("task") == "pose"
+    return section["name"] in BY_NAME or (bool(outputs) and all(key in signature.outputs for key in outputs))
+
+
+def _generality(section: Mapping[str, Any], signature: Signature) -> tuple[bool, bool, bool]:
+    """Return what sorts the layouts that only few files have before those that many have."""
+    is_loose = "activation" in section or section.get("task") == "pose"
+    return section["name"] in LAST, not finds_outputs_by_name(section, signature), is_loose

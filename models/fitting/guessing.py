@@ -7,7 +7,7 @@ from typing import Any
 
 from models.backends.backend import Runnable
 from models.errors import ModelConfigError
-from models.families.recognition import LAST, USUAL_CLASSES, Guess, differences, recognised
+from models.families.recognition import LAST, USUAL_CLASSES, Guess, differences, finds_outputs_by_name, recognised
 from models.fitting.file_metadata import input_in, task_in
 from models.fitting.neighbours import results_of, surest_of
 from models.frame import Frame
@@ -81,14 +81,20 @@ class Brought:
     def _rank(self, way: Tried) -> tuple[bool | int | float, ...]:
         """Return what sorts the likelier ways before others.
 
-        They are for the file's task, are surer of the picture, leave no candidates out, and have a usual task and a
-        usual number of classes.
+        They are for the file's task, see something, have a usual task and a usual number of classes, find their outputs
+        by name, leave no candidates out, and are surer of the picture.
         """
         section, surest = way.guess.section, surest_of(way.results)
-        rarity = RARITY.get(section.get("task", ""), 0)
-        is_unusual = not self.labels and way.guess.classes not in USUAL_CLASSES
-        is_vague = section["name"] in LAST
-        return not self._has_its_task(way.guess), is_vague, not surest, rarity, is_unusual, way.results.dropped, -surest
+        return (
+            not self._has_its_task(way.guess),
+            section["name"] in LAST,
+            not surest,
+            RARITY.get(section.get("task", ""), 0),
+            not self.labels and way.guess.classes not in USUAL_CLASSES,
+            not finds_outputs_by_name(section, self.session.signature),
+            way.results.dropped,
+            -surest,
+        )
 
     def _has_its_task(self, guess: Guess) -> bool:
         """Return whether a way to read the file is for the task that the file names; without a name, all are."""
