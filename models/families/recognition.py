@@ -72,9 +72,11 @@ def recognised(signature: Signature, classes: int | None = None) -> list[Guess]:
 
 def help_with(signature: Signature, classes: int) -> str:
     """Return a sentence that says which families could read a file that the chosen one cannot."""
-    fitting = recognised(signature, classes) or recognised(signature)
-    if fitting:
-        return f"It looks like family {', or '.join(map(str, fitting[:MAX_NAMED]))}."
+    fitting = recognised(signature, classes)
+    particular = [guess for guess in fitting if guess.section.get("task") != "pose"]  # which any number of values fits
+    others = particular or [*recognised(signature)[:1], *fitting]
+    if others:
+        return f"It looks like family {', or '.join(map(str, others[:MAX_NAMED]))}."
     outputs = ", ".join(f"{name} {tensor}" for name, tensor in signature.outputs.items()) or "none"
     return f"No family reads such outputs: {outputs}. `framehook models init` says what each family needs."
 

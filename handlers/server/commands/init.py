@@ -89,7 +89,7 @@ def init(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _ways(brought: Brought, frame: Frame) -> Sequence[Tried]:
-    """Return the ways to read the file; raises ModelConfigError, and prints what each family needs, if there is none."""
+    """Return the ways to read the file. If there is none, print what each family needs; raises ModelConfigError."""
     try:
         return brought.tried_on(frame)
     except ModelConfigError:
