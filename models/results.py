@@ -14,12 +14,15 @@ class Detection:
 
     `confidence`: 0..1. `box_xyxy`: (left, top, right, bottom), each 0..1 of the picture as received, origin at the
     top left corner, with left < right and top < bottom. Raises ValueError for other values, NaN included.
+    `chained`: what the models say of it that model.yaml names under `then`, in their order; those that found nothing,
+    or were not run, are left out.
     """
 
     label: str
     class_id: int
     confidence: float
     box_xyxy: BoxXyxy
+    chained: tuple["Chained", ...] = ()
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -72,8 +75,17 @@ class Results:
 
     @property
     def count(self) -> int:
-        """Return the number of results, all kinds together."""
-        return len(self.detections) + len(self.classifications) + len(self.lines)
+        """Return the number of results, all kinds together, and those of chained models."""
+        own = len(self.detections) + len(self.classifications) + len(self.lines)
+        return own + sum(chained.results.count for detection in self.detections for chained in detection.chained)
+
+
+@dataclass(frozen=True, slots=True)
+class Chained:
+    """What a chained model says of one object. `model`: its name. `results`: places in shares of the whole picture."""
+
+    model: str
+    results: Results
 
 
 @dataclass(frozen=True, slots=True)

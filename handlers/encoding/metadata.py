@@ -2,7 +2,9 @@
 
 import itertools
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from models.boxes import BoxXyxy
@@ -13,24 +15,31 @@ DECIMALS = 6
 """Of confidences and boxes: enough for a hundredth of a pixel of the widest picture."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What is reported of one model's results: inferences of these types, with this subtype."""
+
+    types: Collection[str] = INFERENCE_TYPES
+    subtype: str | None = None
+
+
+EVERYTHING = Reported()
+
+
 def encode(
     results: Results,
-    types: Collection[str] = INFERENCE_TYPES,
-    subtype: str | None = None,
+    reported: Reported = EVERYTHING,
     moving_xyxy: Sequence[BoxXyxy] = (),
+    chained: Mapping[str, Reported] = MappingProxyType({}),
 ) -> bytes:
     """Return the inference metadata document, or no bytes if there are no inferences.
 
     Strict JSON: finite numbers; every box within 0..1 of the picture as received, none of them empty. A line of text
-    follows the entity with its box, and refers to it. `types`: the types of inferences to report. `subtype`: of all of
-    them. `moving_xyxy`: boxes around what has moved, to be reported as well.
+    follows the entity with its box, and refers to it. What chained models say of an object follows it: a class becomes
+    an attribute, and other results refer to the object. `moving_xyxy`: boxes around what has moved, to be reported as
+    well. `chained`: what is reported of chained models, by name.
     """
-    entries = [
-        *map(_entity, results.detections),
-        *map(_classification, results.classifications),
-        *itertools.chain.from_iterable(_line(number, line, types) for number, line in enumerate(results.lines, 1)),
-    ]
-    inferences = [_with_subtype(entry, subtype) for entry in entries if entry and entry["type"] in types]
+    inferences = [*_Inferences(chained).of(results, reported)]
     inferences += [{"type": "motion", "motion": {"box": box}} for box in map(_box, moving_xyxy) if box]
     if not inferences:
         return b""
@@ -38,31 +47,74 @@ def encode(
     return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _with_subtype(inference: dict[str, Any], subtype: str | None) -> dict[str, Any]:
-    return inference if subtype is None else {"type": inference["type"], "subtype": subtype, **inference}
+class _Inferences:
+    """Makes the inferences of one document. `chained`: as `encode` has it."""
+
+    def __init__(self, chained: Mapping[str, Reported]) -> None:
+        self._chained = chained
+        self._numbers = itertools.count(1)
+
+    def of(self, results: Results, reported: Reported, related: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+        """Yield the inferences of one model. `related`: the identifiers of what all of them refer to."""
+        for detection in results.detections:
+            yield from self._object(detection, reported, related)
+        if "classification" in reported.types:
+            for classification in results.classifications:
+                tag = _tag(classification.label, classification.confidence)
+                yield _inference("classification", {"tag": tag}, reported, related)
+        for line in results.lines:
+            yield from self._line(line, reported, related)
+
+    def _object(self, detection: Detection, reported: Reported, related: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield an entity, if entities are reported and its box is not empty, then what chained models say of it."""
+        entity = _entity(detection) if "entity" in reported.types else None
+        if entity is None:
+            return
+        attributes, others = [], []
+        identifier = f"object-{next(self._numbers)}" if detection.chained else ""
+        for chained in detection.chained:
+            theirs = self._chained.get(chained.model, EVERYTHING)
+            if "classification" in theirs.types:
+                attributes += [_attribute(chained.model, each) for each in chained.results.classifications]
+            others += self.of(replace(chained.results, classifications=()), theirs, [identifier])
+        if attributes:
+            entity["attributes"] = attributes
+        yield _inference("entity", entity, reported, related, identifier if others else "")
+        yield from others
+
+    def _line(self, line: TextLine, reported: Reported, related: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield the entity with the box of the line, if entities are reported and the box is not empty, and the text."""
+        entity = _entity(line.place) if "entity" in reported.types else None
+        identifier = f"line-{next(self._numbers)}" if entity else ""
+        if entity:
+            yield _inference("entity", entity, reported, related, identifier)
+        if "text" in reported.types:
+            text = {"value": line.value} | ({"language": line.language} if line.language else {})
+            yield _inference("text", text, reported, [*([identifier] if entity else ()), *related])
 
 
-def _classification(classification: Classification) -> dict[str, Any]:
-    return {"type": "classification", "classification": {"tag": _tag(classification.label, classification.confidence)}}
+def _inference(
+    kind: str, content: dict[str, Any], reported: Reported, related: Sequence[str] = (), identifier: str = ""
+) -> dict[str, Any]:
+    """Return one inference; without what is empty."""
+    return {
+        "type": kind,
+        **({} if reported.subtype is None else {"subtype": reported.subtype}),
+        kind: content,
+        **({"inferenceId": identifier} if identifier else {}),
+        **({"relatedInferences": list(related)} if related else {}),
+    }
 
 
-def _line(number: int, line: TextLine, types: Collection[str]) -> Iterator[dict[str, Any]]:
-    """Yield the entity with the box of the line, if entities are reported and the box is not empty, and the text."""
-    text: dict[str, Any] = {"type": "text", "text": {"value": line.value}}
-    if line.language:
-        text["text"]["language"] = line.language
-    entity = _entity(line.place) if "entity" in types else None
-    if entity:
-        entity["inferenceId"] = f"line-{number}"
-        text["relatedInferences"] = [f"line-{number}"]
-        yield entity
-    yield text
+def _attribute(model: str, classification: Classification) -> dict[str, Any]:
+    confidence = round(classification.confidence, DECIMALS)
+    return {"name": model, "value": classification.label, "confidence": confidence}
 
 
 def _entity(detection: Detection) -> dict[str, Any] | None:
-    """Return one inference, or None if its box is empty once rounded to DECIMALS."""
+    """Return an entity, or None if its box is empty once rounded to DECIMALS."""
     box = _box(detection.box_xyxy)
-    return box and {"type": "entity", "entity": {"tag": _tag(detection.label, detection.confidence), "box": box}}
+    return box and {"tag": _tag(detection.label, detection.confidence), "box": box}
 
 
 def _box(box_xyxy: BoxXyxy) -> dict[str, float] | None:

@@ -20,7 +20,8 @@ from handlers.server.wire.tls import create_tls
 from models.errors import ModelConfigError
 from models.families import Signature
 from models.order import FrameOrder
-from models.repository.folder import CONFIG_FILE_NAME, find_models
+from models.repository.files import CONFIG_FILE_NAME
+from models.repository.folder import find_models
 from models.repository.golden import found_in, refuse_other_results
 from models.runtime.served import Model
 
