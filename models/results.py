@@ -1,6 +1,7 @@
 """The results that models give for a frame: frozen records, checked when they are created."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from models.boxes import BoxXyxy
 
@@ -8,20 +9,25 @@ MAX_DETECTIONS = 1000
 """Most results of one frame that a model or a request may ask for; limits the cost of a very low confidence."""
 
 
+Extensions: TypeAlias = tuple[tuple[str, str], ...]
+"""Names and texts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Detection:
     """One object and where it is.
 
     `confidence`: 0..1. `box_xyxy`: (left, top, right, bottom), each 0..1 of the picture as received, origin at the
-    top left corner, with left < right and top < bottom. Raises ValueError for other values, NaN included.
-    `chained`: what the models say of it that model.yaml names under `then`, in their order; those that found nothing,
-    or were not run, are left out.
+    top left corner, with left < right and top < bottom. `extensions`: what else the model says of it, as names and
+    texts. `chained`: what the models say of it that model.yaml names under `then`, in their order; those that found
+    nothing, or were not run, are left out. Raises ValueError for other values, NaN included.
     """
 
     label: str
     class_id: int
     confidence: float
     box_xyxy: BoxXyxy
+    extensions: Extensions = ()
     chained: tuple["Chained", ...] = ()
 
     def __post_init__(self) -> None:
@@ -61,22 +67,30 @@ class TextLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedding:
+    """What the whole picture looks like, as a vector to compare with others. `content`: float32 [n], little-endian."""
+
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """All results of one frame: detections and classifications most confident first, lines of text in reading order.
 
-    `dropped`: how many candidates were left out because of a NaN, an infinity, a class without a label or an index out
-    of range. More than 0 means a broken model.
+    `dropped`: how many candidates were left out because of a NaN, an infinity, a class without a label, an index out
+    of range, or a box that is empty or outside the picture. More than 0 usually means a broken model.
     """
 
     detections: tuple[Detection, ...] = ()
     dropped: int = 0
     classifications: tuple[Classification, ...] = ()
     lines: tuple[TextLine, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
 
     @property
     def count(self) -> int:
         """Return the number of results, all kinds together, and those of chained models."""
-        own = len(self.detections) + len(self.classifications) + len(self.lines)
+        own = len(self.detections) + len(self.classifications) + len(self.lines) + len(self.embeddings)
         return own + sum(chained.results.count for detection in self.detections for chained in detection.chained)
 
 

@@ -1,5 +1,6 @@
 """Results → inference metadata JSON. The only module that knows l, t, w, h."""
 
+import base64
 import itertools
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 from models.boxes import BoxXyxy
 from models.families import INFERENCE_TYPES
-from models.results import Classification, Detection, Results, TextLine
+from models.results import Classification, Detection, Embedding, Results, TextLine
 
 DECIMALS = 6
 """Of confidences and boxes: enough for a hundredth of a pixel of the widest picture."""
@@ -35,8 +36,8 @@ def encode(
     """Return the inference metadata document, or no bytes if there are no inferences.
 
     Strict JSON: finite numbers; every box within 0..1 of the picture as received, none of them empty. A line of text
-    follows the entity with its box, and refers to it. What chained models say of an object follows it: a class becomes
-    an attribute, and other results refer to the object. `moving_xyxy`: boxes around what has moved, to be reported as
+    follows the entity with its box, and refers to it. What chained models say of an object follows the object: a class
+    becomes an attribute of it, other results refer to it. `moving_xyxy`: boxes around what has moved, to be reported as
     well. `chained`: what is reported of chained models, by name.
     """
     inferences = [*_Inferences(chained).of(results, reported)]
@@ -58,63 +59,83 @@ class _Inferences:
         """Yield the inferences of one model. `related`: the identifiers of what all of them refer to."""
         for detection in results.detections:
             yield from self._object(detection, reported, related)
-        if "classification" in reported.types:
-            for classification in results.classifications:
-                tag = _tag(classification.label, classification.confidence)
-                yield _inference("classification", {"tag": tag}, reported, related)
+        for inference in map(_classification, results.classifications):
+            yield from _described(inference, reported, related)
         for line in results.lines:
             yield from self._line(line, reported, related)
+        for inference in map(_embedding, results.embeddings):
+            yield from _described(inference, reported, related)
 
     def _object(self, detection: Detection, reported: Reported, related: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Yield an entity, if entities are reported and its box is not empty, then what chained models say of it."""
-        entity = _entity(detection) if "entity" in reported.types else None
+        """Yield an entity, if its box is not empty, then what chained models say of it."""
+        entity = _entity(detection)
         if entity is None:
             return
-        attributes, others = [], []
-        identifier = f"object-{next(self._numbers)}" if detection.chained else ""
+        if not detection.chained:
+            yield from _described(entity, reported, related)
+            return
+        identifier = f"object-{next(self._numbers)}"
+        others: list[dict[str, Any]] = []
         for chained in detection.chained:
             theirs = self._chained.get(chained.model, EVERYTHING)
-            if "classification" in theirs.types:
-                attributes += [_attribute(chained.model, each) for each in chained.results.classifications]
+            for each in chained.results.classifications if "classification" in theirs.types else ():
+                entity["entity"].setdefault("attributes", []).append(_attribute(chained.model, each))
             others += self.of(replace(chained.results, classifications=()), theirs, [identifier])
-        if attributes:
-            entity["attributes"] = attributes
-        yield _inference("entity", entity, reported, related, identifier if others else "")
+        yield from _described(entity, reported, related, identifier if others else "")
         yield from others
 
     def _line(self, line: TextLine, reported: Reported, related: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Yield the entity with the box of the line, if entities are reported and the box is not empty, and the text."""
+        """Yield the entity with the box of a line, if entities are reported and it is not empty, then the text."""
+        text: dict[str, Any] = {"value": line.value}
+        if line.language:
+            text["language"] = line.language
         entity = _entity(line.place) if "entity" in reported.types else None
-        identifier = f"line-{next(self._numbers)}" if entity else ""
         if entity:
-            yield _inference("entity", entity, reported, related, identifier)
-        if "text" in reported.types:
-            text = {"value": line.value} | ({"language": line.language} if line.language else {})
-            yield _inference("text", text, reported, [*([identifier] if entity else ()), *related])
+            identifier = f"line-{next(self._numbers)}"
+            yield from _described(entity, reported, related, identifier)
+            related = [identifier, *related]
+        yield from _described({"type": "text", "text": text}, reported, related)
 
 
-def _inference(
-    kind: str, content: dict[str, Any], reported: Reported, related: Sequence[str] = (), identifier: str = ""
-) -> dict[str, Any]:
-    """Return one inference; without what is empty."""
-    return {
-        "type": kind,
-        **({} if reported.subtype is None else {"subtype": reported.subtype}),
-        kind: content,
-        **({"inferenceId": identifier} if identifier else {}),
-        **({"relatedInferences": list(related)} if related else {}),
-    }
+def _described(
+    inference: dict[str, Any], reported: Reported, related: Sequence[str], identifier: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Yield an inference, if its type is reported, with all that is not empty."""
+    if inference["type"] in reported.types:
+        yield {
+            "type": inference["type"],
+            **({} if reported.subtype is None else {"subtype": reported.subtype}),
+            **inference,
+            **({"inferenceId": identifier} if identifier else {}),
+            **({"relatedInferences": list(related)} if related else {}),
+        }
 
 
 def _attribute(model: str, classification: Classification) -> dict[str, Any]:
-    confidence = round(classification.confidence, DECIMALS)
-    return {"name": model, "value": classification.label, "confidence": confidence}
+    tag = _tag(classification.label, classification.confidence)
+    return {"name": model, **tag}
+
+
+def _classification(classification: Classification) -> dict[str, Any]:
+    return {"type": "classification", "classification": {"tag": _tag(classification.label, classification.confidence)}}
 
 
 def _entity(detection: Detection) -> dict[str, Any] | None:
-    """Return an entity, or None if its box is empty once rounded to DECIMALS."""
+    """Return one inference, or None if its box is empty once rounded to DECIMALS."""
     box = _box(detection.box_xyxy)
-    return box and {"tag": _tag(detection.label, detection.confidence), "box": box}
+    if not box:
+        return None
+    extensions = {"extensions": dict(detection.extensions)} if detection.extensions else {}
+    return {"type": "entity", "entity": {"tag": _tag(detection.label, detection.confidence), "box": box}, **extensions}
+
+
+def _embedding(embedding: Embedding) -> dict[str, Any]:
+    other = {"contentType": "application/octet-stream", "contentBytes": base64.b64encode(embedding.content).decode()}
+    return {
+        "type": "other",
+        "other": other,
+        "extensions": {"dtype": "<f4", "shape": f"[{len(embedding.content) // 4}]"},
+    }
 
 
 def _box(box_xyxy: BoxXyxy) -> dict[str, float] | None:

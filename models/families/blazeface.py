@@ -64,10 +64,8 @@ class Blazeface:
         boxes_cxcywh[:, :2] += self._anchors_xy
         boxes_xyxy = xyxy_from_cxcywh(boxes_cxcywh)
         candidates = candidates_from_logits(boxes_xyxy, logits, threshold_of(self._output, selection))
-        detections = select_detections(
-            candidates.on_picture_from_shares(letterbox), self._labels, self._output, selection
-        )
-        return Results(detections, count_broken(boxes_px, logits))
+        candidates = candidates.without(count_broken(boxes_px, logits)).on_picture_from_shares(letterbox)
+        return select_detections(candidates, self._labels, self._output, selection)
 
 
 class BlazefaceConfig(FamilySection):

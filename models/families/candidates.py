@@ -1,7 +1,10 @@
 """Candidates of detectors, one for each anchor, query or cell and class, and the detections selected from them."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from itertools import repeat
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +12,7 @@ from numpy.typing import NDArray
 from models.boxes import Floats, nms_per_class
 from models.families.config import OutputConfig
 from models.letterbox import Letterbox
-from models.results import MAX_DETECTIONS, Detection, Selection
+from models.results import MAX_DETECTIONS, Detection, Extensions, Results, Selection
 
 ROUNDING = float(np.finfo(np.float32).eps)
 """Largest error of a confidence that float32 computes from a logit."""
@@ -20,16 +23,25 @@ class Candidates:
     """N candidates. N may be 0; every method then returns 0 candidates too.
 
     `boxes_xyxy` [N, 4]: in pixels of the canvas, or in shares of the canvas or of the picture. `class_ids` [N].
-    `levels` [N]: confidences 0..1, or logits until `after_sigmoid`.
+    `levels` [N]: confidences 0..1, or logits until `after_sigmoid`. `anchors` [N]: the row of the output that each
+    came from, for families that read more of it; else None. `dropped`: how many candidates were left out before because
+    something was wrong with them.
     """
 
     boxes_xyxy: Floats
     class_ids: NDArray[np.intp]
     levels: Floats
+    anchors: NDArray[np.intp] | None = None
+    dropped: int = 0
 
     def at(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> "Candidates":
         """Return the candidates with these indices, or those where the mask is True."""
-        return Candidates(self.boxes_xyxy[index], self.class_ids[index], self.levels[index])
+        anchors = None if self.anchors is None else self.anchors[index]
+        return Candidates(self.boxes_xyxy[index], self.class_ids[index], self.levels[index], anchors, self.dropped)
+
+    def without(self, dropped: int) -> "Candidates":
+        """Return the candidates with the number of those that were left out before."""
+        return replace(self, dropped=dropped)
 
     def finite(self) -> "Candidates":
         """Return the candidates without a NaN or an infinity."""
@@ -37,25 +49,30 @@ class Candidates:
 
     def on_picture(self, letterbox: Letterbox) -> "Candidates":
         """Convert the boxes from pixels of the canvas to shares of the picture."""
-        return Candidates(letterbox.to_picture(self.boxes_xyxy), self.class_ids, self.levels)
+        return replace(self, boxes_xyxy=letterbox.to_picture(self.boxes_xyxy))
 
     def on_picture_from_shares(self, letterbox: Letterbox) -> "Candidates":
         """Convert the boxes from shares of the canvas to shares of the picture."""
-        return Candidates(letterbox.shares_to_picture(self.boxes_xyxy), self.class_ids, self.levels)
+        return replace(self, boxes_xyxy=letterbox.shares_to_picture(self.boxes_xyxy))
 
     def after_sigmoid(self) -> "Candidates":
         """Convert the levels from logits to confidences."""
-        return Candidates(self.boxes_xyxy, self.class_ids, sigmoid(self.levels))
+        return replace(self, levels=sigmoid(self.levels))
 
     def of_classes(self, class_ids: frozenset[int] | None) -> "Candidates":
         """Return the candidates of these classes; None means all."""
         return self if class_ids is None else self.at(np.isin(self.class_ids, list(class_ids)))
 
-    def inside_the_picture(self) -> "Candidates":
-        """Clip the boxes, in shares of the picture, to 0..1, and drop those that are empty after that."""
+    def inside_the_picture(self, sure: float) -> "Candidates":
+        """Clip the boxes, in shares of the picture, to 0..1, and drop those that are empty after that.
+
+        `sure`: the confidence from which they are counted. Below it they may be the padding of the model's output.
+        """
         clipped = np.minimum(np.maximum(self.boxes_xyxy, 0), 1)
         left, top, right, bottom = clipped.T
-        return Candidates(clipped, self.class_ids, self.levels).at((left < right) & (top < bottom))
+        inside = (left < right) & (top < bottom)
+        dropped = self.dropped + int(np.count_nonzero(~inside & (self.levels >= sure)))
+        return replace(self, boxes_xyxy=clipped, dropped=dropped).at(inside)
 
     def most_confident(self, count: int) -> "Candidates":
         """Return at most `count` candidates, most confident first; equally confident ones keep their order."""
@@ -63,6 +80,10 @@ class Candidates:
         if len(self.levels) > count:  # sorting them all would take far longer
             candidates = self.at(self.levels >= np.partition(self.levels, -count)[-count])
         return candidates.at(np.argsort(-candidates.levels, kind="stable")[:count])
+
+
+Describe: TypeAlias = Callable[[Candidates], Iterable[Extensions]]
+"""Returns what else the model says of each candidate: names and texts."""
 
 
 def candidates_from_scores(boxes_xyxy: Floats, levels: Floats, threshold: float) -> Candidates:
@@ -88,25 +109,34 @@ def candidates_from_logits(boxes_xyxy: Floats, logits: Floats, threshold: float)
 
 
 def select_detections(
-    candidates: Candidates, labels: tuple[str, ...], output: OutputConfig, selection: Selection
-) -> tuple[Detection, ...]:
-    """Filter by class, clip, apply NMS per class, and return the most confident detections, most confident first.
+    candidates: Candidates,
+    labels: tuple[str, ...],
+    output: OutputConfig,
+    selection: Selection,
+    describe: Describe | None = None,
+) -> Results:
+    """Filter by class, clip, apply NMS, and return the most confident detections, most confident first.
 
     `candidates`: over the threshold, boxes in shares of the picture, without NaN and infinities. `labels`: by class id.
-    A confidence above 1 counts as 1; a box that is empty inside the picture is dropped. No candidates: an empty tuple.
+    `describe`: what else is known of the selected ones. A confidence above 1 counts as 1; a box that is empty inside
+    the picture is dropped and counted. No candidates: no detections.
     """
     max_detections = count_of(output, selection)
-    candidates = candidates.of_classes(selection.class_ids).inside_the_picture().most_confident(MAX_DETECTIONS)
+    candidates = candidates.of_classes(selection.class_ids).inside_the_picture(output.confidence_threshold)
+    candidates = candidates.most_confident(MAX_DETECTIONS)
     if output.iou_threshold is None:
         candidates = candidates.at(np.arange(len(candidates.levels))[:max_detections])
     else:
-        kept = nms_per_class(candidates.boxes_xyxy, candidates.class_ids, output.iou_threshold, max_detections)
+        rivals = np.zeros_like(candidates.class_ids) if output.class_agnostic else candidates.class_ids
+        kept = nms_per_class(candidates.boxes_xyxy, rivals, output.iou_threshold, max_detections)
         candidates = candidates.at(np.array(kept, np.intp))
-    rows = zip(candidates.class_ids.tolist(), candidates.levels.tolist(), candidates.boxes_xyxy.tolist(), strict=True)
-    return tuple(
-        Detection(labels[class_id], class_id, min(confidence, 1.0), (left, top, right, bottom))
-        for class_id, confidence, (left, top, right, bottom) in rows
+    boxes_xyxy, extensions = candidates.boxes_xyxy.tolist(), describe(candidates) if describe else repeat(())
+    rows = zip(candidates.class_ids.tolist(), candidates.levels.tolist(), boxes_xyxy, extensions, strict=False)
+    detections = tuple(
+        Detection(labels[class_id], class_id, min(confidence, 1.0), (left, top, right, bottom), more)
+        for class_id, confidence, (left, top, right, bottom), more in rows
     )
+    return Results(detections, candidates.dropped)
 
 
 def threshold_of(output: OutputConfig, selection: Selection) -> float:

@@ -15,7 +15,7 @@ MAX_SIDE = 4096
 """Largest width or height of a model's canvas in pixels: far beyond any model that is run frame by frame."""
 CanvasSide: TypeAlias = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Divisor: TypeAlias = Annotated[float, Field(gt=0)]
-InferenceType: TypeAlias = Literal["entity", "classification", "text"]
+InferenceType: TypeAlias = Literal["entity", "classification", "text", "other"]
 INFERENCE_TYPES: tuple[InferenceType, ...] = get_args(InferenceType)
 Defaults: TypeAlias = Mapping[str, Any]
 """A family's default values for a section of model.yaml, by key."""
@@ -52,14 +52,16 @@ class OutputConfig(BaseModel):
     """The section `output`: which results are reported, unless a request says otherwise.
 
     `confidence_threshold`: lowest confidence, 0..1. `iou_threshold`: boxes of one label that overlap more count as one;
-    None: the model does this itself. `max_detections`: most results of one frame. `subtype`: reported with every
-    result. `inference_types`: the types that are reported; None: all types of the family.
+    None: the model does this itself. `class_agnostic`: so do boxes of different labels. `max_detections`: most results
+    of one frame. `subtype`: reported with every result. `inference_types`: the types that are reported; None: all types
+    of the family.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     confidence_threshold: Fraction = 0.5
     iou_threshold: Fraction | None = 0.5
+    class_agnostic: bool = False
     max_detections: Annotated[int, Field(ge=1, le=MAX_DETECTIONS)] = 100
     subtype: Annotated[str, Field(pattern=r"^\S(\s*\S)*$", max_length=200)] | None = None
     inference_types: Annotated[tuple[InferenceType, ...], Field(min_length=1)] | None = None

@@ -64,7 +64,7 @@ class Detr:
         layout a query whose class has no label.
         """
         candidates, broken = self._head.read(outputs, letterbox, threshold_of(self._output, selection))
-        return Results(select_detections(candidates, self._labels, self._output, selection), broken)
+        return select_detections(candidates.without(broken), self._labels, self._output, selection)
 
 
 class DetrConfig(FamilySection):

@@ -49,8 +49,8 @@ class EndToEnd:
         kept = confident[known]
         candidates = Candidates(kept[:, :BOX_SIZE], kept[:, CLASS_ID].astype(np.intp), kept[:, CONFIDENCE])
         dropped = int(np.count_nonzero(~finite) + np.count_nonzero(~known))
-        detections = select_detections(candidates.on_picture(letterbox), self._labels, self._output, selection)
-        return Results(detections, dropped)
+        candidates = candidates.without(dropped).on_picture(letterbox)
+        return select_detections(candidates, self._labels, self._output, selection)
 
 
 class EndToEndConfig(FamilySection):

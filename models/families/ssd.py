@@ -44,10 +44,8 @@ class Ssd:
         boxes_xyxy, levels = outputs["boxes"][0], outputs[self._classes_name][0]
         choose = candidates_from_logits if self._gives_logits else candidates_from_scores
         candidates = choose(boxes_xyxy, levels, threshold_of(self._output, selection))
-        detections = select_detections(
-            candidates.on_picture_from_shares(letterbox), self._labels, self._output, selection
-        )
-        return Results(detections, count_broken(boxes_xyxy, levels))
+        candidates = candidates.without(count_broken(boxes_xyxy, levels)).on_picture_from_shares(letterbox)
+        return select_detections(candidates, self._labels, self._output, selection)
 
 
 class SsdConfig(FamilySection):

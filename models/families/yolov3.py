@@ -56,7 +56,7 @@ class Yolov3:
         candidates = Candidates(boxes_yxyx[candidates_at][:, XYXY_OF_YXYX], class_ids, levels)
         candidates = candidates.at(levels >= threshold_of(self._output, selection)).finite().on_picture(letterbox)
         dropped = count_broken(boxes_yxyx, scores.T) + int(np.count_nonzero(~inside))
-        return Results(select_detections(candidates, self._labels, self._output, selection), dropped)
+        return select_detections(candidates.without(dropped), self._labels, self._output, selection)
 
 
 class Yolov3Config(FamilySection):

@@ -38,8 +38,8 @@ class Yolov5:
         rows = only_frame(outputs, *self._rows)
         anchors, class_ids, levels = confident_rows(rows, threshold_of(self._output, selection))
         boxes_xyxy = xyxy_from_cxcywh(rows[anchors, :BOX_SIZE])
-        candidates = Candidates(boxes_xyxy, class_ids, levels).finite().on_picture(letterbox)
-        return Results(select_detections(candidates, self._labels, self._output, selection), count_broken_rows(rows))
+        candidates = Candidates(boxes_xyxy, class_ids, levels).without(count_broken_rows(rows))
+        return select_detections(candidates.finite().on_picture(letterbox), self._labels, self._output, selection)
 
 
 class Yolov5Config(FamilySection):

@@ -42,9 +42,8 @@ class Yolov8:
         indices = np.flatnonzero(levels >= threshold_of(self._output, selection))
         class_ids, anchors = np.divmod(indices, levels.shape[1])
         boxes_xyxy = xyxy_from_cxcywh(boxes[:, anchors].T)
-        candidates = Candidates(boxes_xyxy, class_ids, levels.take(indices)).finite().on_picture(letterbox)
-        detections = select_detections(candidates, self._labels, self._output, selection)
-        return Results(detections, count_broken(boxes.T, levels.T))
+        found = Candidates(boxes_xyxy, class_ids, levels.take(indices)).without(count_broken(boxes.T, levels.T))
+        return select_detections(found.finite().on_picture(letterbox), self._labels, self._output, selection)
 
 
 class Yolov8Config(FamilySection):

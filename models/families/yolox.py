@@ -50,14 +50,18 @@ class Yolox:
     def postprocess(self, outputs: Outputs, letterbox: Letterbox, selection: Selection) -> Results:
         """Return the selected detections; see `select_detections`. Only boxes over the threshold are decoded.
 
-        A candidate with a NaN or an infinity is dropped and counted; one whose size overflows float32 is dropped.
-        Raises InferenceError for an output of another shape.
+        A candidate with a NaN or an infinity, or whose size overflows float32, is dropped and counted. Raises
+        InferenceError for an output of another shape.
         """
         rows = only_frame(outputs, *self._rows)
         anchors, class_ids, levels = confident_rows(rows, threshold_of(self._output, selection))
-        boxes_xyxy = xyxy_from_cxcywh(self._cxcywh(rows[anchors, :BOX_SIZE], anchors))
-        candidates = Candidates(boxes_xyxy, class_ids, levels).finite().on_picture(letterbox)
-        return Results(select_detections(candidates, self._labels, self._output, selection), count_broken_rows(rows))
+        raw = rows[anchors, :BOX_SIZE]
+        boxes_xyxy = xyxy_from_cxcywh(self._cxcywh(raw, anchors))
+        read = Candidates(boxes_xyxy, class_ids, levels).at(np.isfinite(raw).all(axis=1) & np.isfinite(levels))
+        kept = read.finite()
+        overflown = len(read.levels) - len(kept.levels)
+        candidates = kept.without(count_broken_rows(rows) + overflown).on_picture(letterbox)
+        return select_detections(candidates, self._labels, self._output, selection)
 
     def _cxcywh(self, raw: Floats, anchors: NDArray[np.intp]) -> Floats:
         """Return the boxes [N, 4] of these anchors [N]: cx, cy, w, h in pixels of the canvas. `raw`: [N, 4]."""

@@ -76,11 +76,13 @@ CLIPPED: list[tuple[BoxXyxy, BoxXyxy | None]] = [
         if name != "yolox" or box_xyxy[0] < box_xyxy[2]  # other widths have no logarithm
     ],
 )
-def test_boxes_are_clipped_and_empty_ones_dropped(name: str, box_xyxy: BoxXyxy, expected: BoxXyxy | None) -> None:
+def test_boxes_are_clipped_and_empty_ones_dropped_and_counted(
+    name: str, box_xyxy: BoxXyxy, expected: BoxXyxy | None
+) -> None:
     results = read(name, [Seen(box_xyxy)])
     found = [detection.box_xyxy for detection in results.detections]
     assert found == ([pytest.approx(expected, abs=1e-5)] if expected else [])
-    assert results.dropped == 0
+    assert results.dropped == (0 if expected else 1)
 
 
 @every_detector
