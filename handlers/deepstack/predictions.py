@@ -1,6 +1,7 @@
 """Results → the JSON of DeepStack and CodeProject.AI. The only module that knows x_min, y_min, x_max, y_max."""
 
 import json
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any
 
@@ -11,8 +12,11 @@ from models.letterbox import Size
 from models.results import Detection
 from models.runtime.steps import Work
 
-STAGES = ("look", "decode", "preprocess", "run", "postprocess")
-"""The stages that count as the work on a picture; a frame in which nothing has moved goes through the first only."""
+STAGES = ("look", "decode", "preprocess", "run", "postprocess", "then")
+"""The stages that count as the work on a picture; a frame in which nothing has moved goes through the first only.
+
+Those of chained models have their names after a colon.
+"""
 
 
 def encode_predictions(work: Work, _: Decoder) -> bytes:
@@ -34,12 +38,16 @@ def _success(facts: dict[str, Any], work: Work) -> bytes:
     document = {
         "success": True,
         **facts,
-        "inferenceMs": round(work.stages_ms.get("run", 0)),
-        "processMs": round(sum(work.stages_ms.get(stage, 0) for stage in STAGES)),
+        "inferenceMs": round(_took_ms(work, ("run", "then"))),
+        "processMs": round(_took_ms(work, STAGES)),
         "moduleId": work.folder.name,
         "code": HTTPStatus.OK,
     }
     return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _took_ms(work: Work, stages: Collection[str]) -> float:
+    return sum(took_ms for stage, took_ms in work.stages_ms.items() if stage.partition(":")[0] in stages)
 
 
 def _prediction(detection: Detection, size_wh: Size) -> dict[str, Any] | None:

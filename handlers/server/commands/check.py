@@ -79,6 +79,8 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
         for model in models:
             golden = _golden_picture(dataplane, model, settings.max_body_bytes)
             print(f"ok: {model.name} {_shape(model)}")
+            for link in model.folder.config.then:
+                print(f"    then {link.model}, for {', '.join(link.labels or ['all labels'])}")
             print(f"    {_trial_answer(dataplane, model, picture or golden or _black_picture(model))}")
             if golden:
                 print("    the golden picture gives the expected results")
