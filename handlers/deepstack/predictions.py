@@ -9,7 +9,7 @@ from handlers.decoding.decoder import Decoder
 from handlers.encoding.lane_codec import Encoder
 from handlers.encoding.metadata import DECIMALS
 from models.letterbox import Size
-from models.results import Detection
+from models.results import Detection, TextLine
 from models.runtime.steps import Work
 
 STAGES = ("look", "decode", "preprocess", "run", "postprocess", "then")
@@ -25,6 +25,12 @@ def encode_predictions(work: Work, _: Decoder) -> bytes:
     Boxes under one pixel are left out.
     """
     predictions = [entry for detection in work.results.detections if (entry := _prediction(detection, work.size_wh))]
+    return _success({"predictions": predictions, "count": len(predictions)}, work)
+
+
+def encode_plates(work: Work, _: Decoder) -> bytes:
+    """Return the objects on which something was read, most confident object first."""
+    predictions = [entry for detection in work.results.detections if (entry := _plate(detection, work.size_wh))]
     return _success({"predictions": predictions, "count": len(predictions)}, work)
 
 
@@ -60,5 +66,30 @@ def _prediction(detection: Detection, size_wh: Size) -> dict[str, Any] | None:
     return {"label": detection.label, "confidence": round(detection.confidence, DECIMALS), **corners}
 
 
-ENCODERS: dict[str, Encoder] = {"predictions": encode_predictions, "scene": encode_scene}
+def _plate(detection: Detection, size_wh: Size) -> dict[str, Any] | None:
+    """Return a plate, without its small print; None if nothing was read on the object."""
+    lines = [line for chained in detection.chained for line in chained.results.lines]
+    least = max(map(_height, lines), default=0) / 2
+    large = [line for line in lines if _height(line) >= least]
+    plate = "".join(filter(str.isalnum, "".join(line.value for line in large)))
+    entry = _prediction(detection, size_wh) if plate else None
+    confidence = min((line.place.confidence for line in large), default=0)
+    return entry and {
+        **entry,
+        "label": f"Plate: {plate}",
+        "plate": plate,
+        "confidence": round(confidence, DECIMALS),
+    }
+
+
+def _height(line: TextLine) -> float:
+    _, top, _, bottom = line.place.box_xyxy
+    return bottom - top
+
+
+ENCODERS: dict[str, Encoder] = {
+    "predictions": encode_predictions,
+    "plates": encode_plates,
+    "scene": encode_scene,
+}
 """Name → encoder."""

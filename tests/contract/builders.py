@@ -337,6 +337,7 @@ ON_CHAINED_SERVICE: dict[str, Builder] = {
     "chainedText": lambda server, path: post(
         server, path.replace(server.model, "plates"), encode(street_with_plate(), "PNG")
     ),
+    "plates": lambda server, path: server.client.post(path, files={"upload": encode(street_with_plate(), "PNG")}),
 }
 """Sent to models that give their objects to other models."""
 
