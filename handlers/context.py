@@ -84,7 +84,7 @@ class Context:
         for model in self.engine.served.models:
             if any(kind in chained.config.inference_types for chained in model.folder.chained):
                 return model.name
-        raise ModelNotFoundError(f"No model served here gives its objects to one with results of the type {kind}.")
+        raise ModelNotFoundError(f"No model served here gives its objects to one that reports {kind} (docs/chains.md).")
 
 
 @dataclass(slots=True)
