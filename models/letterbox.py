@@ -7,10 +7,11 @@ import numpy as np
 
 from models.boxes import BoxXyxy, Floats
 
-ResizeMode: TypeAlias = Literal["stretch", "letterbox", "letterbox_top_left", "centre_crop", "within"]
+ResizeMode: TypeAlias = Literal["stretch", "letterbox", "letterbox_top_left", "centre_crop", "stretch_crop", "within"]
 """stretch: to the canvas, ignoring the picture's shape. letterbox: as large as fits, in the middle; letterbox_top_left:
-at the top left corner. centre_crop: the middle of the picture fills the canvas. within: the canvas takes the picture's
-shape, scaled down until it fits, never up."""
+at the top left corner. centre_crop: the middle of the picture fills the canvas. stretch_crop: the
+picture is stretched to the canvas's shape, and the middle of that fills the canvas. within: the canvas takes the
+picture's shape, scaled down until it fits, never up."""
 
 Size: TypeAlias = tuple[int, int]
 """Width and height in pixels."""
@@ -50,6 +51,16 @@ class Letterbox:
         start_xy = (left - self.offset_xy[0] * step_xy[0], top - self.offset_xy[1] * step_xy[1])
         return np.asarray(boxes_xyxy * np.array(step_xy * 2) + np.array(start_xy * 2), np.float32)
 
+    def to_canvas(self, points_xy: Floats) -> Floats:
+        """Convert points [..., 2] from shares of the picture to pixels of the canvas, float32."""
+        left, top, right, bottom = self.region_xyxy
+        scale_xy = np.array((self.size_wh[0] / (right - left), self.size_wh[1] / (bottom - top)))
+        return np.asarray((points_xy - np.array((left, top))) * scale_xy + np.array(self.offset_xy), np.float32)
+
+    def points_to_picture(self, points_xy: Floats) -> Floats:
+        """Convert points [..., 2] from pixels of the canvas to shares of the picture, float32; unclipped."""
+        return self.to_picture(np.tile(points_xy, 2).reshape(-1, 4))[:, :2].reshape(points_xy.shape)
+
     def shares_to_picture(self, boxes_xyxy: Floats) -> Floats:
         """Convert boxes [N, 4] from shares of the canvas to shares of the picture, float32; unclipped; N may be 0."""
         if self.fills_the_canvas and self.region_xyxy == WHOLE:
@@ -60,14 +71,18 @@ class Letterbox:
 def fit_letterbox(source_wh: Size, canvas_wh: Size, mode: ResizeMode, crop_share: float = 1) -> Letterbox:
     """Return where a picture of `source_wh` pixels lies on the canvas.
 
-    `crop_share`, only for centre_crop: the side of the region shown, as a share of the largest centred region of the
-    canvas's shape. Sizes are rounded to the nearest pixel and offsets down, as the YOLO exporters do.
+    `crop_share`: the side of the region shown; for centre_crop as a share of the largest centred region of the canvas's
+    shape, for stretch_crop as a share of the picture's sides. Sizes are rounded to the nearest pixel and offsets down,
+    as the YOLO exporters do.
     """
     match mode:
         case "stretch":
             return Letterbox(canvas_wh, canvas_wh)
         case "centre_crop":
             return Letterbox(canvas_wh, canvas_wh, region_xyxy=_centre(source_wh, canvas_wh, crop_share))
+        case "stretch_crop":
+            edge = 0.5 - crop_share / 2
+            return Letterbox(canvas_wh, canvas_wh, region_xyxy=(edge, edge, 1 - edge, 1 - edge))
         case "within":
             size_wh = _scaled(source_wh, min(1.0, _fit(source_wh, canvas_wh)))
             return Letterbox(size_wh, size_wh)

@@ -56,10 +56,11 @@ def load_weights(folder: ModelFolder, threads: int) -> Runnable:
 
 
 def _load_onnx(folder: ModelFolder, threads: int) -> Runnable:
-    from models.backends.onnx import Session  # noqa: PLC0415  # only where a model needs it
+    from models.backends.conformed import conformed  # noqa: PLC0415  # only where a model needs it
+    from models.backends.onnx import Session  # noqa: PLC0415  # the same
 
     execution = folder.config.execution
-    return Session(folder.weights_path, threads, execution.providers, execution.device)
+    return conformed(Session(folder.weights_path, threads, execution.providers, execution.device))
 
 
 def _load_rapidocr(folder: ModelFolder, threads: int) -> Runnable:

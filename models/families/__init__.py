@@ -14,6 +14,7 @@ from models.families.config import INFERENCE_TYPES, InferenceType, InputConfig, 
 from models.families.detr import DetrConfig
 from models.families.end_to_end import EndToEndConfig
 from models.families.family import Family, FamilySection, Reader, Spec
+from models.families.postprocessed import PostprocessedConfig
 from models.families.ppocr import PpocrConfig
 from models.families.signature import Feeds, Outputs, Signature, Tensor
 from models.families.ssd import SsdConfig
@@ -47,6 +48,7 @@ AnyFamilySection: TypeAlias = (
     | YoloxConfig
     | EndToEndConfig
     | DetrConfig
+    | PostprocessedConfig
     | BlazefaceConfig
     | ClassifierConfig
     | PpocrConfig

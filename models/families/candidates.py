@@ -82,8 +82,8 @@ class Candidates:
         return candidates.at(np.argsort(-candidates.levels, kind="stable")[:count])
 
 
-Describe: TypeAlias = Callable[[Candidates], Iterable[Extensions]]
-"""Returns what else the model says of each candidate: names and texts."""
+Describe: TypeAlias = Callable[[Candidates, NDArray[np.intp]], Iterable[Extensions]]
+"""Returns what else the model says of each of N candidates, and of their anchors [N]: names and texts."""
 
 
 def candidates_from_scores(boxes_xyxy: Floats, levels: Floats, threshold: float) -> Candidates:
@@ -130,7 +130,8 @@ def select_detections(
         rivals = np.zeros_like(candidates.class_ids) if output.class_agnostic else candidates.class_ids
         kept = nms_per_class(candidates.boxes_xyxy, rivals, output.iou_threshold, max_detections)
         candidates = candidates.at(np.array(kept, np.intp))
-    boxes_xyxy, extensions = candidates.boxes_xyxy.tolist(), describe(candidates) if describe else repeat(())
+    boxes_xyxy, anchors = candidates.boxes_xyxy.tolist(), candidates.anchors
+    extensions = repeat(()) if describe is None or anchors is None else describe(candidates, anchors)
     rows = zip(candidates.class_ids.tolist(), candidates.levels.tolist(), boxes_xyxy, extensions, strict=False)
     detections = tuple(
         Detection(labels[class_id], class_id, min(confidence, 1.0), (left, top, right, bottom), more)

@@ -29,7 +29,7 @@ class Classifier:
         self._activation = spec.family.activation
         self.picture = PictureInput(spec.input, spec.signature)
         shapes = ((None, len(spec.labels)), (None, len(spec.labels), 1, 1))
-        self._classes_name, _ = spec.signature.expect_only_output(*(Tensor("float32", shape) for shape in shapes))
+        self._classes_name, _ = spec.signature.expect_one_output(*(Tensor("float32", shape) for shape in shapes))
 
     def postprocess(self, outputs: Outputs, letterbox: Letterbox, selection: Selection) -> Results:  # noqa: ARG002  # no boxes
         """Return the selected classes, most confident first; equally confident ones in the order of their ids.

@@ -1,9 +1,9 @@
 """The sections of model.yaml that all families share. Each family has its own defaults for them."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.frame import DecodeTarget
 from models.letterbox import ResizeMode
@@ -26,8 +26,9 @@ class InputConfig(BaseModel):
 
     `size_wh`: the canvas in pixels. `resize`, `crop_share`: how the picture is fitted to it; see `models.letterbox`.
     `padding`: the level, 0..255, of what remains of the canvas. A float32 input is fed (pixel * scale - mean) / std;
-    `mean` and `std` are in the order of the channels as fed. A uint8 input is fed the pixels as they are: the file
-    normalises them itself. `layout`: that of the file before its preparation; None: the file's shape decides.
+    `mean` and `std` are in the order of the channels as fed, or one value for all. A uint8 input is fed the pixels as
+    they are: the file normalises them itself. `layout`: that of the file before its preparation; None: the file's shape
+    decides.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -36,11 +37,23 @@ class InputConfig(BaseModel):
     resize: ResizeMode = "stretch"
     crop_share: Share = 1
     padding: Annotated[int, Field(ge=0, le=255)] = 114
-    colour_order: Literal["rgb", "bgr"] = "rgb"
+    colour_order: Literal["rgb", "bgr", "grey"] = "rgb"
     layout: Literal["nchw", "nhwc"] | None = None
     scale: Divisor = 1
-    mean: tuple[float, float, float] = (0, 0, 0)
-    std: tuple[Divisor, Divisor, Divisor] = (1, 1, 1)
+    mean: Annotated[tuple[float, ...], Field(min_length=1, max_length=3)] = (0, 0, 0)
+    std: Annotated[tuple[Divisor, ...], Field(min_length=1, max_length=3)] = (1, 1, 1)
+
+    @model_validator(mode="after")
+    def _normalises_each_channel(self) -> Self:
+        for key, values in (("mean", self.mean), ("std", self.std)):
+            if len(set(values)) > 1 and len(values) != self.channels:
+                raise ValueError(f"{key}: expected one value, or {self.channels}, one for each channel")
+        return self
+
+    @property
+    def channels(self) -> int:
+        """Return the number of channels of the model's picture."""
+        return 1 if self.colour_order == "grey" else 3
 
     @property
     def target(self) -> DecodeTarget:

@@ -1,10 +1,10 @@
 """What every family offers to the engine, what it is built from, and the base of its section in model.yaml."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from models.families.config import Defaults, InferenceType, InputConfig, OutputConfig
 from models.families.preprocessing import PictureInput
@@ -52,13 +52,26 @@ Reader: TypeAlias = Callable[[Spec[Any]], Family]
 """Builds a family from the spec of a model whose section is that family's. Raises ModelConfigError when they differ."""
 
 
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What model.yaml says by default about a known layout, for its sections `family`, `input` and `output`."""
+
+    section: Defaults = field(default_factory=dict)
+    input: Defaults = field(default_factory=dict)
+    output: Defaults = field(default_factory=dict)
+
+
+NO_PRESET = Preset()
+
+
 class FamilySection(BaseModel):
     """The `family` section of model.yaml. Each family derives its own from this, with `name` and any keys it needs.
 
     `reads`: the class that feeds and reads the models of this family. `inference_types`: the types of result it gives.
     `input_defaults`, `output_defaults`: its defaults for the sections `input` and `output`, by key. `logits`: the name
     of the output after a sigmoid, and the name under which `reads` also accepts the logits before that sigmoid, so that
-    preparation can remove it; None when `reads` accepts no logits.
+    preparation can remove it; None when `reads` accepts no logits. `presets`: the layouts of known exporters, by the
+    value of the key `preset`. `has_labels`: whether results have labels.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,3 +81,21 @@ class FamilySection(BaseModel):
     input_defaults: ClassVar[Defaults] = {}
     output_defaults: ClassVar[Defaults] = {}
     logits: ClassVar[tuple[str, str] | None] = None
+    presets: ClassVar[Mapping[str, Preset]] = {}
+    has_labels: ClassVar[bool] = True
+
+    @classmethod
+    def defaults_for(cls, section: Any) -> tuple[Defaults, Defaults]:
+        """Return the defaults for the sections `input` and `output`. `section`: the unchecked section `family`."""
+        preset = cls._preset_in(section)
+        return {**cls.input_defaults, **preset.input}, {**cls.output_defaults, **preset.output}
+
+    @classmethod
+    def _preset_in(cls, section: Any) -> Preset:
+        name = section.get("preset") if isinstance(section, dict) else None
+        return cls.presets.get(name, NO_PRESET) if isinstance(name, str) else NO_PRESET
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_the_preset(cls, section: Any) -> Any:
+        return {**cls._preset_in(section).section, **section} if isinstance(section, dict) else section

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from models.boxes import Floats
 from models.errors import ModelConfigError
@@ -32,6 +33,7 @@ class PictureInput:
         self._others = dict(others or {})
         layouts = picture_layouts(config)
         self._name, tensor = signature.expect_input(*layouts, others=frozenset(self._others))
+        _refuse_fixed_batch(self._name, signature.inputs[self._name])
         self._takes_bytes = tensor.dtype == "uint8"
         self._channels_first = layouts[tensor] == "nchw"
         if config.resize == "within":
@@ -47,9 +49,9 @@ class PictureInput:
     def preprocess(self, frame: Frame) -> tuple[Feeds, Letterbox]:
         """Return the model's inputs by name, and where the picture lies on the model's canvas.
 
-        The picture is float32, normalised as model.yaml says, or uint8 as it is; [1, 3, height, width] or
-        [1, height, width, 3], as the file expects. Raises ValueError if the frame shows another part of the picture
-        than the model needs.
+        The picture is float32, normalised as model.yaml says, or uint8 as it is; [1, channels, height, width] or
+        [1, height, width, channels], as the file expects. Raises ValueError if the frame shows another part of the
+        picture than the model needs.
         """
         letterbox = self.target.letterbox(frame.source_size_wh)
         others = {name: compute(letterbox) for name, compute in self._others.items()}
@@ -59,6 +61,8 @@ class PictureInput:
         pixels_hwc = self._on_canvas(frame.rgb_in(letterbox), letterbox)
         if self._config.colour_order == "bgr":
             pixels_hwc = pixels_hwc[..., ::-1]
+        elif self._config.colour_order == "grey":
+            pixels_hwc = np.asarray(Image.fromarray(pixels_hwc).convert("L"))[..., None]
         if self._takes_bytes:
             pixels = pixels_hwc.transpose(2, 0, 1) if self._channels_first else pixels_hwc
             return np.ascontiguousarray(pixels)[None]
@@ -87,14 +91,26 @@ class PictureInput:
 def picture_layouts(config: InputConfig) -> dict[Tensor, Layout]:
     """Return the tensors that a picture input may be, each with its layout, in order of preference.
 
-    float32 or uint8, in the layout that model.yaml names, or else in any. uint8 [N, height, width, 3] is always among
-    them, because prepared files take it.
+    float32 or uint8, in the layout that model.yaml names, or else in any. uint8 [N, height, width, channels] is always
+    among them, because prepared files take it.
     """
-    width, height = config.size_wh
-    shapes: dict[Layout, tuple[int | None, ...]] = {"nchw": (None, 3, height, width), "nhwc": (None, height, width, 3)}
+    (width, height), channels = config.size_wh, config.channels
+    shapes: dict[Layout, tuple[int | None, ...]] = {
+        "nchw": (None, channels, height, width),
+        "nhwc": (None, height, width, channels),
+    }
     named: tuple[Layout, ...] = (config.layout,) if config.layout else ("nchw", "nhwc")
     float_tensors = {Tensor("float32", shapes[layout]): layout for layout in named}
     return float_tensors | {Tensor("uint8", shapes[layout]): layout for layout in (*named, "nhwc")}
+
+
+def _refuse_fixed_batch(name: str, picture: Tensor) -> None:
+    """Raise ModelConfigError if the file takes several pictures at once, no more and no fewer."""
+    if isinstance(picture.shape[0], int) and picture.shape[0] > 1:
+        raise ModelConfigError(
+            f"input {name} takes {picture.shape[0]} pictures at once, {picture}: export the model with a batch of 1, "
+            "or with a free batch axis."
+        )
 
 
 def _expect_any_size(name: str, picture: Tensor, layout: Layout) -> None:
@@ -105,6 +121,9 @@ def _expect_any_size(name: str, picture: Tensor, layout: Layout) -> None:
 
 
 def normalisation(config: InputConfig) -> tuple[Floats, Floats]:
-    """Return factor and offset, float32 [3], one for each channel: the values fed are pixel * factor + offset."""
-    std = np.array(config.std, np.float32)
-    return np.asarray(config.scale / std, np.float32), np.asarray(-np.array(config.mean, np.float32) / std, np.float32)
+    """Return factor and offset, float32 [channels]: the values fed are pixel * factor + offset."""
+    mean, std = (
+        np.array(values[:1] if config.channels == 1 else values, np.float32) for values in (config.mean, config.std)
+    )
+    factor, offset = (np.broadcast_to(values, config.channels) for values in (config.scale / std, -mean / std))
+    return np.asarray(factor, np.float32), np.asarray(offset, np.float32)

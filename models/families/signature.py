@@ -67,15 +67,19 @@ class Signature:
         """Return the first layout that fits the output of that name; raises ModelConfigError if none does."""
         return _expect(f"output {name}", self.outputs.get(name), *layouts)
 
-    def expect_only_output(self, *layouts: Tensor) -> tuple[str, Tensor]:
-        """Return the name of the only output and the first layout that fits it.
+    def expect_one_output(self, *layouts: Tensor) -> tuple[str, Tensor]:
+        """Return the name of the one output that a layout fits, and the first such layout. Others are not read.
 
-        Raises ModelConfigError if there is not exactly one output, or if no layout fits.
+        Raises ModelConfigError if there is none, or more than one.
         """
-        if len(self.outputs) != 1:
-            raise ModelConfigError(f"expected one output, got {', '.join(self.outputs) or 'none'}.")
-        [name] = self.outputs
-        return name, self.expect_output(name, *layouts)
+        if len(self.outputs) == 1:
+            [name] = self.outputs
+            return name, self.expect_output(name, *layouts)
+        fitting = [(name, layout) for layout in layouts for name, got in self.outputs.items() if got.fits(layout)]
+        if len({name for name, _ in fitting}) != 1:
+            got = ", ".join(f"{name} {tensor}" for name, tensor in self.outputs.items()) or "none"
+            raise ModelConfigError(f"expected one output {' or '.join(map(str, layouts))}, got {got}.")
+        return fitting[0]
 
 
 def _expect(what: str, got: Tensor | None, *layouts: Tensor) -> Tensor:

@@ -1,24 +1,24 @@
-"""Detectors whose output has one column for each anchor, box and class probabilities: YOLOv8, v9, v11, v12.
+"""Detectors whose output has one column for each anchor, box and class probabilities: YOLOv8, v9, v11 and v12.
 
-Layout, as their exporters write it when NMS is left out: one float32 output [N, 4 + classes, anchors]; a column is the
-centre, the width and the height of a box in pixels of the canvas, and the probability of each class after a sigmoid.
-There is no objectness. The picture is letterboxed on grey 114, RGB, 0..1.
-Source: docs.ultralytics.com, "Understanding End-to-End Detection", where this is the traditional output
-(N, nc + 4, 8400); C.-Y. Wang et al., "YOLOv9: Learning What You Want to Learn Using Programmable Gradient
-Information", ECCV 2024.
+Layout, as Ultralytics' exporters write it without NMS: one float32 output [N, 4 + classes, anchors]; a column is the
+centre, the width and the height of a box in pixels of the canvas, and the probability of each class, after a sigmoid;
+there is no objectness. Some converters turn it into [N, anchors, 4 + classes]. The other tasks add values at the end,
+see `models/families/tasks.py`. The picture is letterboxed on grey 114, RGB, 0..1.
+Source: docs.ultralytics.com, "Model Export with Ultralytics YOLO" and the class Detect in its reference: "(bs,
+nc + 4, num_anchors)".
 """
 
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from models.boxes import xyxy_from_cxcywh
 from models.families.candidates import Candidates, count_broken, select_detections, threshold_of
 from models.families.config import Defaults
 from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
 from models.families.rows import BOX_SIZE
 from models.families.signature import Outputs, Tensor, only_frame
+from models.families.tasks import TaskName, described, task_of, values_of_a_point
 from models.letterbox import Letterbox
 from models.results import Results, Selection
 
@@ -29,7 +29,15 @@ class Yolov8:
     def __init__(self, spec: Spec["Yolov8Config"]) -> None:
         self._output, self._labels = spec.output, spec.labels
         self.picture = PictureInput(spec.input, spec.signature)
-        self._columns = spec.signature.expect_only_output(Tensor("float32", (None, BOX_SIZE + len(spec.labels), None)))
+        self._task = task_of(spec.family.task, spec.signature, is_centred=True)
+        self._classes_end = BOX_SIZE + len(spec.labels)
+        size = None if self._task.width is None else self._classes_end + self._task.width
+        layouts = Tensor("float32", (None, size, None)), Tensor("float32", (None, None, size))
+        self._columns = spec.signature.expect_one_output(*layouts)
+        _, *axes = spec.signature.outputs[self._columns[0]].shape
+        self._is_transposed = self._columns[1] != layouts[0] or (size is None and _is_larger(*axes))
+        if size is None and isinstance(width := axes[1 if self._is_transposed else 0], int):
+            values_of_a_point(width - self._classes_end)
 
     def postprocess(self, outputs: Outputs, letterbox: Letterbox, selection: Selection) -> Results:
         """Return the selected detections; see `select_detections`. Only boxes over the threshold are converted.
@@ -38,19 +46,28 @@ class Yolov8:
         shape.
         """
         columns = only_frame(outputs, *self._columns)
-        boxes, levels = columns[:BOX_SIZE], columns[BOX_SIZE:]
+        columns = columns.T if self._is_transposed else columns
+        boxes, levels, more = np.split(columns, [BOX_SIZE, self._classes_end])
         indices = np.flatnonzero(levels >= threshold_of(self._output, selection))
         class_ids, anchors = np.divmod(indices, levels.shape[1])
-        boxes_xyxy = xyxy_from_cxcywh(boxes[:, anchors].T)
-        found = Candidates(boxes_xyxy, class_ids, levels.take(indices)).without(count_broken(boxes.T, levels.T))
-        return select_detections(found.finite().on_picture(letterbox), self._labels, self._output, selection)
+        boxes_xyxy = self._task.boxes_xyxy(boxes[:, anchors].T, more[:, anchors].T)
+        candidates = Candidates(boxes_xyxy, class_ids, levels.take(indices), anchors)
+        candidates = candidates.without(count_broken(boxes.T, levels.T)).finite().on_picture(letterbox)
+        describe = described(self._task, (boxes.T, more.T), outputs, letterbox)
+        return select_detections(candidates, self._labels, self._output, selection, describe)
 
 
 class Yolov8Config(FamilySection):
-    """The `family` section of model.yaml for this family."""
+    """The `family` section of model.yaml for this family. `task`: what the model was trained for."""
 
     reads: ClassVar[Reader] = Yolov8
     input_defaults: ClassVar[Defaults] = {"resize": "letterbox", "padding": 114, "scale": 1 / 255}
     output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
 
     name: Literal["yolov8"]
+    task: TaskName = "detect"
+
+
+def _is_larger(first: int | str | None, second: int | str | None) -> bool:
+    """Return whether the first axis is longer, as far as the file tells: there are more anchors than values."""
+    return isinstance(first, int) and isinstance(second, int) and first > second

@@ -45,7 +45,7 @@ class Yolox:
             )
         self._cells_xy, self._strides = _grids(spec.input.size_wh)
         layout = Tensor("float32", (None, len(self._strides), ROW_START + len(spec.labels)))
-        self._rows = spec.signature.expect_only_output(layout)
+        self._rows = spec.signature.expect_one_output(layout)
 
     def postprocess(self, outputs: Outputs, letterbox: Letterbox, selection: Selection) -> Results:
         """Return the selected detections; see `select_detections`. Only boxes over the threshold are decoded.

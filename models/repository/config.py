@@ -184,12 +184,11 @@ class ModelConfig(BaseModel):
         """Add the family's defaults to the sections that all families share."""
         match document:
             case {"family": {"name": str(name)}} if name in FAMILY_CONFIGS:
-                family = FAMILY_CONFIGS[name]
+                defaults = FAMILY_CONFIGS[name].defaults_for(document["family"])
                 given = {"input": {}, "output": {}} | document
-                defaults = {"input": family.input_defaults, "output": family.output_defaults}
                 return given | {
                     section: {**values, **given[section]} if isinstance(given[section], dict) else given[section]
-                    for section, values in defaults.items()
+                    for section, values in zip(("input", "output"), defaults, strict=True)
                 }
             case _:
                 return document
@@ -199,7 +198,7 @@ class ModelConfig(BaseModel):
         match self.weights:
             case PackageWeights(package=package) if self.labels is not None:
                 raise ValueError(f"labels: leave it out; the package {package} brings the labels")
-            case FileWeights() if self.labels is None:
+            case FileWeights() if self.labels is None and self.family.has_labels:
                 raise ValueError("labels: expected the name of a file in this folder, with one label a line")
             case _:
                 return self

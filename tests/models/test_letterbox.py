@@ -17,7 +17,7 @@ from models.frame import DecodeTarget, Frame
 from models.letterbox import Letterbox, ResizeMode, fit_letterbox
 from tests.support.models.drawn import DRAWN, frame_with_box
 
-MODES: tuple[ResizeMode, ...] = ("stretch", "letterbox", "letterbox_top_left", "centre_crop", "within")
+MODES: tuple[ResizeMode, ...] = ("stretch", "letterbox", "letterbox_top_left", "centre_crop", "stretch_crop", "within")
 SIDES = st.integers(1, 4096)
 
 

@@ -17,7 +17,13 @@ DRAWN = (
 )
 """Sizes of pictures, width and height, and boxes well inside them, in pixels."""
 
-FIXED_CANVAS_MODES: tuple[ResizeMode, ...] = ("stretch", "letterbox", "letterbox_top_left", "centre_crop")
+FIXED_CANVAS_MODES: tuple[ResizeMode, ...] = (
+    "stretch",
+    "letterbox",
+    "letterbox_top_left",
+    "centre_crop",
+    "stretch_crop",
+)
 
 
 def frame_with_box(size_wh: tuple[int, int], box_xyxy: tuple[int, int, int, int]) -> Frame:

@@ -90,12 +90,13 @@ def spec_of(
     """
     head = HEADS[name]
     config = FAMILY_CONFIGS[head.family]
+    input_defaults, output_defaults = config.defaults_for(head.section)
     laid_out = {key: Tensor(value.dtype.name, value.shape) for key, value in head.encode([]).items()}
     laid_out.update(head.free)
     return Spec(
         config.model_validate({"name": head.family, **head.section}),
-        InputConfig.model_validate({**config.input_defaults, "size_wh": CANVAS_WH, **(given or {})}),
-        OutputConfig.model_validate({**config.output_defaults, **(output or {})}),
+        InputConfig.model_validate({**input_defaults, "size_wh": CANVAS_WH, **(given or {})}),
+        OutputConfig.model_validate({**output_defaults, **(output or {})}),
         head.labels,
         Signature(inputs_of(name) if inputs is None else inputs, laid_out if outputs is None else outputs),
     )

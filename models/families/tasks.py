@@ -1,0 +1,193 @@
+"""What the tasks of Ultralytics' models add to a box: a mask, key points, or an angle.
+
+After the classes (or, after NMS in the graph, after the class id) come: for `segment` 32 factors of the masks in a
+second output [N, 32, height / 4, width / 4]; for `pose` each key point's x and y in pixels of the canvas and mostly its
+confidence; for `obb` the angle in radians, clockwise, by which the box is turned around its centre.
+Source: docs.ultralytics.com, "Instance Segmentation", "Pose Estimation", "Oriented Bounding Boxes"; ultralytics/utils/
+ops.py, `process_mask` and `xywhr2xyxyxyxy`.
+
+Results carry them as extensions: `mask`, a PNG as a data URL, white where the object is, to be stretched over the box;
+`keypoints` and `corners`, JSON lists of points in shares of the picture, key points with their confidence.
+"""
+
+import base64
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from models.boxes import Floats, xyxy_from_cxcywh
+from models.errors import ModelConfigError
+from models.families.candidates import Candidates, Describe
+from models.families.signature import Outputs, Signature, Tensor, only_frame
+from models.letterbox import Letterbox
+from models.results import Extensions
+
+TaskName: TypeAlias = Literal["detect", "segment", "pose", "obb"]
+FACTORS = 32
+PROTOTYPES = Tensor("float32", (None, FACTORS, None, None))
+DECIMALS = 6
+WITH_CONFIDENCE, WITHOUT_CONFIDENCE = 3, 2
+"""Values of a key point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """N selected objects: `found`, and as the output has them their boxes [N, 4] and their other values [N, width]."""
+
+    found: Candidates
+    boxes: Floats
+    more: Floats
+    outputs: Outputs
+    letterbox: Letterbox
+
+
+class Task(Protocol):
+    """What is read of an object beside its classes."""
+
+    @property
+    def width(self) -> int | None:
+        """Return how many values an object has beside its box and its classes; None: any number."""
+        ...
+
+    def boxes_xyxy(self, boxes: Floats, more: Floats) -> Floats:
+        """Return the edges [N, 4] of objects in pixels of the canvas, from their values as the output has them."""
+        ...
+
+    def extensions(self, objects: Objects) -> Iterable[Extensions]:
+        """Yield what else is known of each object; nothing where it is not finite."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Detect:
+    """Boxes alone. `is_centred`: whether they come as centre and size, or as edges."""
+
+    is_centred: bool
+    width: int | None = 0
+
+    def boxes_xyxy(self, boxes: Floats, more: Floats) -> Floats:  # noqa: ARG002  # there are none
+        """Return the edges."""
+        return xyxy_from_cxcywh(boxes) if self.is_centred else boxes
+
+    def extensions(self, objects: Objects) -> Iterable[Extensions]:
+        """Yield nothing for each."""
+        return repeat((), len(objects.found.levels))
+
+
+@dataclass(frozen=True, slots=True)
+class Segment(Detect):
+    """Boxes and masks. `masks`: name and layout of the output with the masks' prototypes."""
+
+    masks: tuple[str, Tensor] = ("", PROTOTYPES)
+    width: int | None = FACTORS
+
+    def extensions(self, objects: Objects) -> Iterable[Extensions]:
+        """Yield the mask of each."""
+        prototypes = only_frame(objects.outputs, *self.masks)
+        cells_a_pixel_xy = np.array(prototypes.shape[:0:-1]) / np.array(objects.letterbox.canvas_wh)
+        for factors, box_xyxy in zip(objects.more, objects.found.boxes_xyxy, strict=True):
+            corners_xy = objects.letterbox.to_canvas(box_xyxy.reshape(2, 2)) * cells_a_pixel_xy
+            yield _mask(prototypes, factors, corners_xy)
+
+
+@dataclass(frozen=True, slots=True)
+class Pose(Detect):
+    """Boxes and key points."""
+
+    width: int | None = None
+
+    def extensions(self, objects: Objects) -> Iterable[Extensions]:
+        """Yield the key points of each."""
+        more = objects.more
+        points = more.reshape(len(more), -1, values_of_a_point(more.shape[1]))
+        places_xy = objects.letterbox.points_to_picture(points[..., :2])
+        return [_points("keypoints", row) for row in np.concatenate([places_xy, points[..., 2:]], axis=2)]
+
+
+@dataclass(frozen=True, slots=True)
+class Obb:
+    """Turned boxes, given by centre and size; the box of a result is the upright one around it."""
+
+    width: int | None = 1
+
+    def boxes_xyxy(self, boxes: Floats, more: Floats) -> Floats:
+        """Return the edges of the upright boxes."""
+        corners_xy = _corners_xy(boxes, more[:, 0])
+        return np.concatenate([corners_xy.min(axis=1), corners_xy.max(axis=1)], axis=1)
+
+    def extensions(self, objects: Objects) -> Iterable[Extensions]:
+        """Yield the four corners of each."""
+        corners_xy = _corners_xy(objects.boxes, objects.more[:, 0])
+        return [_points("corners", row) for row in objects.letterbox.points_to_picture(corners_xy)]
+
+
+def task_of(name: TaskName, signature: Signature, *, is_centred: bool) -> Task:
+    """Return what a task adds; raises ModelConfigError if the file lacks an output for it.
+
+    `is_centred`: whether the output has the centre and the size of boxes, or their edges.
+    """
+    match name:
+        case "segment":
+            return Segment(is_centred, masks=signature.expect_one_output(PROTOTYPES))
+        case "pose":
+            return Pose(is_centred)
+        case "obb":
+            return Obb()
+        case _:
+            return Detect(is_centred)
+
+
+def described(task: Task, rows: tuple[Floats, Floats], outputs: Outputs, letterbox: Letterbox) -> Describe:
+    """Return what yields the extensions. `rows`: the boxes [anchors, 4] and the other values [anchors, width]."""
+    boxes, more = rows
+    return lambda found, anchors: task.extensions(Objects(found, boxes[anchors], more[anchors], outputs, letterbox))
+
+
+def values_of_a_point(width: int) -> int:
+    """Return how many values a key point has, of `width` values in all; raises ModelConfigError if none fits."""
+    fitting = [size for size in (WITH_CONFIDENCE, WITHOUT_CONFIDENCE) if width > 0 and width % size == 0]
+    if not fitting:
+        raise ModelConfigError(f"task pose: expected key points of 3 or 2 values each, got {width} values.")
+    return fitting[0]
+
+
+def _mask(prototypes: Floats, factors: Floats, corners_xy: Floats) -> Extensions:
+    """Return where an object is in its box, as a picture that is to be stretched over the box.
+
+    `prototypes` [32, height, width], `factors` [32]. `corners_xy` [2, 2]: of the box, in cells of the prototypes.
+    """
+    if not np.isfinite(factors).all():
+        return ()
+    indices = []
+    for side, (start, end) in zip(prototypes.shape[:0:-1], corners_xy.T, strict=True):
+        count = max(1, round(float(end - start)))
+        places = start + (np.arange(count) + 0.5) * (end - start) / count
+        indices.append(places.astype(np.intp).clip(0, side - 1))
+    columns, rows = indices
+    levels = np.tensordot(factors, prototypes[:, rows[:, None], columns], 1)
+    encoded = io.BytesIO()
+    Image.fromarray(levels > 0).save(encoded, "PNG")
+    return (("mask", f"data:image/png;base64,{base64.b64encode(encoded.getvalue()).decode()}"),)
+
+
+def _corners_xy(boxes: Floats, angles: Floats) -> Floats:
+    """Return the corners [N, 4, 2] of boxes [N, 4], centre and size, turned by angles [N] in radians."""
+    centres, halves = boxes[:, None, :2], boxes[:, 2:] / 2
+    cosines, sines = np.cos(angles), np.sin(angles)
+    across = np.stack([halves[:, 0] * cosines, halves[:, 0] * sines], axis=1)[:, None]
+    down = np.stack([-halves[:, 1] * sines, halves[:, 1] * cosines], axis=1)[:, None]
+    steps = np.concatenate([-across - down, across - down, across + down, down - across], axis=1)
+    return np.asarray(centres + steps, np.float32)
+
+
+def _points(name: str, points: Floats) -> Extensions:
+    if not np.isfinite(points).all():
+        return ()
+    rounded = [[round(value, DECIMALS) + 0.0 for value in point] for point in points.tolist()]
+    return ((name, json.dumps(rounded, separators=(",", ":"))),)
