@@ -107,9 +107,11 @@ class Watcher:
 
     def _chained_by(self, folder: Path, state: State) -> list[str]:
         """Return the names of the models that a folder's model gives its objects to; reads it if it has changed."""
-        if self._chained.get(folder, ((), []))[0] != state:
-            self._chained[folder] = state, [chained.name for chained in chained_folders(folder)]
-        return self._chained[folder][1]
+        before, names = self._chained.get(folder, (None, []))
+        if before != state:
+            names = [chained.name for chained in chained_folders(folder)]
+            self._chained[folder] = state, names
+        return names
 
     def _reload_changed(self, states: dict[str, State]) -> None:
         strange = sorted(escaped(name) for name in states if not name.isprintable())[:MAX_SHOWN]

@@ -172,6 +172,8 @@ def test_a_chained_model_that_changes_or_comes_is_a_change_of_those_that_need_it
 
     assert reloaded() == ["parent"]
     assert reloaded() == []
+    (tmp_path / "empty").mkdir()
+    assert reloaded() == ["empty"]
     reader = add(tmp_path, "reader")
     assert reloaded() == ["parent", "reader"]
     (reader / "labels.txt").write_text("x")
