@@ -37,7 +37,7 @@ class Then(Step):
         Raises what the codec raises, InferenceError and InferenceTimeoutError.
         """
         objects = [_plain(each) for each in work.results.detections if self._wants(work, each)]
-        unknown = [each for each in objects if self._key(each) not in work.chained]
+        unknown = list(dict.fromkeys(each for each in objects if self._key(each) not in work.chained))
         unknown.sort(key=lambda each: -each.confidence)
         work.chained |= {self._key(each): None for each in unknown[self.config.max_crops :]}
         for each in unknown[: self.config.max_crops]:

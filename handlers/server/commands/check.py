@@ -5,7 +5,7 @@ import io
 import itertools
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -23,6 +23,7 @@ from models.order import FrameOrder
 from models.repository.files import CONFIG_FILE_NAME
 from models.repository.folder import find_models
 from models.repository.golden import found_in, refuse_other_results
+from models.results import Results
 from models.runtime.served import Model
 
 CHECK_RUNS = 11
@@ -165,7 +166,14 @@ def _trial_answer(dataplane: DataPlane, model: Model, picture: bytes) -> str:
         answered = dataplane.infer(FrameOrder(picture, model=model.name)).result()
         took_ms.append((time.perf_counter() - started_at) * 1000)
         run_ms.append(answered.stages_ms["run"])
-    first_results = itertools.islice(found_in(answered.results), SHOWN_RESULTS)
-    labels = ", ".join(f"{result.label} {result.confidence:.2f}" for result in first_results) or "nothing"
+    labels = ", ".join(itertools.islice(_in_words(answered.results), SHOWN_RESULTS)) or "nothing"
     frame_ms = statistics.median(took_ms)
     return f"found {labels}; {frame_ms:.1f} ms a frame, {statistics.median(run_ms):.1f} of it the run"
+
+
+def _in_words(results: Results) -> Iterator[str]:
+    """Yield each result with what chained models say of it: cup 0.95 (kind: espresso 0.91)."""
+    for number, result in enumerate(found_in(results)):
+        chained = [each for detection in results.detections[number : number + 1] for each in detection.chained]
+        said = "; ".join(f"{each.model}: {', '.join(_in_words(each.results))}" for each in chained)
+        yield f"{result.label} {result.confidence:.2f}{f' ({said})' if said else ''}"
