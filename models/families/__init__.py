@@ -9,11 +9,15 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from models.families.blazeface import BlazefaceConfig
+from models.families.centernet import CenternetConfig
 from models.families.classifier import ClassifierConfig
 from models.families.config import INFERENCE_TYPES, InferenceType, InputConfig, OutputConfig
+from models.families.darknet import DarknetConfig
 from models.families.detr import DetrConfig
+from models.families.embedding import EmbeddingConfig
 from models.families.end_to_end import EndToEndConfig
 from models.families.family import Family, FamilySection, Reader, Spec
+from models.families.nanodet import NanodetConfig
 from models.families.postprocessed import PostprocessedConfig
 from models.families.ppocr import PpocrConfig
 from models.families.signature import Feeds, Outputs, Signature, Tensor
@@ -22,6 +26,7 @@ from models.families.yolov3 import Yolov3Config
 from models.families.yolov5 import Yolov5Config
 from models.families.yolov8 import Yolov8Config
 from models.families.yolox import YoloxConfig
+from models.families.yunet import YunetConfig
 
 __all__ = [
     "FAMILIES",
@@ -49,8 +54,13 @@ AnyFamilySection: TypeAlias = (
     | EndToEndConfig
     | DetrConfig
     | PostprocessedConfig
+    | DarknetConfig
+    | NanodetConfig
+    | CenternetConfig
     | BlazefaceConfig
+    | YunetConfig
     | ClassifierConfig
+    | EmbeddingConfig
     | PpocrConfig
 )
 """The one list of families: the section that each has in model.yaml. Written out, because mypy reads it."""

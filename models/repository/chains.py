@@ -1,7 +1,7 @@
 """Chains: the models that a model gives its objects to, named under `then` in its model.yaml, in folders beside it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from models.errors import ModelConfigError
@@ -25,8 +25,8 @@ def chained_folders(folder: Path) -> tuple[Path, ...]:
     return tuple(folder.parent / name for name in sorted(names - {folder.name}))
 
 
-def refuse_wrong_links(config_path: Path, config: ModelConfig, labels: Sequence[str]) -> None:
-    """Raise ModelConfigError for links that no chained model can make right; `labels`: of the model itself."""
+def refuse_wrong_links(config_path: Path, config: ModelConfig, labels: Collection[str]) -> None:
+    """Raise ModelConfigError for links that no chained model can make right; `labels`: that the model reports."""
     place = f"{config_path}: then"
     if config.then and ("entity" not in config.inference_types or "text" in config.family.inference_types):
         raise ModelConfigError(f"{place}: only a model that finds objects can give them on, not {config.family.name}.")

@@ -36,6 +36,9 @@ from models.runtime.streamed import StreamedModel
 from models.scheduling.deadlines import Deadlines
 from models.scheduling.lanes import Lanes
 
+MAX_CONFIDENCE = 1.01
+"""What rounding may make of 1."""
+
 
 class Loaded(Protocol):
     """A model that can answer, at one version, in this process or in others."""
@@ -161,6 +164,7 @@ def load_warm(
                 work.frame = frame
                 with model.limiting(work):
                     work.run(model.steps)
+                refuse_impossible(work)
     except OverloadedError as error:
         raise ModelConfigError(f"{folder.weights_name}: {NO_MEMORY} on a warm-up frame.") from error
     except InferenceError as error:
@@ -172,6 +176,21 @@ def load_warm(
         ) from error
     chained = (load_warm(each, watchdog, wide_threads, more_frames) for each in folder.chained)
     return replace(model, chained=tuple(zip(folder.config.then, folder.chained, chained, strict=True)))
+
+
+def refuse_impossible(work: Work) -> None:
+    """Raise ModelConfigError if what a model gave for a frame cannot be what its family reads."""
+    highest = work.results.highest
+    if highest > MAX_CONFIDENCE:
+        raise ModelConfigError(
+            f"{work.folder.weights_name}: a confidence is 0 to 1, but the model gave {highest:.4g}: its output holds "
+            "logits. Set family.activation to softmax or sigmoid; families that lack it need the file's confidences."
+        )
+    numbers = [
+        output for output in work.outputs.values() if isinstance(output, np.ndarray) and output.dtype.kind == "f"
+    ]
+    if numbers and all(output.size and np.isnan(output).all() for output in numbers):
+        raise ModelConfigError(f"{work.folder.weights_name}: the model gave no numbers, only NaN, for a warm-up frame.")
 
 
 def load_model(folder: ModelFolder, wide_threads: int = 1, watchdog: Deadlines | None = None) -> LoadedModel:

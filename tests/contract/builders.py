@@ -341,6 +341,12 @@ ON_CHAINED_SERVICE: dict[str, Builder] = {
 }
 """Sent to models that give their objects to other models."""
 
+ON_POSING_SERVICE: dict[str, Builder] = {"keypoints": post}
+"""Sent to a model that finds a person and two of its key points."""
+
+ON_ENCODING_SERVICE: dict[str, Builder] = {"embedding": post}
+"""Sent to a model that gives a vector."""
+
 ON_STARTING_SERVICE: dict[str, Builder] = {
     "notReady": get,
     "notReadyForFrames": post,
