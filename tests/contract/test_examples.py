@@ -121,7 +121,7 @@ def chained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     repository = tmp_path_factory.mktemp("repository")
     write_things(repository)
     write_plates(repository)
-    served = {"model_repository": repository, "default_model": "things", "models": "things,plates"}
+    served: dict[str, Any] = {"model_repository": repository, "default_model": "things", "models": "things,plates"}
     with running(lanes=1, run_timeout_s=60, **served) as live:
         yield live
 
