@@ -185,7 +185,10 @@ class HeldColumns:
         return table
 
     def _fits(self, shape: Sequence[int | str | None]) -> bool:
-        return self._width == 1 or (len(shape) > 0 and (not isinstance(shape[-1], int) or shape[-1] == self._width))
+        if self._width == 1:
+            return True
+        axes = len(("batch", "row", "column")) if "scores" in self._columns else 1  # else a classifier would fit
+        return len(shape) >= axes and (not isinstance(shape[-1], int) or shape[-1] == self._width)
 
 
 def _named(signature: Signature, key: str | int) -> str:

@@ -22,8 +22,14 @@ BESIDE_CLASSES = (0, 4, 5, 1, 32, 36, 37)
 CHANNELS = (3, 1)
 OPTIONS = ("task", "activation")
 """Keys of sections that change what a file must look like, or how it is read."""
+MAX_NAMED = 4
+"""Most families that a sentence names."""
 LAST = ("classifier", "embedding")
 """Families that fit many files."""
+BY_NAME = ("ssd", "detr", "yunet")
+"""Families that find their outputs by name."""
+ENCODER_WORDS = ("embed", "feat")
+"""In names of outputs that are vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +56,25 @@ def recognised(signature: Signature, classes: int | None = None) -> list[Guess]:
     `classes`: the number of labels, if it is known.
     """
     canvas = canvas_of(signature)
+    encodes = any(word in name.lower() for name in signature.outputs for word in ENCODER_WORDS)
     guesses = []
     for section in _sections():
+        if encodes and section["name"] == "classifier":
+            continue
         fitting = [count for count in _counts(signature, classes) if _fault(section, signature, canvas, count) is None]
         if fitting:
             is_any = classes is None and len(fitting) > len(USUAL_CLASSES)
             guesses.append(Guess(section, None if is_any else fitting[0], canvas))
     return sorted(guesses, key=lambda guess: _generality(guess.section, signature))
+
+
+def help_with(signature: Signature, classes: int) -> str:
+    """Return a sentence that says which families could read a file that the chosen one cannot."""
+    fitting = recognised(signature, classes) or recognised(signature)
+    if fitting:
+        return f"It looks like family {', or '.join(map(str, fitting[:MAX_NAMED]))}."
+    outputs = ", ".join(f"{name} {tensor}" for name, tensor in signature.outputs.items()) or "none"
+    return f"No family reads such outputs: {outputs}. `framehook models init` says what each family needs."
 
 
 def differences(signature: Signature, classes: int) -> Iterator[str]:
@@ -133,9 +151,14 @@ def _fault(section: Mapping[str, Any], signature: Signature, canvas: Mapping[str
     return None
 
 
-def _generality(section: Mapping[str, Any], signature: Signature) -> tuple[bool, bool, bool]:
-    """Return what sorts the layouts that only few files have before those that many have."""
+def finds_outputs_by_name(section: Mapping[str, Any], signature: Signature) -> bool:
+    """Return whether a layout names all outputs that it reads, and the file has them."""
     preset = FAMILY_CONFIGS[section["name"]].presets.get(section.get("preset", ""))
     outputs = preset.section.get("outputs", {}) if preset else {}
-    names_all = bool(outputs) and all(key in signature.outputs for key in outputs)
-    return section["name"] in LAST, not names_all, "activation" in section
+    return section["name"] in BY_NAME or (bool(outputs) and all(key in signature.outputs for key in outputs))
+
+
+def _generality(section: Mapping[str, Any], signature: Signature) -> tuple[bool, bool, bool]:
+    """Return what sorts the layouts that only few files have before those that many have."""
+    is_loose = "activation" in section or section.get("task") == "pose"
+    return section["name"] in LAST, not finds_outputs_by_name(section, signature), is_loose

@@ -14,6 +14,7 @@ from models.backends.batching import Batcher
 from models.backends.watchdog import NO_MEMORY
 from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError, OverloadedError
 from models.families import FAMILIES, Family, Signature, Spec
+from models.families.recognition import help_with
 from models.frame import DecodeTarget, Frame
 from models.order import Answered, FrameOrder
 from models.repository.config import ThenConfig
@@ -217,8 +218,9 @@ def family_of(folder: ModelFolder, signature: Signature) -> Family:
     try:
         return FAMILIES[config.family.name](Spec(config.family, config.input, config.output, folder.labels, signature))
     except ModelConfigError as error:
+        hint = help_with(signature, len(folder.labels))
         raise ModelConfigError(
-            f"{folder.weights_name}, family {config.family.name} with {len(folder.labels)} label(s): {error}"
+            f"{folder.weights_name}, family {config.family.name} with {len(folder.labels)} label(s): {error} {hint}"
         ) from error
 
 

@@ -1,6 +1,7 @@
 """An HTTP server for one file, on a real socket, which answers each request as the test has planned."""
 
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -105,12 +106,14 @@ def silent(request: Request) -> None:
 
 
 @contextmanager
-def serving_file(content: bytes, *answers: Answer) -> Iterator[FileServer]:
+def serving_file(content: bytes, *answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[FileServer]:
     """Serve a file until the block ends; the first request gets the first answer, and so on."""
     plan = FileServer(content, answers)
     handler = type("PlannedRequest", (Request,), {"plan": plan})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        plan.url = f"http://127.0.0.1:{server.server_address[1]}"
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        plan.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

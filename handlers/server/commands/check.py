@@ -13,6 +13,7 @@ from PIL import Image
 from handlers.dataplane import DataPlane
 from handlers.errors import ConfigurationError, EdgeError
 from handlers.parsing.numbers import read_number
+from handlers.server.commands.doubts import doubts_about
 from handlers.server.commands.offline import own_dataplane, read_picture
 from handlers.server.commands.options import ALL_SETTINGS, settings_options
 from handlers.server.parts import create_recognition
@@ -25,6 +26,7 @@ from models.repository.files import CONFIG_FILE_NAME
 from models.repository.folder import find_models
 from models.repository.golden import found_in, refuse_other_results
 from models.results import Results
+from models.runtime.loading import LoadedModel
 from models.runtime.served import Model
 
 CHECK_RUNS = 11
@@ -96,11 +98,7 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
         ready_s = time.perf_counter() - started_at
         models = dataplane.engine.served.models
         for model in models:
-            golden = _golden_picture(dataplane, model, settings.max_body_bytes)
-            print(f"ok: {model.name} {_shape(model)}")
-            print(f"    {_trial_answer(dataplane, model, picture or golden or _black_picture(model))}")
-            if golden:
-                print("    the golden picture gives the expected results")
+            _check_model(dataplane, model, picture, settings.max_body_bytes)
         _check_streams(dataplane, models, is_complete=not options.folder)
         if evaluate:
             evaluate(dataplane, settings, options.evaluate, options.thresholds, options.plot)
@@ -108,6 +106,17 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
         print(f"ok: {len(recognition.credentials)} credential(s), for the schemes {', '.join(recognition.schemes)}")
     print(f"ok: settings and {len(models)} model(s), ready after {ready_s:.2f} s")
     return 0
+
+
+def _check_model(dataplane: DataPlane, model: Model, picture: bytes | None, max_bytes: int) -> None:
+    """Print what a model is, what it finds, and what is doubtful about that."""
+    golden = _golden_picture(dataplane, model, max_bytes)
+    print(f"ok: {model.name} {_shape(model)}")
+    print(f"    {_trial_answer(dataplane, model, picture or golden or _black_picture(model))}")
+    if golden:
+        print("    the golden picture gives the expected results")
+    for doubt in _doubts(dataplane, model, picture, golden):
+        print(f"    doubtful: {doubt}")
 
 
 def check_folder(folder: Path, picture: Path) -> int:
@@ -194,6 +203,15 @@ def _shape(model: Model) -> str:
         f"(family {config.family.name}, {len(model.folder.labels)} labels, {width} x {height}, "
         f"on {', '.join(config.execution.providers)}: {'; '.join(tensors)}){''.join(chained)}"
     )
+
+
+def _doubts(dataplane: DataPlane, model: Model, picture: bytes | None, golden: bytes | None) -> Iterator[str]:
+    """Yield what looks wrong about a model, as far as a picture tells; the one given shows more than the golden one."""
+    loaded, config = model.loaded, model.folder.config
+    if (body := golden or picture) and isinstance(loaded, LoadedModel) and config.input.resize != "within":
+        frame = dataplane.codec.whole(FrameOrder(body))
+        expected = config.golden.expect if golden and config.golden else ()
+        yield from doubts_about(model.folder, loaded, frame, expected)
 
 
 def _black_picture(model: Model) -> bytes:

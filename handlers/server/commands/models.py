@@ -4,13 +4,13 @@ import argparse
 import json
 
 from handlers.encoding.model_record import model_record
-from handlers.server.commands import pull
+from handlers.server.commands import init, pull
 from handlers.server.commands.options import settings_options
 from handlers.server.settings import Settings
 from models.repository.folder import find_models, read_folder
 
 SETTINGS = ("model_repository", "models", "default_model", "default_model_aliases")
-ACTIONS = (pull,)
+ACTIONS = (init, pull)
 """In the order in which the help text lists them."""
 
 

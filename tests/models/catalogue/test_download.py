@@ -1,9 +1,11 @@
 """Downloads from a server on a real socket, which breaks off, lies about the length, stalls or never ends."""
 
 import random
+import ssl
 from pathlib import Path
 
 import pytest
+import trustme
 
 from models.catalogue.download import Download, Patience, SourceError
 from tests.support.file_server import (
@@ -141,3 +143,15 @@ def test_the_proxy_of_the_environment_is_asked(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "file").unlink()
     with pytest.raises(SourceError, match="proxies and certificates"):
         download(tmp_path / "file", "http://models.example")
+
+
+def test_a_certificate_that_is_not_trusted_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    with serving_file(FILE, whole, tls=context) as server:
+        with pytest.raises(SourceError, match=r"has a certificate that is not trusted \(SSL_CERT_FILE\)"):
+            download(tmp_path / "file", server.url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        download(tmp_path / "file", server.url)
+    assert (tmp_path / "file").read_bytes() == FILE

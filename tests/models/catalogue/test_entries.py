@@ -78,6 +78,8 @@ FILES = {
     "dfine-n": detr(640, 80),
     "dfine-s": detr(640, 80),
     "rtdetrv2-s": detr(640, 80),
+    "rfdetr-nano": detr(384, 91),
+    "rfdetr-small": detr(512, 91),
     "yunet": yunet(640),
 }
 """What the publishers say of their files."""
@@ -95,7 +97,11 @@ def test_model_yaml_fits_the_file_as_its_publisher_describes_it(name: str) -> No
 
 def test_the_labels_of_coco_are_those_of_the_default_model() -> None:
     default = (ROOT / "models" / "zoo" / "ssdlite-mobilenet-v2" / "labels.txt").read_text().split()
-    assert " ".join(read_catalogue().labels["coco-80"]).split() == default
+    labels = read_catalogue().labels
+    assert " ".join(labels["coco-80"]).split() == default
+    by_id = dict(enumerate(labels["coco-91"]))
+    assert [label for label in by_id.values() if label != "N/A"] == list(labels["coco-80"])
+    assert (by_id[1], by_id[44], by_id[62], by_id[90]) == ("person", "bottle", "chair", "toothbrush")
 
 
 def test_model_yaml_is_short_and_plain() -> None:

@@ -24,25 +24,26 @@ def evaluate(
 
     Raises ConfigurationError and ModelsError.
     """
-    models = dataplane.engine.served.models
-    labelled = read_labelled(place, models[0].folder.labels)
+    served = dataplane.engine.served
+    labelled = read_labelled(place, served.find(None).folder.labels)
     used = set(labelled.counts())
     scores: dict[str, Score] = {}
     notes = [labelled.note] if labelled.note else []
-    for model in models:
-        labels = [label for label in dict.fromkeys(model.folder.labels) if label in used]
+    for model in served.models:
+        labels = [label for label in model.folder.reported if label in used]
         if not labels or "entity" not in model.folder.config.inference_types:
             notes.append(f"{model.name} is left out: it finds no object with one of these labels.")
             continue
         findings = run_model(dataplane, settings, labelled, model.name, labels)
         if findings.unread and not scores:
-            notes.append(_list(f"{len(findings.unread)} picture(s) cannot be read and are left out", findings.unread))
+            sentence = f"{len(findings.unread)} picture(s) cannot be read and are left out"
+            notes.append(f"{_list(sentence, findings.unread)} The first: {next(iter(findings.unread.values()))}")
         labelled = labelled.with_pictures(findings.found)
         if unknown := sorted(used - set(labels)):
             notes.append(
                 _list(f"{model.name} does not have {len(unknown)} label(s), which do not count for it", unknown)
             )
-        if findings.found:
+        if labelled.counts().keys() & set(labels):  # pictures without objects alone have no recall
             scores[model.name] = score(labelled, findings, labels, thresholds)
     if not scores:
         raise ConfigurationError(f"{place}: no model can be evaluated with these pictures. {' '.join(notes)}")

@@ -31,7 +31,7 @@ def read_yolo(folder: Path, default_names: Sequence[str]) -> LabelledSet:
     if names is None:
         names, note = (
             tuple(default_names),
-            "The folder does not name its classes: their ids are those of the first model.",
+            "The folder does not name its classes: their ids are those of the default model.",
         )
     root = folder / IMAGES
     paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in PICTURES)

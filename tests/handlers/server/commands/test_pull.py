@@ -1,5 +1,6 @@
 """`framehook models pull`, against a server on a real socket: what it brings is whole and right, or is not there."""
 
+import errno
 import hashlib
 import re
 import resource
@@ -193,6 +194,25 @@ def test_a_folder_stays_if_the_new_one_cannot_be_pulled(root: Path, weights: byt
     (root / NAME / "mine").touch()
     with serving_file(weights, status(404)) as server:
         assert call(root, "--overwrite", server=server) == 1
+    assert names_in(root / NAME) == {"mine"}
+
+
+def test_a_folder_comes_back_if_the_new_one_cannot_be_moved(
+    root: Path, weights: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / NAME).mkdir(parents=True)
+    (root / NAME / "mine").touch()
+    rename = Path.rename
+
+    def refuse_the_new_one(path: Path, target: Path) -> Path:
+        if path.parent.name.startswith(".") and path.name == NAME:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_the_new_one)
+    with serving_file(weights, whole) as server:
+        assert call(root, "--overwrite", server=server) == 1
+    assert "cannot be written: Permission denied." in refusal(capsys)
     assert names_in(root / NAME) == {"mine"}
 
 

@@ -137,7 +137,7 @@ def test_labels_of_yolo_give_the_same(
     row = evaluate(model, write_yolo(tmp_path / "set", [*rows, ""], names), capsys)
     expected = KNOWN | {"P/R@0.5": "0.17/0.50", "P/R@0.75": "0.33/0.50"}  # of a third picture, without objects
     assert {name: row[name] for name in expected} == expected
-    assert ("their ids are those of the first model" in row["text"]) == (names is None)
+    assert ("their ids are those of the default model" in row["text"]) == (names is None)
     documents = coco([[{"box": RIGHT}], [{"box": MISSED}], []])
     same = evaluate(model, write_coco(tmp_path / "coco", documents), capsys)
     assert {name: row[name] for name in KNOWN} == {name: same[name] for name in KNOWN}
@@ -198,8 +198,17 @@ def test_pictures_that_cannot_be_read_are_counted_and_named(
     row = evaluate(model, place, capsys)
     assert {name: row[name] for name in KNOWN} == KNOWN
     assert f"6 picture(s) cannot be read and are left out: {place}/val/2.png, " in row["text"]
-    assert "val/6.png, and 1 more." in row["text"]
+    assert "val/6.png, and 1 more. The first: This is not a JPEG, PNG or BMP picture" in row["text"]
     assert "ok: 2 labelled picture(s) with 2 object(s)" in row["text"]
+
+
+def test_pictures_without_objects_alone_are_not_enough(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = write_coco(tmp_path / "set", coco([[{"box": RIGHT}], []]))
+    (place / "val" / "0.png").write_bytes(b"no picture")
+    assert main(["check", str(model), "--evaluate", str(place)]) == 1
+    assert "no model can be evaluated with these pictures. 1 picture(s) cannot be read" in capsys.readouterr().err
 
 
 def test_one_json_file_can_be_named(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -248,6 +257,16 @@ def test_a_wrong_document_is_refused(
     (tmp_path / "labels.json").write_text(json.dumps(document))
     assert main(["check", str(model), "--evaluate", str(tmp_path)]) == 1
     assert reason in capsys.readouterr().err
+
+
+def test_names_of_classes_may_be_a_text(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = write_yolo(tmp_path / "set", ["1 .25 .25 .5 .5", "1 .25 .75 .5 .5"], None)
+    (place / "labels" / "classes.txt").write_text("other\nblock\n")
+    row = evaluate(model, place, capsys)
+    assert {name: row[name] for name in KNOWN} == KNOWN
+    (place / "data.yaml").write_text("nc: 2")
+    assert main(["check", str(model), "--evaluate", str(place)]) == 1
+    assert "data.yaml: names: expected a list, or ids from 0 with their names." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ from models.runtime.steps import Postprocess, Preprocess, Run, Work
 
 MIN_CONFIDENCE = 0.25
 MAX_RESULTS = 20
-BETTER_BY, BETTER_TIMES = 0.3, 1.5
-"""How much more a neighbour must find, in confidences and as a factor, before it is named."""
+SURER_BY = 0.25
+"""How much higher the highest confidence of a neighbour must be, before it is named."""
 ERROR_LESS_BY, ERROR_SHARE = 0.05, 0.5
 """How much closer it must come to the expected results of a golden picture."""
 
@@ -93,7 +93,7 @@ def results_of(folder: ModelFolder, session: Runnable, frame: Frame) -> Results:
 def better_neighbours(
     folder: ModelFolder, session: Runnable, frame: Frame, expected: Sequence[ExpectedResult] = ()
 ) -> list[str]:
-    """Return the settings, in words, under which the model clearly finds more in a picture, the best one first.
+    """Return the settings, in words, under which the model is clearly surer of a picture, the best one first.
 
     `expected`: what a golden picture must show; then those that come clearly closer to it.
     """
@@ -101,22 +101,29 @@ def better_neighbours(
     given = results_of(folder, session, frame)
     found: list[tuple[float, str]] = []
     for neighbour in neighbours_of(folder.config, takes_bytes=takes_bytes):
+        if _activates_confidences(neighbour.config, folder.config, given):
+            continue
         results = results_of(replace(folder, config=neighbour.config), session, frame)
         if expected:
             before, after = error_of(given, expected), error_of(results, expected)
             if after < before - ERROR_LESS_BY and after < before * ERROR_SHARE:
                 found.append((after, neighbour.words))
-        elif clarity_of(results) > max(clarity_of(given) + BETTER_BY, clarity_of(given) * BETTER_TIMES):
-            found.append((-clarity_of(results), neighbour.words))
+        elif surest_of(results) > surest_of(given) + SURER_BY:
+            found.append((-surest_of(results), neighbour.words))
     return [words for _, words in sorted(found)]
 
 
-def clarity_of(results: Results) -> float:
-    """Return how clearly a model sees something: the sum of its confidences; negative if something is wrong."""
+def _activates_confidences(config: ModelConfig, plain: ModelConfig, given: Results) -> bool:
+    """Return whether settings make confidences of what are confidences already, as `given`, read plainly, shows."""
+    is_plain = getattr(plain.family, "activation", None) == "none" and given.highest <= MAX_CONFIDENCE
+    return is_plain and getattr(config.family, "activation", None) != "none"
+
+
+def surest_of(results: Results) -> float:
+    """Return the highest confidence, 0..1; 0 if there is none, or if values are too high for confidences."""
     if results.highest > MAX_CONFIDENCE:
-        return -results.highest
-    confidences = [result.confidence for result in found_in(results)]
-    return sum(confidences) - results.dropped
+        return 0.0
+    return max((result.confidence for result in found_in(results)), default=0.0)
 
 
 def error_of(results: Results, expected: Sequence[ExpectedResult]) -> float:
