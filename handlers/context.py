@@ -28,7 +28,8 @@ class Context:
 
     `metrics`: returns the current ones in Prometheus's text format. `status`: returns the contract's record.
     `challenges`: returns the values of WWW-Authenticate. `families`: operationId → family, of operations that use the
-    first model of a family instead of the default model.
+    first model of a family instead of the default model. `chains`: operationId → type of results, of those that use the
+    first model that gives its objects to a model with such results.
     """
 
     dataplane: DataPlane
@@ -39,6 +40,7 @@ class Context:
     status: Callable[[], dict[str, Any]]
     challenges: Callable[..., list[str]]
     families: Mapping[str, str]
+    chains: Mapping[str, str]
 
     @property
     def engine(self) -> Engine:
@@ -54,12 +56,17 @@ class Context:
         """Return the name of the model that a routed request is for; None for the default one.
 
         The path's, else that of its stream's settings. It is decided once: settings may change while a body arrives,
-        and access was given for one model. Raises ModelNotFoundError when no model is of the operation's family.
+        and access was given for one model. Raises ModelNotFoundError when no model is of the operation's kind.
         """
         state = scope["state"]
         if MODEL not in state:
-            family = self.families.get(scope["extensions"][ROUTING_CONTEXT]["operation_id"])
-            state[MODEL] = self._first_of(family) if family else self._named_by(scope)
+            operation = scope["extensions"][ROUTING_CONTEXT]["operation_id"]
+            if operation in self.families:
+                state[MODEL] = self._first_of(self.families[operation])
+            elif operation in self.chains:
+                state[MODEL] = self._first_with(self.chains[operation])
+            else:
+                state[MODEL] = self._named_by(scope)
         model: str | None = state[MODEL]
         return model
 
@@ -72,6 +79,12 @@ class Context:
             if model.folder.config.family.name == family:
                 return model.name
         raise ModelNotFoundError(f"No model of the family {family} is served here.")
+
+    def _first_with(self, kind: str) -> str:
+        for model in self.engine.served.models:
+            if any(kind in chained.config.inference_types for chained in model.folder.chained):
+                return model.name
+        raise ModelNotFoundError(f"No model served here gives its objects to one that reports {kind} (docs/chains.md).")
 
 
 @dataclass(slots=True)

@@ -106,6 +106,16 @@ class Frame:
         if not self.pixels_hwc.size:
             raise ValueError(f"expected at least one pixel, got {self.pixels_hwc.shape}")
 
+    @property
+    def is_whole(self) -> bool:
+        """Return whether the pixels are all that the picture as received has."""
+        return self.pixels_hwc.shape[1::-1] == self.source_size_wh and self.region_xyxy == WHOLE
+
+    def cropped(self, left: int, top: int, right: int, bottom: int) -> "Frame":
+        """Return a part of a whole frame as a frame of its own; the edges in pixels, the part not empty."""
+        pixels_hwc = self.pixels_hwc[top:bottom, left:right]
+        return Frame(pixels_hwc, self.channel_order, (pixels_hwc.shape[1], pixels_hwc.shape[0]))
+
     def rgb(self, size_wh: Size) -> Pixels:
         """Return the whole picture stretched to `size_wh`; see `rgb_in`."""
         return self.rgb_in(Letterbox(size_wh, size_wh))

@@ -19,7 +19,8 @@ class Detection:
 
     `confidence`: 0..1. `box_xyxy`: (left, top, right, bottom), each 0..1 of the picture as received, origin at the
     top left corner, with left < right and top < bottom. `extensions`: what else the model says of it, as names and
-    texts. Raises ValueError for other values, NaN included.
+    texts. `chained`: what the models say of it that model.yaml names under `then`, in their order; those that found
+    nothing, or were not run, are left out. Raises ValueError for other values, NaN included.
     """
 
     label: str
@@ -27,6 +28,7 @@ class Detection:
     confidence: float
     box_xyxy: BoxXyxy
     extensions: Extensions = ()
+    chained: tuple["Chained", ...] = ()
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -89,8 +91,17 @@ class Results:
 
     @property
     def count(self) -> int:
-        """Return the number of results, all kinds together."""
-        return len(self.detections) + len(self.classifications) + len(self.lines) + len(self.embeddings)
+        """Return the number of results, all kinds together, and those of chained models."""
+        own = len(self.detections) + len(self.classifications) + len(self.lines) + len(self.embeddings)
+        return own + sum(chained.results.count for detection in self.detections for chained in detection.chained)
+
+
+@dataclass(frozen=True, slots=True)
+class Chained:
+    """What a chained model says of one object. `model`: its name. `results`: places in shares of the whole picture."""
+
+    model: str
+    results: Results
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,15 @@ async def classify_scene() -> Response:
     return await _answer_form(FrameOrder(encoding="scene", confidence=0, max_detections=1))
 
 
+async def read_plates(max_detections: int | None = None) -> Response:
+    """Read licence plates with the first model that gives its objects to a reader of text."""
+    return await _answer_form(FrameOrder(encoding="plates", max_detections=max_detections or MAX_PREDICTIONS))
+
+
+read_plates_of_image = read_plates
+"""Under the path of CodeProject.AI's older modules."""
+
+
 async def list_custom_models() -> JSONResponse:
     """List the models that find objects."""
     context: Context = current_request().state.context

@@ -3,6 +3,7 @@
 import colorsys
 import io
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from handlers.encoding.captions import Caption, CaptionWriter, PixelBox, place
 from models.frame import Frame
 from models.letterbox import Size
 from models.order import Outcome, Seen
-from models.results import Results
+from models.results import Detection, Results
 
 FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG"}
 JPEG_QUALITY = 90
@@ -57,7 +58,8 @@ def annotate(frame: Frame, results: Results, canvas_wh: Size | None = None) -> I
     """Return the picture with a box and a caption for every detection and line of text, as RGB.
 
     `canvas_wh`: its size in pixels; by default the frame's own, and small pictures are enlarged. Captions lie within
-    the picture, and do not overlap where there is room. Classes of the whole picture are listed at its top left.
+    the picture, and do not overlap where there is room. Classes of the whole picture are listed at its top left. The
+    caption of an object also has the classes and texts that chained models gave it; objects within it have boxes.
     """
     picture = Image.fromarray(frame.rgb(canvas_wh or canvas_size(frame.source_size_wh)))
     letter_px = round(max(picture.size) * LETTER_SHARE)
@@ -70,16 +72,30 @@ def annotate(frame: Frame, results: Results, canvas_wh: Size | None = None) -> I
         background = (0.0, top, caption.size_wh[0], top + caption.size_wh[1])
         labels.append(_Label(caption, _colour(classification.class_id), background))
     lines = [replace(line.place, label=line.value) for line in results.lines]
-    for detection in (*results.detections, *lines):  # the most confident one chooses its place first
+    within = [each for detection in results.detections for each in _objects_within(detection)]
+    for detection in (*results.detections, *within, *lines):  # the most confident one chooses its place first
         box = _pixel_box(detection.box_xyxy, picture.size)
         colour = _colour(detection.class_id)
         canvas.rectangle(box, outline=colour, width=max(2, letter_px // LETTERS_PER_LINE_WIDTH))
-        caption = writer.write(detection.label, detection.confidence)
+        caption = writer.write(", ".join(_words(detection)), detection.confidence)
         background = place(box, caption.size_wh, picture.size, [label.background for label in labels])
         labels.append(_Label(caption, colour, background))
     for label in reversed(labels):
         _draw(canvas, label)
     return picture
+
+
+def _objects_within(detection: Detection) -> Iterator[Detection]:
+    for chained in detection.chained:
+        yield from chained.results.detections
+
+
+def _words(detection: Detection) -> Iterator[str]:
+    """Yield the label of an object, and the classes and texts that chained models gave it."""
+    yield detection.label
+    for chained in detection.chained:
+        yield from (classification.label for classification in chained.results.classifications)
+        yield from (line.value for line in chained.results.lines)
 
 
 def draw_seen(picture: Image.Image, seen: Seen) -> None:

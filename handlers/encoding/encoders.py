@@ -8,6 +8,7 @@ from handlers.encoding.lane_codec import Encoder
 from models.frame import DecodeTarget
 from models.letterbox import Size
 from models.order import FrameOrder
+from models.repository.folder import ModelFolder
 from models.results import Results
 from models.runtime.steps import Work
 
@@ -19,10 +20,15 @@ def encode_nothing(_: Work, __: Decoder) -> bytes:
 
 def encode_metadata(work: Work, _: Decoder) -> bytes:
     """Return the inference metadata document; empty when nothing was found."""
-    config, settings = work.folder.config, work.order.settings
+    settings = work.order.settings
     is_reported = settings is not None and settings.motion is not None and settings.motion.report
     moving_xyxy = work.seen.moving_xyxy if is_reported else ()
-    return metadata.encode(work.results, config.inference_types, config.output.subtype, moving_xyxy)
+    chained = {each.name: _reported(each) for each in work.folder.chained}
+    return metadata.encode(work.results, _reported(work.folder), moving_xyxy, chained)
+
+
+def _reported(folder: ModelFolder) -> metadata.Reported:
+    return metadata.Reported(folder.config.inference_types, folder.config.output.subtype)
 
 
 def encode_picture(work: Work, decoder: Decoder) -> bytes:

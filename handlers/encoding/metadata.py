@@ -3,7 +3,9 @@
 import base64
 import itertools
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from models.boxes import BoxXyxy
@@ -14,25 +16,31 @@ DECIMALS = 6
 """Of confidences and boxes: enough for a hundredth of a pixel of the widest picture."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What is reported of one model's results: inferences of these types, with this subtype."""
+
+    types: Collection[str] = INFERENCE_TYPES
+    subtype: str | None = None
+
+
+EVERYTHING = Reported()
+
+
 def encode(
     results: Results,
-    types: Collection[str] = INFERENCE_TYPES,
-    subtype: str | None = None,
+    reported: Reported = EVERYTHING,
     moving_xyxy: Sequence[BoxXyxy] = (),
+    chained: Mapping[str, Reported] = MappingProxyType({}),
 ) -> bytes:
     """Return the inference metadata document, or no bytes if there are no inferences.
 
     Strict JSON: finite numbers; every box within 0..1 of the picture as received, none of them empty. A line of text
-    follows the entity with its box, and refers to it. `types`: the types of inferences to report. `subtype`: of all of
-    them. `moving_xyxy`: boxes around what has moved, to be reported as well.
+    follows the entity with its box, and refers to it. What chained models say of an object follows the object: a class
+    becomes an attribute of it, other results refer to it. `moving_xyxy`: boxes around what has moved, to be reported as
+    well. `chained`: what is reported of chained models, by name.
     """
-    entries = [
-        *map(_entity, results.detections),
-        *map(_classification, results.classifications),
-        *itertools.chain.from_iterable(_line(number, line, types) for number, line in enumerate(results.lines, 1)),
-        *map(_embedding, results.embeddings),
-    ]
-    inferences = [_with_subtype(entry, subtype) for entry in entries if entry and entry["type"] in types]
+    inferences = [*_Inferences(chained).of(results, reported)]
     inferences += [{"type": "motion", "motion": {"box": box}} for box in map(_box, moving_xyxy) if box]
     if not inferences:
         return b""
@@ -40,25 +48,76 @@ def encode(
     return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _with_subtype(inference: dict[str, Any], subtype: str | None) -> dict[str, Any]:
-    return inference if subtype is None else {"type": inference["type"], "subtype": subtype, **inference}
+class _Inferences:
+    """Makes the inferences of one document. `chained`: as `encode` has it."""
+
+    def __init__(self, chained: Mapping[str, Reported]) -> None:
+        self._chained = chained
+        self._numbers = itertools.count(1)
+
+    def of(self, results: Results, reported: Reported, related: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+        """Yield the inferences of one model. `related`: the identifiers of what all of them refer to."""
+        for detection in results.detections:
+            yield from self._object(detection, reported, related)
+        for inference in map(_classification, results.classifications):
+            yield from _described(inference, reported, related)
+        for line in results.lines:
+            yield from self._line(line, reported, related)
+        for inference in map(_embedding, results.embeddings):
+            yield from _described(inference, reported, related)
+
+    def _object(self, detection: Detection, reported: Reported, related: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield an entity, if its box is not empty, then what chained models say of it."""
+        entity = _entity(detection)
+        if entity is None:
+            return
+        if not detection.chained:
+            yield from _described(entity, reported, related)
+            return
+        identifier = f"object-{next(self._numbers)}"
+        others: list[dict[str, Any]] = []
+        for chained in detection.chained:
+            theirs = self._chained.get(chained.model, EVERYTHING)
+            for each in chained.results.classifications if "classification" in theirs.types else ():
+                entity["entity"].setdefault("attributes", []).append(_attribute(chained.model, each))
+            others += self.of(replace(chained.results, classifications=()), theirs, [identifier])
+        yield from _described(entity, reported, related, identifier if others else "")
+        yield from others
+
+    def _line(self, line: TextLine, reported: Reported, related: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield the entity with the box of a line, if entities are reported and it is not empty, then the text."""
+        text: dict[str, Any] = {"value": line.value}
+        if line.language:
+            text["language"] = line.language
+        entity = _entity(line.place) if "entity" in reported.types else None
+        if entity:
+            identifier = f"line-{next(self._numbers)}"
+            yield from _described(entity, reported, related, identifier)
+            related = [identifier, *related]
+        yield from _described({"type": "text", "text": text}, reported, related)
+
+
+def _described(
+    inference: dict[str, Any], reported: Reported, related: Sequence[str], identifier: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Yield an inference, if its type is reported, with all that is not empty."""
+    if inference["type"] in reported.types:
+        yield {
+            "type": inference["type"],
+            **({} if reported.subtype is None else {"subtype": reported.subtype}),
+            **inference,
+            **({"inferenceId": identifier} if identifier else {}),
+            **({"relatedInferences": list(related)} if related else {}),
+        }
+
+
+def _attribute(model: str, classification: Classification) -> dict[str, Any]:
+    tag = _tag(classification.label, classification.confidence)
+    return {"name": model, **tag}
 
 
 def _classification(classification: Classification) -> dict[str, Any]:
     return {"type": "classification", "classification": {"tag": _tag(classification.label, classification.confidence)}}
-
-
-def _line(number: int, line: TextLine, types: Collection[str]) -> Iterator[dict[str, Any]]:
-    """Yield the entity with the box of the line, if entities are reported and the box is not empty, and the text."""
-    text: dict[str, Any] = {"type": "text", "text": {"value": line.value}}
-    if line.language:
-        text["text"]["language"] = line.language
-    entity = _entity(line.place) if "entity" in types else None
-    if entity:
-        entity["inferenceId"] = f"line-{number}"
-        text["relatedInferences"] = [f"line-{number}"]
-        yield entity
-    yield text
 
 
 def _entity(detection: Detection) -> dict[str, Any] | None:

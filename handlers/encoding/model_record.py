@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from models.repository.config import ThenConfig
 from models.repository.folder import ModelFolder
 
 
@@ -18,7 +19,12 @@ def model_record(folder: ModelFolder, aliases: Mapping[str, str]) -> dict[str, A
         "family": config.family.name,
         "inferenceTypes": list(config.inference_types),
         "labels": list(folder.reported),
+        **({"then": [_link(link) for link in config.then]} if config.then else {}),
         "inputSize": {"width": width, "height": height},
         "licence": config.licence,
         "source": config.source,
     }
+
+
+def _link(link: ThenConfig) -> dict[str, Any]:
+    return {"model": link.model, **({"labels": list(link.labels)} if link.labels else {})}

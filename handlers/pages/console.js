@@ -131,7 +131,8 @@ function labelsOf(name, found) {
 function box(entity, text, labels) {
   const { l, t, w, h } = entity.box;
   const [colour, ink] = colours(labels.indexOf(entity.tag.value));
-  const caption = element("span", { textContent: text || `${entity.tag.value} ${entity.tag.confidence.toFixed(2)}` });
+  const words = [entity.tag, ...(entity.attributes || [])].map((each) => each.value).join(", ");
+  const caption = element("span", { textContent: text || `${words} ${entity.tag.confidence.toFixed(2)}` });
   const made = element("div", { className: "box" }, caption);
   Object.assign(made.style, { left: `${l * 100}%`, top: `${t * 100}%`, width: `${w * 100}%`, height: `${h * 100}%` });
   made.style.borderColor = caption.style.background = colour;

@@ -57,6 +57,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "detect_custom": deepstack.detect_custom,
     "detect_faces": deepstack.detect_faces,
     "classify_scene": deepstack.classify_scene,
+    "read_plates": deepstack.read_plates,
+    "read_plates_of_image": deepstack.read_plates_of_image,
     "list_custom_models": deepstack.list_custom_models,
     "get_custom_models": deepstack.get_custom_models,
     "ping": deepstack.ping,
@@ -117,6 +119,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         status=Rationed(status.as_record),
         challenges=security.recognition.challenges,
         families=contract.families,
+        chains=contract.chains,
     )
     proxies = TrustedProxies(settings.trusted_proxies)
     state = {"context": context, "shedder": shedder, "report": report, "budget": budget, "proxies": proxies}

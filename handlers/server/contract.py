@@ -88,12 +88,21 @@ class Contract:
         }
 
     @property
+    def chains(self) -> dict[str, str]:
+        """Return the operations that use the first model with a chained one: operationId → type of its results."""
+        return {
+            operation["operationId"]: operation["x-then"]
+            for _, operation in _operations(self.document)
+            if "x-then" in operation
+        }
+
+    @property
     def operations_on_default_model(self) -> dict[str, str]:
         """Return the operations that post a frame to the default model: path → operationId."""
         return {
             path: name
             for path, name in self.operations_with_frame.items()
-            if "{" not in path and name not in self.families
+            if "{" not in path and name not in self.families | self.chains
         }
 
 

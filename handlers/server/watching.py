@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from models.errors import ModelConfigError, ModelNotFoundError
+from models.repository.chains import chained_folders
 from models.repository.files import MAX_FILES, leads_outside
 from models.repository.folder import escaped, names_in
 from models.runtime.reload import Reloader, obstacle_to_reloads
@@ -53,6 +54,8 @@ class Watcher:
         self._roots, self._reloader = roots, reloader
         self._below: dict[Path, dict[str, State]] = {}
         """Repository → name → state of its folders at the last look at which it could be read."""
+        self._chained: dict[Path, tuple[State, list[str]]] = {}
+        """Folder → its own state, and the names of the models that it gives its objects to."""
         self._reloaded: dict[str, State] = {}
         self._before: dict[str, State] = {}
         self._said: dict[str, str | None] = {}
@@ -82,7 +85,7 @@ class Watcher:
         faults = []
         for root in self._roots:
             try:
-                self._below[root] = {name: _state_of(root / name) for name in names_in(root)}
+                self._below[root] = self._states_below(root)
             except ModelConfigError as error:
                 faults.append(str(error))
         self._warn("repository not watched", " ".join(faults) or None)
@@ -91,6 +94,24 @@ class Watcher:
             for name, state in self._below.get(root, {}).items():
                 states[name] = (*states.get(name, ()), state)
         return states
+
+    def _states_below(self, root: Path) -> dict[str, State]:
+        """Return name → state of the folders below one root; a chained model counts for those that need it, too."""
+        own = {name: _state_of(root / name) for name in names_in(root)}
+        for gone in [folder for folder in self._chained if folder.parent == root and folder.name not in own]:
+            del self._chained[gone]
+        return {
+            name: (state, *(own.get(chained) for chained in self._chained_by(root / name, state)))
+            for name, state in own.items()
+        }
+
+    def _chained_by(self, folder: Path, state: State) -> list[str]:
+        """Return the names of the models that a folder's model gives its objects to; reads it if it has changed."""
+        before, names = self._chained.get(folder, (None, []))
+        if before != state:
+            names = [chained.name for chained in chained_folders(folder)]
+            self._chained[folder] = state, names
+        return names
 
     def _reload_changed(self, states: dict[str, State]) -> None:
         strange = sorted(escaped(name) for name in states if not name.isprintable())[:MAX_SHOWN]

@@ -8,7 +8,7 @@ from models.errors import ModelConfigError
 from models.families import Feeds, Outputs, Signature
 from models.repository.config import PackageName, PackageWeights
 from models.repository.folder import ModelFolder
-from models.scheduling.deadlines import Deadlines
+from models.scheduling.deadlines import Limit
 
 KindOfWeights: TypeAlias = Literal["file"] | PackageName
 
@@ -21,7 +21,7 @@ class Runnable(Protocol):
         """Return the names and types of the inputs and outputs."""
         ...
 
-    def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
+    def run(self, feeds: Feeds, watchdog: Limit | None = None) -> Outputs:
         """Run the weights for one frame on the calling thread; the watchdog stops a run that takes too long.
 
         Raises InferenceError and InferenceTimeoutError.

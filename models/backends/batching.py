@@ -11,7 +11,7 @@ import numpy as np
 from models.backends.backend import Runnable
 from models.errors import FrameError, InferenceError, ModelConfigError
 from models.families import Feeds, Outputs, Signature
-from models.scheduling.deadlines import Deadlines
+from models.scheduling.deadlines import Limit
 
 TOLERANCE = 1e-2
 """How much the outputs for a frame may change in a batch, as a share of their largest value: accelerators choose
@@ -35,7 +35,7 @@ class Batcher:
         self._changed = threading.Condition()
         self._gathering: Batch = []
 
-    def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
+    def run(self, feeds: Feeds, watchdog: Limit | None = None) -> Outputs:
         """Run one frame together with the frames of other lanes that are ready.
 
         Raises InferenceError and InferenceTimeoutError; when the graph fails on one frame, the whole batch fails.
@@ -88,7 +88,7 @@ class Batcher:
             self._changed.wait(left_s)
         self._close(batch)
 
-    def _run_together(self, batch: Batch, watchdog: Deadlines | None) -> None:
+    def _run_together(self, batch: Batch, watchdog: Limit | None) -> None:
         try:
             outputs = self._session.run(_joined([feeds for feeds, _ in batch]), watchdog)
             shares = self._split(outputs, len(batch))

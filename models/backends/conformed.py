@@ -7,7 +7,7 @@ import numpy as np
 
 from models.backends.backend import Runnable
 from models.families import Feeds, Outputs, Signature, Tensor
-from models.scheduling.deadlines import Deadlines
+from models.scheduling.deadlines import Limit
 
 READ_AS = {"float16": "float32", "float64": "float32", "int8": "int64", "int16": "int64", "int32": "int64"}
 """Types in files → the type that families feed and read."""
@@ -28,7 +28,7 @@ class Conformed:
     file: Mapping[str, str]
     lacks_batch: bool
 
-    def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
+    def run(self, feeds: Feeds, watchdog: Limit | None = None) -> Outputs:
         """Run the weights once; raises InferenceError and InferenceTimeoutError. Types as they are cost nothing."""
         given = {name: np.asarray(value, self.file[name]) for name, value in feeds.items()}
         if self.lacks_batch:

@@ -22,7 +22,7 @@ from models.backends.watchdog import watched
 from models.errors import ModelConfigError
 from models.families import Feeds, Outputs, Signature, Tensor
 from models.repository.config import ProviderName
-from models.scheduling.deadlines import Deadlines
+from models.scheduling.deadlines import Limit
 
 RUNTIME_ERRORS = (
     ort.EPFail, ort.EngineError, ort.Fail, ort.InvalidArgument, ort.InvalidGraph, ort.InvalidProtobuf,
@@ -95,7 +95,7 @@ class Session:
         """Return what the exporter wrote into the file about it."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
-    def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
+    def run(self, feeds: Feeds, watchdog: Limit | None = None) -> Outputs:
         """Run the graph once on the calling thread; the watchdog stops it if it takes too long.
 
         onnxruntime stops between two nodes, and between two rounds of a loop. Raises InferenceError when the graph
@@ -133,7 +133,7 @@ _run_options: ContextVar[onnxruntime.RunOptions | None] = ContextVar("run_option
 
 
 @contextmanager
-def pipeline_options(watchdog: Deadlines | None, *library_errors: type[Exception]) -> Iterator[None]:
+def pipeline_options(watchdog: Limit | None, *library_errors: type[Exception]) -> Iterator[None]:
     """Let the watchdog stop all PipelineSessions that run in the block, together, when the block takes too long.
 
     `library_errors`: what the library that runs them raises. Raises InferenceError and InferenceTimeoutError.

@@ -17,7 +17,7 @@ from models.backends.onnx import PipelineSession, pipeline_options
 from models.errors import ModelConfigError
 from models.families import Feeds, Outputs, Signature, Tensor
 from models.families.config import MAX_SIDE
-from models.scheduling.deadlines import Deadlines
+from models.scheduling.deadlines import Limit
 
 WEIGHTS_FOLDER = Path(rapidocr.__file__).parent / "models"
 WEIGHTS = {
@@ -61,7 +61,7 @@ class Reader:
             for part, name in WEIGHTS.items():
                 self._read.cfg[part].session = _load(WEIGHTS_FOLDER / name, threads)
 
-    def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
+    def run(self, feeds: Feeds, watchdog: Limit | None = None) -> Outputs:
         """Read one picture on the calling thread; models/families/ppocr.py describes the feeds and outputs.
 
         Raises InferenceError when a graph or the code between the graphs fails, and InferenceTimeoutError when the

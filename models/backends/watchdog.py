@@ -4,16 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from models.errors import InferenceError, InferenceTimeoutError
-from models.scheduling.deadlines import Deadlines
+from models.scheduling.deadlines import Limit
 
 NO_MEMORY = "std::bad_alloc"
 """What onnxruntime's message contains when an allocation failed."""
 
 
 @contextmanager
-def watched(
-    watchdog: Deadlines | None, stop: Callable[[], None], errors: tuple[type[Exception], ...]
-) -> Iterator[None]:
+def watched(watchdog: Limit | None, stop: Callable[[], None], errors: tuple[type[Exception], ...]) -> Iterator[None]:
     """Call `stop`, on the watchdog's thread, when the block takes too long; without a watchdog, never.
 
     `errors`: what the backend raises. Instead of these, raises InferenceTimeoutError when the run was stopped,

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import PullError
 from models.repository.config import NAME_PATTERN
-from models.repository.folder import BUILT_IN_ZOO, CONFIG_FILE_NAME
+from models.repository.files import CONFIG_FILE_NAME
+from models.repository.folder import BUILT_IN_ZOO
 from models.repository.plain_yaml import read_plain_yaml
 
 CATALOGUE = Path(__file__).parent / "catalogue.yaml"

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from models.families import FAMILY_CONFIGS, FamilyConfig, InferenceType, InputConfig, OutputConfig
-from models.families.config import Fraction, Share
+from models.families.config import MAX_SIDE, Fraction, Share
 from models.frame import PixelFormat
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -130,6 +130,27 @@ class GoldenConfig(BaseModel):
     expect: Annotated[tuple[ExpectedResult, ...], Field(min_length=1)]
 
 
+class ThenConfig(BaseModel):
+    """A model that gets the objects of this one, cropped; docs/chains.md.
+
+    `model`: its folder, beside this model's. `labels`: of the objects; None: all. `margin`: added to a crop on each
+    side, as a share of the box's width or height. `min_side_px`: smaller crops are skipped, in pixels of the picture as
+    received. `max_crops`: of one frame, the most confident objects first.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    model: FileName
+    labels: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
+    margin: Fraction = 0.1
+    min_side_px: Annotated[int, Field(ge=1, le=MAX_SIDE)] = 16
+    max_crops: Annotated[int, Field(ge=1, le=32)] = 8
+
+    def wants(self, label: str) -> bool:
+        """Return whether objects of this label are given to the model."""
+        return self.labels is None or label in self.labels
+
+
 class ModelConfig(BaseModel):
     """The contents of model.yaml; docs/adding-a-model.md explains every key.
 
@@ -147,6 +168,7 @@ class ModelConfig(BaseModel):
     output: OutputConfig
     execution: ExecutionConfig = ExecutionConfig()
     raw_frame: RawFrameConfig = RawFrameConfig()
+    then: Annotated[tuple[ThenConfig, ...], Field(min_length=1, max_length=4)] = ()
     golden: GoldenConfig | None = None
 
     @model_validator(mode="before")

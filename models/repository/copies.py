@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from models.errors import ModelConfigError
+from models.repository.chains import chained_folders
 from models.repository.files import copy_files
 
 PREFIX = "framehook-"
@@ -17,7 +18,9 @@ MIN_AGE_S = 60.0
 
 
 class FolderCopy:
-    """A copy of one model's folder. `path`: of the copy; it has the same name.
+    """A copy of one model's folder, and beside it of those that it gives its objects to.
+
+    `path`: of the copy; it has the same name.
 
     It is locked while this process lives; systemd-tmpfiles does not clean locked folders either. Raises
     ModelConfigError when the folder cannot be copied.
@@ -29,17 +32,28 @@ class FolderCopy:
             self._lock = os.open(self._scratch, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise _cannot_copy(folder, error) from error
-        self.path = self._scratch / folder.name
+        self._root, self.path = folder.parent, self._scratch / folder.name
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.path.mkdir()
-            copy_files(folder, self.path)
+            self._copy(folder)
+            for chained in chained_folders(self.path):
+                if os.path.isdir(folder.parent / chained.name):  # noqa: PTH112  # else whoever reads the copy says what is missing
+                    self._copy(folder.parent / chained.name)
         except OSError as error:
             self.close()
             raise _cannot_copy(folder, error) from error
         except ModelConfigError:
             self.close()
             raise
+
+    def _copy(self, folder: Path) -> None:
+        copied = self._scratch / folder.name
+        copied.mkdir()
+        copy_files(folder, copied)
+
+    def original(self, error: ModelConfigError) -> ModelConfigError:
+        """Return an error about the copy as one about the folder that was copied."""
+        return ModelConfigError(str(error).replace(str(self._scratch), str(self._root)))
 
     def close(self) -> None:
         """Remove the copy."""

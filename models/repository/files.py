@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from models.errors import ModelConfigError
 
+CONFIG_FILE_NAME = "model.yaml"
 MAX_FILES = 1000
 MAX_FOLDER_BYTES = 4 << 30
 """Of all files of a folder together; no trial may take more memory than that."""

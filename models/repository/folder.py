@@ -3,21 +3,21 @@
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from models.errors import ModelConfigError, UnknownLabelError
+from models.repository.chains import refuse_longer_chains, refuse_wrong_links
 from models.repository.checksums import checked_version
 from models.repository.config import NAME_PATTERN, FileWeights, GoldenConfig, ModelConfig, PackageWeights
-from models.repository.files import MAX_FILES, leads_outside
+from models.repository.files import CONFIG_FILE_NAME, MAX_FILES, leads_outside
 from models.repository.labels import read_labels, reported
 from models.repository.plain_yaml import read_plain_yaml
 from models.results import Selection
 
-CONFIG_FILE_NAME = "model.yaml"
 MISNAMED = re.compile(r"model\.ya?ml(\.txt)?", re.IGNORECASE)
 """Names that people, and systems that hide the end of a name, give to model.yaml."""
 MAX_SHOWN_LABEL = 40
@@ -30,6 +30,7 @@ class ModelFolder:
     """One model's folder in the repository, read and checked but not yet loaded.
 
     `labels`: the class names by class id. `version`: the beginning of the SHA-256 of all its files, in hexadecimal.
+    `chained`: the models that get its objects, in the order of `config.then`; their folders lie beside this one.
     """
 
     name: str
@@ -37,6 +38,11 @@ class ModelFolder:
     config: ModelConfig
     labels: tuple[str, ...]
     version: str
+    chained: tuple["ModelFolder", ...] = ()
+
+    def at(self, path: Path) -> "ModelFolder":
+        """Return the same folder in another place, where those of the chained models lie beside it, too."""
+        return replace(self, path=path, chained=tuple(each.at(path.parent / each.name) for each in self.chained))
 
     @property
     def reported(self) -> Mapping[str, int]:
@@ -203,7 +209,18 @@ def reason_for_clients(error: ModelConfigError, roots: Sequence[Path]) -> str:
 
 
 def read_folder(path: Path) -> ModelFolder:
-    """Read and check one model's folder; raises ModelConfigError."""
+    """Read and check one model's folder, and those of the models that it gives its objects to.
+
+    Raises ModelConfigError.
+    """
+    folder, config_path = _read_alone(path), path / CONFIG_FILE_NAME
+    refuse_wrong_links(config_path, folder.config, folder.reported)
+    chained = tuple(_read_alone(path.parent / link.model) for link in folder.config.then)
+    refuse_longer_chains(config_path, folder.config, [each.config for each in chained])
+    return replace(folder, chained=chained)
+
+
+def _read_alone(path: Path) -> ModelFolder:
     config_path = path / CONFIG_FILE_NAME
     if not re.fullmatch(NAME_PATTERN, path.name):
         raise ModelConfigError(f"{path!s:.200}: expected a folder named with letters, digits, dots, _ and - only.")

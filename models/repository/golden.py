@@ -7,7 +7,8 @@ import numpy as np
 from models.boxes import iou_xyxy
 from models.errors import ModelConfigError
 from models.repository.config import ExpectedResult, GoldenConfig
-from models.repository.folder import CONFIG_FILE_NAME, ModelFolder
+from models.repository.files import CONFIG_FILE_NAME
+from models.repository.folder import ModelFolder
 from models.results import Detection, Results
 
 MIN_IOU = 0.9

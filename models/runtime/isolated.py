@@ -39,7 +39,7 @@ class ModelHost:
         source = copy if copy and _has_version(copy, folder.version) else folder.path
         if source is not copy and not _has_version(source, folder.version):
             raise ModelConfigError(f"{folder.path} has changed; its version {folder.version} cannot be loaded again.")
-        loaded = self._loader.load(replace(folder, path=source))
+        loaded = self._loader.load(folder.at(source))
         self._models[key] = folder, loaded
         return loaded.signature
 
@@ -139,7 +139,7 @@ class ProcessLoader:
             if isinstance(error, LaneLostError):
                 raise ModelConfigError(f"{folder.path} crashed the processes that loaded it.") from error
             if isinstance(error, ModelConfigError) and copy:
-                raise ModelConfigError(str(error).replace(str(copy.path), str(folder.path))) from error
+                raise copy.original(error) from error
             raise
         model = IsolatedModel(key, signature)
         weakref.finalize(model, release)

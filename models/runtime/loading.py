@@ -1,7 +1,8 @@
 """From a model's folder to a model that can answer."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -16,7 +17,9 @@ from models.families import FAMILIES, Family, Signature, Spec
 from models.families.recognition import help_with
 from models.frame import DecodeTarget, Frame
 from models.order import Answered, FrameOrder
+from models.repository.config import ThenConfig
 from models.repository.folder import ModelFolder
+from models.runtime.chain import Then
 from models.runtime.selecting import selector_for
 from models.runtime.steps import (
     Decode,
@@ -59,14 +62,17 @@ class LoadedModel:
     """A model that can answer, at one version: never changed, only replaced as a whole.
 
     `wide`: a second session that puts all cores to one frame; for when there is only one. `steps`: what is done with a
-    frame; a model that was just loaded can neither decode nor encode. `streamed`: answers frames of streams that have
-    settings; `memories`: what is remembered of those streams.
+    frame; a model that was just loaded can neither decode nor encode. `watchdog`: stops a frame that takes too long.
+    `chained`: the models that get its objects. `streamed`: answers frames of streams that have settings; `memories`:
+    what is remembered of those streams.
     """
 
     family: Family
     session: Runnable
     wide: Runnable | None
     steps: tuple[Step, ...]
+    watchdog: Deadlines | None = None
+    chained: tuple[tuple[ThenConfig, ModelFolder, "LoadedModel"], ...] = ()
     streamed: StreamedModel | None = None
     memories: StreamMemories = field(default_factory=StreamMemories)
 
@@ -74,8 +80,12 @@ class LoadedModel:
         """Return the model with steps that decode and encode as well."""
         target = self.family.picture.target
         decode = Decode(codec, target)
-        streamed = StreamedModel(codec, target, decode, self.steps)
-        return replace(self, steps=(decode, *self.steps, Encode(codec)), streamed=streamed)
+        then = tuple(
+            Then(codec, config, folder, model.family.picture.target, model.steps)
+            for config, folder, model in self.chained
+        )
+        streamed = StreamedModel(codec, target, decode, self.steps, then)
+        return replace(self, steps=(decode, *self.steps, *then, Encode(codec)), streamed=streamed)
 
     @property
     def signature(self) -> Signature:
@@ -92,13 +102,24 @@ class LoadedModel:
         """Do all the work of one frame on the calling thread. `queued_at`: by time.perf_counter."""
         work = Work(order, folder, is_alone)
         work.stages_ms["queue"] = milliseconds_since(queued_at)
+        with self.limiting(work):
+            self._answer(work)
+        return work.answered()
+
+    @contextmanager
+    def limiting(self, work: Work) -> Iterator[None]:
+        """Let the block, all runs in it together, take no longer than one frame may."""
+        with self.watchdog.shared() if self.watchdog else nullcontext() as work.deadline:
+            yield
+
+    def _answer(self, work: Work) -> None:
+        order, folder = work.order, work.folder
         if order.settings is None or self.streamed is None:
             work.run(self.steps)
         else:
             remembers, settings = order.remembers, order.settings
             memory = self.memories.of(order.stream, settings) if remembers else StreamMemory(settings)
             self.streamed.answer(work, selector_for(order, folder, settings), memory)
-        return work.answered()
 
 
 class ThreadLoader:
@@ -128,20 +149,22 @@ def load_warm(
     folder: ModelFolder,
     watchdog: Deadlines,
     wide_threads: int = 1,
-    more_frames: Callable[[DecodeTarget], Iterable[Frame]] = lambda _: (),
+    more_frames: Callable[[ModelFolder, DecodeTarget], Iterable[Frame]] = lambda *_: (),
 ) -> LoadedModel:
-    """Load one model and run every session on a black frame; raises ModelConfigError when one cannot.
+    """Load one model, and those that get its objects, and run every session on a black frame.
 
-    `watchdog`: stops a run that takes too long. `more_frames`: returns frames to run as well.
+    `watchdog`: stops a frame that takes too long. `more_frames`: returns frames to run as well. Raises ModelConfigError
+    when a model cannot be loaded or run.
     """
     model = load_model(folder, wide_threads, watchdog)
     target = model.family.picture.target
     try:
-        for frame in (flat_frame(target), *more_frames(target)):
+        for frame in (flat_frame(target), *more_frames(folder, target)):
             for is_alone in (False, True) if model.wide else (False,):
                 work = Work(FrameOrder(), folder, is_alone=(lambda: True) if is_alone else (lambda: False))
                 work.frame = frame
-                work.run(model.steps)
+                with model.limiting(work):
+                    work.run(model.steps)
                 refuse_impossible(work)
     except OverloadedError as error:
         raise ModelConfigError(f"{folder.weights_name}: {NO_MEMORY} on a warm-up frame.") from error
@@ -152,7 +175,8 @@ def load_warm(
             f"{folder.weights_name} took longer over a warm-up frame than the setting run_timeout_s, "
             f"{watchdog.limit_s:g} s."
         ) from error
-    return model
+    chained = (load_warm(each, watchdog, wide_threads, more_frames) for each in folder.chained)
+    return replace(model, chained=tuple(zip(folder.config.then, folder.chained, chained, strict=True)))
 
 
 def refuse_impossible(work: Work) -> None:
@@ -174,7 +198,7 @@ def load_model(folder: ModelFolder, wide_threads: int = 1, watchdog: Deadlines |
     """Load one model's weights and check that they fit its model.yaml; raises ModelConfigError.
 
     `wide_threads`: how many cores a frame gets that is alone; with no more than it gets anyway, there is no second
-    session. `watchdog`: stops runs that take too long.
+    session. `watchdog`: stops frames that take too long.
     """
     execution = folder.config.execution
     session = load_weights(folder, execution.threads)
@@ -184,8 +208,8 @@ def load_model(folder: ModelFolder, wide_threads: int = 1, watchdog: Deadlines |
         session = _batcher(folder, family, session)
     elif wide_threads > execution.threads and execution.providers == ("cpu",):
         wide = load_weights(folder, wide_threads)
-    steps = Preprocess(family), Run(session, wide, watchdog), Postprocess(family)
-    return LoadedModel(family, session, wide, steps)
+    steps = Preprocess(family), Run(session, wide), Postprocess(family)
+    return LoadedModel(family, session, wide, steps, watchdog)
 
 
 def family_of(folder: ModelFolder, signature: Signature) -> Family:

@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -89,7 +89,7 @@ class Reloader:
                 if folder.version == served:  # it has changed back meanwhile
                     return Reload(name, "unchanged", served)
                 self._trial(folder.path)
-                self._engine.served.install(replace(folder, path=path), *self._engine.warm(folder))
+                self._engine.served.install(folder.at(path), *self._engine.warm(folder))
         except ModelConfigError as error:
             self._engine.served.reject(name, reason_for_clients(error, self._roots))
             return Reload(name, "rejected", served, str(error))
@@ -127,4 +127,4 @@ def _copied(path: Path) -> Iterator[ModelFolder]:
         try:
             yield read_folder(copy.path)
         except ModelConfigError as error:
-            raise ModelConfigError(str(error).replace(str(copy.path), str(path))) from error
+            raise copy.original(error) from error

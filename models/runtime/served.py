@@ -177,9 +177,12 @@ def _without(table: dict[str, T], name: str) -> dict[str, T]:
 
 
 def _needs_threads(folder: ModelFolder) -> bool:
-    """Return whether a model joins frames of several lanes, or holds memory of a device, which one process can best."""
-    execution = folder.config.execution
-    return execution.max_batch_size > 1 or execution.providers != ("cpu",)
+    """Return whether a model, or one that gets its objects, joins frames of several lanes or holds memory of a device.
+
+    One process can do that best.
+    """
+    sections = [each.config.execution for each in (folder, *folder.chained)]
+    return any(execution.max_batch_size > 1 or execution.providers != ("cpu",) for execution in sections)
 
 
 def _lanes_wanted(folder: ModelFolder) -> tuple[int | None, int | None, bool]:

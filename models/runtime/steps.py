@@ -15,8 +15,8 @@ from models.frame import DecodeTarget, Frame, Pixels
 from models.letterbox import Letterbox, Size
 from models.order import Answered, FrameOrder, Seen
 from models.repository.folder import ModelFolder
-from models.results import Results, Selection
-from models.scheduling.deadlines import Deadlines
+from models.results import Chained, Detection, Results, Selection
+from models.scheduling.deadlines import Limit
 
 
 @dataclass(slots=True)
@@ -24,15 +24,20 @@ class Work:
     """One frame on its lane, and its values so far; each step fills in its own.
 
     `is_alone`: whether no other frame is waiting or running, so that this one may use all cores. `selection`: of
-    the results that postprocessing gives. `size_wh`: of the picture as received, in pixels.
+    the results that postprocessing gives. `deadline`: of all that is run for the frame; None: it may take any time.
+    `chained`: what chained models have said of objects; None: nothing, or they were not run. `size_wh`: of the picture
+    as received, in pixels.
     """
 
     order: FrameOrder
     folder: ModelFolder
     is_alone: Callable[[], bool] = lambda: False
     selection: Selection | None = None
+    deadline: Limit | None = None
+    chained: dict[tuple[str, Detection], Chained | None] = field(default_factory=dict)
     stages_ms: dict[str, float] = field(default_factory=dict)
     frame: Frame = field(init=False)
+    whole: Frame | None = None
     feeds: Feeds = field(init=False)
     letterbox: Letterbox = field(init=False)
     outputs: Outputs = field(init=False)
@@ -72,7 +77,10 @@ class Work:
 class Step(Protocol):
     """One step of the work on a frame. Thread-safe: all lanes run the same object."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """Return the name of the stage in logs and metrics."""
+        ...
 
     def __call__(self, work: Work) -> None:
         """Read the values of earlier steps, and add to them."""
@@ -115,6 +123,7 @@ class Decode(Step):
     def __call__(self, work: Work) -> None:
         """Fill in the frame; raises what the codec raises."""
         work.frame = self.codec.decode(work.order, self.target)
+        work.whole = work.frame if work.frame.is_whole else None
         work.size_wh = work.frame.source_size_wh
 
 
@@ -133,21 +142,17 @@ class Preprocess(Step):
 
 @dataclass(frozen=True, slots=True)
 class Run(Step):
-    """From the model's inputs to its outputs.
-
-    `wide`: the same weights with all cores, for a frame that is alone. `watchdog`: stops a run that takes too long.
-    """
+    """From the model's inputs to its outputs. `wide`: the same weights with all cores, for a frame that is alone."""
 
     name: ClassVar[str] = "run"
 
     session: Runnable
     wide: Runnable | None = None
-    watchdog: Deadlines | None = None
 
     def __call__(self, work: Work) -> None:
         """Fill in the outputs; raises InferenceError and InferenceTimeoutError."""
         session = self.wide if self.wide and work.is_alone() else self.session
-        work.outputs = session.run(work.feeds, self.watchdog)
+        work.outputs = session.run(work.feeds, work.deadline)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from models.letterbox import Size
-from models.results import Results
+from models.boxes import BoxXyxy
+from models.letterbox import WHOLE, Size
+from models.order import Seen
+from models.results import Chained, Detection, Results
 from scene.light import Luma
 from scene.motion import STILL, Motion, MotionGate
 from scene.settings import StreamSettings
@@ -26,7 +28,8 @@ class StreamMemory:
 
     `gate`: finds motion, and `motion` is the last it found; none without a gate. `objects`: chooses regions, and
     remembers what is outside of them; None: the whole picture is run. `kept`: the last results, before any request's
-    selection; None before the first. `floor`: less confident results were not kept.
+    selection; None before the first. `chained`: what chained models said of objects among them; None: nothing.
+    `floor`: less confident results were not kept.
     """
 
     def __init__(self, settings: StreamSettings) -> None:
@@ -36,6 +39,7 @@ class StreamMemory:
         self._size_wh = 0, 0
         self.objects = settings.regions_chooser()
         self.kept: Results | None = None
+        self.chained: dict[tuple[str, Detection], Chained | None] = {}
         self.floor = 1.0
 
     def look(self, luma: Luma, size_wh: Size, now_s: float) -> Motion:
@@ -51,8 +55,11 @@ class StreamMemory:
             self.floor, self.kept = confidence, None
             self.objects = self.settings.regions_chooser()
 
-    def keep(self, results: Results) -> None:
-        """Keep all results of a frame that was run."""
+    def keep(self, results: Results, seen: Seen) -> None:
+        """Keep all results of a frame that was run; of what chained models said, that of objects not looked at."""
+        regions_xyxy = (WHOLE,) if seen.outcome == "run" else seen.regions_xyxy
+        unseen = {each for each in results.detections if not any(_overlap(each.box_xyxy, one) for one in regions_xyxy)}
+        self.chained = {key: chained for key, chained in self.chained.items() if key[1] in unseen}
         self.kept = results
         self.gate.ran()
 
@@ -96,3 +103,8 @@ class StreamMemories:
             if now - seen_at < self._expiry_s:
                 return
             del self._memories[oldest]
+
+
+def _overlap(box_xyxy: BoxXyxy, other_xyxy: BoxXyxy) -> bool:
+    left, top, right, bottom = box_xyxy
+    return left < other_xyxy[2] and other_xyxy[0] < right and top < other_xyxy[3] and other_xyxy[1] < bottom

@@ -49,7 +49,7 @@ class DecodeWhole(Step):
 
     def __call__(self, work: Work) -> None:
         """Fill in the frame; raises what the codec raises."""
-        work.frame = self.codec.whole(work.order)
+        work.frame = work.whole = self.codec.whole(work.order)
         work.size_wh = work.frame.source_size_wh
 
 
@@ -74,12 +74,14 @@ class StreamedModel:
     """Answers the frames of streams that have settings. Thread-safe, but for frames that share a memory.
 
     `target`: the pixels that the model needs. `decode`: gives them. `on_pixels`: the steps from them to results.
+    `then`: the steps that give selected objects to other models.
     """
 
     codec: FrameCodec
     target: DecodeTarget
     decode: Step
     on_pixels: tuple[Step, ...]
+    then: tuple[Step, ...] = ()
 
     def answer(self, work: Work, selector: Selector, memory: StreamMemory) -> None:
         """Do all the work of one frame; raises what its steps raise. `memory`: of its stream."""
@@ -88,8 +90,9 @@ class StreamedModel:
         if memory.settings.remembers:
             work.run((Look(self.codec, memory),))
         if work.seen.outcome != "repeated":
-            memory.keep(self._results(work, memory))
-        work.run((Select(selector, memory), Encode(self.codec)))
+            memory.keep(self._results(work, memory), work.seen)
+        work.chained = memory.chained
+        work.run((Select(selector, memory), *self.then, Encode(self.codec)))
 
     def _results(self, work: Work, memory: StreamMemory) -> Results:
         """Return all results of a frame, of the whole picture or of its regions."""
@@ -111,7 +114,7 @@ class StreamedModel:
 
     def _run_on(self, work: Work, region_xyxy: RegionXyxy) -> Work:
         """Return the work on one region of a decoded frame, done; its boxes are shares of the region."""
-        part = Work(work.order, work.folder, work.is_alone, work.selection, work.stages_ms)
+        part = Work(work.order, work.folder, work.is_alone, work.selection, work.deadline, stages_ms=work.stages_ms)
         part.frame = self.codec.scaled(_cropped(work.frame, region_xyxy), self.target)
         part.run(self.on_pixels)
         return part
@@ -124,8 +127,7 @@ def _cropped(frame: Frame, region_xyxy: RegionXyxy) -> Frame:
     width, height = frame.source_size_wh
     left, top, right, bottom = np.round(region_xyxy * (width, height, width, height)).astype(int).tolist()
     left, top = min(left, width - 1), min(top, height - 1)
-    pixels_hwc = frame.pixels_hwc[top : max(bottom, top + 1), left : max(right, left + 1)]
-    return Frame(pixels_hwc, frame.channel_order, (pixels_hwc.shape[1], pixels_hwc.shape[0]))
+    return frame.cropped(left, top, max(right, left + 1), max(bottom, top + 1))
 
 
 def _found(results: Results, region_xyxy: RegionXyxy) -> Found:

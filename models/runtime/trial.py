@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
 
@@ -117,7 +116,7 @@ def main() -> int:
         resource.setrlimit(resource.RLIMIT_AS, (options.max_bytes, options.max_bytes))
     try:
         folder = read_folder(options.folder)
-        load_warm(folder, Deadlines(options.run_timeout_s), options.wide_threads, partial(trial_frames, folder))
+        load_warm(folder, Deadlines(options.run_timeout_s), options.wide_threads, trial_frames)
     except (ModelConfigError, MemoryError) as error:
         out_of_memory = isinstance(error, MemoryError) or NO_MEMORY in str(error)
         print(f"{options.folder}: the model takes more than {options.max_bytes} bytes." if out_of_memory else error)

@@ -3,7 +3,21 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Limit(Protocol):
+    """Limits how long work may take. `limit_s`: in seconds."""
+
+    @property
+    def limit_s(self) -> float:
+        """Return the limit in seconds."""
+        ...
+
+    def limiting(self, when_due: Callable[[], None]) -> AbstractContextManager[None]:
+        """Call `when_due`, on another thread or at once, if the block takes too long."""
+        ...
 
 
 class Deadlines:
@@ -14,7 +28,7 @@ class Deadlines:
     """
 
     def __init__(self, limit_s: float) -> None:
-        self.limit_s = limit_s
+        self.limit_s: float = limit_s
         self._due: dict[object, tuple[float, Callable[[], None]]] = {}
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
@@ -44,6 +58,13 @@ class Deadlines:
             yield
         finally:
             self.end(key)
+
+    @contextmanager
+    def shared(self) -> Iterator["SharedDeadline"]:
+        """Yield one deadline, beginning now, for all blocks within this one."""
+        deadline = SharedDeadline(self.limit_s)
+        with self.limiting(deadline.pass_by):
+            yield deadline
 
     def expire_all(self) -> None:
         """Call back at once for all work that has not ended."""
@@ -77,3 +98,33 @@ class Deadlines:
                 self._sleeps_on = when_due is None
                 self._changed.wait(left_s if when_due else None)
             return None
+
+
+class SharedDeadline:
+    """One deadline for several blocks, one after the other: once it has passed, each later block is due at once."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s: float = limit_s
+        self._changing = threading.Lock()
+        self._has_passed = False
+        self._when_due: Callable[[], None] | None = None
+
+    def pass_by(self) -> None:
+        """Let it pass: call back for the block at hand."""
+        with self._changing:
+            self._has_passed, when_due = True, self._when_due
+        if when_due:
+            when_due()
+
+    @contextmanager
+    def limiting(self, when_due: Callable[[], None]) -> Iterator[None]:
+        """Call `when_due` when the deadline passes within the block, or has passed already."""
+        with self._changing:
+            self._when_due, has_passed = when_due, self._has_passed
+        if has_passed:
+            when_due()
+        try:
+            yield
+        finally:
+            with self._changing:
+                self._when_due = None

@@ -18,6 +18,7 @@ from lab.processes import kill_workers
 from tests.support.client import CONTRACT, check_answer
 from tests.support.credentials import AUTHORIZED, CAMERA_TOKEN, PROBE_TOKEN, basic, bearer
 from tests.support.live import posting
+from tests.support.models.chains import street_with_plate
 from tests.support.models.pages import TIMETABLE, page
 from tests.support.server import LiveServer
 from tests.support.waiting import wait_for
@@ -330,6 +331,15 @@ ON_READING_SERVICE: dict[str, Builder] = {
     "text": lambda server, path: post(server, path, encode(page(TIMETABLE[0]), "PNG")),
 }
 """Sent to a model that reads text."""
+
+ON_CHAINED_SERVICE: dict[str, Builder] = {
+    "chainedClass": lambda server, path: of_model(server, path, "things", "coffee.jpg"),
+    "chainedText": lambda server, path: post(
+        server, path.replace(server.model, "plates"), encode(street_with_plate(), "PNG")
+    ),
+    "plates": lambda server, path: server.client.post(path, files={"upload": encode(street_with_plate(), "PNG")}),
+}
+"""Sent to models that give their objects to other models."""
 
 ON_POSING_SERVICE: dict[str, Builder] = {"keypoints": post}
 """Sent to a model that finds a person and two of its key points."""

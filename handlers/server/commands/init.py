@@ -18,7 +18,8 @@ from models.families.recognition import differences
 from models.fitting.file_metadata import labels_in
 from models.fitting.guessing import Brought, Tried
 from models.frame import Frame
-from models.repository.folder import BUILT_IN_ZOO, CONFIG_FILE_NAME
+from models.repository.files import CONFIG_FILE_NAME
+from models.repository.folder import BUILT_IN_ZOO
 from models.repository.labels import read_labels
 
 KNOWN_LABELS = {80: "ssdlite-mobilenet-v2", 1000: "efficientnet-lite0"}

@@ -324,7 +324,7 @@ FORM_PATHS = sorted(
 
 
 def test_every_path_of_forms_is_of_the_dialect() -> None:
-    assert len(FORM_PATHS) == len(read_contract().operations_with_form) == 4
+    assert len(FORM_PATHS) == len(read_contract().operations_with_form) == 6
     assert all(is_dialect(path) for path in FORM_PATHS)
 
 
@@ -381,7 +381,7 @@ def test_no_operation_with_a_form_answers_strangers(
 def test_every_operation_with_a_form_takes_a_key(strict: LiveServer, path: str) -> None:
     """The operations that need a model of another family proceed until they find none."""
     path = path.replace("{model}", "identity")
-    status = 404 if path in {"/v1/vision/face", "/v1/vision/scene"} else 200
+    status = 404 if path in {"/v1/vision/face", "/v1/vision/scene", "/v1/vision/alpr", "/v1/image/alpr"} else 200
     assert send(strict, path, keyed(ADMIN_TOKEN)).status_code == status
     assert send(strict, path, keyed(PROBE_TOKEN)).status_code == 403
 

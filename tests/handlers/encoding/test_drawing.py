@@ -1,6 +1,7 @@
 """Boxes and captions on pictures: in the right place, within the picture, and readable."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 from handlers.encoding.captions import EAST_ASIAN_PACKAGE, MAIN_FONT, east_asian_font
 from handlers.encoding.drawing import MAX_LONG_SIDE_PX, MIN_LONG_SIDE_PX, annotate
 from models.frame import Frame
-from models.results import Classification, Detection, Results
+from models.results import Chained, Classification, Detection, Results, TextLine
 
 LABELS = ("person", "Zaunkönig Ж Ω", "x" * 200, "car")
 BOXES = ((0.0, 0.0, 0.4, 0.5), (0.3, 0.3, 0.7, 0.9), (0.31, 0.31, 0.7, 0.9), (0.95, 0.95, 1.0, 1.0))
@@ -107,3 +108,25 @@ def test_what_the_whole_picture_shows_is_written_at_its_top_left() -> None:
     both = np.asarray(annotate(ground((800, 400), 0), Results((box,), classifications=classes)))
     alone = np.asarray(annotate(ground((800, 400), 0), Results(classifications=classes)))
     np.testing.assert_array_equal(both[:40, 4:30], alone[:40, 4:30])
+
+
+def test_the_caption_of_an_object_has_what_chained_models_say_of_it() -> None:
+    place = Detection("text", 0, 0.5, (0.3, 0.6, 0.4, 0.7))
+    chained = (
+        Chained("kind", Results(classifications=(Classification("van", 0, 0.5),))),
+        Chained("reader", Results(lines=(TextLine("AB 123", place),))),
+    )
+    car = Detection("car", 0, 0.9, (0.25, 0.5, 0.75, 1.0))
+    drawn, written = (
+        annotate(ground((800, 400), 0), Results((found,)))
+        for found in (replace(car, chained=chained), replace(car, label="car, van, AB 123"))
+    )
+    assert drawn.tobytes() == written.tobytes()
+
+
+def test_objects_within_an_object_are_drawn() -> None:
+    within = Results((Detection("wheel", 1, 0.9, (0.5, 0.5, 0.75, 0.75)),))
+    car = Detection("car", 0, 0.9, (0.25, 0.25, 0.75, 0.75), chained=(Chained("parts", within),))
+    drawn = np.asarray(annotate(ground((800, 400), 0), Results((car,))).convert("L")) > 0
+    assert drawn[250, 400]
+    assert drawn[200, 500]

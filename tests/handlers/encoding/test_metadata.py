@@ -1,12 +1,14 @@
 """Results → inference metadata."""
 
 import json
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.encoding import metadata
-from models.results import Detection, Results
+from handlers.encoding.metadata import Reported
+from models.results import Chained, Classification, Detection, Embedding, Results, TextLine
 from tests.support.client import check_schema
 from tests.support.published import PUBLISHED
 
@@ -68,3 +70,46 @@ def test_labels_stay_as_they_are() -> None:
     encoded = metadata.encode(Results((Detection(label, 0, 0.9, (0, 0, 1, 1)),)))
     assert json.loads(encoded)["inferences"][0]["entity"]["tag"]["value"] == label
     assert "🦓".encode() in encoded
+
+
+def classes(*labels: str) -> Results:
+    return Results(classifications=tuple(Classification(label, 0, 0.75) for label in labels))
+
+
+def test_what_chained_models_say_follows_its_object() -> None:
+    place = Detection("text", 0, 0.5, (0.25, 0.25, 0.5, 0.5))
+    read = Results(lines=(TextLine("AB 123", place, "en"),), embeddings=(Embedding(b"\0\0\0?"),))
+    within = Results((Detection("badge", 0, 0.5, (0.25, 0.25, 0.5, 0.5)),))
+    chained = Chained("kind", classes("van")), Chained("reader", read), Chained("badges", within)
+    car = Detection("car", 2, 0.9, (0.0, 0.0, 0.5, 0.5), chained=chained)
+    other = replace(car, label="bus", chained=(Chained("kind", classes("coach")),))
+    document = json.loads(metadata.encode(Results((car, other))))
+    check_schema(document, {"$ref": "#/components/schemas/InferenceMetadata"})
+    PUBLISHED.validate(document)
+    first, line, text, vector, badge, second = document["inferences"]
+    assert first["entity"]["attributes"] == [{"name": "kind", "value": "van", "confidence": 0.75}]
+    assert (first["inferenceId"], line["inferenceId"]) == ("object-1", "line-2")
+    assert (line["relatedInferences"], text["relatedInferences"]) == (["object-1"], ["line-2", "object-1"])
+    assert text["text"] == {"value": "AB 123", "language": "en"}
+    assert (vector["type"], vector["relatedInferences"]) == ("other", ["object-1"])
+    assert (badge["entity"]["tag"]["value"], badge["relatedInferences"]) == ("badge", ["object-1"])
+    assert second["entity"]["attributes"][0]["value"] == "coach"
+    assert "inferenceId" not in second, "nothing refers to it"
+
+
+def test_what_is_reported_of_a_chained_model_is_as_its_folder_says() -> None:
+    place = Detection("text", 0, 0.5, (0.25, 0.25, 0.5, 0.5))
+    chained = Chained("kind", classes("van")), Chained("reader", Results(lines=(TextLine("AB 123", place),)))
+    car = Detection("car", 2, 0.9, (0.0, 0.0, 0.5, 0.5), chained=chained)
+    reported = {"kind": Reported(types=("entity",)), "reader": Reported(types=("text",), subtype="plate")}
+    encoded = metadata.encode(Results((car,)), Reported(("entity",), "vehicle"), chained=reported)
+    [entity, text] = json.loads(encoded)["inferences"]
+    assert (entity["subtype"], text["subtype"]) == ("vehicle", "plate")
+    assert "attributes" not in entity["entity"]
+    assert text["relatedInferences"] == [entity["inferenceId"]]
+
+
+def test_what_belongs_to_an_object_without_a_box_is_left_out_with_it() -> None:
+    chained = (Chained("reader", Results((Detection("badge", 0, 0.5, (0.25, 0.25, 0.5, 0.5)),))),)
+    thin = Detection("car", 2, 0.9, (0.5, 0.5, 0.5 + 1e-9, 0.6), chained=chained)
+    assert metadata.encode(Results((thin,))) == b""

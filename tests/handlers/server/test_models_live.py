@@ -14,6 +14,7 @@ from lab.graphs import board, write_identity_model
 from lab.pictures import encode
 from tests.support.credentials import ADMIN_TOKEN, AUTHORIZED, RELOADABLE
 from tests.support.metrics import samples
+from tests.support.models.chains import planted_boxes, write_then
 from tests.support.server import LiveServer, running, serving
 from tests.support.waiting import wait_for
 
@@ -168,3 +169,27 @@ def test_a_change_at_the_moment_of_the_start_is_taken_up(tmp_path: Path) -> None
     with serving(folder) as live:
         made.rename(tmp_path / "late")
         wait_for(lambda: live.client.get("/models/late").status_code == 200)
+
+
+def test_a_chained_model_is_replaced_with_the_model_that_needs_it(tmp_path: Path) -> None:
+    """It is not served itself; what is broken leaves the version before in service."""
+    identity = write_identity_model(tmp_path)
+    things = write_then(planted_boxes(tmp_path, [(0.0, 0.0, 1.0, 1.0)]), "{model: identity}")
+
+    def labels() -> list[str]:
+        inferences = live.client.post("/inference", content=FRAME).json()["inferences"]
+        return [inference["entity"]["tag"]["value"] for inference in inferences]
+
+    with serving(things, models=things.name) as live:
+        assert labels() == ["thing", "block"]
+        [record] = live.client.get("/models").json()["models"]
+        assert (record["name"], record["then"]) == ("planted", [{"model": "identity"}])
+        identity.rename(tmp_path / ".away")
+        wait_for(lambda: "broken" in live.client.get("/models").json())
+        assert labels() == ["thing", "block"]
+        (tmp_path / ".away" / "labels.txt").write_text("back\nother\n")
+        (tmp_path / ".away").rename(identity)
+        wait_for(lambda: labels() == ["thing", "back"])
+        assert "broken" not in live.client.get("/models").json()
+        stages = {name[2] for name in samples(live) if name[0] == "framehook_stage_duration_seconds_count"}
+        assert "then:identity" in stages

@@ -159,3 +159,28 @@ def test_a_repository_that_is_away_is_named_and_the_others_are_watched(
     for _ in range(3):
         watcher.look()
     assert reloader.taken() == ["there"]
+
+
+def test_a_chained_model_that_changes_or_comes_is_a_change_of_those_that_need_it(tmp_path: Path) -> None:
+    watcher, reloader = watcher_of(tmp_path)
+    (add(tmp_path, "parent") / "model.yaml").write_text("then: [{model: reader}]")
+
+    def reloaded() -> list[str]:
+        for _ in range(3):
+            watcher.look()
+        return reloader.taken()
+
+    assert reloaded() == ["parent"]
+    assert reloaded() == []
+    (tmp_path / "empty").mkdir()
+    assert reloaded() == ["empty"]
+    reader = add(tmp_path, "reader")
+    assert reloaded() == ["parent", "reader"]
+    (reader / "labels.txt").write_text("x")
+    assert reloaded() == ["parent", "reader"]
+    shutil.rmtree(reader)
+    assert reloaded() == ["parent", "reader"]
+    (tmp_path / "parent" / "model.yaml").write_text("then: []")
+    assert reloaded() == ["parent"]
+    add(tmp_path, "reader")
+    assert reloaded() == ["reader"]

@@ -32,6 +32,7 @@ from models.repository.folder import BUILT_IN_ZOO, read_folder
 from models.results import Selection
 from models.runtime.loading import LoadedModel, load_model
 from tests.support.client import ROOT
+from tests.support.models.chains import write_then
 from tests.support.models.edges import ALL_STEPS, EDGES, FLOAT_STEPS
 from tests.support.models.pages import write_reader
 
@@ -66,6 +67,13 @@ def test_a_float_model_takes_bytes_and_gives_logits(tmp_path: Path) -> None:
     assert operations(made).count("Sigmoid") == operations(graph(source)).count("Sigmoid") - 1
     assert [output.name for output in made.graph.output] == ["boxes", "logits"]
     assert made.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
+
+
+def test_a_model_that_gives_its_objects_on_is_prepared_alone(tmp_path: Path) -> None:
+    write_identity_model(tmp_path)
+    source = write_then(write_small_detector(tmp_path, quantised=True), "{model: identity}")
+    assert prepare_folder(source, tmp_path / "prepared").steps == ALL_STEPS
+    assert read_folder(tmp_path / "prepared").chained[0].name == "identity"
 
 
 def test_a_quantised_model_takes_the_picture_as_its_quantised_input(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from models.runtime.engine import Engine
 from models.runtime.reload import Reload, Reloader, obstacle_to_reloads
 from models.runtime.trial import Trial
 from models.scheduling.lanes import Lanes
+from tests.support.models.chains import planted_boxes, write_then
 from tests.support.models.engines import engine_of, order_of
 
 FLIPS = 30
@@ -359,3 +361,31 @@ def test_lanes_of_its_own(tmp_path: Path) -> None:
         assert engine.served.find(None).lanes.count == 3
         with pytest.raises(OverloadedError):
             own.submit(partial(int, "1"))
+
+
+def test_a_changed_chained_model_is_a_new_version_of_those_that_need_it(tmp_path: Path) -> None:
+    """A broken one, or none, leaves the version before in service."""
+    write_identity_model(tmp_path)
+    write_then(planted_boxes(tmp_path, [(0.1, 0.1, 0.9, 0.9)]), "{model: identity}")
+
+    def said() -> str:
+        [thing] = engine.infer(replace(ORDER, model="planted")).result(30).results.detections
+        return thing.chained[0].results.detections[0].label
+
+    with reloading(tmp_path) as (engine, reloader):
+        assert reloader.reload("planted").change == "unchanged"
+        (tmp_path / "identity" / "labels.txt").write_text("changed\nother\n")
+        assert (reloader.reload("planted").change, said()) == ("replaced", "changed")
+        assert engine.served.find("planted").folder == read_folder(tmp_path / "planted")
+        weights = (tmp_path / "identity" / "model.onnx").read_bytes()
+        (tmp_path / "identity" / "model.onnx").write_bytes(b"rubbish")
+        broken = reloader.reload("planted")
+        assert (broken.change, said()) == ("rejected", "changed")
+        assert str(broken.reason).startswith(f"{tmp_path / 'identity' / 'model.onnx'} is not a model")
+        shutil.move(tmp_path / "identity", tmp_path / ".gone")
+        gone = reloader.reload("planted")
+        assert (gone.change, said()) == ("rejected", "changed")
+        assert str(gone.reason).endswith("then: there is no folder identity beside planted.")
+        shutil.move(tmp_path / ".gone", tmp_path / "identity")
+        (tmp_path / "identity" / "model.onnx").write_bytes(weights)
+        assert (reloader.reload("planted").change, engine.served.broken) == ("unchanged", {})

@@ -72,3 +72,32 @@ def test_after_closing_nobody_is_called() -> None:
     time.sleep(0.2)
     assert not calls
     Deadlines(1).close()  # without ever having begun
+
+
+def test_a_shared_deadline_passes_for_the_block_at_hand_and_all_later_ones(deadlines: Deadlines) -> None:
+    calls: list[str] = []
+    due, last = threading.Event(), threading.Event()
+    with deadlines.shared() as shared:
+        assert shared.limit_s == LIMIT_S
+        with shared.limiting(lambda: calls.append("over in time")):
+            pass
+        with shared.limiting(due.set):
+            assert due.wait(10)
+        for block in ("second", "third"):
+            with shared.limiting(lambda block=block: calls.append(block)):  # type: ignore[misc]
+                pass
+    assert calls == ["second", "third"], "at once"
+    with deadlines.shared() as shared, shared.limiting(lambda: calls.append("over in time")):
+        pass
+    deadlines.begin("key", last.set)
+    assert last.wait(10)
+    assert calls == ["second", "third"]
+
+
+def test_a_shared_deadline_can_pass_between_two_blocks(deadlines: Deadlines) -> None:
+    calls: list[str] = []
+    with deadlines.shared() as shared:
+        deadlines.expire_all()
+        with shared.limiting(lambda: calls.append("due")):
+            pass
+    assert calls == ["due"]

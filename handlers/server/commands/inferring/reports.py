@@ -61,7 +61,7 @@ class Table:
 
     def text(self, answer: Mapping[str, Any]) -> str:
         """Return the rows; one with a dash where nothing was found."""
-        inferences = [_flat(inference) for inference in answer.get("inferences", ())]
+        inferences = [_flat(inference) | _in_words(inference) for inference in answer.get("inferences", ())]
         if "inferences" in answer and not inferences:
             inferences = [{"label": "-"}]
         place = self._place(answer["file"], _rounded(answer.get("time"), 3), answer.get("outcome", ""))
@@ -100,6 +100,13 @@ def _flat(inference: Mapping[str, Any]) -> dict[str, Any]:
     label = tag.get("value", found.get("value", ""))
     confidence = {"confidence": tag["confidence"]} if "confidence" in tag else {}
     return {"type": kind, "label": label, **confidence, **found.get("box", {})}
+
+
+def _in_words(inference: Mapping[str, Any]) -> dict[str, str]:
+    """Return the label of what has attributes with their values: cup, espresso."""
+    attributes = inference[inference["type"]].get("attributes", ())
+    words = [_flat(inference)["label"], *(attribute["value"] for attribute in attributes)]
+    return {"label": ", ".join(words)} if attributes else {}
 
 
 class Printer:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -16,6 +17,7 @@ from handlers.server.settings import Settings
 from lab.graphs import board, write_failing_model, write_identity_model, write_small_detector
 from lab.pictures import STREET, blank, encode
 from tests.support.client import ROOT
+from tests.support.models.chains import planted_boxes, write_then
 from tests.support.models.matching import flat
 from tests.support.process import FRAMEHOOK, framehook
 
@@ -113,6 +115,18 @@ def test_check_loads_and_warms_every_model(tmp_path: Path) -> None:
     failing = framehook("check", "--model-repository", str(tmp_path), "--default-model", "identity2")
     assert failing.returncode == 1
     assert re.fullmatch(r"framehook: .*model\.onnx failed on a warm-up frame: .*Gather.*\n", failing.stderr)
+
+
+def test_check_tries_chained_models(tmp_path: Path) -> None:
+    identity = write_identity_model(tmp_path)
+    things = write_then(planted_boxes(tmp_path, [(0, 0, 1, 1)]), "{model: identity, labels: [thing]}")
+    checked = framehook("check", things)
+    assert "    then identity, for thing\n    found thing 0.99 (identity: block 0.90);" in checked.stdout
+    assert "1 model(s)" in checked.stdout
+    shutil.copy(write_failing_model(tmp_path) / "model.onnx", identity)
+    failing = framehook("check", things)
+    assert failing.returncode == 1
+    assert "identity/model.onnx failed on a warm-up frame" in failing.stderr
 
 
 OPTIONS = {

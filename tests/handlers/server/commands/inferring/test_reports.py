@@ -103,3 +103,11 @@ def test_errors_without_a_place_go_to_standard_error(
     printed = capsys.readouterr()
     assert printed.err == told_apart
     assert ("broken.jpg" in printed.out) is (not told_apart)
+
+
+def test_the_table_has_attributes_beside_the_label() -> None:
+    entity = {"tag": {"value": "cup"}, "attributes": [{"name": "kind", "value": "espresso"}]}
+    answer = {"file": "a.jpg", "inferences": [{"type": "entity", "entity": entity}]}
+    table = Table(["a.jpg"], timed=False, has_outcomes=False)
+    assert table.text(answer).split("  ")[1].rstrip() == "cup, espresso"
+    assert Csv().text(answer).startswith("a.jpg,,,,entity,cup,")
