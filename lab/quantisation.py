@@ -42,8 +42,8 @@ def quantise(
 ) -> ModelProto:
     """Return the model with these operations in int8: weights signed and per channel, activations unsigned.
 
-    `feeds`: one for each calibration photo, all kept in memory; `exclude`: names of nodes that stay float; `float_outputs`: the
-    operations whose results are not rounded.
+    `feeds`: one for each calibration photo, all kept in memory; `exclude`: names of nodes that stay float;
+    `float_outputs`: the operations whose results are not rounded.
     """
     kept_feeds = list(feeds)
     with tempfile.TemporaryDirectory() as folder:
