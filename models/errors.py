@@ -3,6 +3,7 @@
 FrameError                    also the base of the edge's errors
 └── ModelsError
     ├── ModelConfigError      a model folder cannot be served (found when it is loaded)
+    ├── PullError             a model of the catalogue does not get into the repository
     ├── ModelNotFoundError    no model of that name is served
     ├── ModelRejectedError    a new version cannot be served; the version before it stays in service
     ├── UnknownLabelError     a filter names a label that the model does not have
@@ -14,8 +15,8 @@ FrameError                    also the base of the edge's errors
         ├── LaneLostError     the process that worked on the frame ended
         └── InferenceTimeoutError  the frame took too long and was stopped
 
-Each message is one sentence for a person. It is sent to clients, and never quotes a request. Only ModelConfigError,
-which is for the operator of the server, may quote the message of a library.
+Each message is one sentence for a person. It is sent to clients, and never quotes a request. Only ModelConfigError
+and PullError, which are for the operator of the server, may quote the message of a library.
 """
 
 from collections.abc import Mapping
@@ -85,8 +86,19 @@ class ModelConfigError(ModelsError):
     """
 
     def __init__(self, message: str) -> None:
-        line = " ".join(message.split()).encode(errors="backslashreplace").decode()
-        super().__init__(line if len(line) <= MAX_MESSAGE_LENGTH else f"{line[:MAX_MESSAGE_LENGTH]}...")
+        super().__init__(_one_line(message))
+
+
+class PullError(ModelsError):
+    """A model of the catalogue does not get into the repository. The message, one line of text, says what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_one_line(message))
+
+
+def _one_line(message: str) -> str:
+    line = " ".join(message.split()).encode(errors="backslashreplace").decode()
+    return line if len(line) <= MAX_MESSAGE_LENGTH else f"{line[:MAX_MESSAGE_LENGTH]}..."
 
 
 class ModelNotFoundError(ModelsError):

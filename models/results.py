@@ -1,6 +1,6 @@
 """The results that models give for a frame: frozen records, checked when they are created."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from models.boxes import BoxXyxy
@@ -76,7 +76,8 @@ class Results:
     """All results of one frame: detections and classifications most confident first, lines of text in reading order.
 
     `dropped`: how many candidates were left out because of a NaN, an infinity, a class without a label, an index out
-    of range, or a box that is empty or outside the picture. More than 0 usually means a broken model.
+    of range, or a box that is empty or outside the picture. More than 0 usually means a broken model. `highest`: the
+    highest value that was taken for a confidence before it was limited to 1: clearly more means that it is a logit.
     """
 
     detections: tuple[Detection, ...] = ()
@@ -84,6 +85,7 @@ class Results:
     classifications: tuple[Classification, ...] = ()
     lines: tuple[TextLine, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
+    highest: float = field(default=0.0, compare=False)
 
     @property
     def count(self) -> int:

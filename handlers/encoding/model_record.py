@@ -17,7 +17,7 @@ def model_record(folder: ModelFolder, aliases: Mapping[str, str]) -> dict[str, A
         "version": folder.version,
         "family": config.family.name,
         "inferenceTypes": list(config.inference_types),
-        "labels": list(folder.labels),
+        "labels": list(folder.reported),
         "inputSize": {"width": width, "height": height},
         "licence": config.licence,
         "source": config.source,

@@ -138,6 +138,12 @@ class Settings(BaseModel):
     default_model_aliases: Names = Field(
         ("ipcam-general",), description="Further names of the default model, separated by commas."
     )
+    model_mirror: str | None = Field(
+        None,
+        pattern=r"^https?://[!-~]+$",
+        description="Address of a folder with NAME.onnx for each model that `framehook models pull` brings. By default "
+        "the catalogue's own addresses.",
+    )
     on_broken_model: Literal["stop", "wait"] = Field(
         "stop",
         description="If a model cannot be served: stop the service, or wait, live but not ready, until it is repaired.",

@@ -90,6 +90,11 @@ class Session:
             outputs={node.name: _tensor(node) for node in self._session.get_outputs()},
         )
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Return what the exporter wrote into the file about it."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
     def run(self, feeds: Feeds, watchdog: Deadlines | None = None) -> Outputs:
         """Run the graph once on the calling thread; the watchdog stops it if it takes too long.
 

@@ -121,7 +121,7 @@ def select_detections(
     `describe`: what else is known of the selected ones. A confidence above 1 counts as 1; a box that is empty inside
     the picture is dropped and counted. No candidates: no detections.
     """
-    max_detections = count_of(output, selection)
+    max_detections, highest = count_of(output, selection), float(candidates.levels.max(initial=0))
     candidates = candidates.of_classes(selection.class_ids).inside_the_picture(output.confidence_threshold)
     candidates = candidates.most_confident(MAX_DETECTIONS)
     if output.iou_threshold is None:
@@ -137,7 +137,7 @@ def select_detections(
         Detection(labels[class_id], class_id, min(confidence, 1.0), (left, top, right, bottom), more)
         for class_id, confidence, (left, top, right, bottom), more in rows
     )
-    return Results(detections, candidates.dropped)
+    return Results(detections, candidates.dropped, highest=highest)
 
 
 def threshold_of(output: OutputConfig, selection: Selection) -> float:
@@ -157,10 +157,13 @@ def sigmoid(logits: Floats) -> Floats:
 
 
 def softmax(logits: Floats) -> Floats:
-    """Return the confidences, float32 0..1, of finite logits of any shape; they add up to 1 along the last axis."""
-    with np.errstate(over="ignore"):  # a difference that overflows is minus infinity, and the confidence 0
+    """Return the confidences, float32 0..1, of logits of any shape; they add up to 1 along the last axis.
+
+    A logit that is not finite makes NaNs of all along that axis.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # a difference that overflows is minus infinity, and gives 0
         exponents = np.exp(logits - logits.max(axis=-1, keepdims=True, initial=-math.inf))
-    return np.asarray(exponents / exponents.sum(axis=-1, keepdims=True), np.float32)
+        return np.asarray(exponents / exponents.sum(axis=-1, keepdims=True), np.float32)
 
 
 def logit(confidence: float) -> float:

@@ -1,7 +1,8 @@
 """Classifiers: one confidence for each class, for the picture as a whole.
 
 Layout, as the ImageNet classifiers of torchvision, timm, Keras and the ONNX model zoo are exported: one picture, its
-centre cropped, and one output float32 [N, classes]; some keep the axes of the last pooling, [N, classes, 1, 1].
+centre cropped, and one output float32 [N, classes]; some keep the axes of the last pooling, [N, classes, 1, 1], or lack
+the batch axis. Azure Custom Vision gives a map from names to probabilities. Outputs of other shapes are not read.
 The output holds probabilities, or logits that need a softmax (one class applies) or a sigmoid (any number of them).
 The centre crop shows 0.875 of the shorter side: 224 of 256 pixels, as in A. Krizhevsky et al., "ImageNet Classification
 with Deep Convolutional Neural Networks", NeurIPS 2012, and in most later work.
@@ -10,6 +11,7 @@ with Deep Convolutional Neural Networks", NeurIPS 2012, and in most later work.
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.boxes import Floats
 from models.families.candidates import count_of, sigmoid, softmax, threshold_of
@@ -20,6 +22,9 @@ from models.families.signature import Outputs, Tensor
 from models.letterbox import Letterbox
 from models.results import Classification, Results, Selection
 
+NAMED = "seq(map(string,tensor(float)))"
+"""Type of an output that names its classes, as scikit-learn's and Azure Custom Vision's exports have."""
+
 
 class Classifier:
     """Reads one classifier. Raises ModelConfigError if the file has another layout."""
@@ -28,15 +33,17 @@ class Classifier:
         self._output, self._labels = spec.output, spec.labels
         self._activation = spec.family.activation
         self.picture = PictureInput(spec.input, spec.signature)
-        shapes = ((None, len(spec.labels)), (None, len(spec.labels), 1, 1))
-        self._classes_name, _ = spec.signature.expect_one_output(*(Tensor("float32", shape) for shape in shapes))
+        classes = len(spec.labels)
+        shapes = (None, classes), (None, classes, 1, 1), (None, 1, 1, classes), (classes,)
+        layouts = (Tensor("float32", shape) for shape in shapes)
+        self._classes_name, _ = spec.signature.expect_one_output(*layouts, Tensor(NAMED, ()))
 
     def postprocess(self, outputs: Outputs, letterbox: Letterbox, selection: Selection) -> Results:  # noqa: ARG002  # no boxes
         """Return the selected classes, most confident first; equally confident ones in the order of their ids.
 
         A NaN or an infinity is dropped and counted; the softmax is then over the other classes.
         """
-        levels = outputs[self._classes_name][0].reshape(-1)
+        levels = self._levels(outputs[self._classes_name])
         class_ids = np.flatnonzero(np.isfinite(levels))
         confidences = self._confidences(levels[class_ids])
         chosen = confidences >= threshold_of(self._output, selection)
@@ -48,7 +55,14 @@ class Classifier:
         classifications = tuple(
             Classification(self._labels[class_id], class_id, confidence) for class_id, confidence in rows
         )
-        return Results(classifications=classifications, dropped=levels.size - class_ids.size)
+        highest = float(levels[class_ids].max(initial=0)) if self._activation == "none" else 0.0
+        return Results(classifications=classifications, dropped=levels.size - class_ids.size, highest=highest)
+
+    def _levels(self, output: NDArray[np.float32] | list[dict[str, float]]) -> Floats:
+        """Return the value of each class [classes]; of one that the file does not name, 0."""
+        if isinstance(output, list):
+            return np.array([output[0].get(label, 0) for label in self._labels], np.float32)
+        return output.reshape(-1)
 
     def _confidences(self, levels: Floats) -> Floats:
         """Return the confidences [N], 0..1, of the finite outputs [N] of N classes."""

@@ -4,8 +4,9 @@ Two layouts, distinguished by the output `scores`:
 
 - `logits` [N, queries, classes] and `pred_boxes` [N, queries, 4], centre x, centre y, width and height in shares of the
   canvas: Hugging Face's exporter (optimum) for DETR, Deformable DETR, RT-DETR, D-FINE. RF-DETR's own exporter calls
-  them `labels` and `dets`; the models' own code calls the first `pred_logits`. Deformable DETR and its successors were
-  trained with a sigmoid for each class; DETR with a softmax over the classes and a last one, "no object".
+  them `labels` and `dets`; the models' own code calls the first `pred_logits`. optimum's DETR also takes a
+  `pixel_mask`. Deformable DETR and its successors were trained with a sigmoid for each class; DETR with a softmax over
+  the classes and a last one, "no object".
 - `labels` int64 [N, queries], `boxes` [N, queries, 4], corners, and `scores` [N, queries]: the deploy exports of
   RT-DETR and D-FINE (tools/export_onnx.py of both). The graph scales the corners to a second input
   `orig_target_sizes`, int64 [N, 2], width and height; we feed it the canvas's size.
@@ -38,7 +39,7 @@ from models.results import Results, Selection
 
 LOGITS_NAMES = ("logits", "pred_logits", "labels")
 BOXES_NAMES = ("pred_boxes", "dets", "boxes")
-SIZES_INPUT = "orig_target_sizes"
+SIZES_INPUT, MASK_INPUT = "orig_target_sizes", "pixel_mask"
 FOUR_NUMBERS = (None, None, 4)
 
 Activation = Literal["sigmoid", "softmax"]
@@ -54,7 +55,10 @@ class Detr:
             self.picture = PictureInput(spec.input, spec.signature, {SIZES_INPUT: _canvas_wh})
             self._head = DecodedHead(spec.signature, len(spec.labels))
         else:
-            self.picture = PictureInput(spec.input, spec.signature)
+            masks = {MASK_INPUT: _all_shown} if MASK_INPUT in spec.signature.inputs else {}
+            if masks:
+                spec.signature.expect_named_input(MASK_INPUT, Tensor("int64", (None, None, None)))
+            self.picture = PictureInput(spec.input, spec.signature, masks)
             self._head = RawHead(spec.signature, len(spec.labels), spec.family.activation)
 
     def postprocess(self, outputs: Outputs, letterbox: Letterbox, selection: Selection) -> Results:
@@ -134,6 +138,11 @@ class DecodedHead:
 
 def _canvas_wh(letterbox: Letterbox) -> NDArray[np.int64]:
     return np.array([letterbox.canvas_wh], np.int64)
+
+
+def _all_shown(letterbox: Letterbox) -> NDArray[np.int64]:
+    """Return a mask [1, height, width] that hides nothing of the canvas."""
+    return np.ones((1, *letterbox.canvas_wh[::-1]), np.int64)
 
 
 def _all_likely(boxes_cxcywh: Floats, logits: Floats, threshold: float) -> tuple[Candidates, int]:

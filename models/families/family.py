@@ -76,6 +76,7 @@ class FamilySection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    name: str
     reads: ClassVar[Reader]
     inference_types: ClassVar[tuple[InferenceType, ...]] = ("entity",)
     input_defaults: ClassVar[Defaults] = {}

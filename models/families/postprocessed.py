@@ -80,18 +80,20 @@ class Postprocessed:
         table: Table = {}
         for tensor in self._tensors:
             table |= tensor.read(outputs)
-        count = int(table.pop("count").flat[0]) if "count" in table else None
+        counts = table.pop("count", None)
         if len({len(values) for values in table.values()}) > 1:
             raise InferenceError("The model's outputs have different numbers of rows.")
-        table = {column: values[:count] for column, values in table.items()} if count is not None else table
+        if counts is not None and counts.size and counts[0] >= 0:
+            table = {column: values[: int(min(counts[0], len(values)))] for column, values in table.items()}
         if "batch" in table:
-            is_first = table.pop("batch") == 0
-            table = {column: values[is_first] for column, values in table.items()}
+            is_other = np.abs(table.pop("batch")) > 0  # a NaN is not: its row is counted
+            table = {column: values[~is_other] for column, values in table.items()}
         return table
 
     def _of_classes(self, table: Table, threshold: float) -> Candidates:
         """Return the rows over the threshold, each with the class that it names."""
-        levels = self._confidences(table["score"]) * table.get("objectness", np.float32(1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            levels = self._confidences(table["score"]) * table.get("objectness", np.float32(1))
         finite = np.isfinite(levels)
         for column in (*self._sides, "class"):
             finite &= np.isfinite(table[column])
@@ -111,7 +113,8 @@ class Postprocessed:
             levels = sigmoid(scores.take(indices))
         else:
             factor = table.get("objectness", np.ones(1, np.float32))[:, None]
-            every = np.asarray(self._confidences(scores) * factor, np.float32)
+            with np.errstate(over="ignore", invalid="ignore"):
+                every = np.asarray(self._confidences(scores) * factor, np.float32)
             indices = np.flatnonzero(every >= threshold)
             levels = every.take(indices)
         rows, class_ids = np.divmod(indices, scores.shape[1])
@@ -182,7 +185,10 @@ class HeldColumns:
         return table
 
     def _fits(self, shape: Sequence[int | str | None]) -> bool:
-        return self._width == 1 or (len(shape) > 0 and (not isinstance(shape[-1], int) or shape[-1] == self._width))
+        if self._width == 1:
+            return True
+        axes = len(("batch", "row", "column")) if "scores" in self._columns else 1  # else a classifier would fit
+        return len(shape) >= axes and (not isinstance(shape[-1], int) or shape[-1] == self._width)
 
 
 def _named(signature: Signature, key: str | int) -> str:

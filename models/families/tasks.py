@@ -105,9 +105,10 @@ class Pose(Detect):
     def extensions(self, objects: Objects) -> Iterable[Extensions]:
         """Yield the key points of each."""
         more = objects.more
-        points = more.reshape(len(more), -1, values_of_a_point(more.shape[1]))
+        size = values_of_a_point(more.shape[1])
+        points = more.reshape(len(more), more.shape[1] // size, size)
         places_xy = objects.letterbox.points_to_picture(points[..., :2])
-        return [_points("keypoints", row) for row in np.concatenate([places_xy, points[..., 2:]], axis=2)]
+        return [points_extension("keypoints", row) for row in np.concatenate([places_xy, points[..., 2:]], axis=2)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class Obb:
     def extensions(self, objects: Objects) -> Iterable[Extensions]:
         """Yield the four corners of each."""
         corners_xy = _corners_xy(objects.boxes, objects.more[:, 0])
-        return [_points("corners", row) for row in objects.letterbox.points_to_picture(corners_xy)]
+        return [points_extension("corners", row) for row in objects.letterbox.points_to_picture(corners_xy)]
 
 
 def task_of(name: TaskName, signature: Signature, *, is_centred: bool) -> Task:
@@ -170,23 +171,29 @@ def _mask(prototypes: Floats, factors: Floats, corners_xy: Floats) -> Extensions
         places = start + (np.arange(count) + 0.5) * (end - start) / count
         indices.append(places.astype(np.intp).clip(0, side - 1))
     columns, rows = indices
-    levels = np.tensordot(factors, prototypes[:, rows[:, None], columns], 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        levels = np.tensordot(factors, prototypes[:, rows[:, None], columns], 1)
     encoded = io.BytesIO()
     Image.fromarray(levels > 0).save(encoded, "PNG")
     return (("mask", f"data:image/png;base64,{base64.b64encode(encoded.getvalue()).decode()}"),)
 
 
 def _corners_xy(boxes: Floats, angles: Floats) -> Floats:
-    """Return the corners [N, 4, 2] of boxes [N, 4], centre and size, turned by angles [N] in radians."""
+    """Return the corners [N, 4, 2] of boxes [N, 4], centre and size, turned by angles [N] in radians.
+
+    Gives, without a warning, a NaN or an infinity where a value is none or overflows float32.
+    """
     centres, halves = boxes[:, None, :2], boxes[:, 2:] / 2
-    cosines, sines = np.cos(angles), np.sin(angles)
-    across = np.stack([halves[:, 0] * cosines, halves[:, 0] * sines], axis=1)[:, None]
-    down = np.stack([-halves[:, 1] * sines, halves[:, 1] * cosines], axis=1)[:, None]
-    steps = np.concatenate([-across - down, across - down, across + down, down - across], axis=1)
-    return np.asarray(centres + steps, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        cosines, sines = np.cos(angles), np.sin(angles)
+        across = np.stack([halves[:, 0] * cosines, halves[:, 0] * sines], axis=1)[:, None]
+        down = np.stack([-halves[:, 1] * sines, halves[:, 1] * cosines], axis=1)[:, None]
+        steps = np.concatenate([-across - down, across - down, across + down, down - across], axis=1)
+        return np.asarray(centres + steps, np.float32)
 
 
-def _points(name: str, points: Floats) -> Extensions:
+def points_extension(name: str, points: Floats) -> Extensions:
+    """Return points [n, 2 or 3] as a JSON list; nothing if one of them is not finite."""
     if not np.isfinite(points).all():
         return ()
     rounded = [[round(value, DECIMALS) + 0.0 for value in point] for point in points.tolist()]

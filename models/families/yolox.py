@@ -19,10 +19,11 @@ from models.errors import ModelConfigError
 from models.families.candidates import Candidates, select_detections, threshold_of
 from models.families.config import Defaults
 from models.families.family import FamilySection, Reader, Spec
+from models.families.grids import cells_of_strides
 from models.families.preprocessing import PictureInput
 from models.families.rows import BOX_SIZE, ROW_START, confident_rows, count_broken_rows
 from models.families.signature import Outputs, Tensor, only_frame
-from models.letterbox import Letterbox, Size
+from models.letterbox import Letterbox
 from models.results import Results, Selection
 
 STRIDES = (8, 16, 32)
@@ -43,7 +44,7 @@ class Yolox:
                 f"expected input.size_wh in multiples of {STRIDES[-1]}, and an input.resize that fills it, "
                 f"got {list(spec.input.size_wh)} and {spec.input.resize}."
             )
-        self._cells_xy, self._strides = _grids(spec.input.size_wh)
+        self._cells_xy, self._strides = cells_of_strides(spec.input.size_wh, STRIDES)
         layout = Tensor("float32", (None, len(self._strides), ROW_START + len(spec.labels)))
         self._rows = spec.signature.expect_one_output(layout)
 
@@ -79,13 +80,3 @@ class YoloxConfig(FamilySection):
     output_defaults: ClassVar[Defaults] = {"iou_threshold": 0.45}
 
     name: Literal["yolox"]
-
-
-def _grids(size_wh: Size) -> tuple[Floats, Floats]:
-    """Return, for each anchor, its cell [anchors, 2] as (column, row), and that cell's side [anchors] in pixels."""
-    cells, strides = [], []
-    for stride in STRIDES:
-        columns, rows = size_wh[0] // stride, size_wh[1] // stride
-        cells.append(np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=2).reshape(-1, 2))
-        strides.append(np.full(columns * rows, stride))
-    return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)

@@ -140,8 +140,8 @@ class ModelConfig(BaseModel):
 
     weights: WeightsConfig
     labels: FileName | None = None
-    licence: Text
-    source: Text
+    licence: str = ""
+    source: str = ""
     family: FamilyConfig
     input: InputConfig
     output: OutputConfig

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,15 +12,14 @@ from pydantic import ValidationError
 from models.errors import ModelConfigError, UnknownLabelError
 from models.repository.checksums import checked_version
 from models.repository.config import NAME_PATTERN, FileWeights, GoldenConfig, ModelConfig, PackageWeights
-from models.repository.files import MAX_FILES, leads_outside, read_text
+from models.repository.files import MAX_FILES, leads_outside
+from models.repository.labels import read_labels, reported
 from models.repository.plain_yaml import read_plain_yaml
 from models.results import Selection
 
 CONFIG_FILE_NAME = "model.yaml"
 MISNAMED = re.compile(r"model\.ya?ml(\.txt)?", re.IGNORECASE)
 """Names that people, and systems that hide the end of a name, give to model.yaml."""
-MAX_LABEL_LENGTH = 200
-MAX_LABELS_BYTES = 1 << 20
 MAX_SHOWN_LABEL = 40
 """Characters of an unknown label that a message shows, escaped."""
 BUILT_IN_ZOO = Path(__file__).parent.parent / "zoo"
@@ -38,6 +37,11 @@ class ModelFolder:
     config: ModelConfig
     labels: tuple[str, ...]
     version: str
+
+    @property
+    def reported(self) -> Mapping[str, int]:
+        """Return label → class id of the classes that results can have: all but a background and unused ids."""
+        return reported(self.labels)
 
     @property
     def weights_path(self) -> Path:
@@ -65,14 +69,15 @@ class ModelFolder:
 
         Raises UnknownLabelError, whose message names the first unknown label and lists the model's.
         """
+        known = self.reported
         if not labels:
-            return Selection(confidence, None, max_detections)
-        known = {label: class_id for class_id, label in enumerate(self.labels)}
+            class_ids = None if len(known) == len(self.labels) else frozenset(known.values())
+            return Selection(confidence, class_ids, max_detections)
         unknown = next((label for label in labels if label not in known), None)
         if unknown is not None:
             cut = "..." if len(unknown) > MAX_SHOWN_LABEL else ""
             raise UnknownLabelError(
-                f"The model has no label {unknown[:MAX_SHOWN_LABEL]!a}{cut}; its labels are: {', '.join(self.labels)}."
+                f"The model has no label {unknown[:MAX_SHOWN_LABEL]!a}{cut}; its labels are: {', '.join(known)}."
             )
         return Selection(confidence, frozenset(known[label] for label in labels), max_detections)
 
@@ -227,22 +232,6 @@ def _refuse_unless_possible(golden: GoldenConfig, folder: ModelFolder) -> None:
             raise ModelConfigError(
                 f"{place}: {expected.label} is no label in {folder.config.labels or folder.weights_name}."
             )
-
-
-def read_labels(path: Path) -> tuple[str, ...]:
-    """Return the labels, one a line, by class id; raises ModelConfigError.
-
-    A label has 1 to 200 printable characters, is unique, and has no comma, since commas separate labels in a query.
-    """
-    labels = tuple(line.strip() for line in read_text(path, MAX_LABELS_BYTES).rstrip().split("\n"))
-    for number, label in enumerate(labels, start=1):
-        if not label or len(label) > MAX_LABEL_LENGTH or "," in label or not label.isprintable():
-            raise ModelConfigError(
-                f"{path}, line {number}: expected 1 to {MAX_LABEL_LENGTH} printable characters without a comma."
-            )
-    if len(set(labels)) != len(labels) or not labels:
-        raise ModelConfigError(f"{path}: expected one label a line, and no label twice.")
-    return labels
 
 
 WHOLE = "the whole document"

@@ -49,19 +49,23 @@ def _with_box(label: str, place: Detection) -> ExpectedResult:
     return ExpectedResult(label=label, confidence=place.confidence, box_ltwh=(left, top, right - left, bottom - top))
 
 
+def iou_of(result: ExpectedResult, expected: ExpectedResult) -> float | None:
+    """Return the intersection over union of the boxes, 0..1; None where any box will do, or there is none."""
+    if expected.box_ltwh is None:
+        return None
+    if result.box_ltwh is None:
+        return 0.0
+    box_xyxy, other_xyxy = (
+        np.array([[left, top, left + width, top + height]], np.float32)
+        for left, top, width, height in (result.box_ltwh, expected.box_ltwh)
+    )
+    return float(iou_xyxy(box_xyxy, other_xyxy)[0, 0])
+
+
 def _is_same(result: ExpectedResult, expected: ExpectedResult) -> bool:
+    overlap = iou_of(result, expected)
     return (
         result.label == expected.label
         and abs(result.confidence - expected.confidence) <= MAX_CONFIDENCE_DIFFERENCE
-        and (
-            expected.box_ltwh is None or (result.box_ltwh is not None and _overlap(result.box_ltwh, expected.box_ltwh))
-        )
+        and (overlap is None or overlap >= MIN_IOU)
     )
-
-
-def _overlap(*boxes_ltwh: tuple[float, float, float, float]) -> bool:
-    """Return whether two boxes overlap with an IoU of MIN_IOU or more."""
-    box_xyxy, other_xyxy = (
-        np.array([[left, top, left + width, top + height]], np.float32) for left, top, width, height in boxes_ltwh
-    )
-    return bool(iou_xyxy(box_xyxy, other_xyxy)[0, 0] >= MIN_IOU)

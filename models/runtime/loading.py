@@ -13,6 +13,7 @@ from models.backends.batching import Batcher
 from models.backends.watchdog import NO_MEMORY
 from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError, OverloadedError
 from models.families import FAMILIES, Family, Signature, Spec
+from models.families.recognition import help_with
 from models.frame import DecodeTarget, Frame
 from models.order import Answered, FrameOrder
 from models.repository.folder import ModelFolder
@@ -32,6 +33,9 @@ from models.runtime.stream_memory import StreamMemories, StreamMemory
 from models.runtime.streamed import StreamedModel
 from models.scheduling.deadlines import Deadlines
 from models.scheduling.lanes import Lanes
+
+MAX_CONFIDENCE = 1.01
+"""What rounding may make of 1."""
 
 
 class Loaded(Protocol):
@@ -138,6 +142,7 @@ def load_warm(
                 work = Work(FrameOrder(), folder, is_alone=(lambda: True) if is_alone else (lambda: False))
                 work.frame = frame
                 work.run(model.steps)
+                refuse_impossible(work)
     except OverloadedError as error:
         raise ModelConfigError(f"{folder.weights_name}: {NO_MEMORY} on a warm-up frame.") from error
     except InferenceError as error:
@@ -148,6 +153,21 @@ def load_warm(
             f"{watchdog.limit_s:g} s."
         ) from error
     return model
+
+
+def refuse_impossible(work: Work) -> None:
+    """Raise ModelConfigError if what a model gave for a frame cannot be what its family reads."""
+    highest = work.results.highest
+    if highest > MAX_CONFIDENCE:
+        raise ModelConfigError(
+            f"{work.folder.weights_name}: a confidence is 0 to 1, but the model gave {highest:.4g}: its output holds "
+            "logits. Set family.activation to softmax or sigmoid; families that lack it need the file's confidences."
+        )
+    numbers = [
+        output for output in work.outputs.values() if isinstance(output, np.ndarray) and output.dtype.kind == "f"
+    ]
+    if numbers and all(output.size and np.isnan(output).all() for output in numbers):
+        raise ModelConfigError(f"{work.folder.weights_name}: the model gave no numbers, only NaN, for a warm-up frame.")
 
 
 def load_model(folder: ModelFolder, wide_threads: int = 1, watchdog: Deadlines | None = None) -> LoadedModel:
@@ -174,8 +194,9 @@ def family_of(folder: ModelFolder, signature: Signature) -> Family:
     try:
         return FAMILIES[config.family.name](Spec(config.family, config.input, config.output, folder.labels, signature))
     except ModelConfigError as error:
+        hint = help_with(signature, len(folder.labels))
         raise ModelConfigError(
-            f"{folder.weights_name}, family {config.family.name} with {len(folder.labels)} label(s): {error}"
+            f"{folder.weights_name}, family {config.family.name} with {len(folder.labels)} label(s): {error} {hint}"
         ) from error
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.boxes import BoxXyxy
 from models.frame import DecodeTarget, Frame
 from models.order import Seen
-from models.results import MAX_DETECTIONS, Detection, Results, Selection
+from models.results import MAX_DETECTIONS, Detection, Results
 from models.runtime.selecting import Selector
 from models.runtime.steps import Encode, FrameCodec, Step, Work
 from models.runtime.stream_memory import StreamMemory
@@ -84,7 +84,7 @@ class StreamedModel:
     def answer(self, work: Work, selector: Selector, memory: StreamMemory) -> None:
         """Do all the work of one frame; raises what its steps raise. `memory`: of its stream."""
         memory.lower_floor(selector.lowest_confidence())
-        work.selection = Selection(memory.floor, None, MAX_DETECTIONS)
+        work.selection = work.folder.select(memory.floor, None, MAX_DETECTIONS)
         if memory.settings.remembers:
             work.run((Look(self.codec, memory),))
         if work.seen.outcome != "repeated":

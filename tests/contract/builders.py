@@ -331,6 +331,12 @@ ON_READING_SERVICE: dict[str, Builder] = {
 }
 """Sent to a model that reads text."""
 
+ON_POSING_SERVICE: dict[str, Builder] = {"keypoints": post}
+"""Sent to a model that finds a person and two of its key points."""
+
+ON_ENCODING_SERVICE: dict[str, Builder] = {"embedding": post}
+"""Sent to a model that gives a vector."""
+
 ON_STARTING_SERVICE: dict[str, Builder] = {
     "notReady": get,
     "notReadyForFrames": post,

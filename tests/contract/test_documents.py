@@ -1,11 +1,13 @@
-"""Links in documents, and paths named in documents and code, lead to something."""
+"""Links in documents, and paths named in documents and code, lead to something; their commands are understood."""
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from handlers.server.commands.cli import create_parser
 from tests.support.client import ROOT
 
 DOCUMENTS = [
@@ -40,3 +42,16 @@ def test_documents_that_code_names_exist() -> None:
     named = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert "docs/configuration.md" in named
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def commands(document: Path) -> list[list[str]]:
+    """Return the calls of framehook in the shell blocks of a document, without their first word."""
+    blocks = re.findall(r"```sh\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [shlex.split(line, comments=True) for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [words[1:] for words in lines if words and Path(words[0]).name == "framehook"]
+
+
+@pytest.mark.parametrize("document", [path for path in DOCUMENTS if commands(path)], ids=lambda path: path.name)
+def test_commands_are_understood(document: Path) -> None:
+    for command in commands(document):
+        assert create_parser().parse_args(command)

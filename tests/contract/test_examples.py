@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lab.graphs import write_identity_model
@@ -12,9 +13,11 @@ from tests.contract.builders import (
     ON_ABANDONED_SERVICE,
     ON_DEFAULT_MODEL,
     ON_DRAINING_SERVICE,
+    ON_ENCODING_SERVICE,
     ON_GUARDED_SERVICE,
     ON_IMPATIENT_SERVICE,
     ON_ISOLATED_SERVICE,
+    ON_POSING_SERVICE,
     ON_READING_SERVICE,
     ON_SMALL_SERVICE,
     ON_STARTING_SERVICE,
@@ -22,6 +25,7 @@ from tests.contract.builders import (
 )
 from tests.support.client import CONTRACT, OPERATIONS, check_schema, parse, resolve
 from tests.support.credentials import AUTHORIZED, RELOADABLE
+from tests.support.models.layouts import LAYOUTS, PERSON, Layout, centred, write_layout
 from tests.support.models.matching import assert_matches, flat
 from tests.support.models.pages import write_reader
 from tests.support.server import LiveServer, running, serving
@@ -111,6 +115,25 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
+def posing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    column = [*centred(PERSON), 0.9, 220, 30, 0.5, 220, 110, 0.25]
+    layout = Layout(
+        {"name": "yolov8", "task": "pose"},
+        lambda: {"output0": np.array([[*zip(column, *[[0] * len(column)] * 11, strict=True)]], np.float32)},
+        labels=("person",),
+        given={"resize": "stretch"},
+    )
+    with serving(write_layout(tmp_path_factory.mktemp("repository") / "pose", layout)) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def encoding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    with serving(write_layout(tmp_path_factory.mktemp("repository") / "encoder", LAYOUTS["an encoder"])) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
 def starting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     (folder / "model.onnx").write_bytes(b"not a model")
@@ -145,6 +168,8 @@ BUILDERS = {
     "impatient": ON_IMPATIENT_SERVICE,
     "isolated": ON_ISOLATED_SERVICE,
     "reading": ON_READING_SERVICE,
+    "posing": ON_POSING_SERVICE,
+    "encoding": ON_ENCODING_SERVICE,
     "starting": ON_STARTING_SERVICE,
     "guarded": ON_GUARDED_SERVICE,
     "abandoned": ON_ABANDONED_SERVICE,

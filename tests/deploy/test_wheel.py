@@ -55,6 +55,10 @@ def test_a_photo_is_answered_from_any_folder(site: Path, tmp_path: Path) -> None
     assert len(answer["inferences"]) > 1
 
 
+def test_the_catalogue_travels_along(site: Path, tmp_path: Path) -> None:
+    assert python(site, tmp_path, "-c", INFER.replace("'infer', sys.argv[1]", "'models', 'pull'")).startswith("name")
+
+
 def test_the_licences_and_the_command_travel_along(site: Path) -> None:
     [folder] = site.glob("framehook-*.dist-info")
     assert {path.name for path in (folder / "licenses").iterdir()} == {"LICENSE", "NOTICE"}

@@ -17,7 +17,8 @@ from lab.quantisation import CALIBRATION_PHOTOS
 from models.backends.onnx import Session
 from models.preparation.edges import Edges
 from models.preparation.steps import STEPS, prepare
-from models.repository.folder import BUILT_IN_ZOO, read_folder, read_labels
+from models.repository.folder import BUILT_IN_ZOO, read_folder
+from models.repository.labels import read_labels
 from tests.support.client import ROOT
 from tools.converters import efficientnet_lite0 as efficientnet
 from tools.converters import ssdlite_mobilenet_v2 as ssdlite

@@ -5,23 +5,26 @@ import io
 import itertools
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from handlers.dataplane import DataPlane
 from handlers.errors import ConfigurationError, EdgeError
+from handlers.parsing.numbers import read_number
+from handlers.server.commands.doubts import doubts_about
 from handlers.server.commands.offline import own_dataplane, read_picture
 from handlers.server.commands.options import ALL_SETTINGS, settings_options
 from handlers.server.parts import create_recognition
-from handlers.server.settings import Settings
+from handlers.server.settings import Settings, split
 from handlers.server.wire.tls import create_tls
 from models.errors import ModelConfigError
 from models.families import Signature
 from models.order import FrameOrder
 from models.repository.folder import CONFIG_FILE_NAME, find_models
 from models.repository.golden import found_in, refuse_other_results
+from models.runtime.loading import LoadedModel
 from models.runtime.served import Model
 
 CHECK_RUNS = 11
@@ -52,6 +55,22 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         metavar="FILE",
         help="the picture to run the models on; by default the golden picture of the model, else a black one",
     )
+    evaluation = parser.add_argument_group("evaluation", "Needs the extra: pip install 'framehook[eval]'.")
+    evaluation.add_argument(
+        "--evaluate",
+        type=Path,
+        metavar="PLACE",
+        help="also say how good the models are, side by side, on labelled pictures: a folder in COCO's or YOLO's "
+        "format, or a JSON file in COCO's",
+    )
+    evaluation.add_argument(
+        "--thresholds",
+        type=_thresholds,
+        default=(0.25, 0.5, 0.75),
+        metavar="LIST",
+        help="the confidences at which to give precision and recall, separated by commas; by default 0.25,0.5,0.75",
+    )
+    evaluation.add_argument("--plot", type=Path, metavar="FILE", help="write curves of precision over recall as a PNG")
     parser.set_defaults(command=check)
 
 
@@ -70,22 +89,58 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     tls = create_tls(settings)
     if tls:
         print(f"ok: {tls}")
+    evaluate = _evaluation(options)
     with own_dataplane(settings) as dataplane:
         started_at = time.perf_counter()
         dataplane.engine.load()
         ready_s = time.perf_counter() - started_at
         models = dataplane.engine.served.models
         for model in models:
-            golden = _golden_picture(dataplane, model, settings.max_body_bytes)
-            print(f"ok: {model.name} {_shape(model)}")
-            print(f"    {_trial_answer(dataplane, model, picture or golden or _black_picture(model))}")
-            if golden:
-                print("    the golden picture gives the expected results")
+            _check_model(dataplane, model, picture, settings.max_body_bytes)
         _check_streams(dataplane, models, is_complete=not options.folder)
+        if evaluate:
+            evaluate(dataplane, settings, options.evaluate, options.thresholds, options.plot)
     if recognition.credentials:
         print(f"ok: {len(recognition.credentials)} credential(s), for the schemes {', '.join(recognition.schemes)}")
     print(f"ok: settings and {len(models)} model(s), ready after {ready_s:.2f} s")
     return 0
+
+
+def _check_model(dataplane: DataPlane, model: Model, picture: bytes | None, max_bytes: int) -> None:
+    """Print what a model is, what it finds, and what is doubtful about that."""
+    golden = _golden_picture(dataplane, model, max_bytes)
+    print(f"ok: {model.name} {_shape(model)}")
+    print(f"    {_trial_answer(dataplane, model, picture or golden or _black_picture(model))}")
+    if golden:
+        print("    the golden picture gives the expected results")
+    for doubt in _doubts(dataplane, model, picture, golden):
+        print(f"    doubtful: {doubt}")
+
+
+def check_folder(folder: Path, picture: Path) -> int:
+    """Check one model's folder, as `framehook check FOLDER --picture FILE` without any setting does."""
+    return check(Settings(lanes=1), argparse.Namespace(folder=folder, picture=picture, evaluate=None, plot=None))
+
+
+def _evaluation(options: argparse.Namespace) -> Callable[..., None] | None:
+    """Return the function that evaluates, if that is wanted; raises ConfigurationError where the extra is missing."""
+    if options.evaluate is None:
+        if options.plot:
+            raise ConfigurationError("--plot goes with --evaluate.")
+        return None
+    try:
+        from handlers.server.commands.evaluating.evaluate import evaluate  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise ConfigurationError("Evaluating models needs pycocotools: pip install 'framehook[eval]'.") from error
+    return evaluate
+
+
+def _thresholds(text: str) -> tuple[float, ...]:
+    numbers = [read_number(part) for part in split(text)]
+    found = tuple(number for number in numbers if number is not None and 0 <= number <= 1)
+    if len(found) == len(numbers):
+        return found
+    raise argparse.ArgumentTypeError("expected numbers from 0 to 1, separated by commas")
 
 
 def _check_streams(dataplane: DataPlane, models: Sequence[Model], *, is_complete: bool) -> None:
@@ -94,7 +149,7 @@ def _check_streams(dataplane: DataPlane, models: Sequence[Model], *, is_complete
     `is_complete`: whether these are all models.
     """
     if is_complete:
-        labels = {model.name: model.folder.labels for model in models}
+        labels = {model.name: tuple(model.folder.reported) for model in models}
         aliases = {alias: labels[name] for alias, name in dataplane.engine.served.aliases.items()}
         dataplane.settings.refuse_unknown_names({**labels, **aliases})
     if len(dataplane.settings):
@@ -145,6 +200,15 @@ def _shape(model: Model) -> str:
         f"(family {config.family.name}, {len(model.folder.labels)} labels, {width} x {height}, "
         f"on {', '.join(config.execution.providers)}: {'; '.join(tensors)})"
     )
+
+
+def _doubts(dataplane: DataPlane, model: Model, picture: bytes | None, golden: bytes | None) -> Iterator[str]:
+    """Yield what looks wrong about a model, as far as a picture tells; the one given shows more than the golden one."""
+    loaded, config = model.loaded, model.folder.config
+    if (body := golden or picture) and isinstance(loaded, LoadedModel) and config.input.resize != "within":
+        frame = dataplane.codec.whole(FrameOrder(body))
+        expected = config.golden.expect if golden and config.golden else ()
+        yield from doubts_about(model.folder, loaded, frame, expected)
 
 
 def _black_picture(model: Model) -> bytes:

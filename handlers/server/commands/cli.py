@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Ctrl-C kills `infer` and `check` by its signal, so they have no exit status then.
     """
-    options = _parser().parse_args(arguments)
+    options = create_parser().parse_args(arguments)
     given = {name: value for name, value in vars(options).items() if name in (*Settings.model_fields, CONFIG_NAME)}
     try:
         status: int = options.command(read_settings(given, os.environ), options)
@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def create_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="framehook",
         description="Finds objects, classes and text in video frames: models in, JSON out, over HTTP or from files.",

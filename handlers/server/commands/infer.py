@@ -103,7 +103,7 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
     with own_dataplane(alone) as dataplane:
         dataplane.refuse_unknown_labels(order)
         if stream_settings:
-            labels = {name: dataplane.find_model(order).folder.labels}
+            labels = {name: dataplane.find_model(order).folder.reported}
             refuse_unknown_names(stream_settings.model_copy(update={"model": name}), options.stream_settings, labels)
         dataplane.engine.load()
         printer.begin()

@@ -1,26 +1,33 @@
-"""`framehook models`: lists the models of the repository."""
+"""`framehook models`: lists the models of the repository; its actions bring new ones."""
 
 import argparse
 import json
 
 from handlers.encoding.model_record import model_record
+from handlers.server.commands import init, pull
 from handlers.server.commands.options import settings_options
 from handlers.server.settings import Settings
 from models.repository.folder import find_models, read_folder
 
 SETTINGS = ("model_repository", "models", "default_model", "default_model_aliases")
+ACTIONS = (init, pull)
+"""In the order in which the help text lists them."""
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command and its options."""
+    """Add the command, its options and its actions."""
     parser = commands.add_parser(
         "models",
-        help="list the models of the repository",
-        description="List the models of the repository: one JSON line per model, with the same data as GET /models.",
+        help="list the models of the repository, or bring new ones",
+        description="List the models of the repository: one JSON line per model, with the same data as GET /models. "
+        "With an action, bring a new one.",
         parents=[settings_options(SETTINGS)],
         allow_abbrev=False,
     )
     parser.set_defaults(command=models)
+    actions = parser.add_subparsers(metavar="ACTION", title="actions")
+    for action in ACTIONS:
+        action.add_to(actions)
 
 
 def models(settings: Settings, _: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ from tests.support.models.heads import DETECTORS, HEADS, SEVERAL_LABELS, built, 
 WHOLE_CANVAS = Letterbox(CANVAS_WH, CANVAS_WH)
 CAR, PERSON = Seen((16, 24, 80, 72), 0, 0.9), Seen((100, 10, 140, 90), 1, 0.7)
 every_detector = pytest.mark.parametrize("name", DETECTORS)
-IN_PIXELS = ("yolov3", "yolov5", "yolov8", "end_to_end", "detr scores")
+IN_PIXELS = ("yolov3", "yolov5", "yolov8", "end_to_end", "detr scores", "yolo_nas")
 """Heads that do not need to know the size of the canvas."""
 
 
@@ -47,8 +47,9 @@ def test_objects_come_by_falling_confidence(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in DETECTORS if name in SEVERAL_LABELS])
 def test_what_overlaps_is_suppressed_unless_the_model_itself_does_that(name: str) -> None:
     twice = [CAR, Seen((17, 24, 80, 72), 0, 0.8), Seen((17, 24, 80, 72), 2, 0.8)]
-    does_that = FAMILY_CONFIGS[HEADS[name].family].output_defaults.get("iou_threshold", 0.5) is None
-    assert does_that == (HEADS[name].family in {"yolov3", "end_to_end", "detr"})
+    head = HEADS[name]
+    does_that = FAMILY_CONFIGS[head.family].defaults_for(head.section)[1].get("iou_threshold", 0.5) is None
+    assert does_that == (name != "yolo_nas" and head.family in {"yolov3", "end_to_end", "detr", "postprocessed"})
     assert len(read(name, twice).detections) == (3 if does_that else 2)
     configured = family_of(name, output={"iou_threshold": 0.5 if does_that else None})
     results = configured.postprocess(HEADS[name].encode(twice), WHOLE_CANVAS, Selection())

@@ -157,7 +157,7 @@ def test_values_that_are_no_numbers_are_dropped_and_counted(
     assert (names(at_the_bottom)[0], at_the_bottom.dropped) == (expected[0], dropped)
 
 
-ALL_BROKEN = {"detr softmax": 40, "detr scores": 40, "end_to_end": 40, "yolox": 3 * 315, "ppocr": 2}
+ALL_BROKEN = {"tensorflow": 40, "detr softmax": 40, "detr scores": 40, "end_to_end": 40, "yolox": 3 * 315, "ppocr": 2}
 ALL_BROKEN |= {"classifier": 3, "classifier sigmoid": 3, "classifier softmax": 3}
 ALL_BROKEN |= {"blazeface": 896, "blazeface joined": 896}
 
@@ -190,17 +190,21 @@ OTHER_OUTPUTS = [
     ("ssd", {"boxes": floats(1, 84, 8400), "scores": floats(1, 9, 3)}, r"boxes to be float32 \[any, any, 4\]"),
     ("ssd", {"boxes": floats(1, 9, 4), "scores": floats(1, 9, 80)}, r"got float32 \[1, 9, 80\]"),
     ("ssd", {"boxes": floats(1, 9, 4), "scores": Tensor("float64", (1, 9, 3))}, "got float64"),
-    ("yolov5", {"a": floats(1, 9, 8), "b": floats(1, 9, 8)}, "expected one output, got a, b"),
+    ("yolov5", {"a": floats(1, 9, 8), "b": floats(1, 9, 8)}, r"expected one output float32 .*, got a float32 .*, b"),
     ("yolov5", {"a": floats(1, 9, 85)}, r"a to be float32 \[any, any, 8\], got float32 \[1, 9, 85\]"),
     ("yolov5", {"a": floats(1, 8, 9)}, r"\[any, any, 8\], got float32 \[1, 8, 9\]"),
     ("yolov5", {"a": Tensor("float16", (1, 9, 8))}, "got float16"),
-    ("yolov8", {"a": floats(1, 84, 8400)}, r"a to be float32 \[any, 7, any\], got float32 \[1, 84, 8400\]"),
-    ("yolov8", {"a": floats(1, 8400, 7)}, r"\[any, 7, any\], got float32 \[1, 8400, 7\]"),
-    ("yolov8", {"a": floats(1, 39, 8400), "b": floats(1, 32, 160, 160)}, "expected one output, got a, b"),
+    ("yolov8", {"a": floats(1, 84, 8400)}, r"a to be float32 \[any, 7, any\] or .*, got float32 \[1, 84, 8400\]"),
+    ("yolov8", {"a": floats(1, 8400, 85)}, r"\[any, any, 7\], got float32 \[1, 8400, 85\]"),
+    (
+        "yolov8",
+        {"a": floats(1, 39, 8400), "b": floats(1, 32, 160, 160)},
+        r"one output .*, got a .*, b float32 \[1, 32,",
+    ),
     ("yolox", {"a": floats(1, 8400, 8)}, r"a to be float32 \[any, 315, 8\], got float32 \[1, 8400, 8\]"),
     ("yolox", {"a": floats(1, 315, 85)}, r"got float32 \[1, 315, 85\]"),
     ("end_to_end", {"a": floats(1, 300, 7)}, r"a to be float32 \[any, any, 6\], got float32 \[1, 300, 7\]"),
-    ("end_to_end", {}, "expected one output, got none"),
+    ("end_to_end", {}, r"expected one output float32 \[any, any, 6\], got none"),
     ("yolov3", {"a": YOLO_BOXES, "b": YOLO_SCORES}, "expected three outputs"),
     ("yolov3", {"a": YOLO_BOXES, "b": YOLO_SCORES, "c": floats("n", 3)}, "expected three outputs"),
     ("yolov3", {"a": floats(1, 9, 4), "b": floats(1, 9, 4), "c": INDICES}, r"got a .* b float32 \[1, 9, 4\]"),
@@ -218,9 +222,9 @@ OTHER_OUTPUTS = [
     ("blazeface", FACES | {"a": Tensor("float16", (1, 512, 1))}, r"got a float16 \[1, 512, 1\], b"),
     ("blazeface", FACES | {"e": floats(1, 512, 1)}, r"expected one output float32 \[any, 512, 1\]"),
     ("blazeface", {"x": floats(1, 2304, 1), "y": floats(1, 2304, 16)}, r"\[any, 896, 1\], got x"),
-    ("classifier", {}, "expected one output, got none"),
-    ("classifier", {"x": floats(1, 3), "y": floats(1, 3)}, "expected one output, got x, y"),
-    ("classifier", {"x": floats(1, 1000)}, r"any, 3, 1, 1\], got float32 \[1, 1000\]"),
+    ("classifier", {}, r"expected one output .*, got none"),
+    ("classifier", {"x": floats(1, 3), "y": floats(1, 3)}, r"expected one output .*, got x float32 \[1, 3\], y"),
+    ("classifier", {"x": floats(1, 1000)}, r"any, 3, 1, 1\] .*, got float32 \[1, 1000\]"),
     ("classifier", {"x": floats(1, 3, 7, 7)}, r"got float32 \[1, 3, 7, 7\]"),
     ("classifier", {"x": Tensor("int64", (1, 3))}, r"output x to be float32 \[any, 3\] or .*, got int64"),
     ("ppocr", LINES | {"quads": floats("n", 4)}, "output quads to be"),
@@ -240,7 +244,8 @@ def test_another_layout_is_found_at_load(name: str, outputs: dict[str, Tensor], 
     [
         ("ssd", {"a": floats(1, 160, 96, 3)}, r"uint8 \[any, 96, 160, 3\], got float32 \[1, 160, 96, 3\]"),
         ("ssd", {"a": Tensor("float64", (1, 3, 96, 160))}, r"float32 \[any, 3, 96, 160\] or .*, got float64 \["),
-        ("detr", {"images": PICTURE, "pixel_mask": SIZES}, "expected one input, got images, pixel_mask"),
+        ("detr", {"images": PICTURE, "pixel_masks": SIZES}, "expected one input, got images, pixel_masks"),
+        ("detr", {"images": PICTURE, "pixel_mask": SIZES}, r"int64 \[any, any, any\], got int64 \[N, 2\]"),
         ("detr scores", {"images": PICTURE}, "expected one input beside orig_target_sizes, got images"),
         ("detr scores", {"images": PICTURE, "orig_target_sizes": floats(1, 2)}, r"int64 \[any, 2\], got float32"),
         ("ppocr", {}, "expected one input, got none"),

@@ -17,7 +17,6 @@ from models.repository.folder import (
     find_models,
     folders_named,
     read_folder,
-    read_labels,
     reason_for_clients,
 )
 from models.results import Selection
@@ -140,38 +139,6 @@ def test_a_good_folder_is_read(tmp_path: Path) -> None:
 def test_a_bad_config_is_refused_by_file_and_key(tmp_path: Path, config: str, message: str) -> None:
     with pytest.raises(ModelConfigError, match=message):
         read_folder(folder_with(tmp_path, config))
-
-
-@pytest.mark.parametrize(
-    "labels",
-    [
-        pytest.param("", id="none"),
-        pytest.param("a\n\nb", id="an empty line"),
-        pytest.param("a\na", id="twice the same"),
-        pytest.param("a\ntench, Tinca tinca", id="a comma"),
-        pytest.param("a\n" + "x" * 10_240, id="10 KB"),
-        pytest.param("a\nb\tc", id="a control character"),
-        pytest.param("".join(f"{number}\n" for number in range(200_000)), id="more than 1 MiB"),
-    ],
-)
-def test_bad_labels_are_refused(tmp_path: Path, labels: str) -> None:
-    path = tmp_path / "labels.txt"
-    path.write_text(labels)
-    with pytest.raises(ModelConfigError, match=r"labels\.txt"):
-        read_labels(path)
-
-
-def test_labels_in_another_encoding_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "labels.txt"
-    path.write_bytes("Zaunkönig".encode("latin-1"))
-    with pytest.raises(ModelConfigError, match="cannot be read as UTF-8"):
-        read_labels(path)
-
-
-def test_labels_may_come_from_windows(tmp_path: Path) -> None:
-    path = tmp_path / "labels.txt"
-    path.write_bytes("\ufeffcar\r\nperson\r\n".encode())
-    assert read_labels(path) == ("car", "person")
 
 
 EXPENSIVE = {

@@ -96,6 +96,33 @@ def yolov8(objects: Sequence[Seen]) -> Outputs:
     return {"output0": rows.transpose(0, 2, 1).copy()}
 
 
+def yolov8_transposed(objects: Sequence[Seen]) -> Outputs:
+    """Write the same with a row for each anchor (onnx2tf)."""
+    return {"output0": yolov8(objects)["output0"].transpose(0, 2, 1).copy()}
+
+
+def tensorflow(objects: Sequence[Seen]) -> Outputs:
+    """Write the outputs of TensorFlow's Object Detection API: y1, x1, y2, x2 in shares; class ids from 1."""
+    shares = _shares(_corners_px(objects))
+    return {
+        "num_detections": np.array([max(len(objects), 1)], np.float32),
+        "detection_boxes": shares[..., [1, 0, 3, 2]],
+        "detection_classes": _rows(objects, lambda seen: [seen.class_id + 1], [1])[..., 0],
+        "detection_scores": _rows(objects, lambda seen: [seen.confidence], [0])[..., 0],
+    }
+
+
+def yolo_nas(objects: Sequence[Seen]) -> Outputs:
+    """Write corners in pixels and scores by class (super-gradients, without NMS)."""
+    return {"graph2_931": _corners_px(objects), "graph2_940": _scores(objects)}
+
+
+def rtdetr(objects: Sequence[Seen]) -> Outputs:
+    """Write cx, cy, w, h in shares and scores by class (Ultralytics' RT-DETR: [N, 300, 4 + nc])."""
+    boxes = _shares(_rows(objects, _centred, (0,) * 4))
+    return {"output0": np.concatenate([boxes, _scores(objects)], axis=2)}
+
+
 def end_to_end(objects: Sequence[Seen]) -> Outputs:
     """Write rows of x1, y1, x2, y2 in pixels, confidence, class id (docs.ultralytics.com: [N, 300, 6])."""
     return {"output0": _rows(objects, lambda seen: [*seen.box_xyxy, seen.confidence, seen.class_id], (0,) * 6)}

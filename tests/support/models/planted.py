@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -31,7 +32,8 @@ def write_planted(repository: Path, family: str, outputs: Outputs) -> Path:
             helper.make_node("Reshape", [f"{name}/values", f"{name}/known late"], [name]),
         ]
     declared = [
-        _value(name, values.dtype, [f"axis {axis}" for axis in range(values.ndim)]) for name, values in outputs.items()
+        value_info(name, values.dtype, [f"axis {axis}" for axis in range(values.ndim)])
+        for name, values in outputs.items()
     ]
     folder = repository / "planted"
     save_graph(folder, nodes, constants, [_images()], declared)
@@ -84,11 +86,11 @@ def write_yolov3(repository: Path, seen: Sequence[Seen], score_threshold: float 
         node("NonMaxSuppression", ["yolonms_layer_1", "yolonms_layer_1:1", "most", "iou", "least"], ["kept"]),
         node("Cast", ["kept"], ["yolonms_layer_1:2"], to=TensorProto.INT32),
     ]
-    inputs = [_images(), _value("image_shape", np.dtype(np.float32), ["N", 2])]
+    inputs = [_images(), value_info("image_shape", np.dtype(np.float32), ["N", 2])]
     outputs = [
-        _value("yolonms_layer_1", np.dtype(np.float32), [1, "candidates", 4]),
-        _value("yolonms_layer_1:1", np.dtype(np.float32), [1, len(LABELS), "candidates"]),
-        _value("yolonms_layer_1:2", np.dtype(np.int32), ["selected", 3]),
+        value_info("yolonms_layer_1", np.dtype(np.float32), [1, "candidates", 4]),
+        value_info("yolonms_layer_1:1", np.dtype(np.float32), [1, len(LABELS), "candidates"]),
+        value_info("yolonms_layer_1:2", np.dtype(np.int32), ["selected", 3]),
     ]
     folder = repository / "yolov3"
     save_graph(folder, nodes, constants, inputs, outputs)
@@ -97,10 +99,11 @@ def write_yolov3(repository: Path, seen: Sequence[Seen], score_threshold: float 
 
 
 def _images() -> ValueInfoProto:
-    return _value("images", np.dtype(np.float32), ["N", 3, "height", "width"])
+    return value_info("images", np.dtype(np.float32), ["N", 3, "height", "width"])
 
 
-def _value(name: str, dtype: np.dtype[np.generic], shape: Sequence[int | str]) -> ValueInfoProto:
+def value_info(name: str, dtype: np.dtype[Any], shape: Sequence[int | str | None]) -> ValueInfoProto:
+    """Return the declaration of an input or an output."""
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), shape)
 
 

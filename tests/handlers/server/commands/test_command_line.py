@@ -118,7 +118,18 @@ def test_check_loads_and_warms_every_model(tmp_path: Path) -> None:
 OPTIONS = {
     "infer": {"--model-repository", "--default-model", "--decoding", "--max-pixels", "--config", "--annotate"},
     "models": {"--model-repository", "--models", "--default-model", "--config"},
-    "check": {"--port", "--credentials-file", "--tls-certificate", "--queue-size", "--config", "--picture"},
+    "models pull": {"--model-repository", "--model-mirror", "--from", "--overwrite", "--no-check", "--config"},
+    "check": {
+        "--evaluate",
+        "--thresholds",
+        "--plot",
+        "--port",
+        "--credentials-file",
+        "--tls-certificate",
+        "--queue-size",
+        "--config",
+        "--picture",
+    },
     "prepare": {"OUTPUT_FOLDER"},
     "credentials add": {"--password", "--may", "--models", "--file"},
     "serve": {"--port", "--queue-size", "--max-body-bytes", "--config"},
@@ -126,6 +137,7 @@ OPTIONS = {
 FOREIGN = {
     "infer": {"--port", "--models ", "--queue-size", "--tls-certificate", "--credentials-file"},
     "models": {"--port", "--lanes", "--decoding"},
+    "models pull": {"--port", "--models ", "--lanes"},
     "prepare": {"--port", "--config", "--model-repository"},
     "credentials add": {"--port", "--lanes", "--config"},
 }

@@ -25,6 +25,7 @@ sys.exit(status)
     [
         pytest.param(["infer", "board.png", "--default-model", "identity"], id="infer"),
         pytest.param(["models"], id="models"),
+        pytest.param(["models", "pull"], id="pull"),
         pytest.param(["check", "--default-model", "identity"], id="check"),
     ],
 )

@@ -1,0 +1,1 @@
+"""How good models are, on pictures whose objects are labelled: `framehook check --evaluate`."""

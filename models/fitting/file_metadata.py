@@ -1,0 +1,52 @@
+"""What exporters write into a file about itself: the labels, the task, the range and order of the channels."""
+
+import ast
+import json
+from collections.abc import Mapping
+from typing import Any
+
+LABEL_KEYS = ("names", "labels", "classes", "class_names", "id2label")
+MAX_CHARACTERS = 1 << 18
+"""Of a text that is read as a list."""
+CUSTOM_VISION_ORDERS = {"Bgr8": "bgr", "Rgb8": "rgb", "Gray8": "grey"}
+CUSTOM_VISION_RANGES: Mapping[str, Mapping[str, Any]] = {
+    "NominalRange_0_255": {"scale": 1},
+    "Normalized_0_1": {"scale": 1 / 255},
+    "Normalized_1_1": {"scale": 1, "mean": [127.5], "std": [127.5]},
+}
+
+
+def labels_in(metadata: Mapping[str, str]) -> list[str]:
+    """Return the labels by class id, as Ultralytics (`names`) and others write them; none: the file has none."""
+    for key in LABEL_KEYS:
+        names = _parsed(metadata.get(key, ""))
+        if isinstance(names, dict):
+            ids = {int(number): str(name) for number, name in names.items() if str(number).isdecimal()}
+            if ids and max(ids) < MAX_CHARACTERS:
+                return [ids.get(class_id, "N/A") for class_id in range(max(ids) + 1)]
+        if isinstance(names, list | tuple) and names:
+            return [str(name) for name in names]
+    return []
+
+
+def task_in(metadata: Mapping[str, str]) -> str | None:
+    """Return Ultralytics' task: detect, segment, pose, obb or classify; None: the file says none."""
+    return metadata.get("task")
+
+
+def input_in(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return what Azure Custom Vision says of the picture, as keys of model.yaml's input."""
+    order = CUSTOM_VISION_ORDERS.get(metadata.get("Image.BitmapPixelFormat", ""))
+    values = CUSTOM_VISION_RANGES.get(metadata.get("Image.NominalPixelRange", ""), {})
+    return ({"colour_order": order} if order else {}) | dict(values)
+
+
+def _parsed(text: str) -> Any:
+    """Return the list or the dictionary that a text writes, in JSON or in Python; else the words between commas."""
+    text = text.strip()[:MAX_CHARACTERS]
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            return parse(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return [word.strip() for word in text.split(",")] if "," in text else None
