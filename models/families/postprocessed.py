@@ -41,6 +41,7 @@ SIDES: tuple[tuple[Column, Column, Column, Column], ...] = (
 )
 """The sets of columns that make a box."""
 _, CENTRED, SIZED = SIDES
+MOST_AXES = 4
 NUMBERS = ("float32", "int64", "uint8")
 
 
@@ -185,10 +186,12 @@ class HeldColumns:
         return table
 
     def _fits(self, shape: Sequence[int | str | None]) -> bool:
-        if self._width == 1:
+        holds_scores = "scores" in self._columns
+        if self._width == 1 and not holds_scores:
             return True
-        axes = len(("batch", "row", "column")) if "scores" in self._columns else 1  # else a classifier would fit
-        return len(shape) >= axes and (not isinstance(shape[-1], int) or shape[-1] == self._width)
+        least = len(("batch", "row", "column")) if holds_scores else 1  # else a classifier would fit
+        has_width = bool(shape) and (not isinstance(shape[-1], int) or shape[-1] == self._width)
+        return has_width and least <= len(shape) <= MOST_AXES
 
 
 def _named(signature: Signature, key: str | int) -> str:

@@ -17,6 +17,8 @@ USUAL_SIDE = 640
 """Of a canvas that the file leaves free."""
 USUAL_CLASSES = (80, 91, 90, 20, 1, 2)
 """COCO's, with and without its unused ids, and VOC's."""
+LIKELY = (None, 80, 91, 90, 20, 1000)
+"""Of a file that many people have; None: it fits any number."""
 BESIDE_CLASSES = (0, 4, 5, 1, 32, 36, 37)
 """What outputs hold along an axis beside the classes: boxes, objectness, a background, bins, factors of masks."""
 CHANNELS = (3, 1)
@@ -64,15 +66,17 @@ def recognised(signature: Signature, classes: int | None = None) -> list[Guess]:
         fitting = [count for count in _counts(signature, classes) if _fault(section, signature, canvas, count) is None]
         if fitting:
             is_any = classes is None and len(fitting) > len(USUAL_CLASSES)
-            guesses.append(Guess(section, None if is_any else fitting[0], canvas))
-    return sorted(guesses, key=lambda guess: _generality(guess.section, signature))
+            guesses.append(Guess(section, None if is_any else fitting[0], _input_of(section, canvas)))
+    return sorted(guesses, key=lambda guess: (*_generality(guess.section, signature), guess.classes not in LIKELY))
 
 
 def help_with(signature: Signature, classes: int) -> str:
     """Return a sentence that says which families could read a file that the chosen one cannot."""
-    fitting = recognised(signature, classes) or recognised(signature)
-    if fitting:
-        return f"It looks like family {', or '.join(map(str, fitting[:MAX_NAMED]))}."
+    fitting = recognised(signature, classes)
+    particular = [guess for guess in fitting if guess.section.get("task") != "pose"]  # which any number of values fits
+    others = particular or [*recognised(signature)[:1], *fitting]
+    if others:
+        return f"It looks like family {', or '.join(map(str, others[:MAX_NAMED]))}."
     outputs = ", ".join(f"{name} {tensor}" for name, tensor in signature.outputs.items()) or "none"
     return f"No family reads such outputs: {outputs}. `framehook models init` says what each family needs."
 
@@ -94,6 +98,15 @@ def canvas_of(signature: Signature) -> dict[str, Any]:
             grey = {"colour_order": "grey"} if channels == 1 else {}
             return {"size_wh": size_wh, **grey}
     return {"size_wh": (USUAL_SIDE, USUAL_SIDE)}
+
+
+def _input_of(section: Mapping[str, Any], canvas: Mapping[str, Any]) -> dict[str, Any]:
+    """Return model.yaml's input; for a grey picture also one mean and one std, the averages of the family's."""
+    if "colour_order" not in canvas:
+        return dict(canvas)
+    defaults, _ = FAMILY_CONFIGS[section["name"]].defaults_for(section)
+    given = {key: values for key in ("mean", "std") if (values := defaults.get(key))}
+    return {**canvas, **{key: (sum(values) / len(values),) for key, values in given.items()}}
 
 
 def _picture(tensor: Tensor) -> tuple[Size, int]:
@@ -138,7 +151,7 @@ def _fault(section: Mapping[str, Any], signature: Signature, canvas: Mapping[str
     try:
         spec = Spec(
             config.model_validate(section),
-            InputConfig.model_validate({**input_defaults, **canvas}),
+            InputConfig.model_validate({**input_defaults, **_input_of(section, canvas)}),
             OutputConfig.model_validate(output_defaults),
             tuple(f"class {number}" for number in range(classes if config.has_labels else 0)),
             signature,

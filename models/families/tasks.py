@@ -32,6 +32,7 @@ TaskName: TypeAlias = Literal["detect", "segment", "pose", "obb"]
 FACTORS = 32
 PROTOTYPES = Tensor("float32", (None, FACTORS, None, None))
 DECIMALS = 6
+MAX_POINTS = 200
 WITH_CONFIDENCE, WITHOUT_CONFIDENCE = 3, 2
 """Values of a key point."""
 
@@ -152,7 +153,8 @@ def described(task: Task, rows: tuple[Floats, Floats], outputs: Outputs, letterb
 
 def values_of_a_point(width: int) -> int:
     """Return how many values a key point has, of `width` values in all; raises ModelConfigError if none fits."""
-    fitting = [size for size in (WITH_CONFIDENCE, WITHOUT_CONFIDENCE) if width > 0 and width % size == 0]
+    sizes = (WITH_CONFIDENCE, WITHOUT_CONFIDENCE)
+    fitting = [size for size in sizes if 0 < width <= MAX_POINTS * size and width % size == 0]
     if not fitting:
         raise ModelConfigError(f"task pose: expected key points of 3 or 2 values each, got {width} values.")
     return fitting[0]

@@ -7,9 +7,9 @@ from typing import Any
 
 from models.backends.backend import Runnable
 from models.errors import ModelConfigError
-from models.families.recognition import LAST, USUAL_CLASSES, Guess, differences, finds_outputs_by_name, recognised
+from models.families.recognition import LAST, USUAL_CLASSES, Guess, finds_outputs_by_name, help_with, recognised
 from models.fitting.file_metadata import input_in, task_in
-from models.fitting.neighbours import results_of, surest_of
+from models.fitting.neighbours import are_tiny, better_neighbours, results_of, surest_of
 from models.frame import Frame
 from models.repository.config import ModelConfig
 from models.repository.folder import ModelFolder
@@ -19,6 +19,8 @@ from models.runtime.loading import MAX_CONFIDENCE
 MAX_TRIED = 16
 """Ways to read a file that are tried out."""
 CLASSIFY = "classify"
+TUNED = ("scale", "mean", "std", "colour_order", "resize")
+"""Keys of input that a file mostly does not tell."""
 RARITY = {"segment": 1, "obb": 1, "pose": 2}
 """Of tasks whose values after the classes are easily confused with others; key points may be any number of values."""
 
@@ -46,7 +48,7 @@ class Brought:
     def tried_on(self, frame: Frame) -> list[Tried]:
         """Return the ways to read the file, the one that sees most in a picture first.
 
-        Raises ModelConfigError, which says what each family needs, if there is none.
+        Raises ModelConfigError if there is none.
         """
         signature = self.session.signature
         guesses = recognised(signature, len(self.labels) or None)
@@ -55,13 +57,28 @@ class Brought:
             fits = f" Without them it would be: {others}." if others else ""
             raise ModelConfigError(f"There are {len(self.labels)} labels, with which no family reads the file.{fits}")
         if not guesses:
-            needed = "\n".join(f"  {difference}" for difference in differences(signature, 80))
-            raise ModelConfigError(f"No family reads the file. Of one with 80 labels each would need:\n{needed}")
+            raise ModelConfigError(help_with(signature, USUAL_CLASSES[0]))
         tried = [self._tried(guess, frame) for guess in guesses[:MAX_TRIED]]
         plain = next((way for way in tried if way.guess.section == {"name": "classifier"}), None)
         if plain and plain.results.highest <= MAX_CONFIDENCE:  # confidences already
             tried = [way for way in tried if "activation" not in way.guess.section]
         return sorted(tried, key=self._rank)
+
+    def improved(self, way: Tried, frame: Frame) -> tuple[Tried, str]:
+        """Return a way with the range, the channel order and the resizing that the model is clearly surest with.
+
+        And which these are, in words; none: those of the way itself.
+        """
+        folder = self._folder(way.guess, way.document)
+        picture = folder.config.input
+        for better in better_neighbours(folder, self.session, frame):
+            other = better.config.input
+            changed = {key: value for key in TUNED if (value := getattr(other, key)) != getattr(picture, key)}
+            if changed:
+                written = {key: list(value) if isinstance(value, tuple) else value for key, value in changed.items()}
+                document = {**way.document, "input": {**way.document["input"], **written}}
+                return Tried(way.guess, document, way.results), better.words
+        return way, ""
 
     def labels_for(self, guess: Guess) -> tuple[str, ...]:
         """Return the known labels, else a name for each class."""
@@ -74,15 +91,17 @@ class Brought:
             "family": dict(guess.section),
             "input": {**guess.input, **input_in(self.metadata)},
         }
-        config = ModelConfig.model_validate(document)
-        folder = ModelFolder("brought", Path("brought"), config, self.labels_for(guess), "")
-        return Tried(guess, document, results_of(folder, self.session, frame))
+        return Tried(guess, document, results_of(self._folder(guess, document), self.session, frame))
+
+    def _folder(self, guess: Guess, document: Mapping[str, Any]) -> ModelFolder:
+        """Return the folder that the model would have."""
+        return ModelFolder("brought", Path("brought"), ModelConfig.model_validate(document), self.labels_for(guess), "")
 
     def _rank(self, way: Tried) -> tuple[bool | int | float, ...]:
         """Return what sorts the likelier ways before others.
 
         They are for the file's task, see something, have a usual task and a usual number of classes, find their outputs
-        by name, leave no candidates out, and are surer of the picture.
+        by name, give boxes that can be seen, leave no candidates out, and are surer of the picture.
         """
         section, surest = way.guess.section, surest_of(way.results)
         return (
@@ -92,6 +111,7 @@ class Brought:
             RARITY.get(section.get("task", ""), 0),
             not self.labels and way.guess.classes not in USUAL_CLASSES,
             not finds_outputs_by_name(section, self.session.signature),
+            are_tiny(way.results),
             way.results.dropped,
             -surest,
         )

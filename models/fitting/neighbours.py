@@ -25,6 +25,8 @@ MIN_CONFIDENCE = 0.25
 MAX_RESULTS = 20
 SURER_BY = 0.25
 """How much higher the highest confidence of a neighbour must be, before it is named."""
+TINY_SHARE, MIN_TINY = 0.01, 2
+"""Of the picture's width and height; and how many such boxes it takes to doubt them."""
 ERROR_LESS_BY, ERROR_SHARE = 0.05, 0.5
 """How much closer it must come to the expected results of a golden picture."""
 
@@ -92,14 +94,14 @@ def results_of(folder: ModelFolder, session: Runnable, frame: Frame) -> Results:
 
 def better_neighbours(
     folder: ModelFolder, session: Runnable, frame: Frame, expected: Sequence[ExpectedResult] = ()
-) -> list[str]:
-    """Return the settings, in words, under which the model is clearly surer of a picture, the best one first.
+) -> list[Neighbour]:
+    """Return the settings under which the model is clearly surer of a picture, the best one first.
 
     `expected`: what a golden picture must show; then those that come clearly closer to it.
     """
     takes_bytes = any(tensor.dtype == "uint8" for tensor in session.signature.inputs.values())
     given = results_of(folder, session, frame)
-    found: list[tuple[float, str]] = []
+    found: list[tuple[float, Neighbour]] = []
     for neighbour in neighbours_of(folder.config, takes_bytes=takes_bytes):
         if _activates_confidences(neighbour.config, folder.config, given):
             continue
@@ -107,10 +109,10 @@ def better_neighbours(
         if expected:
             before, after = error_of(given, expected), error_of(results, expected)
             if after < before - ERROR_LESS_BY and after < before * ERROR_SHARE:
-                found.append((after, neighbour.words))
+                found.append((after, neighbour))
         elif surest_of(results) > surest_of(given) + SURER_BY:
-            found.append((-surest_of(results), neighbour.words))
-    return [words for _, words in sorted(found)]
+            found.append((-surest_of(results), neighbour))
+    return [neighbour for _, neighbour in sorted(found, key=lambda pair: pair[0])]
 
 
 def _activates_confidences(config: ModelConfig, plain: ModelConfig, given: Results) -> bool:
@@ -124,6 +126,14 @@ def surest_of(results: Results) -> float:
     if results.highest > MAX_CONFIDENCE:
         return 0.0
     return max((result.confidence for result in found_in(results)), default=0.0)
+
+
+def are_tiny(results: Results) -> bool:
+    """Return whether all boxes, of at least two, are so small that they are probably in another unit."""
+    boxes = [detection.box_xyxy for detection in results.detections]
+    return len(boxes) >= MIN_TINY and all(
+        right - left < TINY_SHARE and bottom - top < TINY_SHARE for left, top, right, bottom in boxes
+    )
 
 
 def error_of(results: Results, expected: Sequence[ExpectedResult]) -> float:

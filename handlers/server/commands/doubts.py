@@ -2,18 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from models.fitting.neighbours import better_neighbours, results_of
+from models.fitting.neighbours import are_tiny, better_neighbours, results_of
 from models.frame import Frame
 from models.repository.config import ExpectedResult
 from models.repository.folder import ModelFolder
-from models.results import Detection
 from models.runtime.loading import LoadedModel
 
 MAX_NAMED = 3
 """Most neighbouring settings that are named."""
-TINY_SHARE = 0.01
-"""Of the picture's width and height: a box that is smaller in both, like all others, is probably in another unit."""
-MIN_TINY = 2
 
 
 def doubts_about(
@@ -31,15 +27,8 @@ def doubts_about(
         )
     elif not results.count:
         yield "nothing was found, however unsure. Does the picture show what the model was trained for?"
-    if _are_tiny(results.detections):
+    if are_tiny(results):
         yield "all boxes are tiny: the file may give shares of the canvas where the family reads pixels."
-    for words in better_neighbours(folder, loaded.session, frame, expected)[:MAX_NAMED]:
+    for better in better_neighbours(folder, loaded.session, frame, expected)[:MAX_NAMED]:
         closer = "comes closer to the expected results" if expected else "is clearly surer of this picture"
-        yield f"it {closer} with {words}."
-
-
-def _are_tiny(detections: Sequence[Detection]) -> bool:
-    boxes = [detection.box_xyxy for detection in detections]
-    return len(boxes) >= MIN_TINY and all(
-        right - left < TINY_SHARE and bottom - top < TINY_SHARE for left, top, right, bottom in boxes
-    )
+        yield f"it {closer} with {better.words}."

@@ -13,13 +13,17 @@ from handlers.server.commands.check import check_folder
 from handlers.server.commands.offline import read_picture
 from handlers.server.commands.options import settings_options
 from handlers.server.settings import Settings
+from models.errors import ModelConfigError
+from models.families.recognition import differences
 from models.fitting.file_metadata import labels_in
 from models.fitting.guessing import Brought, Tried
+from models.frame import Frame
 from models.repository.folder import BUILT_IN_ZOO, CONFIG_FILE_NAME
 from models.repository.labels import read_labels
 
 KNOWN_LABELS = {80: "ssdlite-mobilenet-v2", 1000: "efficientnet-lite0"}
 """Number of classes → the built-in model whose labels are probably the same: COCO's and ImageNet's."""
+USUAL_CLASSES = 80
 PICTURE = BUILT_IN_ZOO / "ssdlite-mobilenet-v2" / "golden.jpg"
 HEADER = "# What each key means: docs/adding-a-model.md\n"
 FOOTER = "# licence: and source: are shown by /models.\n"
@@ -68,17 +72,31 @@ def init(settings: Settings, options: argparse.Namespace) -> int:
     session = Session(options.file)
     labels, source = _labels(options.labels, session.metadata)
     brought = Brought(conformed(session), labels, session.metadata)
-    ways = brought.tried_on(frame)
+    ways = _ways(brought, frame)
     known = _known_labels(ways[0])
     if not labels and known:
         labels, source = known, f"those of {KNOWN_LABELS[len(known)]}, since there are as many"
         brought = Brought(brought.session, labels, session.metadata)
-        ways = brought.tried_on(frame) or ways
-    _print_guesses(ways, source or "placeholders: write the right ones into labels.txt")
-    _write(folder, options.file, ways[0], brought.labels_for(ways[0].guess))
+        ways = brought.tried_on(frame)
+    best, why = brought.improved(ways[0], frame)
+    _print_guesses([best, *ways[1:]], source or "placeholders: write the right ones into labels.txt")
+    if why:
+        print(f"guess: {why}: with it the model is clearly surer of the picture")
+    _write(folder, options.file, best, brought.labels_for(best.guess))
     check_folder(folder, picture)
     print(f"    serve it: framehook serve --model-repository {folder.parent} --default-model {folder.name}")
     return 0
+
+
+def _ways(brought: Brought, frame: Frame) -> Sequence[Tried]:
+    """Return the ways to read the file. If there is none, print what each family needs; raises ModelConfigError."""
+    try:
+        return brought.tried_on(frame)
+    except ModelConfigError:
+        classes = len(brought.labels) or USUAL_CLASSES
+        for difference in differences(brought.session.signature, classes):
+            print(f"with {classes} labels, {difference}")
+        raise
 
 
 def _labels(given: Path | None, metadata: dict[str, str]) -> tuple[Sequence[str], str]:
@@ -98,7 +116,7 @@ def _print_guesses(ways: Sequence[Tried], source: str) -> None:
     best, *others = ways
     print(f"guess: family {best.guess}")
     for other in others:
-        print(f"       not {other.guess}, which also fits the file but sees less in the picture")
+        print(f"       also possible: {other.guess}")
     width, height = best.document["input"]["size_wh"]
     more = ", ".join(f"{key}: {value}" for key, value in best.document["input"].items() if key != "size_wh")
     print(f"guess: input {width} x {height}{f', {more}' if more else ''}; the rest is the family's default")
