@@ -81,20 +81,16 @@ class Contract:
     @property
     def families(self) -> dict[str, str]:
         """Return the operations that use the first model of a family: operationId → family."""
-        return {
-            operation["operationId"]: operation["x-family"]
-            for _, operation in _operations(self.document)
-            if "x-family" in operation
-        }
+        return self._marked("x-family")
 
     @property
     def chains(self) -> dict[str, str]:
         """Return the operations that use the first model with a chained one: operationId → type of its results."""
-        return {
-            operation["operationId"]: operation["x-then"]
-            for _, operation in _operations(self.document)
-            if "x-then" in operation
-        }
+        return self._marked("x-then")
+
+    def _marked(self, key: str) -> dict[str, str]:
+        operations = (operation for _, operation in _operations(self.document))
+        return {operation["operationId"]: operation[key] for operation in operations if key in operation}
 
     @property
     def operations_on_default_model(self) -> dict[str, str]:

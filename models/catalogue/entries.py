@@ -3,18 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import PullError
 from models.repository.config import NAME_PATTERN
-from models.repository.files import CONFIG_FILE_NAME
+from models.repository.files import CONFIG_FILE_NAME, LABELS_NAME, WEIGHTS_NAME
 from models.repository.folder import BUILT_IN_ZOO
-from models.repository.plain_yaml import read_plain_yaml
+from models.repository.plain_yaml import read_plain_yaml, written_yaml
 
 CATALOGUE = Path(__file__).parent / "catalogue.yaml"
-WEIGHTS_NAME, LABELS_NAME = "model.onnx", "labels.txt"
-HEADER = "# What each key means: docs/adding-a-model.md\n"
 
 Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
@@ -74,8 +71,7 @@ class Entry(BaseModel):
             "source": self.urls[0],
         }
         sections = {"family": self.family, "input": self.input, "output": self.output}
-        document = facts | {name: section for name, section in sections.items() if section}
-        return HEADER + yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=200)
+        return written_yaml(facts | {name: section for name, section in sections.items() if section})
 
 
 class Catalogue(BaseModel):

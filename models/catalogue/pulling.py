@@ -15,9 +15,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from models.catalogue.download import Download, Patience, SourceError
-from models.catalogue.entries import WEIGHTS_NAME, Entry
+from models.catalogue.entries import Entry
 from models.errors import PullError
-from models.repository.files import chunks_of
+from models.repository.files import WEIGHTS_NAME, chunks_of
 
 SHOWN_DIGITS = 12
 """Of a sha256, where it makes a name unique."""

@@ -47,6 +47,11 @@ class Candidates:
         """Return the candidates without a NaN or an infinity."""
         return self.at(np.isfinite(self.levels) & np.isfinite(self.boxes_xyxy).all(axis=1))
 
+    def without_overflows(self, broken: int) -> "Candidates":
+        """Return the candidates whose box is finite; the others are counted, and `broken` ones left out before."""
+        kept = self.finite()
+        return kept.without(broken + len(self.levels) - len(kept.levels))
+
     def on_picture(self, letterbox: Letterbox) -> "Candidates":
         """Convert the boxes from pixels of the canvas to shares of the picture."""
         return replace(self, boxes_xyxy=letterbox.to_picture(self.boxes_xyxy))

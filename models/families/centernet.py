@@ -62,10 +62,9 @@ class Centernet:
         stride_xy = np.asarray(np.array(letterbox.canvas_wh) / np.array(heat.shape[:0:-1]), np.float32)
         boxes_xyxy = self._boxes_xyxy(sizes, offsets, cells, stride_xy)
         read = Candidates(boxes_xyxy, class_ids, levels.reshape(-1)[peaks]).at(readable)
-        kept = read.finite()
         values = np.concatenate([sizes, offsets]).reshape(4, -1).T
-        dropped = count_broken(values, heat.reshape(len(heat), -1).T) + len(read.levels) - len(kept.levels)
-        candidates = kept.without(dropped).on_picture(letterbox)
+        broken = count_broken(values, heat.reshape(len(heat), -1).T)
+        candidates = read.without_overflows(broken).on_picture(letterbox)
         return select_detections(candidates, self._labels, self._output, selection)
 
     def _boxes_xyxy(self, sizes: Floats, offsets: Floats, cells: Cells, stride_xy: Floats) -> Floats:

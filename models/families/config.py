@@ -21,6 +21,10 @@ Defaults: TypeAlias = Mapping[str, Any]
 """A family's default values for a section of model.yaml, by key."""
 
 
+IMAGENET: Defaults = {"scale": 1 / 255, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+"""How most backbones that were trained on ImageNet get RGB pictures, as keys of the section `input`."""
+
+
 class InputConfig(BaseModel):
     """The section `input`: how a picture becomes the model's input.
 

@@ -74,9 +74,7 @@ class Darknet:
         chosen, class_ids = np.divmod(indices, levels.shape[1])
         boxes_xyxy = xyxy_from_cxcywh(_cxcywh(flat, places[chosen], grid, (rows.shape[1], rows.shape[0]), canvas_wh))
         read = Candidates(boxes_xyxy, class_ids, levels.take(indices))
-        kept = read.finite()
-        overflown = len(read.levels) - len(kept.levels)
-        return kept.without(count_broken(flat[:, :ROW_START], flat[:, ROW_START:]) + overflown)
+        return read.without_overflows(count_broken(flat[:, :ROW_START], flat[:, ROW_START:]))
 
 
 class Grid(BaseModel):

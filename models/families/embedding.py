@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from models.families.config import Defaults, InferenceType
+from models.families.config import IMAGENET, Defaults, InferenceType
 from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
 from models.families.signature import Outputs, Tensor
@@ -43,11 +43,7 @@ class EmbeddingConfig(FamilySection):
     reads: ClassVar[Reader] = Embedder
     inference_types: ClassVar[tuple[InferenceType, ...]] = ("other",)
     has_labels: ClassVar[bool] = False
-    input_defaults: ClassVar[Defaults] = {
-        "scale": 1 / 255,
-        "mean": (0.485, 0.456, 0.406),
-        "std": (0.229, 0.224, 0.225),
-    }
+    input_defaults: ClassVar[Defaults] = IMAGENET
     output_defaults: ClassVar[Defaults] = {"iou_threshold": None}
 
     name: Literal["embedding"]

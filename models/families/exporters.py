@@ -16,13 +16,12 @@ Sources:
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from models.families.config import Defaults
+from models.families.config import IMAGENET, Defaults
 from models.families.family import Preset
 
 LTRB = ["left", "top", "right", "bottom"]
 YOLO_INPUT: Defaults = {"resize": "letterbox", "padding": 114, "scale": 1 / 255}
 YOLO_NAS_INPUT: Defaults = {**YOLO_INPUT, "colour_order": "bgr"}
-IMAGENET: Defaults = {"scale": 1 / 255, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 PADDLE = {
     "outputs": {0: ["class", "score", *LTRB], 1: ["count"]},
     "sizes": {"scale_factor": "ones", "im_shape": "canvas_hw"},

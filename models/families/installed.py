@@ -1,5 +1,6 @@
 """Families that installed packages add, by the entry point `framehook.families`: a FamilySection each."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -8,6 +9,8 @@ from typing import get_args
 from models.families.family import FamilySection
 
 GROUP = "framehook.families"
+NAME_PATTERN = r"[a-z][a-z0-9_]{0,63}"
+"""Of the contract."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ def name_of(section: type[FamilySection]) -> str:
 
 def _section_of(entry: EntryPoint, taken: Collection[str]) -> type[FamilySection]:
     """Return what an entry point leads to; raises ValueError, and whatever the package raises."""
+    if not re.fullmatch(NAME_PATTERN, entry.name):
+        raise ValueError("expected a name of at most 64 characters: a letter a-z, then a-z, 0-9 and _")
     section = entry.load()
     if not isinstance(section, type) or not issubclass(section, FamilySection) or "reads" not in vars(section):
         raise ValueError(f"expected {entry.value} to be a FamilySection with the class variable reads")

@@ -19,7 +19,7 @@ from pydantic import Field
 from models.boxes import Floats
 from models.errors import ModelConfigError
 from models.families.candidates import Candidates, count_broken, select_detections, softmax, threshold_of
-from models.families.config import Defaults
+from models.families.config import IMAGENET, Defaults
 from models.families.family import FamilySection, Preset, Reader, Spec
 from models.families.grids import cells_of_strides
 from models.families.preprocessing import PictureInput
@@ -96,10 +96,7 @@ class NanodetConfig(FamilySection):
     }
     output_defaults: ClassVar[Defaults] = {"confidence_threshold": 0.4, "iou_threshold": 0.6}
     presets: ClassVar[Mapping[str, Preset]] = {
-        "picodet": Preset(
-            {"cell_centre": 0.5},
-            {"colour_order": "rgb", "scale": 1 / 255, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
-        )
+        "picodet": Preset({"cell_centre": 0.5}, {**IMAGENET, "colour_order": "rgb"}),
     }
 
     name: Literal["nanodet"]

@@ -48,7 +48,8 @@ class Guess:
     def __str__(self) -> str:
         """Return it for people: yolov8, task: pose, 80 labels."""
         options = "".join(f", {key}: {value}" for key, value in self.section.items() if key != "name")
-        labels = "" if self.classes is None else f", {self.classes} label(s)"
+        has_number = self.classes is not None and FAMILY_CONFIGS[self.section["name"]].has_labels
+        labels = f", {self.classes} label(s)" if has_number else ""
         return f"{self.section['name']}{options}{labels}"
 
 
@@ -127,12 +128,10 @@ def _sections() -> Iterator[dict[str, Any]]:
         yield {"name": name}
         for preset in config.presets:
             yield {"name": name, "preset": preset}
-        for key in OPTIONS:
+        for key in () if config.presets else OPTIONS:
             field = config.model_fields.get(key)
             values = get_args(field.annotation) if field else ()
-            for value in values:
-                if field and value != field.default and config.presets == {}:
-                    yield {"name": name, key: value}
+            yield from ({"name": name, key: value} for value in values if field and value != field.default)
 
 
 def _counts(signature: Signature, classes: int | None) -> list[int]:

@@ -59,9 +59,7 @@ class Yolox:
         raw = rows[anchors, :BOX_SIZE]
         boxes_xyxy = xyxy_from_cxcywh(self._cxcywh(raw, anchors))
         read = Candidates(boxes_xyxy, class_ids, levels).at(np.isfinite(raw).all(axis=1) & np.isfinite(levels))
-        kept = read.finite()
-        overflown = len(read.levels) - len(kept.levels)
-        candidates = kept.without(count_broken_rows(rows) + overflown).on_picture(letterbox)
+        candidates = read.without_overflows(count_broken_rows(rows)).on_picture(letterbox)
         return select_detections(candidates, self._labels, self._output, selection)
 
     def _cxcywh(self, raw: Floats, anchors: NDArray[np.intp]) -> Floats:

@@ -62,9 +62,7 @@ class Yunet:
         levels, readable = np.sqrt(factors.clip(0, 1)), np.isfinite(factors[:, 0]) & np.isfinite(boxes).all(axis=1)
         cells = np.flatnonzero(readable & (levels[:, 0] >= threshold_of(self._output, selection)))
         read = Candidates(self._boxes_xyxy(boxes, cells), np.zeros(len(cells), np.intp), levels[cells, 0], cells)
-        kept = read.finite()
-        overflown = len(read.levels) - len(kept.levels)
-        candidates = kept.without(count_broken(boxes, factors) + overflown).on_picture(letterbox)
+        candidates = read.without_overflows(count_broken(boxes, factors)).on_picture(letterbox)
 
         def describe(_: Candidates, anchors: NDArray[np.intp]) -> list[Extensions]:
             starts_xy, strides = self._cells_xy[anchors, None], self._strides[anchors, None, None]

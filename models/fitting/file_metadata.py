@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from models.repository.labels import MAX_CLASS_ID, UNUSED
+
 LABEL_KEYS = ("names", "labels", "classes", "class_names", "id2label")
 MAX_CHARACTERS = 1 << 18
 """Of a text that is read as a list."""
@@ -22,8 +24,8 @@ def labels_in(metadata: Mapping[str, str]) -> list[str]:
         names = _parsed(metadata.get(key, ""))
         if isinstance(names, dict):
             ids = {int(number): str(name) for number, name in names.items() if str(number).isdecimal()}
-            if ids and max(ids) < MAX_CHARACTERS:
-                return [ids.get(class_id, "N/A") for class_id in range(max(ids) + 1)]
+            if ids and max(ids) <= MAX_CLASS_ID:
+                return [ids.get(class_id, UNUSED) for class_id in range(max(ids) + 1)]
         if isinstance(names, list | tuple) and names:
             return [str(name) for name in names]
     return []

@@ -7,11 +7,13 @@ from typing import Any
 
 from models.backends.backend import Runnable
 from models.errors import ModelConfigError
+from models.families import FAMILY_CONFIGS
 from models.families.recognition import LAST, USUAL_CLASSES, Guess, finds_outputs_by_name, help_with, recognised
 from models.fitting.file_metadata import input_in, task_in
 from models.fitting.neighbours import are_tiny, better_neighbours, results_of, surest_of
 from models.frame import Frame
 from models.repository.config import ModelConfig
+from models.repository.files import LABELS_NAME, WEIGHTS_NAME
 from models.repository.folder import ModelFolder
 from models.results import Results
 from models.runtime.loading import MAX_CONFIDENCE
@@ -65,9 +67,9 @@ class Brought:
         return sorted(tried, key=self._rank)
 
     def improved(self, way: Tried, frame: Frame) -> tuple[Tried, str]:
-        """Return a way with the range, the channel order and the resizing that the model is clearly surest with.
+        """Return the way with other values of `TUNED` of which the model is clearly surest, and these in words.
 
-        And which these are, in words; none: those of the way itself.
+        If none is clearly better than those of `way`, return `way` and no words.
         """
         folder = self._folder(way.guess, way.document)
         picture = folder.config.input
@@ -75,8 +77,7 @@ class Brought:
             other = better.config.input
             changed = {key: value for key in TUNED if (value := getattr(other, key)) != getattr(picture, key)}
             if changed:
-                written = {key: list(value) if isinstance(value, tuple) else value for key, value in changed.items()}
-                document = {**way.document, "input": {**way.document["input"], **written}}
+                document = {**way.document, "input": {**way.document["input"], **changed}}
                 return Tried(way.guess, document, way.results), better.words
         return way, ""
 
@@ -86,8 +87,8 @@ class Brought:
 
     def _tried(self, guess: Guess, frame: Frame) -> Tried:
         document = {
-            "weights": {"file": "model.onnx"},
-            **({} if guess.section["name"] == "embedding" else {"labels": "labels.txt"}),
+            "weights": {"file": WEIGHTS_NAME},
+            **({"labels": LABELS_NAME} if FAMILY_CONFIGS[guess.section["name"]].has_labels else {}),
             "family": dict(guess.section),
             "input": {**guess.input, **input_in(self.metadata)},
         }

@@ -12,6 +12,7 @@ import numpy as np
 
 from models.backends.backend import Runnable
 from models.errors import InferenceError, ModelConfigError
+from models.families.config import IMAGENET
 from models.frame import Frame
 from models.order import FrameOrder
 from models.repository.config import ExpectedResult, ModelConfig
@@ -30,7 +31,6 @@ TINY_SHARE, MIN_TINY = 0.01, 2
 ERROR_LESS_BY, ERROR_SHARE = 0.05, 0.5
 """How much closer it must come to the expected results of a golden picture."""
 
-IMAGENET = {"scale": 1 / 255, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 RANGES: Mapping[str, Mapping[str, Any]] = {
     "values 0..255": {"scale": 1, "mean": (0,), "std": (1,)},
     "values 0..1": {"scale": 1 / 255, "mean": (0,), "std": (1,)},

@@ -12,6 +12,8 @@ from typing import BinaryIO
 from models.errors import ModelConfigError
 
 CONFIG_FILE_NAME = "model.yaml"
+WEIGHTS_NAME, LABELS_NAME = "model.onnx", "labels.txt"
+"""What framehook calls the other files of a folder that it writes."""
 MAX_FILES = 1000
 MAX_FOLDER_BYTES = 4 << 30
 """Of all files of a folder together; no trial may take more memory than that."""

@@ -1,7 +1,7 @@
 """YAML as people write it: short, flat, without aliases. The time to read it is bounded. Faults are placed by line."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ MAX_WORD_LENGTH = 1000
 QUOTED = re.compile(r"'[^']{2,}'|\"[^\"]{2,}\"")
 """What a message of PyYAML quotes from the text, which may be secret; marks of punctuation may stay."""
 
+HEADER = "# What each key means: docs/adding-a-model.md\n"
+
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -28,6 +30,11 @@ class YamlTextError(ValueError):
 
     def __init__(self, reason: str, line: int | None = None) -> None:
         super().__init__(f"line {line}: {reason}." if line else f"{reason}.")
+
+
+def written_yaml(document: Mapping[str, Any]) -> str:
+    """Return the text of a model.yaml, with a comment that names the documentation."""
+    return HEADER + yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=200)
 
 
 def read_plain_yaml(path: Path) -> Any:

@@ -86,6 +86,7 @@ def test_a_broken_family_costs_nothing_until_it_is_named(site: Path, folder: Pat
 @pytest.mark.parametrize(
     ("name", "value", "fault"),
     [
+        ("Disc-1", "builtins:int", "expected a name of at most 64 characters"),
         ("disc", "builtins:int", "expected builtins:int to be a FamilySection with the class variable reads"),
         ("disc", "models.families.family:FamilySection", "to be a FamilySection with the class variable reads"),
         ("disc", "models.families.ssd:SsdConfig", "its name is ssd; expected the entry point to have the same"),

@@ -14,7 +14,7 @@ from handlers.dataplane import DataPlane
 from handlers.errors import ConfigurationError, EdgeError
 from handlers.parsing.numbers import read_number
 from handlers.server.commands.doubts import doubts_about
-from handlers.server.commands.offline import own_dataplane, read_picture
+from handlers.server.commands.offline import own_dataplane, read_named_picture, read_picture
 from handlers.server.commands.options import ALL_SETTINGS, settings_options
 from handlers.server.parts import create_recognition
 from handlers.server.settings import Settings, split
@@ -83,10 +83,7 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     """
     if options.folder:
         settings = _settings_for_folder(settings, options.folder)
-    try:
-        picture = read_picture(options.picture, settings.max_body_bytes) if options.picture else None
-    except OSError as error:
-        raise ConfigurationError(f"The picture {options.picture} cannot be read: {error.strerror}.") from error
+    picture = read_named_picture(options.picture, settings.max_body_bytes) if options.picture else None
     recognition = create_recognition(settings)
     tls = create_tls(settings)
     if tls:
@@ -206,7 +203,7 @@ def _shape(model: Model) -> str:
 
 
 def _doubts(dataplane: DataPlane, model: Model, picture: bytes | None, golden: bytes | None) -> Iterator[str]:
-    """Yield what looks wrong about a model, as far as a picture tells; the one given shows more than the golden one."""
+    """Yield what looks wrong about a model, on its golden picture, whose results are known, else on the one given."""
     loaded, config = model.loaded, model.folder.config
     if (body := golden or picture) and isinstance(loaded, LoadedModel) and config.input.resize != "within":
         frame = dataplane.codec.whole(FrameOrder(body))

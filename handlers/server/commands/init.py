@@ -1,52 +1,58 @@
 """`framehook models init`: writes the folder of a model that somebody brings, and checks it."""
 
 import argparse
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from handlers.decoding.decoder import Decoder
 from handlers.errors import ConfigurationError
 from handlers.server.commands.check import check_folder
-from handlers.server.commands.offline import read_picture
+from handlers.server.commands.offline import read_named_picture
 from handlers.server.commands.options import settings_options
 from handlers.server.settings import Settings
 from models.errors import ModelConfigError
-from models.families.recognition import differences
+from models.families.recognition import USUAL_CLASSES, differences
 from models.fitting.file_metadata import labels_in
 from models.fitting.guessing import Brought, Tried
 from models.frame import Frame
-from models.repository.files import CONFIG_FILE_NAME
+from models.repository.config import NAME_PATTERN
+from models.repository.files import CONFIG_FILE_NAME, LABELS_NAME, WEIGHTS_NAME
 from models.repository.folder import BUILT_IN_ZOO
 from models.repository.labels import read_labels
+from models.repository.plain_yaml import written_yaml
 
 KNOWN_LABELS = {80: "ssdlite-mobilenet-v2", 1000: "efficientnet-lite0"}
 """Number of classes → the built-in model whose labels are probably the same: COCO's and ImageNet's."""
-USUAL_CLASSES = 80
 PICTURE = BUILT_IN_ZOO / "ssdlite-mobilenet-v2" / "golden.jpg"
-HEADER = "# What each key means: docs/adding-a-model.md\n"
-FOOTER = "# licence: and source: are shown by /models.\n"
+FOOTER = "# You may add licence and source, which /models shows.\n"
 
 
 def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the action and its options."""
     parser = actions.add_parser(
         "init",
-        help="write the folder of an own model",
-        description="Write the folder of a model from its ONNX file: family, size and labels are guessed from the "
-        "file's inputs, outputs and metadata, and tried out on a picture. Each guess is printed. Then check it.",
+        help="write the folder of your own model",
+        description="Write the folder of a model from its ONNX file, then check it. Family, size and labels are "
+        "guessed from the file's inputs, outputs and metadata, and tried out on a picture. Each guess is printed.",
         parents=[settings_options(("max_body_bytes", "max_pixels"))],
         allow_abbrev=False,
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the model, an ONNX file")
     parser.add_argument(
-        "folder", nargs="?", type=Path, metavar="FOLDER", help="what to write; by default named as the file, here"
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="FOLDER",
+        help="the folder to write; by default in the current one, named as the file",
     )
     parser.add_argument("--labels", type=Path, metavar="FILE", help="the labels, one a line, or a data.yaml")
     parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="a picture with what the model finds; by default a cup of coffee"
+        "--picture",
+        type=Path,
+        metavar="FILE",
+        help="a picture that shows what the model finds; by default a cup of coffee",
     )
     parser.set_defaults(command=init)
 
@@ -55,19 +61,15 @@ def init(settings: Settings, options: argparse.Namespace) -> int:
     """Write and check the folder.
 
     Raises ConfigurationError for files that are not there and a folder that is, and ModelConfigError if no family
-    reads the file; then nothing is written.
+    reads the file; then nothing is written. Raises ModelConfigError also if the check fails; then the folder stays.
     """
     from models.backends.conformed import conformed  # noqa: PLC0415  # onnxruntime takes long to import
     from models.backends.onnx import Session  # noqa: PLC0415  # the same
 
     folder = options.folder or Path(options.file.stem)
-    if folder.exists():
-        raise ConfigurationError(f"{folder} exists already; name another folder, or remove it.")
+    _refuse_unless_new(folder)
     picture = options.picture or PICTURE
-    try:
-        frame = Decoder(settings.max_pixels).whole(read_picture(picture, settings.max_body_bytes))
-    except OSError as error:
-        raise ConfigurationError(f"The picture {picture} cannot be read: {error.strerror}.") from error
+    frame = Decoder(settings.max_pixels).whole(read_named_picture(picture, settings.max_body_bytes))
     if not options.file.is_file():
         raise ConfigurationError(f"{options.file} is not a file.")
     session = Session(options.file)
@@ -76,17 +78,27 @@ def init(settings: Settings, options: argparse.Namespace) -> int:
     ways = _ways(brought, frame)
     known = _known_labels(ways[0])
     if not labels and known:
-        labels, source = known, f"those of {KNOWN_LABELS[len(known)]}, since there are as many"
+        labels, source = known, f"of {KNOWN_LABELS[len(known)]}, since there are as many"
         brought = Brought(brought.session, labels, session.metadata)
         ways = brought.tried_on(frame)
     best, why = brought.improved(ways[0], frame)
-    _print_guesses([best, *ways[1:]], source or "placeholders: write the right ones into labels.txt")
+    _print_guesses([best, *ways[1:]], source or f"placeholders; write the right ones into {LABELS_NAME}")
     if why:
-        print(f"guess: {why}: with it the model is clearly surer of the picture")
+        print(f"guess: {why}, since the model is clearly surer of the picture with that")
     _write(folder, options.file, best, brought.labels_for(best.guess))
     check_folder(folder, picture)
     print(f"    serve it: framehook serve --model-repository {folder.parent} --default-model {folder.name}")
     return 0
+
+
+def _refuse_unless_new(folder: Path) -> None:
+    if not re.fullmatch(NAME_PATTERN, folder.absolute().name):
+        raise ConfigurationError(
+            f"{folder.absolute().name!a:.80} cannot name a model; "
+            "name a FOLDER with letters, digits, dots, _ and - only."
+        )
+    if folder.exists():
+        raise ConfigurationError(f"{folder} exists already; name another folder, or remove it.")
 
 
 def _ways(brought: Brought, frame: Frame) -> Sequence[Tried]:
@@ -94,7 +106,7 @@ def _ways(brought: Brought, frame: Frame) -> Sequence[Tried]:
     try:
         return brought.tried_on(frame)
     except ModelConfigError:
-        classes = len(brought.labels) or USUAL_CLASSES
+        classes = len(brought.labels) or USUAL_CLASSES[0]
         for difference in differences(brought.session.signature, classes):
             print(f"with {classes} labels, {difference}")
         raise
@@ -103,14 +115,14 @@ def _ways(brought: Brought, frame: Frame) -> Sequence[Tried]:
 def _labels(given: Path | None, metadata: dict[str, str]) -> tuple[Sequence[str], str]:
     """Return the labels, if they are known, and where they are from."""
     if given:
-        return read_labels(given), f"{given}"
+        return read_labels(given), f"of {given}"
     found = labels_in(metadata)
-    return found, "the file's metadata" if found else ""
+    return found, "of the file's metadata" if found else ""
 
 
 def _known_labels(way: Tried) -> Sequence[str]:
     name = KNOWN_LABELS.get(way.guess.classes or 0)
-    return read_labels(BUILT_IN_ZOO / name / "labels.txt") if name else ()
+    return read_labels(BUILT_IN_ZOO / name / LABELS_NAME) if name else ()
 
 
 def _print_guesses(ways: Sequence[Tried], source: str) -> None:
@@ -122,19 +134,17 @@ def _print_guesses(ways: Sequence[Tried], source: str) -> None:
     more = ", ".join(f"{key}: {value}" for key, value in best.document["input"].items() if key != "size_wh")
     print(f"guess: input {width} x {height}{f', {more}' if more else ''}; the rest is the family's default")
     if "labels" in best.document:
-        print(f"guess: labels: {source}")
+        print(f"guess: labels {source}")
 
 
 def _write(folder: Path, weights: Path, way: Tried, labels: Sequence[str]) -> None:
     """Write the folder; raises ConfigurationError if that fails, and then removes what is there of it."""
-    document = {**way.document, "input": {**way.document["input"], "size_wh": list(way.document["input"]["size_wh"])}}
     try:
         folder.mkdir(parents=True)
-        shutil.copyfile(weights, folder / "model.onnx")
-        if "labels" in document:
-            (folder / "labels.txt").write_text("\n".join([*labels, ""]), encoding="utf-8")
-        text = yaml.safe_dump(document, sort_keys=False, default_flow_style=None)
-        (folder / CONFIG_FILE_NAME).write_text(f"{HEADER}{text}{FOOTER}", encoding="utf-8")
+        shutil.copyfile(weights, folder / WEIGHTS_NAME)
+        if "labels" in way.document:
+            (folder / LABELS_NAME).write_text("\n".join([*labels, ""]), encoding="utf-8")
+        (folder / CONFIG_FILE_NAME).write_text(written_yaml(way.document) + FOOTER, encoding="utf-8")
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise ConfigurationError(f"{folder} cannot be written: {error.strerror}.") from error

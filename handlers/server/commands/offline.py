@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from handlers.dataplane import DataPlane
-from handlers.errors import BodyTooLargeError
+from handlers.errors import BodyTooLargeError, ConfigurationError
 from handlers.server.parts import create_dataplane
 from handlers.server.settings import Settings
 
@@ -41,3 +41,11 @@ def read_picture(path: Path, max_bytes: int) -> bytes:
     if path.stat().st_size > max_bytes:
         raise BodyTooLargeError(f"The file is larger than the limit of {max_bytes} bytes.")
     return path.read_bytes()
+
+
+def read_named_picture(path: Path, max_bytes: int) -> bytes:
+    """Return the bytes of a picture that an option names. Raises ConfigurationError and BodyTooLargeError."""
+    try:
+        return read_picture(path, max_bytes)
+    except OSError as error:
+        raise ConfigurationError(f"The picture {path} cannot be read: {error.strerror}.") from error

@@ -63,11 +63,11 @@ def pull(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _list(catalogue: Catalogue) -> None:
-    print(ROW.format("name", "size", "mAP", "licence", "from"))
+    print(ROW.format("name", "size", "AP", "licence", "from"))
     for name, entry in catalogue.models.items():
         accuracy = f"{entry.published.map:.1f}" if entry.published else "-"
         print(ROW.format(name, f"{entry.size_bytes / 1e6:.1f} MB", accuracy, entry.licence, entry.urls[0]))
-    print("mAP: on COCO val2017 in percent, as published.")
+    print("AP: on COCO val2017 in percent, as published.")
 
 
 def _own_repository(settings: Settings) -> Path:

@@ -53,7 +53,7 @@ def test_the_file_says_what_it_is(
     assert main(["models", "init", "yolo11n-pose.onnx"]) == 0
     said = capsys.readouterr().out
     assert "guess: family yolov8, task: pose, 3 label(s)" in said
-    assert "guess: labels: the file's metadata" in said
+    assert "guess: labels of the file's metadata" in said
     assert "framehook serve --model-repository . --default-model yolo11n-pose" in said
     assert (tmp_path / "yolo11n-pose" / "labels.txt").read_text() == "car\nperson\ndog\n"
     assert main(["infer", str(STREET), "--model-repository", ".", "--default-model", "yolo11n-pose"]) == 0
@@ -75,6 +75,7 @@ def test_labels_are_taken_from_a_data_yaml(tmp_path: Path, capsys: pytest.Captur
     [
         pytest.param(["gone.onnx"], "gone.onnx is not a file", id="no file"),
         pytest.param(["text.onnx"], "is not a model that onnxruntime", id="no model"),
+        pytest.param(["my model.onnx"], "'my model' cannot name a model; name a FOLDER", id="a blank in the name"),
         pytest.param(["model.onnx", "taken"], "taken exists already", id="a folder that is there"),
         pytest.param(["model.onnx", "--picture", "gone.jpg"], "gone.jpg cannot be read", id="no picture"),
         pytest.param(["model.onnx", "--labels", "gone.txt"], "gone.txt is not a file that can be read", id="no labels"),
@@ -89,16 +90,17 @@ def test_what_cannot_be_written_is_said_and_leaves_nothing(
     arguments: list[str],
     message: str,
 ) -> None:
-    shutil.copy(write_layout(tmp_path / "source", LAYOUTS["YOLO-NAS"]) / "model.onnx", tmp_path / "model.onnx")
+    shutil.copy(
+        write_layout(tmp_path / "source" / "known", LAYOUTS["YOLO-NAS"]) / "model.onnx", tmp_path / "model.onnx"
+    )
     strange = Layout({"name": "ssd"}, lambda: {"out": np.zeros((1, 2, 3, 4, 5), np.int64)})
-    shutil.copy(write_layout(tmp_path / "strange", strange) / "model.onnx", tmp_path / "strange.onnx")
+    shutil.copy(write_layout(tmp_path / "source" / "strange", strange) / "model.onnx", tmp_path / "strange.onnx")
+    shutil.copy(tmp_path / "model.onnx", tmp_path / "my model.onnx")
     (tmp_path / "text.onnx").write_text("not a model")
     (tmp_path / "two.txt").write_text("a\nb")
     (tmp_path / "taken").mkdir()
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())
-    shutil.rmtree(tmp_path / "strange")
-    before.remove(tmp_path / "strange")
     assert main(["models", "init", *arguments]) == 1
     output = capsys.readouterr()
     assert message in output.err

@@ -269,7 +269,7 @@ def test_two_calls_do_not_write_one_file(root: Path, weights: bytes, capsys: pyt
 def test_without_a_name_the_catalogue_is_listed(catalogue: Catalogue, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "pull"]) == 0
     head, row, _ = capsys.readouterr().out.splitlines()
-    assert head.split() == ["name", "size", "mAP", "licence", "from"]
+    assert head.split() == ["name", "size", "AP", "licence", "from"]
     assert row.split() == [NAME, "0.2", "MB", "-", "Apache-2.0", catalogue.models[NAME].urls[0]]
 
 
