@@ -232,7 +232,7 @@ def _trial_answer(dataplane: DataPlane, model: Model, picture: bytes) -> str:
 
 
 def _in_words(results: Results) -> Iterator[str]:
-    """Yield each result with what chained models say of it: cup 0.95 (kind: espresso 0.91)."""
+    """Yield each result with what chained models say of it: cup 0.96 (kind: espresso 0.90)."""
     for number, result in enumerate(found_in(results)):
         chained = [each for detection in results.detections[number : number + 1] for each in detection.chained]
         said = "; ".join(f"{each.model}: {', '.join(_in_words(each.results))}" for each in chained)
