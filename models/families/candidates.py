@@ -145,6 +145,11 @@ def select_detections(
     return Results(detections, candidates.dropped, highest=highest)
 
 
+def have_labels(class_ids: Floats, labels: int) -> NDArray[np.bool_]:
+    """Return which class ids [N], finite numbers, are whole and below the number of labels."""
+    return np.asarray((class_ids == np.floor(class_ids)) & (class_ids >= 0) & (class_ids < labels))
+
+
 def threshold_of(output: OutputConfig, selection: Selection) -> float:
     """Return the lowest confidence to report: the caller's, else the model's."""
     return output.confidence_threshold if selection.confidence is None else selection.confidence

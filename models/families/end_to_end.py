@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from models.families.candidates import Candidates, select_detections, threshold_of
+from models.families.candidates import Candidates, have_labels, select_detections, threshold_of
 from models.families.config import Defaults
 from models.families.family import FamilySection, Reader, Spec
 from models.families.preprocessing import PictureInput
@@ -51,7 +51,7 @@ class EndToEnd:
         finite = np.isfinite(rows[:, :ROW_SIZE]).all(axis=1)
         confident = rows[finite & (rows[:, CONFIDENCE] >= threshold_of(self._output, selection))]
         class_ids = confident[:, CLASS_ID]
-        known = (class_ids == np.floor(class_ids)) & (class_ids >= 0) & (class_ids < len(self._labels))
+        known = have_labels(class_ids, len(self._labels))
         kept = confident[known]
         boxes, more = kept[:, :BOX_SIZE], kept[:, ROW_SIZE:]
         boxes_xyxy = self._task.boxes_xyxy(boxes, more)

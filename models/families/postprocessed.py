@@ -14,7 +14,16 @@ from pydantic import Field, model_validator
 
 from models.boxes import Floats, xyxy_from_cxcywh
 from models.errors import InferenceError, ModelConfigError
-from models.families.candidates import Candidates, logit, select_detections, sigmoid, softmax, threshold_of
+from models.families.candidates import (
+    ROUNDING,
+    Candidates,
+    have_labels,
+    logit,
+    select_detections,
+    sigmoid,
+    softmax,
+    threshold_of,
+)
 from models.families.config import Defaults
 from models.families.exporters import PRESETS, PresetName
 from models.families.family import FamilySection, Preset, Reader, Spec
@@ -100,7 +109,7 @@ class Postprocessed:
             finite &= np.isfinite(table[column])
         rows = np.flatnonzero(finite & (levels >= threshold))
         class_ids = table["class"][rows] - self._family.first_class
-        known = (class_ids == np.floor(class_ids)) & (class_ids >= 0) & (class_ids < len(self._labels))
+        known = have_labels(class_ids, len(self._labels))
         dropped = int(np.count_nonzero(~finite) + np.count_nonzero(~known))
         rows = rows[known]
         boxes_xyxy = self._boxes_xyxy(table, rows)
@@ -110,7 +119,7 @@ class Postprocessed:
         """Return each class of each row over the threshold."""
         scores = table["scores"]
         if self._family.activation == "sigmoid" and "objectness" not in table:  # most are never converted
-            indices = np.flatnonzero(scores >= logit(threshold - SLACK))
+            indices = np.flatnonzero(scores >= logit(threshold - ROUNDING))
             levels = sigmoid(scores.take(indices))
         else:
             factor = table.get("objectness", np.ones(1, np.float32))[:, None]
@@ -148,10 +157,6 @@ class Postprocessed:
             if self._sides == SIZED:
                 boxes[:, 2:] += boxes[:, :2]
         return boxes
-
-
-SLACK = 1e-6
-"""More than float32 rounds a confidence by."""
 
 
 class HeldColumns:

@@ -159,7 +159,7 @@ def _fault(section: Mapping[str, Any], signature: Signature, canvas: Mapping[str
     except ModelConfigError as error:
         return str(error)
     except ValidationError:
-        return "expected its section family to say more"
+        return "expected a preset, or more keys in the section family: docs/families.md"
     return None
 
 

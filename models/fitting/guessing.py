@@ -55,7 +55,7 @@ class Brought:
         signature = self.session.signature
         guesses = recognised(signature, len(self.labels) or None)
         if self.labels and not guesses:
-            others = ", ".join(map(str, recognised(signature)[:3]))
+            others = "; ".join(map(str, recognised(signature)[:3]))
             fits = f" Without them it would be: {others}." if others else ""
             raise ModelConfigError(f"There are {len(self.labels)} labels, with which no family reads the file.{fits}")
         if not guesses:

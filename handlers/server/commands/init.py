@@ -13,7 +13,7 @@ from handlers.server.commands.offline import read_named_picture
 from handlers.server.commands.options import settings_options
 from handlers.server.settings import Settings
 from models.errors import ModelConfigError
-from models.families.recognition import USUAL_CLASSES, differences
+from models.families.recognition import USUAL_CLASSES, differences, recognised
 from models.fitting.file_metadata import labels_in
 from models.fitting.guessing import Brought, Tried
 from models.frame import Frame
@@ -102,12 +102,15 @@ def _refuse_unless_new(folder: Path) -> None:
 
 
 def _ways(brought: Brought, frame: Frame) -> Sequence[Tried]:
-    """Return the ways to read the file. If there is none, print what each family needs; raises ModelConfigError."""
+    """Return the ways to read the file; raises ModelConfigError if there is none.
+
+    Prints what each family needs, if none reads the file with any number of labels.
+    """
     try:
         return brought.tried_on(frame)
     except ModelConfigError:
-        classes = len(brought.labels) or USUAL_CLASSES[0]
-        for difference in differences(brought.session.signature, classes):
+        signature, classes = brought.session.signature, len(brought.labels) or USUAL_CLASSES[0]
+        for difference in () if recognised(signature) else differences(signature, classes):
             print(f"with {classes} labels, {difference}")
         raise
 
