@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -205,5 +206,7 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
 
 
 def _tensor(node: onnxruntime.NodeArg) -> Tensor:
-    dtype = node.type.removeprefix("tensor(").removesuffix(")")
+    """Return the type and shape of an input or output; what is no tensor, such as a map, keeps its whole type."""
+    found = re.fullmatch(r"tensor\((\w+)\)", node.type)
+    dtype = found[1] if found else node.type
     return Tensor(NUMPY_NAMES.get(dtype, dtype), tuple(node.shape))

@@ -66,7 +66,7 @@ def recognised(signature: Signature, classes: int | None = None) -> list[Guess]:
             continue
         fitting = [count for count in _counts(signature, classes) if _fault(section, signature, canvas, count) is None]
         if fitting:
-            is_any = classes is None and len(fitting) > len(USUAL_CLASSES)
+            is_any = classes is None and len(fitting) >= len(USUAL_CLASSES)
             guesses.append(Guess(section, None if is_any else fitting[0], _input_of(section, canvas)))
     return sorted(guesses, key=lambda guess: (*_generality(guess.section, signature), guess.classes not in LIKELY))
 

@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from models.errors import ModelConfigError
 from models.families import Outputs, Tensor
@@ -89,6 +91,24 @@ def test_a_picture_without_a_batch(tmp_path: Path) -> None:
 def test_a_grey_picture(tmp_path: Path) -> None:
     layout = replace(DETECT, picture=Tensor("float32", (1, 1, SIDE_PX, SIDE_PX)), given={"colour_order": "grey"})
     assert_all_found(answered(write_layout(tmp_path / "model", layout)), layout)
+
+
+def test_a_classifier_that_names_its_classes(tmp_path: Path) -> None:
+    """As Azure Custom Vision and scikit-learn export it: a map from names to numbers, in an order of its own."""
+    layout = Layout({"name": "classifier"}, lambda: {"probabilities": np.array([[0.1, 0.65, 0.25]], np.float32)})
+    folder = write_layout(tmp_path / "model", layout)
+    model = onnx.load(folder / "model.onnx")
+    names = [LABELS[2], LABELS[0], LABELS[1]]
+    zip_map = helper.make_node("ZipMap", ["probabilities"], ["loss"], domain="ai.onnx.ml", classlabels_strings=names)
+    number = helper.make_tensor_type_proto(TensorProto.FLOAT, [])
+    named = helper.make_sequence_type_proto(helper.make_map_type_proto(TensorProto.STRING, number))
+    model.graph.node.append(zip_map)
+    model.graph.output[0].CopyFrom(helper.make_value_info("loss", named))
+    model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 1))
+    onnx.save(model, folder / "model.onnx")
+    results = answered(folder)
+    found = [(each.label, each.class_id, round(each.confidence, 3)) for each in results.classifications]
+    assert found == [(LABELS[0], 0, 0.65), (LABELS[1], 1, 0.25)]
 
 
 def test_a_fixed_batch_is_refused_with_the_remedy(tmp_path: Path) -> None:
