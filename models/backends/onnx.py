@@ -2,7 +2,6 @@
 
 import math
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -206,7 +205,7 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
 
 
 def _tensor(node: onnxruntime.NodeArg) -> Tensor:
-    """Return the type and shape of an input or output; what is no tensor, such as a map, keeps its whole type."""
-    found = re.fullmatch(r"tensor\((\w+)\)", node.type)
-    dtype = found[1] if found else node.type
+    dtype = node.type
+    if dtype.startswith("tensor("):  # else a sequence of maps
+        dtype = dtype.removeprefix("tensor(").removesuffix(")")
     return Tensor(NUMPY_NAMES.get(dtype, dtype), tuple(node.shape))
