@@ -129,13 +129,18 @@ def _known_labels(way: Tried) -> Sequence[str]:
 
 
 def _print_guesses(ways: Sequence[Tried], source: str) -> None:
+    """Print the ways, the best one first, with values as model.yaml has them. `source`: of the labels."""
     best, *others = ways
     print(f"guess: family {best.guess}")
     for other in others:
         print(f"       also possible: {other.guess}")
     width, height = best.document["input"]["size_wh"]
-    more = ", ".join(f"{key}: {value}" for key, value in best.document["input"].items() if key != "size_wh")
-    print(f"guess: input {width} x {height}{f', {more}' if more else ''}; the rest is the family's default")
+    more = "".join(
+        f", {key}: {list(value) if isinstance(value, tuple) else value}"
+        for key, value in best.document["input"].items()
+        if key != "size_wh"
+    )
+    print(f"guess: input {width} x {height}{more}; the rest is the family's default")
     if "labels" in best.document:
         print(f"guess: labels {source}")
 

@@ -37,6 +37,7 @@ def test_the_files_at_hand(
     assert f"guess: family {original.config.family.name}" in said
     assert written.config.family == original.config.family
     assert written.config.input.size_wh == original.config.input.size_wh
+    assert ("mean: [0.485, 0.456, 0.406]" in said) == (name == "efficientnet-lite0")
     assert len(written.labels) == len(original.labels)
     assert (written.config.licence, written.config.source) == ("", "")
 
