@@ -126,7 +126,9 @@ def test_files_that_cannot_be_served_change_nothing_and_are_logged_once(
         ]
         for path, content, reason in steps:
             caplog.clear()
-            path.write_bytes(content)
+            whole = path.with_name("whole")  # the service must not see half of it
+            whole.write_bytes(content)
+            whole.replace(path)
             wait_for(lambda: "certificate not renewed" in caplog.text)
             time.sleep(5 * LOOK_S)
             [logged] = [facts for record in caplog.records if (facts := getattr(record, "facts", {})).get("reason")]
