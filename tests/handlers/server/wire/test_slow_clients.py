@@ -13,7 +13,7 @@ from handlers.server.wire import http_server
 from handlers.server.wire.connections import SEND_BUFFER_BYTES
 from handlers.server.wire.progress import MAX_CHUNKS
 from lab.graphs import board, write_identity_model
-from lab.pictures import encode
+from lab.pictures import encode, street_as
 from lab.wire import connect, read_answer, read_to_end, statuses, talk
 from tests.support.metrics import samples
 from tests.support.server import LiveServer, serving
@@ -201,13 +201,15 @@ def test_the_kernel_keeps_nothing_of_a_connection_that_was_given_up(strict: Live
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such limit")
 def test_the_kernel_gives_up_an_answer_that_nobody_takes(strict: LiveServer) -> None:
     """One that it has whole, so that the service has closed the connection."""
-    script = strict.client.get("/console.js").content
-    assert 16_384 < len(script) < SEND_BUFFER_BYTES
+    photo = street_as("JPEG")
+    annotated = strict.client.post("/annotate", content=photo).content
+    assert 65_536 < len(annotated) < SEND_BUFFER_BYTES
     with connect(strict.port) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.sendall(b"GET /console.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        head = f"POST /annotate HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(photo)}\r\n\r\n"
+        connection.sendall(head.encode() + photo)
         time.sleep(2 * TIMEOUT_S + LATE_S)
-        assert len(read_to_end(connection)) < len(script)
+        assert len(read_to_end(connection)) < len(annotated)
 
 
 def test_who_takes_an_answer_too_slowly_loses_the_connection(strict: LiveServer) -> None:
