@@ -83,7 +83,7 @@ class Candidates:
 
 
 Describe: TypeAlias = Callable[[Candidates, NDArray[np.intp]], Iterable[Extensions]]
-"""Returns what else the model says of each of N candidates, and of their anchors [N]: names and texts."""
+"""Returns what else the model says of each of N candidates, and of their anchors [N]: see Extensions."""
 
 
 def candidates_from_scores(boxes_xyxy: Floats, levels: Floats, threshold: float) -> Candidates:

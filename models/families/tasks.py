@@ -7,12 +7,11 @@ Source: docs.ultralytics.com, "Instance Segmentation", "Pose Estimation", "Orien
 ops.py, `process_mask` and `xywhr2xyxyxyxy`.
 
 Results carry them as extensions: `mask`, a PNG as a data URL, white where the object is, to be stretched over the box;
-`keypoints` and `corners`, JSON lists of points in shares of the picture, key points with their confidence.
+`keypoints` and `corners`, points in shares of the picture, key points with their confidence.
 """
 
 import base64
 import io
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import repeat
@@ -31,7 +30,6 @@ from models.results import Extensions
 TaskName: TypeAlias = Literal["detect", "segment", "pose", "obb"]
 FACTORS = 32
 PROTOTYPES = Tensor("float32", (None, FACTORS, None, None))
-DECIMALS = 6
 MAX_POINTS = 200
 WITH_CONFIDENCE, WITHOUT_CONFIDENCE = 3, 2
 """Values of a key point."""
@@ -195,8 +193,5 @@ def _corners_xy(boxes: Floats, angles: Floats) -> Floats:
 
 
 def points_extension(name: str, points: Floats) -> Extensions:
-    """Return points [n, 2 or 3] as a JSON list; nothing if one of them is not finite."""
-    if not np.isfinite(points).all():
-        return ()
-    rounded = [[round(value, DECIMALS) + 0.0 for value in point] for point in points.tolist()]
-    return ((name, json.dumps(rounded, separators=(",", ":"))),)
+    """Return points [n, 2 or 3]; nothing if one of them is not finite."""
+    return ((name, tuple(map(tuple, points.tolist()))),) if np.isfinite(points).all() else ()

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -100,13 +99,12 @@ def test_every_picture_is_fed(name: str) -> None:
 def test_key_points_are_shares_of_the_picture(name: str) -> None:
     letterbox = fit_letterbox((640, 320), (SIDE_PX, SIDE_PX), "letterbox")
     person = next(found for found in read(name, letterbox).detections if found.label in {"person", "face"})
-    [(key, text)] = person.extensions
-    points = json.loads(text)
+    [(key, points)] = person.extensions
     x, y, _, height = centred(PERSON)
     x, y, top = x / SIDE_PX, (y - 80) / 160, (y - height / 2 - 80) / 160  # 640 x 320 lies between rows 80 and 240
     expected = [[x, y]] * 5 if name == "YuNet" else [[x, top, 0.5], *[[x, y, 0.25]] * 16]
     assert key == "keypoints"
-    np.testing.assert_allclose(points, expected, atol=1e-5)
+    assert [*points] == [pytest.approx(point, abs=1e-5) for point in expected]
 
 
 @pytest.mark.parametrize("name", [name for name in LAYOUTS if "segment" in name])
@@ -122,6 +120,7 @@ def test_a_mask_is_stretched_over_its_box(name: str) -> None:
 def mask_of(found: Detection) -> np.ndarray:
     [(key, url)] = found.extensions
     assert key == "mask"
+    assert isinstance(url, str)
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,")))))
 
 
@@ -146,9 +145,9 @@ def test_the_corners_of_a_turned_box() -> None:
         },
     )
     found = layout.family().postprocess(layout.encode(), CANVAS, Selection()).detections[0]
-    [(key, text)] = found.extensions
+    [(key, corners)] = found.extensions
     assert key == "corners"
-    assert json.loads(text) == [
+    assert [*corners] == [
         pytest.approx(shares(corner), abs=1e-5) for corner in ((160, 60), (180, 80), (160, 100), (140, 80))
     ]
     assert found.box_xyxy == pytest.approx(shares((140, 60, 180, 100)), abs=1e-5)
