@@ -18,6 +18,7 @@ from itertools import repeat
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from models.boxes import Floats, xyxy_from_cxcywh
@@ -28,9 +29,12 @@ from models.letterbox import Letterbox
 from models.results import Extensions
 
 TaskName: TypeAlias = Literal["detect", "segment", "pose", "obb"]
+Cells: TypeAlias = NDArray[np.intp]
 FACTORS = 32
 PROTOTYPES = Tensor("float32", (None, FACTORS, None, None))
 MAX_POINTS = 200
+MAX_MASK_PIXELS = 2_000_000
+"""Of all masks of a frame together, which bounds their time and their bytes: 78 masks of a whole canvas of 640 x 640."""
 WITH_CONFIDENCE, WITHOUT_CONFIDENCE = 3, 2
 """Values of a key point."""
 
@@ -87,12 +91,15 @@ class Segment(Detect):
     width: int | None = FACTORS
 
     def extensions(self, objects: Objects) -> Iterable[Extensions]:
-        """Yield the mask of each."""
-        prototypes = only_frame(objects.outputs, *self.masks)
-        cells_a_pixel_xy = np.array(prototypes.shape[:0:-1]) / np.array(objects.letterbox.canvas_wh)
+        """Yield the mask of each, as far as MAX_MASK_PIXELS goes."""
+        prototypes = np.ascontiguousarray(only_frame(objects.outputs, *self.masks).transpose(1, 2, 0))
+        cells_a_pixel_xy = np.array(prototypes.shape[1::-1]) / np.array(objects.letterbox.canvas_wh)
+        left = MAX_MASK_PIXELS
         for factors, box_xyxy in zip(objects.more, objects.found.boxes_xyxy, strict=True):
             corners_xy = objects.letterbox.to_canvas(box_xyxy.reshape(2, 2)) * cells_a_pixel_xy
-            yield _mask(prototypes, factors, corners_xy)
+            columns, rows = _cells_of(corners_xy, prototypes)
+            left -= len(columns) * len(rows)
+            yield _mask(prototypes, factors, columns, rows) if left >= 0 else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,23 +165,32 @@ def values_of_a_point(width: int) -> int:
     return fitting[0]
 
 
-def _mask(prototypes: Floats, factors: Floats, corners_xy: Floats) -> Extensions:
-    """Return where an object is in its box, as a picture that is to be stretched over the box.
+def _cells_of(corners_xy: Floats, prototypes: Floats) -> tuple[Cells, Cells]:
+    """Return the columns and the rows of the prototypes that a mask shows, one for each of its pixels.
 
-    `prototypes` [32, height, width], `factors` [32]. `corners_xy` [2, 2]: of the box, in cells of the prototypes.
+    `corners_xy` [2, 2]: of the box, in cells of the prototypes [height, width, 32].
     """
-    if not np.isfinite(factors).all():
-        return ()
     indices = []
-    for side, (start, end) in zip(prototypes.shape[:0:-1], corners_xy.T, strict=True):
+    for side, (start, end) in zip(prototypes.shape[1::-1], corners_xy.T, strict=True):
         count = max(1, round(float(end - start)))
         places = start + (np.arange(count) + 0.5) * (end - start) / count
         indices.append(places.astype(np.intp).clip(0, side - 1))
     columns, rows = indices
+    return columns, rows
+
+
+def _mask(prototypes: Floats, factors: Floats, columns: Cells, rows: Cells) -> Extensions:
+    """Return where an object is in its box, as a picture that is to be stretched over the box.
+
+    `prototypes` [height, width, 32], `factors` [32], `columns` and `rows`: see `_cells_of`.
+    """
+    if not np.isfinite(factors).all():
+        return ()
+    part = prototypes[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     with np.errstate(over="ignore", invalid="ignore"):
-        levels = np.tensordot(factors, prototypes[:, rows[:, None], columns], 1)
+        levels = (part @ factors)[(rows - rows[0])[:, None], columns - columns[0]]
     encoded = io.BytesIO()
-    Image.fromarray(levels > 0).save(encoded, "PNG")
+    Image.fromarray(levels > 0).save(encoded, "PNG", compress_level=1)
     return (("mask", f"data:image/png;base64,{base64.b64encode(encoded.getvalue()).decode()}"),)
 
 

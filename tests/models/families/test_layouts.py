@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from models.errors import ModelConfigError
-from models.families import FAMILY_CONFIGS, InputConfig, Signature, Tensor
+from models.families import FAMILY_CONFIGS, InputConfig, Signature, Tensor, tasks
 from models.families.preprocessing import PictureInput
 from models.frame import Frame
 from models.letterbox import Letterbox, fit_letterbox
@@ -134,6 +134,13 @@ def test_a_mask_on_the_edge_of_the_halves_is_half() -> None:
     )
     found = layout.family().postprocess(layout.encode(), CANVAS, Selection()).detections[0]
     np.testing.assert_array_equal(mask_of(found), np.tile(np.arange(20) < 10, (10, 1)))
+
+
+def test_all_masks_of_a_frame_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A car's mask has 12 x 20 pixels, a person's 40 x 10."""
+    monkeypatch.setattr(tasks, "MAX_MASK_PIXELS", 12 * 20 + 40 * 10 - 1)
+    found = read("Ultralytics segment").detections
+    assert [bool(each.extensions) for each in found] == [True, False, False]
 
 
 def test_the_corners_of_a_turned_box() -> None:
