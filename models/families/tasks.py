@@ -34,7 +34,7 @@ FACTORS = 32
 PROTOTYPES = Tensor("float32", (None, FACTORS, None, None))
 MAX_POINTS = 200
 MAX_MASK_PIXELS = 2_000_000
-"""Of all masks of a frame together, which bounds their time and their bytes: 78 masks of a whole canvas of 640 x 640."""
+"""Of all masks of a frame together, which bounds their time and their bytes: 78 masks of a canvas of 640 x 640."""
 WITH_CONFIDENCE, WITHOUT_CONFIDENCE = 3, 2
 """Values of a key point."""
 

@@ -4,14 +4,15 @@ import base64
 import io
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import ModelConfigError
-from models.families import FAMILY_CONFIGS, InputConfig, Signature, Tensor, tasks
+from models.errors import InferenceError, ModelConfigError
+from models.families import FAMILY_CONFIGS, Family, InputConfig, Signature, Tensor, tasks
 from models.families.preprocessing import PictureInput
 from models.frame import Frame
 from models.letterbox import Letterbox, fit_letterbox
@@ -74,6 +75,33 @@ def test_a_file_of_rubbish_is_survived(name: str, value: float) -> None:
     if math.isnan(value):
         assert results.detections == ()
         assert results.dropped > 0
+
+
+GRIDS = [name for name in LAYOUTS if name in {"PicoDet", "YOLOv4 (ONNX model zoo, Live Video Analytics)"}]
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_grids_are_told_apart_in_any_order_by_what_the_file_gives(name: str) -> None:
+    layout = replace(LAYOUTS[name], encode=lambda: dict(reversed(LAYOUTS[name].encode().items())))
+    results = family_with_free_axes(layout).postprocess(layout.encode(), CANVAS, Selection())
+    assert results == read(name)
+
+
+def family_with_free_axes(layout: Layout) -> Family:
+    """Return the family of a file whose outputs' axes are free, but for the last one."""
+    outputs = {
+        name: Tensor(value.dtype.name, (*[None] * (value.ndim - 1), value.shape[-1]))
+        for name, value in layout.encode().items()
+    }
+    return layout.family(outputs)
+
+
+@pytest.mark.parametrize("name", ["PicoDet", "YuNet"])
+def test_a_file_made_for_another_canvas_is_refused(name: str) -> None:
+    layout = LAYOUTS[name]
+    outputs = {name: np.repeat(value, 2, axis=1) for name, value in layout.encode().items()}
+    with pytest.raises(InferenceError):
+        family_with_free_axes(layout).postprocess(outputs, CANVAS, Selection(confidence=0))
 
 
 @every_layout
