@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.boxes import Floats, xyxy_from_cxcywh
-from models.errors import ModelConfigError
+from models.errors import InferenceError, ModelConfigError
 from models.families.candidates import Candidates, Describe
 from models.families.signature import Outputs, Signature, Tensor, only_frame
 from models.letterbox import Letterbox
@@ -107,6 +107,14 @@ class Pose(Detect):
     """Boxes and key points."""
 
     width: int | None = None
+
+    def boxes_xyxy(self, boxes: Floats, more: Floats) -> Floats:
+        """Return the edges; raises InferenceError for values that are no key points."""
+        try:
+            values_of_a_point(more.shape[1])
+        except ModelConfigError as error:  # of a free axis
+            raise InferenceError("The model's output is not laid out as its family reads it.") from error
+        return super(Pose, self).boxes_xyxy(boxes, more)
 
     def extensions(self, objects: Objects) -> Iterable[Extensions]:
         """Yield the key points of each."""

@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -94,6 +95,31 @@ def family_with_free_axes(layout: Layout) -> Family:
         for name, value in layout.encode().items()
     }
     return layout.family(outputs)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in LAYOUTS if re.fullmatch(r"Ultralytics (detect|segment|pose|obb)", name)]
+)
+def test_rows_and_columns_are_told_apart_by_what_the_file_gives(name: str) -> None:
+    table = "output0"
+    outputs = LAYOUTS[name].encode()
+    outputs[table] = outputs[table].transpose(0, 2, 1)
+    free = {each: Tensor("float32", (None,) * value.ndim) for each, value in outputs.items()}
+    if "output1" in free:
+        free["output1"] = Tensor("float32", (None, 32, None, None))
+    results = LAYOUTS[name].family(free).postprocess(outputs, CANVAS, Selection())
+    assert results == read(name)
+    assert results.detections
+
+
+@pytest.mark.parametrize("name", ["Ultralytics pose", "Ultralytics pose, NMS"])
+def test_values_that_are_no_key_points_are_refused(name: str) -> None:
+    layout = LAYOUTS[name]
+    free = layout.family({"output0": Tensor("float32", (None, None, None))})
+    outputs = {"output0": np.zeros((1, 8 if "NMS" not in name else 300, 300 if "NMS" not in name else 7), np.float32)}
+    with pytest.raises(InferenceError) as caught:
+        free.postprocess(outputs, CANVAS, Selection())
+    assert "key points" in str(caught.value.__cause__)
 
 
 @pytest.mark.parametrize("name", ["PicoDet", "YuNet"])
