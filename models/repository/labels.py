@@ -59,6 +59,25 @@ def read_labels(path: Path) -> tuple[str, ...]:
     return tuple(known.get(class_id, UNUSED) for class_id in range(max(known) + 1))
 
 
+def as_labels(names: Iterable[str]) -> list[str]:
+    """Return names by class id as `read_labels` accepts them.
+
+    Of several names for one class, with commas between them, the first; without what is not printable; numbered where
+    they repeat; `class 5` where nothing is left.
+    """
+    labels: list[str] = []
+    times: dict[str, int] = {}
+    for class_id, name in enumerate(names):
+        printable = "".join(character if character.isprintable() else " " for character in name.split(",", 1)[0])
+        label = " ".join(printable.split())[: MAX_LABEL_LENGTH // 2] or f"class {class_id}"
+        while label in times and names_an_object(label):
+            times[label] += 1
+            label = f"{label} {times[label]}"
+        times[label] = 1
+        labels.append(label)
+    return labels
+
+
 def _lines_of(path: Path) -> list[tuple[int, str]]:
     """Return class id and label of each line."""
     lines = [line.strip() for line in read_text(path, MAX_LABELS_BYTES).rstrip().split("\n")]
