@@ -205,5 +205,7 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
 
 
 def _tensor(node: onnxruntime.NodeArg) -> Tensor:
-    dtype = node.type.removeprefix("tensor(").removesuffix(")")
+    dtype = node.type
+    if dtype.startswith("tensor("):  # others are sequences and maps
+        dtype = dtype.removeprefix("tensor(").removesuffix(")")
     return Tensor(NUMPY_NAMES.get(dtype, dtype), tuple(node.shape))
