@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from models.errors import ModelConfigError
+from models.families import FamilySection
+from models.families.postprocessed import PostprocessedConfig
 from models.repository.files import read_text
 from models.repository.plain_yaml import read_plain_yaml
 
@@ -57,6 +59,23 @@ def read_labels(path: Path) -> tuple[str, ...]:
         raise ModelConfigError(f"{path}: expected at least one label, one a line.")
     known = dict(by_id)
     return tuple(known.get(class_id, UNUSED) for class_id in range(max(known) + 1))
+
+
+def refuse_shifted_labels(path: Path, labels: tuple[str, ...], family: FamilySection) -> None:
+    """Raise ModelConfigError if the first label cannot be that of the first class: all would be wrong."""
+    if not isinstance(family, PostprocessedConfig):
+        return
+    first, first_class = labels[0], family.first_class
+    if first_class and not names_an_object(first):
+        raise ModelConfigError(
+            f"{path}: the first label, {first}, is that of class 0, but family.first_class is {first_class}; remove "
+            "the label, or set first_class to 0."
+        )
+    if family.preset == "torchvision" and not first_class and names_an_object(first):
+        raise ModelConfigError(
+            f"{path}: class 0 of torchvision is the background, but the first label is {_shown(first)}; begin the "
+            "labels with __background__, or set family.first_class to 1."
+        )
 
 
 def as_labels(names: Iterable[str]) -> list[str]:
