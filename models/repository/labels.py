@@ -111,18 +111,22 @@ def _names_in(path: Path) -> list[tuple[int, str]]:
     """Return class id and label of each of the names in a data.yaml, as Ultralytics writes it."""
     document = read_plain_yaml(path)
     names = document.get("names") if isinstance(document, dict) else None
-    found = sorted(_items(names))
+    found = sorted(_items(path, names))
     if not found:
         raise ModelConfigError(f"{path}: expected the key names, with a list of labels or a label for each class id.")
     return found
 
 
-def _items(names: Any) -> Iterator[tuple[int, str]]:
+def _items(path: Path, names: Any) -> Iterator[tuple[int, str]]:
+    """Yield class id and label; raises ModelConfigError for what is none."""
     pairs: Iterable[tuple[Any, Any]] = names.items() if isinstance(names, dict) else enumerate(names or ())
     if isinstance(names, list | dict):
         for class_id, name in pairs:
-            if isinstance(class_id, int) and 0 <= class_id <= MAX_CLASS_ID:
-                yield class_id, str(name).strip()
+            if type(class_id) is not int or not 0 <= class_id <= MAX_CLASS_ID:  # nor True, which is an int
+                raise ModelConfigError(f"{path}: names: {_shown(str(class_id))} is no class id, 0 to {MAX_CLASS_ID}.")
+            if name is None or isinstance(name, bool | list | dict):
+                raise ModelConfigError(f"{path}: names.{class_id}: expected a label, between quotes if need be.")
+            yield class_id, str(name).strip()
 
 
 def _check(label: str, place: str) -> None:

@@ -87,7 +87,11 @@ def test_labels_may_be_those_of_a_data_yaml(tmp_path: Path, text: str, expected:
         ("data.yaml", "nc: 80", "expected the key names"),
         ("data.yaml", "names: person", "expected the key names"),
         ("data.yaml", "names: [a, a]", r"names\.1: 'a' is the label of class 0 already"),
-        ("data.yaml", "names: {999999999: a}", "expected the key names"),
+        ("data.yaml", "names: {0: b, 999999999: a}", "names: '999999999' is no class id"),
+        ("data.yaml", "names: {0: b, '1': a}", "names: '1' is no class id"),
+        ("data.yaml", "names: {0: b, true: a}", "names: 'True' is no class id"),
+        ("data.yaml", "names: [yes, door]", r"names\.0: expected a label, between quotes"),
+        ("data.yaml", "names: {0: a, 1: }", r"names\.1: expected a label"),
     ],
 )
 def test_refused_labels_are_named(tmp_path: Path, name: str, text: str, message: str) -> None:
