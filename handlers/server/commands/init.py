@@ -26,6 +26,8 @@ KNOWN_LABELS = {80: "ssdlite-mobilenet-v2", 1000: "efficientnet-lite0"}
 """Number of classes → the built-in model whose labels are probably the same: COCO's and ImageNet's."""
 USUAL_CLASSES = 80
 PICTURE = BUILT_IN_ZOO / "ssdlite-mobilenet-v2" / "golden.jpg"
+EXTERNAL_DATA = ("{name}.data", "{name}_data", "{stem}.data")
+"""Names of a file beside the model with its numbers, as PyTorch, Hugging Face and onnx give them."""
 HEADER = "# What each key means: docs/adding-a-model.md\n"
 FOOTER = "# licence: and source: are shown by /models.\n"
 
@@ -131,6 +133,9 @@ def _write(folder: Path, weights: Path, way: Tried, labels: Sequence[str]) -> No
     try:
         folder.mkdir(parents=True)
         shutil.copyfile(weights, folder / "model.onnx")
+        for name in (pattern.format(name=weights.name, stem=weights.stem) for pattern in EXTERNAL_DATA):
+            if weights.with_name(name).is_file():
+                shutil.copyfile(weights.with_name(name), folder / name)
         if "labels" in document:
             (folder / "labels.txt").write_text("\n".join([*labels, ""]), encoding="utf-8")
         text = yaml.safe_dump(document, sort_keys=False, default_flow_style=None)
