@@ -73,6 +73,14 @@ def test_numbers_beside_the_file_come_along(tmp_path: Path, capsys: pytest.Captu
     assert (tmp_path / "folder" / name).is_file()
 
 
+def test_an_encoder_is_brought(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write_layout(tmp_path / "source", LAYOUTS["an encoder"])
+    assert main(["models", "init", str(source / "model.onnx"), str(tmp_path / "mine")]) == 0
+    said = capsys.readouterr().out
+    assert "found a vector of 4 numbers" in said
+    assert "doubtful" not in said
+
+
 def test_labels_are_taken_from_a_data_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = write_layout(tmp_path / "source", LAYOUTS["Ultralytics detect"])
     (tmp_path / "data.yaml").write_text("names: [car, person, dog]")
