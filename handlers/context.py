@@ -1,7 +1,7 @@
 """What operations can reach: the service's parts, and the record of the request at hand."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from handlers.live_view import LiveStreams
 from handlers.parsing.queries import stream_of
 from models.errors import ModelNotFoundError, ShedReason
 from models.order import Outcome
+from models.repository.folder import ModelFolder
 from models.runtime.engine import Engine
 from models.runtime.reload import Reloader
 
@@ -27,9 +28,8 @@ class Context:
     """The parts of the running service; built once, when it starts.
 
     `metrics`: returns the current ones in Prometheus's text format. `status`: returns the contract's record.
-    `challenges`: returns the values of WWW-Authenticate. `families`: operationId → family, of operations that use the
-    first model of a family instead of the default model. `chains`: operationId → type of results, of those that use the
-    first model that gives its objects to a model with such results.
+    `challenges`: returns the values of WWW-Authenticate. `kinds_of_model`: operationId → the kind of model
+    that an operation uses instead of the default one, see `Contract.kinds_of_model`.
     """
 
     dataplane: DataPlane
@@ -39,8 +39,7 @@ class Context:
     metrics: Callable[[], bytes]
     status: Callable[[], dict[str, Any]]
     challenges: Callable[..., list[str]]
-    families: Mapping[str, str]
-    chains: Mapping[str, str]
+    kinds_of_model: Mapping[str, Mapping[str, str]]
 
     @property
     def engine(self) -> Engine:
@@ -61,12 +60,8 @@ class Context:
         state = scope["state"]
         if MODEL not in state:
             operation = scope["extensions"][ROUTING_CONTEXT]["operation_id"]
-            if operation in self.families:
-                state[MODEL] = self._first_of(self.families[operation])
-            elif operation in self.chains:
-                state[MODEL] = self._first_with(self.chains[operation])
-            else:
-                state[MODEL] = self._named_by(scope)
+            kind = self.kinds_of_model.get(operation)
+            state[MODEL] = self._first_of(kind) if kind else self._named_by(scope)
         model: str | None = state[MODEL]
         return model
 
@@ -74,17 +69,25 @@ class Context:
         named = scope["path_params"].get("model") or self.dataplane.settings.model_of(stream_of(scope["query_string"]))
         return self.engine.served.aliases.get(named, named) if named else None
 
-    def _first_of(self, family: str) -> str:
+    def _first_of(self, kind: Mapping[str, str]) -> str:
+        [(key, value)] = kind.items()
         for model in self.engine.served.models:
-            if model.folder.config.family.name == family:
+            if value in KINDS[key](model.folder):
                 return model.name
-        raise ModelNotFoundError(f"No model of the family {family} is served here.")
+        raise ModelNotFoundError(NO_MODEL[key].format(value))
 
-    def _first_with(self, kind: str) -> str:
-        for model in self.engine.served.models:
-            if any(kind in chained.config.inference_types for chained in model.folder.chained):
-                return model.name
-        raise ModelNotFoundError(f"No model served here gives its objects to one that reports {kind} (docs/chains.md).")
+
+KINDS: Mapping[str, Callable[[ModelFolder], Collection[str]]] = {
+    "family": lambda folder: [folder.config.family.name],
+    "label": lambda folder: folder.reported if len(folder.reported) == 1 else (),
+    "then": lambda folder: {kind for chained in folder.chained for kind in chained.config.inference_types},
+}
+"""A key of the contract's `x-model` → what a model has of it."""
+NO_MODEL = {
+    "family": "No model of the family {} is served here.",
+    "label": "No model served here has {} as its only label.",
+    "then": "No model served here gives its objects to one that reports {} (docs/chains.md).",
+}
 
 
 @dataclass(slots=True)

@@ -118,8 +118,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         metrics=Rationed(metrics.as_text),
         status=Rationed(status.as_record),
         challenges=security.recognition.challenges,
-        families=contract.families,
-        chains=contract.chains,
+        kinds_of_model=contract.kinds_of_model,
     )
     proxies = TrustedProxies(settings.trusted_proxies)
     state = {"context": context, "shedder": shedder, "report": report, "budget": budget, "proxies": proxies}

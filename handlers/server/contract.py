@@ -79,21 +79,15 @@ class Contract:
         }
 
     @property
-    def families(self) -> dict[str, str]:
-        """Return the operations that use the first model of a family: operationId → family."""
-        return {
-            operation["operationId"]: operation["x-family"]
-            for _, operation in _operations(self.document)
-            if "x-family" in operation
-        }
+    def kinds_of_model(self) -> dict[str, dict[str, str]]:
+        """Return the operations that use the first model of a kind instead of the default one: operationId → kind.
 
-    @property
-    def chains(self) -> dict[str, str]:
-        """Return the operations that use the first model with a chained one: operationId → type of its results."""
+        A kind is a `family`, the only `label` that a model has, or `then`, the type of results of a chained model.
+        """
         return {
-            operation["operationId"]: operation["x-then"]
+            operation["operationId"]: operation["x-model"]
             for _, operation in _operations(self.document)
-            if "x-then" in operation
+            if "x-model" in operation
         }
 
     @property
@@ -102,7 +96,7 @@ class Contract:
         return {
             path: name
             for path, name in self.operations_with_frame.items()
-            if "{" not in path and name not in self.families | self.chains
+            if "{" not in path and name not in self.kinds_of_model
         }
 
 

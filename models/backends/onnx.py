@@ -206,6 +206,6 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
 
 def _tensor(node: onnxruntime.NodeArg) -> Tensor:
     dtype = node.type
-    if dtype.startswith("tensor("):  # others are sequences and maps
+    if dtype.startswith("tensor("):  # else a sequence of maps
         dtype = dtype.removeprefix("tensor(").removesuffix(")")
     return Tensor(NUMPY_NAMES.get(dtype, dtype), tuple(node.shape))

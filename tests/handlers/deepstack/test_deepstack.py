@@ -1,7 +1,7 @@
 """Clients of DeepStack and CodeProject.AI: the bytes that each sends, and what it does with the answer."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -29,6 +29,7 @@ from tests.support.credentials import (
     bearer,
     settings_for,
 )
+from tests.support.models.layouts import LAYOUTS, write_layout
 from tests.support.server import LiveServer, serving
 
 STREET = street_as("JPEG")
@@ -384,6 +385,15 @@ def test_every_operation_with_a_form_takes_a_key(strict: LiveServer, path: str) 
     status = 404 if path in {"/v1/vision/face", "/v1/vision/scene", "/v1/vision/alpr", "/v1/image/alpr"} else 200
     assert send(strict, path, keyed(ADMIN_TOKEN)).status_code == status
     assert send(strict, path, keyed(PROBE_TOKEN)).status_code == 403
+
+
+def test_any_model_whose_only_label_is_face_finds_faces(tmp_path: Path) -> None:
+    """Also behind a background class; a model that finds faces among other things is none of these."""
+    other = write_layout(tmp_path / "a-several", replace(LAYOUTS["UltraFace"], labels=("face", "person")))
+    write_layout(tmp_path / "b-ultraface", LAYOUTS["UltraFace"])
+    with serving(other) as live:
+        answer = live.client.post("/v1/vision/face", files={"image": ("street.jpg", street_as("JPEG"))}).json()
+    assert (answer["moduleId"], len(answer["predictions"])) == ("b-ultraface", 1)
 
 
 @pytest.mark.parametrize(

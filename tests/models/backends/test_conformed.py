@@ -5,10 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
+from lab.graphs import write_config
+from models.backends.onnx import Session
 from models.errors import ModelConfigError
 from models.families import Outputs, Tensor
+from models.families.recognition import recognised
 from models.frame import Frame
 from models.order import FrameOrder
 from models.repository.folder import read_folder
@@ -134,3 +139,42 @@ def test_a_model_that_gives_no_numbers_is_refused(tmp_path: Path) -> None:
     folder = write_layout(tmp_path / "model", DETECT, lambda outputs: {"output0": outputs["output0"] * np.nan})
     with pytest.raises(ModelConfigError, match="gave no numbers, only NaN"):
         answered(folder)
+
+
+def write_custom_vision_classifier(folder: Path) -> Path:
+    """Write what Azure Custom Vision exports: the likeliest label, and a map from labels to probabilities."""
+    probabilities = np.array([[0.1, 0.7, 0.2]], np.float32)
+    nodes = [
+        helper.make_node("ReduceMean", ["data"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "nothing"], ["zero"]),
+        helper.make_node("Add", ["planted", "zero"], ["probabilities"]),
+        helper.make_node("ZipMap", ["probabilities"], ["loss"], domain="ai.onnx.ml", classlabels_strings=list(LABELS)),
+        helper.make_node("Identity", ["label"], ["classLabel"]),
+    ]
+    values = helper.make_map_type_proto(TensorProto.STRING, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    loss = helper.make_value_info("loss", helper.make_sequence_type_proto(values))
+    label = helper.make_tensor_value_info("classLabel", TensorProto.STRING, [1, 1])
+    picture = helper.make_tensor_value_info("data", TensorProto.FLOAT, ["N", 3, SIDE_PX, SIDE_PX])
+    kept = [
+        numpy_helper.from_array(np.zeros((), np.float32), "nothing"),
+        numpy_helper.from_array(probabilities, "planted"),
+        numpy_helper.from_array(np.array([[LABELS[1]]], object), "label"),
+    ]
+    graph = helper.make_graph(nodes, "classifier", [picture], [label, loss], kept)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    folder.mkdir()
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), folder / "model.onnx")
+    (folder / "labels.txt").write_text("\n".join(reversed(LABELS)))
+    write_config(folder, LABELS[::-1], "classifier", (SIDE_PX, SIDE_PX), "stretch")
+    return folder
+
+
+def test_a_map_from_labels_to_probabilities(tmp_path: Path) -> None:
+    """Whatever the order of the labels in the file."""
+    found = answered(write_custom_vision_classifier(tmp_path / "model")).classifications
+    assert [(result.label, round(result.confidence, 3)) for result in found] == [("person", 0.7), ("dog", 0.2)]
+
+
+def test_a_map_is_recognised(tmp_path: Path) -> None:
+    signature = Session(write_custom_vision_classifier(tmp_path / "model") / "model.onnx").signature
+    assert str(recognised(signature, 3)[0]) == "classifier, 3 label(s)"
