@@ -130,6 +130,16 @@ def test_a_file_made_for_another_canvas_is_refused(name: str) -> None:
         family_with_free_axes(layout).postprocess(outputs, CANVAS, Selection(confidence=0))
 
 
+@pytest.mark.parametrize("name", ["SSD with a background class", "DETR with a pixel mask", "PicoDet"])
+def test_more_scores_than_boxes_are_refused_though_nothing_is_found(name: str) -> None:
+    layout = LAYOUTS[name]
+    outputs = {key: value * 0 - 20 for key, value in layout.encode().items()}
+    boxes = next(key for key in outputs if "box" in key)
+    outputs[boxes] = outputs[boxes][:, :-1]
+    with pytest.raises(InferenceError):
+        family_with_free_axes(layout).postprocess(outputs, CANVAS, Selection())
+
+
 @every_layout
 def test_one_broken_object_costs_no_other(name: str) -> None:
     layout = LAYOUTS[name]
