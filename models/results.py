@@ -9,8 +9,10 @@ MAX_DETECTIONS = 1000
 """Most results of one frame that a model or a request may ask for; limits the cost of a very low confidence."""
 
 
-Extensions: TypeAlias = tuple[tuple[str, str], ...]
-"""Names and texts."""
+Points: TypeAlias = tuple[tuple[float, ...], ...]
+"""x and y of each in shares of the picture, and what else is known of it."""
+Extensions: TypeAlias = tuple[tuple[str, str | Points], ...]
+"""Names, and texts or points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +20,9 @@ class Detection:
     """One object and where it is.
 
     `confidence`: 0..1. `box_xyxy`: (left, top, right, bottom), each 0..1 of the picture as received, origin at the
-    top left corner, with left < right and top < bottom. `extensions`: what else the model says of it, as names and
-    texts. `chained`: what the models say of it that model.yaml names under `then`, in their order; those that found
-    nothing, or were not run, are left out. Raises ValueError for other values, NaN included.
+    top left corner, with left < right and top < bottom. `extensions`: what else the model says of it. `chained`: what
+    the models say of it that model.yaml names under `then`, in their order; those that found nothing, or were not run,
+    are left out. Raises ValueError for other values, NaN included.
     """
 
     label: str
@@ -37,6 +39,24 @@ class Detection:
         left, top, right, bottom = self.box_xyxy
         if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
             raise ValueError(f"expected 0 <= left < right <= 1 and 0 <= top < bottom <= 1, got {self.box_xyxy}")
+
+
+def extensions_of_part(extensions: Extensions, part_xyxy: BoxXyxy) -> Extensions:
+    """Return what is known of an object in a part of a picture, with its points in shares of the whole picture.
+
+    `part_xyxy`: the part, in these shares.
+    """
+    left, top, right, bottom = part_xyxy
+    width, height = right - left, bottom - top
+    return tuple(
+        (
+            name,
+            value
+            if isinstance(value, str)
+            else tuple((left + x * width, top + y * height, *more) for x, y, *more in value),
+        )
+        for name, value in extensions
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ left, top, right, bottom as shares 0..1 of the whole picture; N may be 0.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
+Notes: TypeAlias = NDArray[np.object_]
 Index: TypeAlias = NDArray[np.intp] | Flags
 
 WHOLE: Floats = np.array([[0.0, 0.0, 1.0, 1.0]])
@@ -36,15 +37,24 @@ SAME_IOU = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """N objects. `boxes_xyxy` [N, 4]: shares of the whole picture. `class_ids` [N]; `confidences` [N]: 0..1."""
+    """N objects. `boxes_xyxy` [N, 4]: shares of the whole picture. `class_ids` [N]; `confidences` [N]: 0..1.
+
+    `notes` [N]: what else is known of each, kept with it; None: nothing.
+    """
 
     boxes_xyxy: Floats
     class_ids: NDArray[np.intp]
     confidences: Floats
+    notes: Notes | None = None
 
     def at(self, index: Index) -> "Found":
         """Return the objects with these indices, or those where the mask is True."""
-        return Found(self.boxes_xyxy[index], self.class_ids[index], self.confidences[index])
+        return Found(self.boxes_xyxy[index], self.class_ids[index], self.confidences[index], self.each_note[index])
+
+    @property
+    def each_note(self) -> Notes:
+        """Return the notes, None for each where there are none."""
+        return np.full(len(self.class_ids), None, object) if self.notes is None else self.notes
 
 
 NOTHING = Found(NO_BOXES, np.empty(0, np.intp), np.empty(0))
@@ -57,6 +67,7 @@ def joined(founds: Sequence[Found]) -> Found:
         np.concatenate([found.boxes_xyxy for found in all_of]),
         np.concatenate([found.class_ids for found in all_of]),
         np.concatenate([found.confidences for found in all_of]),
+        np.concatenate([found.each_note for found in all_of]),
     )
 
 
@@ -155,7 +166,7 @@ def cut_by(region_xyxy: Floats, boxes_xyxy: Floats, within: float = CUT_WITHIN) 
 
 
 def _each_once(found: Found, sharpness: Floats) -> Found:
-    """Return sorted objects, each once: with its highest confidence, in the mean of its boxes.
+    """Return sorted objects, each once: with its highest confidence and the notes of that, in the mean of its boxes.
 
     `sharpness` [N]: how sharp the picture was in which the box was found; it and the confidence weigh the mean.
     """
@@ -170,7 +181,7 @@ def _each_once(found: Found, sharpness: Floats) -> Found:
             boxes_xyxy[index] = np.average(found.boxes_xyxy[group], axis=0, weights=weights[group])
             left[group] = False
             firsts.append(index)
-    return Found(boxes_xyxy, found.class_ids, found.confidences).at(np.array(firsts, np.intp))
+    return replace(found, boxes_xyxy=boxes_xyxy).at(np.array(firsts, np.intp))
 
 
 def iou_xyxy(boxes_xyxy: Floats, others_xyxy: Floats) -> Floats:

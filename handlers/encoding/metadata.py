@@ -10,7 +10,7 @@ from typing import Any
 
 from models.boxes import BoxXyxy
 from models.families import INFERENCE_TYPES
-from models.results import Classification, Detection, Embedding, Results, TextLine
+from models.results import Classification, Detection, Embedding, Points, Results, TextLine
 
 DECIMALS = 6
 """Of confidences and boxes: enough for a hundredth of a pixel of the widest picture."""
@@ -125,8 +125,15 @@ def _entity(detection: Detection) -> dict[str, Any] | None:
     box = _box(detection.box_xyxy)
     if not box:
         return None
-    extensions = {"extensions": dict(detection.extensions)} if detection.extensions else {}
+    known = {name: value if isinstance(value, str) else _points(value) for name, value in detection.extensions}
+    extensions = {"extensions": known} if known else {}
     return {"type": "entity", "entity": {"tag": _tag(detection.label, detection.confidence), "box": box}, **extensions}
+
+
+def _points(points: Points) -> str:
+    """Return points as a JSON list; an extension is a text."""
+    rounded = [[round(value, DECIMALS) + 0.0 for value in point] for point in points]
+    return json.dumps(rounded, separators=(",", ":"))
 
 
 def _embedding(embedding: Embedding) -> dict[str, Any]:

@@ -17,6 +17,7 @@ TOLERANCE = 1e-2
 """How much the outputs for a frame may change in a batch, as a share of their largest value: accelerators choose
 different kernels for different sizes. Measured on CPU: 0."""
 
+NamedNumbers: TypeAlias = list[dict[str, float]]
 Batch: TypeAlias = list[tuple[Feeds, Future[Outputs]]]
 
 
@@ -101,7 +102,7 @@ class Batcher:
 
     @staticmethod
     def _split(outputs: Outputs, count: int) -> list[Outputs]:
-        if any(len(output) != count for output in outputs.values()):
+        if any(not np.ndim(output) or len(output) != count for output in outputs.values()):
             raise ValueError(f"expected outputs for {count} frames")
         return [{name: output[place : place + 1] for name, output in outputs.items()} for place in range(count)]
 
@@ -110,6 +111,13 @@ def _joined(frames: Sequence[Feeds]) -> Feeds:
     return {name: np.concatenate([feeds[name] for feeds in frames]) for name in frames[0]}
 
 
-def _is_same(alone: np.ndarray, batched: np.ndarray) -> bool:
-    tolerance = TOLERANCE * float(np.abs(alone).max(initial=0))
-    return alone.shape == batched.shape and np.allclose(alone, batched, rtol=0, atol=tolerance)
+def _is_same(alone: np.ndarray | NamedNumbers, batched: np.ndarray | NamedNumbers) -> bool:
+    """Return whether an output for a frame is the same in a batch: numbers, numbers with names, or texts."""
+    first, second = (
+        np.array([list(each.values()) for each in output]) if isinstance(output, list) else output
+        for output in (alone, batched)
+    )
+    if first.dtype.kind not in "fiu":
+        return np.array_equal(first, second)
+    tolerance = TOLERANCE * float(np.abs(first).max(initial=0))
+    return first.shape == second.shape and np.allclose(first, second, rtol=0, atol=tolerance)

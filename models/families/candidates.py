@@ -1,7 +1,7 @@
 """Candidates of detectors, one for each anchor, query or cell and class, and the detections selected from them."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import TypeAlias
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.boxes import Floats, nms_per_class
+from models.errors import InferenceError
 from models.families.config import OutputConfig
 from models.letterbox import Letterbox
 from models.results import MAX_DETECTIONS, Detection, Extensions, Results, Selection
@@ -88,7 +89,7 @@ class Candidates:
 
 
 Describe: TypeAlias = Callable[[Candidates, NDArray[np.intp]], Iterable[Extensions]]
-"""Returns what else the model says of each of N candidates, and of their anchors [N]: names and texts."""
+"""Returns what else the model says of each of N candidates, and of their anchors [N]: see Extensions."""
 
 
 def candidates_from_scores(boxes_xyxy: Floats, levels: Floats, threshold: float) -> Candidates:
@@ -181,11 +182,20 @@ def logit(confidence: float) -> float:
     return math.log(confidence / (1 - confidence)) if confidence > 0 else -math.inf
 
 
+def refuse_unequal(boxes: Sized, *others: Sized) -> None:
+    """Raise InferenceError unless there is a box for each score, and what else the model gives of it."""
+    if any(len(other) != len(boxes) for other in others):
+        raise InferenceError(
+            f"The model gave {len(boxes)} boxes, but scores of {', '.join(map(str, map(len, others)))}."
+        )
+
+
 def count_broken(boxes: Floats, levels: Floats) -> int:
     """Return how many candidates, one for each anchor and class, have a NaN or an infinity in box or level.
 
-    `boxes` [anchors, 4] in any convention, `levels` [anchors, classes].
+    `boxes` [anchors, 4] in any convention, `levels` [anchors, classes]. Raises InferenceError if one has more anchors.
     """
+    refuse_unequal(boxes, levels)
     if np.isfinite(boxes).all() and np.isfinite(levels).all():
         return 0
     finite = np.isfinite(boxes).min(axis=1, keepdims=True) & np.isfinite(levels)

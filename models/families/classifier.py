@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.boxes import Floats
+from models.errors import InferenceError
 from models.families.candidates import count_of, sigmoid, softmax, threshold_of
 from models.families.config import Defaults, InferenceType
 from models.families.family import FamilySection, Reader, Spec
@@ -41,7 +42,8 @@ class Classifier:
     def postprocess(self, outputs: Outputs, letterbox: Letterbox, selection: Selection) -> Results:  # noqa: ARG002  # no boxes
         """Return the selected classes, most confident first; equally confident ones in the order of their ids.
 
-        A NaN or an infinity is dropped and counted; the softmax is then over the other classes.
+        A NaN or an infinity is dropped and counted; the softmax is then over the other classes. Raises InferenceError
+        for names that are no labels.
         """
         levels = self._levels(outputs[self._classes_name])
         class_ids = np.flatnonzero(np.isfinite(levels))
@@ -59,8 +61,14 @@ class Classifier:
         return Results(classifications=classifications, dropped=levels.size - class_ids.size, highest=highest)
 
     def _levels(self, output: NDArray[np.float32] | list[dict[str, float]]) -> Floats:
-        """Return the value of each class [classes]; of one that the file does not name, 0."""
+        """Return the value of each class [classes]; of one that the file does not name, 0.
+
+        Raises InferenceError if the file names a class that has no label.
+        """
         if isinstance(output, list):
+            unknown = output[0].keys() - set(self._labels)
+            if unknown:
+                raise InferenceError(f"The model names a class that is no label: {min(unknown)!a:.60}.")
             return np.array([output[0].get(label, 0) for label in self._labels], np.float32)
         return output.reshape(-1)
 

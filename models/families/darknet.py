@@ -50,10 +50,16 @@ class Darknet:
         A candidate with a NaN or an infinity, or whose size overflows float32, is dropped and counted. Raises
         InferenceError for outputs of another shape.
         """
-        threshold, parts = threshold_of(self._output, selection), []
-        for grid, tensor in zip(self._grids, self._tensors, strict=True):
-            rows = _rows(only_frame(outputs, *tensor), len(grid.anchors))
-            parts.append(self._candidates(rows, grid, letterbox.canvas_wh, threshold))
+        threshold = threshold_of(self._output, selection)
+        tables = [
+            _rows(only_frame(outputs, *tensor), len(grid.anchors))
+            for grid, tensor in zip(self._grids, self._tensors, strict=True)
+        ]
+        tables.sort(key=lambda rows: -rows.shape[0] * rows.shape[1])  # the file may not tell which grid is the finest
+        parts = [
+            self._candidates(rows, grid, letterbox.canvas_wh, threshold)
+            for rows, grid in zip(tables, self._grids, strict=True)
+        ]
         candidates = Candidates(
             np.concatenate([part.boxes_xyxy for part in parts]),
             np.concatenate([part.class_ids for part in parts]),

@@ -26,6 +26,7 @@ from models.families.candidates import (
     Candidates,
     candidates_from_logits,
     count_broken,
+    refuse_unequal,
     select_detections,
     softmax,
     threshold_of,
@@ -110,6 +111,7 @@ class RawHead:
     def read(self, outputs: Outputs, letterbox: Letterbox, threshold: float) -> tuple[Candidates, int]:
         """Return every class of a query over the threshold; after a softmax, only its likeliest class."""
         logits, boxes_cxcywh = outputs[self._logits_name][0], outputs[self._boxes_name][0]
+        refuse_unequal(boxes_cxcywh, logits)
         choose = _likeliest if self._one_class_a_query else _all_likely
         candidates, broken = choose(boxes_cxcywh, logits, threshold)
         return candidates.on_picture_from_shares(letterbox), broken
@@ -131,6 +133,7 @@ class DecodedHead:
     def read(self, outputs: Outputs, letterbox: Letterbox, threshold: float) -> tuple[Candidates, int]:
         """Return the queries over the threshold. A class without a label counts as broken, like a NaN."""
         class_ids, boxes_px, scores = (outputs[name][0] for name in ("labels", "boxes", "scores"))
+        refuse_unequal(boxes_px, class_ids, scores)
         valid = Candidates(boxes_px, class_ids, scores).at((class_ids >= 0) & (class_ids < self._classes)).finite()
         confident = valid.at(valid.levels >= threshold)
         return confident.on_picture(letterbox), len(scores) - len(valid.levels)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from models.boxes import Floats
-from models.errors import ModelConfigError
+from models.errors import InferenceError, ModelConfigError
 from models.families.candidates import Candidates, count_broken, select_detections, softmax, threshold_of
 from models.families.config import IMAGENET, Defaults
 from models.families.family import FamilySection, Preset, Reader, Spec
@@ -69,9 +69,11 @@ class Nanodet:
             rows = only_frame(outputs, *self._joined)
             return rows[:, : len(self._labels)], rows[:, len(self._labels) :]
         levels, distances = (
-            np.concatenate([only_frame(outputs, *tensor) for tensor in tensors])
+            np.concatenate(sorted((only_frame(outputs, *tensor) for tensor in tensors), key=len, reverse=True))
             for tensors in (self._classes, self._distances)
         )
+        if not len(levels) == len(distances) == len(self._strides):
+            raise InferenceError("The model's outputs have another number of cells than the canvas of model.yaml.")
         return levels, distances
 
     def _boxes_xyxy(self, distances: Floats, cells: NDArray[np.intp]) -> Floats:
@@ -106,16 +108,15 @@ class NanodetConfig(FamilySection):
 
 
 def _grids_of(signature: Signature, width: int) -> list[tuple[str, Tensor]]:
-    """Return name and layout of the outputs whose last axis is `width`, the finest grid first.
+    """Return name and layout of the outputs whose last axis is `width`.
 
     Raises ModelConfigError if there is not one for each grid.
     """
-    found = {name: tensor.shape[1] for name, tensor in signature.outputs.items() if tensor.fits(_layout(width))}
+    found = [name for name, tensor in signature.outputs.items() if tensor.fits(_layout(width))]
     if len(found) != len(STRIDES):
         got = ", ".join(f"{name} {tensor}" for name, tensor in signature.outputs.items()) or "none"
         raise ModelConfigError(f"expected {len(STRIDES)} outputs {_layout(width)}, one for each grid, got {got}.")
-    names = sorted(found, key=lambda name: -(cells if isinstance(cells := found[name], int) else 0))
-    return [(name, _layout(width)) for name in names]
+    return [(name, _layout(width)) for name in found]
 
 
 def _layout(width: int) -> Tensor:

@@ -21,6 +21,10 @@ LIKELY = (None, 80, 91, 90, 20, 1000)
 """Of a file that many people have; None: it fits any number."""
 BESIDE_CLASSES = (0, 4, 5, 1, 32, 36, 37)
 """What outputs hold along an axis beside the classes: boxes, objectness, a background, bins, factors of masks."""
+MAX_CLASSES, MAX_COUNTS = 22_000, 64
+"""Most classes that a file is tried with, enough for all of ImageNet, and most numbers of them that are tried."""
+MAX_OUTPUTS = 64
+"""Of a file that is tried; detectors have at most about a dozen."""
 CHANNELS = (3, 1)
 OPTIONS = ("task", "activation")
 """Keys of sections that change what a file must look like, or how it is read."""
@@ -61,7 +65,7 @@ def recognised(signature: Signature, classes: int | None = None) -> list[Guess]:
     canvas = canvas_of(signature)
     encodes = any(word in name.lower() for name in signature.outputs for word in ENCODER_WORDS)
     guesses = []
-    for section in _sections():
+    for section in _sections() if len(signature.outputs) <= MAX_OUTPUTS else ():
         if encodes and section["name"] == "classifier":
             continue
         fitting = [count for count in _counts(signature, classes) if _fault(section, signature, canvas, count) is None]
@@ -140,7 +144,8 @@ def _counts(signature: Signature, classes: int | None) -> list[int]:
         return [classes]
     axes = {axis for tensor in signature.outputs.values() for axis in tensor.shape if isinstance(axis, int)}
     derived = {axis - beside for axis in axes for beside in BESIDE_CLASSES}
-    return [*USUAL_CLASSES, *sorted(count for count in derived if count > 0 and count not in USUAL_CLASSES)]
+    possible = sorted(count for count in derived if 0 < count <= MAX_CLASSES and count not in USUAL_CLASSES)
+    return [*USUAL_CLASSES, *possible[:MAX_COUNTS]]
 
 
 def _fault(section: Mapping[str, Any], signature: Signature, canvas: Mapping[str, Any], classes: int) -> str | None:
@@ -152,7 +157,7 @@ def _fault(section: Mapping[str, Any], signature: Signature, canvas: Mapping[str
             config.model_validate(section),
             InputConfig.model_validate({**input_defaults, **_input_of(section, canvas)}),
             OutputConfig.model_validate(output_defaults),
-            tuple(f"class {number}" for number in range(classes if config.has_labels else 0)),
+            ("class",) * (classes if config.has_labels else 0),
             signature,
         )
         FAMILIES[section["name"]](spec)

@@ -90,15 +90,15 @@ def _expect(what: str, got: Tensor | None, *layouts: Tensor) -> Tensor:
     raise ModelConfigError(f"expected {what} to be {' or '.join(map(str, layouts))}, got {got or 'none'}.")
 
 
-def only_frame(outputs: Outputs, name: str, layout: Tensor) -> NDArray[Any]:
+def only_frame(outputs: Outputs, name: str, *layouts: Tensor) -> NDArray[Any]:
     """Return the output of that name without its first axis, the batch, which holds the one frame that was fed.
 
-    Raises InferenceError if the output does not fit the layout: the length of a free axis is known only once the model
+    Raises InferenceError if the output fits none of the layouts: the length of a free axis is known only once the model
     runs, for the first time at the warm-up.
     """
     output = outputs[name]
     try:
-        _expect(f"output {name}", Tensor(output.dtype.name, output.shape), layout)
+        _expect(f"output {name}", Tensor(output.dtype.name, output.shape), *layouts)
     except ModelConfigError as error:
         raise InferenceError("The model's output is not laid out as its family reads it.") from error
     frame: NDArray[Any] = output[0]

@@ -14,6 +14,7 @@ from models.families.candidates import (
     candidates_from_logits,
     candidates_from_scores,
     count_broken,
+    refuse_unequal,
     select_detections,
     threshold_of,
 )
@@ -42,6 +43,7 @@ class Ssd:
         comparisons, no more.
         """
         boxes_xyxy, levels = outputs["boxes"][0], outputs[self._classes_name][0]
+        refuse_unequal(boxes_xyxy, levels)
         choose = candidates_from_logits if self._gives_logits else candidates_from_scores
         candidates = choose(boxes_xyxy, levels, threshold_of(self._output, selection))
         candidates = candidates.without(count_broken(boxes_xyxy, levels)).on_picture_from_shares(letterbox)

@@ -7,32 +7,34 @@ Source: docs.ultralytics.com, "Instance Segmentation", "Pose Estimation", "Orien
 ops.py, `process_mask` and `xywhr2xyxyxyxy`.
 
 Results carry them as extensions: `mask`, a PNG as a data URL, white where the object is, to be stretched over the box;
-`keypoints` and `corners`, JSON lists of points in shares of the picture, key points with their confidence.
+`keypoints` and `corners`, points in shares of the picture, key points with their confidence.
 """
 
 import base64
 import io
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from models.boxes import Floats, xyxy_from_cxcywh
-from models.errors import ModelConfigError
+from models.errors import InferenceError, ModelConfigError
 from models.families.candidates import Candidates, Describe
 from models.families.signature import Outputs, Signature, Tensor, only_frame
 from models.letterbox import Letterbox
 from models.results import Extensions
 
 TaskName: TypeAlias = Literal["detect", "segment", "pose", "obb"]
+Cells: TypeAlias = NDArray[np.intp]
 FACTORS = 32
 PROTOTYPES = Tensor("float32", (None, FACTORS, None, None))
-DECIMALS = 6
 MAX_POINTS = 200
+MAX_MASK_PIXELS = 2_000_000
+"""Of all masks of a frame together, which bounds their time and their bytes: 78 masks of a canvas of 640 x 640."""
 WITH_CONFIDENCE, WITHOUT_CONFIDENCE = 3, 2
 """Values of a key point."""
 
@@ -89,12 +91,15 @@ class Segment(Detect):
     width: int | None = FACTORS
 
     def extensions(self, objects: Objects) -> Iterable[Extensions]:
-        """Yield the mask of each."""
-        prototypes = only_frame(objects.outputs, *self.masks)
-        cells_a_pixel_xy = np.array(prototypes.shape[:0:-1]) / np.array(objects.letterbox.canvas_wh)
+        """Yield the mask of each, as far as MAX_MASK_PIXELS goes."""
+        prototypes = np.ascontiguousarray(only_frame(objects.outputs, *self.masks).transpose(1, 2, 0))
+        cells_a_pixel_xy = np.array(prototypes.shape[1::-1]) / np.array(objects.letterbox.canvas_wh)
+        left = MAX_MASK_PIXELS
         for factors, box_xyxy in zip(objects.more, objects.found.boxes_xyxy, strict=True):
             corners_xy = objects.letterbox.to_canvas(box_xyxy.reshape(2, 2)) * cells_a_pixel_xy
-            yield _mask(prototypes, factors, corners_xy)
+            columns, rows = _cells_of(corners_xy, prototypes)
+            left -= len(columns) * len(rows)
+            yield _mask(prototypes, factors, columns, rows) if left >= 0 else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,14 @@ class Pose(Detect):
     """Boxes and key points."""
 
     width: int | None = None
+
+    def boxes_xyxy(self, boxes: Floats, more: Floats) -> Floats:
+        """Return the edges; raises InferenceError for values that are no key points."""
+        try:
+            values_of_a_point(more.shape[1])
+        except ModelConfigError as error:  # of a free axis
+            raise InferenceError("The model's output is not laid out as its family reads it.") from error
+        return super(Pose, self).boxes_xyxy(boxes, more)
 
     def extensions(self, objects: Objects) -> Iterable[Extensions]:
         """Yield the key points of each."""
@@ -160,23 +173,32 @@ def values_of_a_point(width: int) -> int:
     return fitting[0]
 
 
-def _mask(prototypes: Floats, factors: Floats, corners_xy: Floats) -> Extensions:
-    """Return where an object is in its box, as a picture that is to be stretched over the box.
+def _cells_of(corners_xy: Floats, prototypes: Floats) -> tuple[Cells, Cells]:
+    """Return the columns and the rows of the prototypes that a mask shows, one for each of its pixels.
 
-    `prototypes` [32, height, width], `factors` [32]. `corners_xy` [2, 2]: of the box, in cells of the prototypes.
+    `corners_xy` [2, 2]: of the box, in cells of the prototypes [height, width, 32].
     """
-    if not np.isfinite(factors).all():
-        return ()
     indices = []
-    for side, (start, end) in zip(prototypes.shape[:0:-1], corners_xy.T, strict=True):
+    for side, (start, end) in zip(prototypes.shape[1::-1], corners_xy.T, strict=True):
         count = max(1, round(float(end - start)))
         places = start + (np.arange(count) + 0.5) * (end - start) / count
         indices.append(places.astype(np.intp).clip(0, side - 1))
     columns, rows = indices
+    return columns, rows
+
+
+def _mask(prototypes: Floats, factors: Floats, columns: Cells, rows: Cells) -> Extensions:
+    """Return where an object is in its box, as a picture that is to be stretched over the box.
+
+    `prototypes` [height, width, 32], `factors` [32], `columns` and `rows`: see `_cells_of`.
+    """
+    if not np.isfinite(factors).all():
+        return ()
+    part = prototypes[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     with np.errstate(over="ignore", invalid="ignore"):
-        levels = np.tensordot(factors, prototypes[:, rows[:, None], columns], 1)
+        levels = (part @ factors)[(rows - rows[0])[:, None], columns - columns[0]]
     encoded = io.BytesIO()
-    Image.fromarray(levels > 0).save(encoded, "PNG")
+    Image.fromarray(levels > 0).save(encoded, "PNG", compress_level=1)
     return (("mask", f"data:image/png;base64,{base64.b64encode(encoded.getvalue()).decode()}"),)
 
 
@@ -195,8 +217,5 @@ def _corners_xy(boxes: Floats, angles: Floats) -> Floats:
 
 
 def points_extension(name: str, points: Floats) -> Extensions:
-    """Return points [n, 2 or 3] as a JSON list; nothing if one of them is not finite."""
-    if not np.isfinite(points).all():
-        return ()
-    rounded = [[round(value, DECIMALS) + 0.0 for value in point] for point in points.tolist()]
-    return ((name, json.dumps(rounded, separators=(",", ":"))),)
+    """Return points [n, 2 or 3]; nothing if one of them is not finite."""
+    return ((name, tuple(map(tuple, points.tolist()))),) if np.isfinite(points).all() else ()

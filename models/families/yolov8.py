@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from models.boxes import Floats
 from models.families.candidates import Candidates, count_broken, select_detections, threshold_of
 from models.families.config import Defaults
 from models.families.family import FamilySection, Reader, Spec
@@ -31,13 +32,12 @@ class Yolov8:
         self.picture = PictureInput(spec.input, spec.signature)
         self._task = task_of(spec.family.task, spec.signature, is_centred=True)
         self._classes_end = BOX_SIZE + len(spec.labels)
-        size = None if self._task.width is None else self._classes_end + self._task.width
-        layouts = Tensor("float32", (None, size, None)), Tensor("float32", (None, None, size))
-        self._columns = spec.signature.expect_one_output(*layouts)
-        _, *axes = spec.signature.outputs[self._columns[0]].shape
-        self._is_transposed = self._columns[1] != layouts[0] or (size is None and _is_larger(*axes))
-        if size is None and isinstance(width := axes[1 if self._is_transposed else 0], int):
-            values_of_a_point(width - self._classes_end)
+        self._size = size = None if self._task.width is None else self._classes_end + self._task.width
+        self._layouts = Tensor("float32", (None, size, None)), Tensor("float32", (None, None, size))
+        self._name, _ = spec.signature.expect_one_output(*self._layouts)
+        axes = [axis for axis in spec.signature.outputs[self._name].shape[1:] if isinstance(axis, int)]
+        if size is None and len(axes) == len(("values", "anchors")):
+            values_of_a_point(min(axes) - self._classes_end)
 
     def postprocess(self, outputs: Outputs, letterbox: Letterbox, selection: Selection) -> Results:
         """Return the selected detections; see `select_detections`. Only boxes over the threshold are converted.
@@ -45,8 +45,7 @@ class Yolov8:
         A candidate with a NaN or an infinity is dropped and counted. Raises InferenceError for an output of another
         shape.
         """
-        columns = only_frame(outputs, *self._columns)
-        columns = columns.T if self._is_transposed else columns
+        columns = self._columns(outputs)
         boxes, levels, more = np.split(columns, [BOX_SIZE, self._classes_end])
         indices = np.flatnonzero(levels >= threshold_of(self._output, selection))
         class_ids, anchors = np.divmod(indices, levels.shape[1])
@@ -55,6 +54,12 @@ class Yolov8:
         candidates = candidates.without(count_broken(boxes.T, levels.T)).finite().on_picture(letterbox)
         describe = described(self._task, (boxes.T, more.T), outputs, letterbox)
         return select_detections(candidates, self._labels, self._output, selection, describe)
+
+    def _columns(self, outputs: Outputs) -> Floats:
+        """Return a column for each anchor; there are more of them than values. Free axes are known only now."""
+        frame: Floats = only_frame(outputs, self._name, *self._layouts)
+        size = min(frame.shape) if self._size is None else self._size
+        return frame if len(frame) == size else frame.T
 
 
 class Yolov8Config(FamilySection):
@@ -66,8 +71,3 @@ class Yolov8Config(FamilySection):
 
     name: Literal["yolov8"]
     task: TaskName = "detect"
-
-
-def _is_larger(first: int | str | None, second: int | str | None) -> bool:
-    """Return whether the first axis is longer, as far as the file tells: there are more anchors than values."""
-    return isinstance(first, int) and isinstance(second, int) and first > second

@@ -41,7 +41,10 @@ class Yunet:
         self.picture = PictureInput(spec.input, spec.signature)
         self._cells_xy, self._strides = cells_of_strides(spec.input.size_wh, STRIDES)
         self._tensors = {
-            kind: [(f"{kind}_{stride}", Tensor("float32", (None, None, width))) for stride in STRIDES]
+            kind: [
+                (f"{kind}_{stride}", Tensor("float32", (None, int((self._strides == stride).sum()), width)))
+                for stride in STRIDES
+            ]
             for kind, width in WIDTHS.items()
         }
         for tensors in self._tensors.values():

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from models.repository.labels import MAX_CLASS_ID, UNUSED
+from models.repository.labels import MAX_CLASS_ID, UNUSED, as_labels
 
 LABEL_KEYS = ("names", "labels", "classes", "class_names", "id2label")
 MAX_CHARACTERS = 1 << 18
@@ -19,15 +19,18 @@ CUSTOM_VISION_RANGES: Mapping[str, Mapping[str, Any]] = {
 
 
 def labels_in(metadata: Mapping[str, str]) -> list[str]:
-    """Return the labels by class id, as Ultralytics (`names`) and others write them; none: the file has none."""
+    """Return the labels by class id, as Ultralytics (`names`) and others write them; none: the file has none.
+
+    They are as a labels file may have them: see `as_labels`.
+    """
     for key in LABEL_KEYS:
         names = _parsed(metadata.get(key, ""))
         if isinstance(names, dict):
-            ids = {int(number): str(name) for number, name in names.items() if str(number).isdecimal()}
-            if ids and max(ids) <= MAX_CLASS_ID:
-                return [ids.get(class_id, UNUSED) for class_id in range(max(ids) + 1)]
-        if isinstance(names, list | tuple) and names:
-            return [str(name) for name in names]
+            ids = {class_id: str(name) for number, name in names.items() if (class_id := _class_id(number)) is not None}
+            if ids:
+                return as_labels([ids.get(class_id, UNUSED) for class_id in range(max(ids) + 1)])
+        if isinstance(names, list | tuple) and 0 < len(names) <= MAX_CLASS_ID:
+            return as_labels([str(name) for name in names])
     return []
 
 
@@ -41,6 +44,13 @@ def input_in(metadata: Mapping[str, str]) -> dict[str, Any]:
     order = CUSTOM_VISION_ORDERS.get(metadata.get("Image.BitmapPixelFormat", ""))
     values = CUSTOM_VISION_RANGES.get(metadata.get("Image.NominalPixelRange", ""), {})
     return ({"colour_order": order} if order else {}) | dict(values)
+
+
+def _class_id(number: Any) -> int | None:
+    """Return a key as a class id; None: it is none."""
+    if isinstance(number, str) and number.isdecimal() and len(number) <= len(str(MAX_CLASS_ID)):
+        number = int(number)
+    return number if isinstance(number, int) and 0 <= number <= MAX_CLASS_ID else None
 
 
 def _parsed(text: str) -> Any:

@@ -83,7 +83,10 @@ class Brought:
 
     def labels_for(self, guess: Guess) -> tuple[str, ...]:
         """Return the known labels, else a name for each class."""
-        return tuple(self.labels) or tuple(f"class {number}" for number in range(guess.classes or 1))
+        labels = [f"class {number}" for number in range(guess.classes or 1)]
+        if guess.section.get("preset") == "torchvision":
+            labels[0] = "__background__"
+        return tuple(self.labels or labels)
 
     def _tried(self, guess: Guess, frame: Frame) -> Tried:
         document = {

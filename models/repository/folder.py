@@ -14,7 +14,7 @@ from models.repository.chains import refuse_longer_chains, refuse_wrong_links
 from models.repository.checksums import checked_version
 from models.repository.config import NAME_PATTERN, FileWeights, GoldenConfig, ModelConfig, PackageWeights
 from models.repository.files import CONFIG_FILE_NAME, MAX_FILES, leads_outside
-from models.repository.labels import read_labels, reported
+from models.repository.labels import read_labels, refuse_shifted_labels, reported
 from models.repository.plain_yaml import read_plain_yaml
 from models.results import Selection
 
@@ -231,6 +231,8 @@ def _read_alone(path: Path) -> ModelFolder:
     except ValidationError as error:
         raise ModelConfigError(f"{config_path}: {first_fault(error)}") from error
     labels = config.packaged_labels if config.labels is None else read_labels(path / config.labels)
+    if config.labels is not None:
+        refuse_shifted_labels(path / config.labels, labels, config.family)
     folder = ModelFolder(path.name, path, config, labels, version)
     if config.golden:
         _refuse_unless_possible(config.golden, folder)

@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from models.errors import ModelConfigError
+from models.families import FamilySection
+from models.families.postprocessed import PostprocessedConfig
 from models.repository.files import read_text
 from models.repository.plain_yaml import read_plain_yaml
 
@@ -59,6 +61,42 @@ def read_labels(path: Path) -> tuple[str, ...]:
     return tuple(known.get(class_id, UNUSED) for class_id in range(max(known) + 1))
 
 
+def refuse_shifted_labels(path: Path, labels: tuple[str, ...], family: FamilySection) -> None:
+    """Raise ModelConfigError if the first label cannot be that of the first class: all would be wrong."""
+    if not isinstance(family, PostprocessedConfig):
+        return
+    first, first_class = labels[0], family.first_class
+    if first_class and not names_an_object(first):
+        raise ModelConfigError(
+            f"{path}: the first label, {first}, is that of class 0, but family.first_class is {first_class}; remove "
+            "the label, or set first_class to 0."
+        )
+    if family.preset == "torchvision" and not first_class and names_an_object(first):
+        raise ModelConfigError(
+            f"{path}: class 0 of torchvision is the background, but the first label is {_shown(first)}; begin the "
+            "labels with __background__, or set family.first_class to 1."
+        )
+
+
+def as_labels(names: Iterable[str]) -> list[str]:
+    """Return names by class id as `read_labels` accepts them.
+
+    Of several names for one class, with commas between them, the first; without what is not printable; numbered where
+    they repeat; `class 5` where nothing is left.
+    """
+    labels: list[str] = []
+    times: dict[str, int] = {}
+    for class_id, name in enumerate(names):
+        printable = "".join(character if character.isprintable() else " " for character in name.split(",", 1)[0])
+        label = " ".join(printable.split())[: MAX_LABEL_LENGTH // 2] or f"class {class_id}"
+        while label in times and names_an_object(label):
+            times[label] += 1
+            label = f"{label} {times[label]}"
+        times[label] = 1
+        labels.append(label)
+    return labels
+
+
 def _lines_of(path: Path) -> list[tuple[int, str]]:
     """Return class id and label of each line."""
     lines = [line.strip() for line in read_text(path, MAX_LABELS_BYTES).rstrip().split("\n")]
@@ -73,18 +111,22 @@ def _names_in(path: Path) -> list[tuple[int, str]]:
     """Return class id and label of each of the names in a data.yaml, as Ultralytics writes it."""
     document = read_plain_yaml(path)
     names = document.get("names") if isinstance(document, dict) else None
-    found = sorted(_items(names))
+    found = sorted(_items(path, names))
     if not found:
         raise ModelConfigError(f"{path}: expected the key names, with a list of labels or a label for each class id.")
     return found
 
 
-def _items(names: Any) -> Iterator[tuple[int, str]]:
+def _items(path: Path, names: Any) -> Iterator[tuple[int, str]]:
+    """Yield class id and label; raises ModelConfigError for what is none."""
     pairs: Iterable[tuple[Any, Any]] = names.items() if isinstance(names, dict) else enumerate(names or ())
     if isinstance(names, list | dict):
         for class_id, name in pairs:
-            if isinstance(class_id, int) and 0 <= class_id <= MAX_CLASS_ID:
-                yield class_id, str(name).strip()
+            if type(class_id) is not int or not 0 <= class_id <= MAX_CLASS_ID:  # nor True, which is an int
+                raise ModelConfigError(f"{path}: names: {_shown(str(class_id))} is no class id, 0 to {MAX_CLASS_ID}.")
+            if name is None or isinstance(name, bool | list | dict):
+                raise ModelConfigError(f"{path}: names.{class_id}: expected a label, between quotes if need be.")
+            yield class_id, str(name).strip()
 
 
 def _check(label: str, place: str) -> None:

@@ -9,7 +9,7 @@ from models.letterbox import Size
 from models.order import FrameOrder
 from models.repository.config import ThenConfig
 from models.repository.folder import ModelFolder
-from models.results import Chained, Detection, Results, TextLine
+from models.results import Chained, Detection, Results, TextLine, extensions_of_part
 from models.runtime.steps import FrameCodec, Step, Work
 
 
@@ -123,4 +123,6 @@ def _moved(detection: Detection, crop_xyxy: BoxXyxy) -> Detection | None:
         min(start_y + bottom * height, 1.0),
     )
     is_empty = box_xyxy[0] >= box_xyxy[2] or box_xyxy[1] >= box_xyxy[3]
-    return None if is_empty else replace(detection, box_xyxy=box_xyxy)
+    if is_empty:
+        return None
+    return replace(detection, box_xyxy=box_xyxy, extensions=extensions_of_part(detection.extensions, crop_xyxy))

@@ -169,7 +169,9 @@ def load_warm(
     except OverloadedError as error:
         raise ModelConfigError(f"{folder.weights_name}: {NO_MEMORY} on a warm-up frame.") from error
     except InferenceError as error:
-        raise ModelConfigError(f"{folder.weights_name} failed on a warm-up frame: {error.__cause__}") from error
+        raise ModelConfigError(
+            f"{folder.weights_name} failed on a warm-up frame: {error.__cause__ or error}"
+        ) from error
     except InferenceTimeoutError as error:
         raise ModelConfigError(
             f"{folder.weights_name} took longer over a warm-up frame than the setting run_timeout_s, "

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.boxes import BoxXyxy
 from models.frame import DecodeTarget, Frame
 from models.order import Seen
-from models.results import MAX_DETECTIONS, Detection, Results
+from models.results import MAX_DETECTIONS, Detection, Results, extensions_of_part
 from models.runtime.selecting import Selector
 from models.runtime.steps import Encode, FrameCodec, Step, Work
 from models.runtime.stream_memory import StreamMemory
@@ -135,18 +135,22 @@ def _found(results: Results, region_xyxy: RegionXyxy) -> Found:
     detections = results.detections
     start_xy, end_xy = region_xyxy[:2], region_xyxy[2:]
     boxes_xyxy = np.array([detection.box_xyxy for detection in detections]).reshape(-1, 4)
+    left, top, right, bottom = region_xyxy.tolist()
+    part_xyxy = left, top, right, bottom
     return Found(
         boxes_xyxy * np.tile(end_xy - start_xy, 2) + np.tile(start_xy, 2),
         np.array([detection.class_id for detection in detections], np.intp),
         np.array([detection.confidence for detection in detections]),
+        np.fromiter((extensions_of_part(each.extensions, part_xyxy) for each in detections), object, len(detections)),
     )
 
 
 def _detections(found: Found, labels: tuple[str, ...]) -> Iterator[Detection]:
-    rows = zip(found.class_ids.tolist(), found.confidences.tolist(), _boxes(found.boxes_xyxy), strict=True)
-    for class_id, confidence, (left, top, right, bottom) in rows:
+    numbers = found.class_ids.tolist(), found.confidences.tolist()
+    for class_id, confidence, box_xyxy, more in zip(*numbers, _boxes(found.boxes_xyxy), found.each_note, strict=True):
+        left, top, right, bottom = box_xyxy
         if left < right and top < bottom:
-            yield Detection(labels[class_id], class_id, confidence, (left, top, right, bottom))
+            yield Detection(labels[class_id], class_id, confidence, box_xyxy, more or ())
 
 
 def _boxes(boxes_xyxy: NDArray[np.floating]) -> tuple[BoxXyxy, ...]:

@@ -237,3 +237,5 @@ def _in_words(results: Results) -> Iterator[str]:
         chained = [each for detection in results.detections[number : number + 1] for each in detection.chained]
         said = "; ".join(f"{each.model}: {', '.join(_in_words(each.results))}" for each in chained)
         yield f"{result.label} {result.confidence:.2f}{f' ({said})' if said else ''}"
+    for embedding in results.embeddings:
+        yield f"a vector of {len(embedding.content) // 4} numbers"

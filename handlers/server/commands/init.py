@@ -27,6 +27,8 @@ KNOWN_LABELS = {80: "ssdlite-mobilenet-v2", 1000: "efficientnet-lite0"}
 """Number of classes → the built-in model whose labels are probably the same: COCO's and ImageNet's."""
 PICTURE = BUILT_IN_ZOO / "ssdlite-mobilenet-v2" / "golden.jpg"
 FOOTER = "# You may add licence and source, which /models shows.\n"
+EXTERNAL_DATA = ("{name}.data", "{name}_data", "{stem}.data")
+"""Names of a file beside the model with its numbers, as PyTorch, Hugging Face and onnx give them."""
 
 
 def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -150,6 +152,9 @@ def _write(folder: Path, weights: Path, way: Tried, labels: Sequence[str]) -> No
     try:
         folder.mkdir(parents=True)
         shutil.copyfile(weights, folder / WEIGHTS_NAME)
+        for name in (pattern.format(name=weights.name, stem=weights.stem) for pattern in EXTERNAL_DATA):
+            if weights.with_name(name).is_file():
+                shutil.copyfile(weights.with_name(name), folder / name)
         if "labels" in way.document:
             (folder / LABELS_NAME).write_text("\n".join([*labels, ""]), encoding="utf-8")
         (folder / CONFIG_FILE_NAME).write_text(written_yaml(way.document) + FOOTER, encoding="utf-8")

@@ -1,11 +1,17 @@
 """The classifier family: what is particular to it. test_every_family.py has the rest."""
 
 import math
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
-from models.families import InputConfig, OutputConfig, Signature, Spec, Tensor
+from models.backends.batching import Batcher
+from models.backends.onnx import Session
+from models.errors import InferenceError
+from models.families import Feeds, InputConfig, OutputConfig, Signature, Spec, Tensor
 from models.families.classifier import Classifier, ClassifierConfig
 from models.frame import DecodeTarget, Frame
 from models.letterbox import Letterbox
@@ -85,3 +91,48 @@ def test_the_centre_of_the_picture_is_shown() -> None:
     assert images.dtype == np.float32
     assert (images[..., :2] > 200).all()
     assert (images[..., 2:] < 50).all()
+
+
+def naming_model(folder: Path) -> Session:
+    """Return a model as Azure Custom Vision exports it: the name of the best class, and a map from names to numbers."""
+    values = {"nothing": np.zeros((), np.float32), "planted": np.array([[0.7, 0.2, 0.1]], np.float32)}
+    names = {"names": np.array([*LABELS]), "first": np.zeros(1, np.int64)}
+    picture = helper.make_tensor_value_info("data", TensorProto.FLOAT, ["N", 3, 4, 4])
+    one_map = helper.make_map_type_proto(TensorProto.STRING, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["data"], ["mean"], axes=[1, 2, 3], keepdims=0),
+            helper.make_node("Mul", ["mean", "nothing"], ["zero"]),
+            helper.make_node("Unsqueeze", ["zero"], ["column"], axes=[1]),
+            helper.make_node("Add", ["column", "planted"], ["numbers"]),
+            helper.make_node("ArgMax", ["numbers"], ["best"], axis=1, keepdims=0),
+            helper.make_node("Gather", ["names", "best"], ["classLabel"]),
+            helper.make_node("ZipMap", ["numbers"], ["loss"], domain="ai.onnx.ml", classlabels_strings=LABELS),
+        ],
+        "naming",
+        [picture],
+        [
+            helper.make_tensor_value_info("classLabel", TensorProto.STRING, ["N"]),
+            helper.make_value_info("loss", helper.make_sequence_type_proto(one_map)),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in (values | names).items()],
+    )
+    opsets = [helper.make_opsetid("", 12), helper.make_opsetid("ai.onnx.ml", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=7), folder / "model.onnx")
+    return Session(folder / "model.onnx")
+
+
+def test_a_file_that_names_its_classes_is_read(tmp_path: Path) -> None:
+    """The labels may stand in another order."""
+    session = naming_model(tmp_path)
+    outputs = session.run({"data": np.zeros((1, 3, 4, 4), np.float32)})
+    family = Classifier(spec(("dog", "cup", "cat"), session.signature))
+    assert reported(family.postprocess(outputs, WHOLE_CANVAS, Selection())) == [("cat", 2, 0.7), ("dog", 0, 0.2)]
+    other = Classifier(spec(("Cat", "dog", "cup"), session.signature))
+    with pytest.raises(InferenceError, match="names a class that is no label: 'cat'"):
+        other.postprocess(outputs, WHOLE_CANVAS, Selection())
+
+
+def test_a_file_that_names_its_classes_can_run_in_batches(tmp_path: Path) -> None:
+    frame: Feeds = {"data": np.zeros((1, 3, 4, 4), np.float32)}
+    Batcher(naming_model(tmp_path), 2, 1).refuse_other_answers([frame, frame])

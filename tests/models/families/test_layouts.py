@@ -2,17 +2,18 @@
 
 import base64
 import io
-import json
 import math
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import ModelConfigError
-from models.families import FAMILY_CONFIGS, InputConfig, Signature, Tensor
+from models.errors import InferenceError, ModelConfigError
+from models.families import FAMILY_CONFIGS, Family, InputConfig, Signature, Tensor, tasks
 from models.families.preprocessing import PictureInput
 from models.frame import Frame
 from models.letterbox import Letterbox, fit_letterbox
@@ -77,6 +78,68 @@ def test_a_file_of_rubbish_is_survived(name: str, value: float) -> None:
         assert results.dropped > 0
 
 
+GRIDS = [name for name in LAYOUTS if name in {"PicoDet", "YOLOv4 (ONNX model zoo, Live Video Analytics)"}]
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_grids_are_told_apart_in_any_order_by_what_the_file_gives(name: str) -> None:
+    layout = replace(LAYOUTS[name], encode=lambda: dict(reversed(LAYOUTS[name].encode().items())))
+    results = family_with_free_axes(layout).postprocess(layout.encode(), CANVAS, Selection())
+    assert results == read(name)
+
+
+def family_with_free_axes(layout: Layout) -> Family:
+    """Return the family of a file whose outputs' axes are free, but for the last one."""
+    outputs = {
+        name: Tensor(value.dtype.name, (*[None] * (value.ndim - 1), value.shape[-1]))
+        for name, value in layout.encode().items()
+    }
+    return layout.family(outputs)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in LAYOUTS if re.fullmatch(r"Ultralytics (detect|segment|pose|obb)", name)]
+)
+def test_rows_and_columns_are_told_apart_by_what_the_file_gives(name: str) -> None:
+    table = "output0"
+    outputs = LAYOUTS[name].encode()
+    outputs[table] = outputs[table].transpose(0, 2, 1)
+    free = {each: Tensor("float32", (None,) * value.ndim) for each, value in outputs.items()}
+    if "output1" in free:
+        free["output1"] = Tensor("float32", (None, 32, None, None))
+    results = LAYOUTS[name].family(free).postprocess(outputs, CANVAS, Selection())
+    assert results == read(name)
+    assert results.detections
+
+
+@pytest.mark.parametrize("name", ["Ultralytics pose", "Ultralytics pose, NMS"])
+def test_values_that_are_no_key_points_are_refused(name: str) -> None:
+    layout = LAYOUTS[name]
+    free = layout.family({"output0": Tensor("float32", (None, None, None))})
+    outputs = {"output0": np.zeros((1, 8 if "NMS" not in name else 300, 300 if "NMS" not in name else 7), np.float32)}
+    with pytest.raises(InferenceError) as caught:
+        free.postprocess(outputs, CANVAS, Selection())
+    assert "key points" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("name", ["PicoDet", "YuNet"])
+def test_a_file_made_for_another_canvas_is_refused(name: str) -> None:
+    layout = LAYOUTS[name]
+    outputs = {name: np.repeat(value, 2, axis=1) for name, value in layout.encode().items()}
+    with pytest.raises(InferenceError):
+        family_with_free_axes(layout).postprocess(outputs, CANVAS, Selection(confidence=0))
+
+
+@pytest.mark.parametrize("name", ["SSD with a background class", "DETR with a pixel mask", "PicoDet"])
+def test_more_scores_than_boxes_are_refused_though_nothing_is_found(name: str) -> None:
+    layout = LAYOUTS[name]
+    outputs = {key: value * 0 - 20 for key, value in layout.encode().items()}
+    boxes = next(key for key in outputs if "box" in key)
+    outputs[boxes] = outputs[boxes][:, :-1]
+    with pytest.raises(InferenceError):
+        family_with_free_axes(layout).postprocess(outputs, CANVAS, Selection())
+
+
 @every_layout
 def test_one_broken_object_costs_no_other(name: str) -> None:
     layout = LAYOUTS[name]
@@ -100,13 +163,12 @@ def test_every_picture_is_fed(name: str) -> None:
 def test_key_points_are_shares_of_the_picture(name: str) -> None:
     letterbox = fit_letterbox((640, 320), (SIDE_PX, SIDE_PX), "letterbox")
     person = next(found for found in read(name, letterbox).detections if found.label in {"person", "face"})
-    [(key, text)] = person.extensions
-    points = json.loads(text)
+    [(key, points)] = person.extensions
     x, y, _, height = centred(PERSON)
     x, y, top = x / SIDE_PX, (y - 80) / 160, (y - height / 2 - 80) / 160  # 640 x 320 lies between rows 80 and 240
     expected = [[x, y]] * 5 if name == "YuNet" else [[x, top, 0.5], *[[x, y, 0.25]] * 16]
     assert key == "keypoints"
-    np.testing.assert_allclose(points, expected, atol=1e-5)
+    assert [*points] == [pytest.approx(point, abs=1e-5) for point in expected]
 
 
 @pytest.mark.parametrize("name", [name for name in LAYOUTS if "segment" in name])
@@ -122,6 +184,7 @@ def test_a_mask_is_stretched_over_its_box(name: str) -> None:
 def mask_of(found: Detection) -> np.ndarray:
     [(key, url)] = found.extensions
     assert key == "mask"
+    assert isinstance(url, str)
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,")))))
 
 
@@ -137,6 +200,13 @@ def test_a_mask_on_the_edge_of_the_halves_is_half() -> None:
     np.testing.assert_array_equal(mask_of(found), np.tile(np.arange(20) < 10, (10, 1)))
 
 
+def test_all_masks_of_a_frame_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A car's mask has 12 x 20 pixels, a person's 40 x 10."""
+    monkeypatch.setattr(tasks, "MAX_MASK_PIXELS", 12 * 20 + 40 * 10 - 1)
+    found = read("Ultralytics segment").detections
+    assert [bool(each.extensions) for each in found] == [True, False, False]
+
+
 def test_the_corners_of_a_turned_box() -> None:
     """A square with a diagonal of 40 pixels, on its tip."""
     layout = Layout(
@@ -146,9 +216,9 @@ def test_the_corners_of_a_turned_box() -> None:
         },
     )
     found = layout.family().postprocess(layout.encode(), CANVAS, Selection()).detections[0]
-    [(key, text)] = found.extensions
+    [(key, corners)] = found.extensions
     assert key == "corners"
-    assert json.loads(text) == [
+    assert [*corners] == [
         pytest.approx(shares(corner), abs=1e-5) for corner in ((160, 60), (180, 80), (160, 100), (140, 80))
     ]
     assert found.box_xyxy == pytest.approx(shares((140, 60, 180, 100)), abs=1e-5)

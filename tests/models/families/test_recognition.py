@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from models.families import FAMILIES, Signature, Tensor
+from models.families import FAMILIES, Signature, Tensor, recognition
 from models.families.recognition import differences, help_with, recognised
 from tests.support.models.layouts import LAYOUTS, PICTURE, Layout
 
@@ -87,3 +87,19 @@ def test_what_no_family_reads_is_shown() -> None:
 def test_a_file_without_a_picture_is_survived() -> None:
     assert recognised(Signature({"ids": Tensor("int64", (1, 16))}, {"out": floats(1, 1000)})) == []
     assert recognised(Signature({}, {})) == []
+
+
+def test_few_numbers_of_classes_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many axes there are, and however long they are, a file is tried with few labels and few times."""
+    tried: list[int] = []
+    monkeypatch.setattr(
+        recognition, "FAMILIES", {name: lambda spec: tried.append(len(spec.labels)) for name in FAMILIES}
+    )
+    for outputs in (
+        {"a": floats(1, 10**9)},
+        {str(number): floats(1, 1000 + 40 * number) for number in range(64)},
+        {str(number): floats(1, number) for number in range(1000)},
+    ):
+        recognised(Signature({"images": PICTURE}, outputs))
+    assert max(tried) <= recognition.MAX_CLASSES
+    assert len(tried) <= 10_000

@@ -19,6 +19,7 @@ from models.fitting.neighbours import better_neighbours, error_of, neighbours_of
 from models.frame import Frame
 from models.repository.config import ExpectedResult
 from models.repository.folder import BUILT_IN_ZOO, ModelFolder, read_folder
+from models.repository.labels import read_labels
 from models.results import Classification, Results
 from tests.support.models.layouts import LAYOUTS, SIDE_PX, Layout, write_layout
 
@@ -41,6 +42,32 @@ def test_a_layout_is_guessed(tmp_path: Path, name: str) -> None:
     ways = Brought(conformed(Session(folder / "model.onnx")), layout.labels, {}).tried_on(GREY)
     assert ways[0].document["family"] == dict(layout.section)
     assert ways[0].document["input"]["size_wh"] == (SIDE_PX, SIDE_PX)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("{0: 'tench, Tinca tinca', 1: 'crane', 2: 'crane'}", ["tench", "crane", "crane 2"]),
+        ('["crane", "crane 2", "crane"]', ["crane", "crane 2", "crane 2 2"]),
+        ("['a\\nb', '', ' c  d ', 'N/A', 'N/A']", ["a b", "class 1", "c d", "N/A", "N/A"]),
+        ('["\\ud800", "b"]', ["class 0", "b"]),
+        ('{"' + "9" * 5000 + '": "a", "1": "b"}', ["N/A", "b"]),
+        ("{0x" + "f" * 9000 + ": 'a', 0: 'b'}", ["b"]),
+        ("{999999: 'a', 0: 'b'}", ["b"]),
+        ("[" * 9999 + "]" * 9999, []),
+        ("x," * 150_000, []),
+    ],
+)
+def test_the_names_in_a_file_become_labels(tmp_path: Path, names: str, expected: list[str]) -> None:
+    labels = labels_in({"names": names})
+    assert labels == expected
+    if labels:
+        (tmp_path / "labels.txt").write_text("\n".join(labels))
+        assert list(read_labels(tmp_path / "labels.txt")) == labels
+
+
+def test_many_equal_names_are_numbered_quickly() -> None:
+    assert len(set(labels_in({"names": "x," * 40_000}))) == 40_001
 
 
 @pytest.mark.parametrize(

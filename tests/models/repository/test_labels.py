@@ -1,11 +1,16 @@
 """Labels as their makers publish them, and the refusals of what cannot be labels."""
 
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from models.errors import ModelConfigError
+from models.repository.folder import read_folder
 from models.repository.labels import names_an_object, read_labels
+from tests.support.models.layouts import LAYOUTS, write_layout
 
 
 @pytest.mark.parametrize(
@@ -82,7 +87,11 @@ def test_labels_may_be_those_of_a_data_yaml(tmp_path: Path, text: str, expected:
         ("data.yaml", "nc: 80", "expected the key names"),
         ("data.yaml", "names: person", "expected the key names"),
         ("data.yaml", "names: [a, a]", r"names\.1: 'a' is the label of class 0 already"),
-        ("data.yaml", "names: {999999999: a}", "expected the key names"),
+        ("data.yaml", "names: {0: b, 999999999: a}", "names: '999999999' is no class id"),
+        ("data.yaml", "names: {0: b, '1': a}", "names: '1' is no class id"),
+        ("data.yaml", "names: {0: b, true: a}", "names: 'True' is no class id"),
+        ("data.yaml", "names: [yes, door]", r"names\.0: expected a label, between quotes"),
+        ("data.yaml", "names: {0: a, 1: }", r"names\.1: expected a label"),
     ],
 )
 def test_refused_labels_are_named(tmp_path: Path, name: str, text: str, message: str) -> None:
@@ -102,3 +111,26 @@ def test_ids_that_are_too_large_are_no_ids(tmp_path: Path) -> None:
 def test_what_names_no_object(label: str) -> None:
     assert not names_an_object(label)
     assert names_an_object(f"{label} door")
+
+
+@pytest.mark.parametrize(
+    ("section", "labels", "message"),
+    [
+        ({"preset": "tensorflow"}, "???\nperson", "first_class is 1; remove the label"),
+        ({"preset": "openvino"}, "background\nperson", "first_class is 1; remove the label"),
+        ({"preset": "torchvision"}, "person\ncar", "begin the labels with __background__"),
+        ({"preset": "tensorflow"}, "person\n???", None),
+        ({"preset": "tensorflow", "first_class": 0}, "???\nperson", None),
+        ({"preset": "torchvision"}, "__background__\nperson", None),
+        ({"preset": "torchvision", "first_class": 1}, "person\ncar", None),
+    ],
+)
+def test_labels_that_begin_with_another_class_are_refused(
+    tmp_path: Path, section: dict[str, Any], labels: str, message: str | None
+) -> None:
+    folder = write_layout(tmp_path / "model", LAYOUTS["torchvision"])
+    document = yaml.safe_load((folder / "model.yaml").read_text())
+    (folder / "model.yaml").write_text(yaml.safe_dump(document | {"family": {"name": "postprocessed", **section}}))
+    (folder / "labels.txt").write_text(labels)
+    with pytest.raises(ModelConfigError, match=message) if message else nullcontext():
+        read_folder(folder)

@@ -39,6 +39,8 @@ from models.workers.worker import CallingThread
 from scene.settings import StreamSettings
 from tests.support.models.chains import planted_boxes, write_then
 from tests.support.models.engines import CODEC, loaded_engine_of, order_of
+from tests.support.models.layouts import CAR, LAYOUTS, keypoints, write_layout
+from tests.support.models.layouts import SIDE_PX as SIDE_PX_OF_LAYOUTS
 from tests.support.models.repositories import read_repository
 from tests.support.waiting import wait_for
 
@@ -288,6 +290,38 @@ def test_objects_found_in_regions_are_cropped_from_the_whole_picture(tmp_path: P
     found = {each.box_xyxy: said(each) for each in answered.results.detections}
     assert answered.seen.outcome == "regions"
     assert [number_in(found[box_of(*place)][0], box_of(*place)) for place in ((1, 2), (5, 2))] == [3, 4]
+
+
+def pose_model(root: Path) -> np.ndarray:
+    """Write a model with a car, a person and a dog in each picture; return the key points of the car, in shares."""
+    write_layout(root / "pose", replace(LAYOUTS["Ultralytics pose"], given={"resize": "stretch"}))
+    return np.array(keypoints(CAR)).reshape(-1, 3) / (SIDE_PX_OF_LAYOUTS, SIDE_PX_OF_LAYOUTS, 1)
+
+
+def of_the_car(detections: Sequence[Detection]) -> dict[str, Any]:
+    return dict(next(each for each in detections if each.label == "car").extensions)
+
+
+def test_key_points_of_chained_models_are_in_shares_of_the_whole_picture(tmp_path: Path) -> None:
+    points = pose_model(tmp_path)
+    left, top = box_of(2, 4)[:2]
+    write_then(planted_boxes(tmp_path, [box_of(2, 4)]), "{model: pose, margin: 0}")
+    with loaded_engine_of(tmp_path, "planted") as engine:
+        [found] = answer(engine, scene()).results.detections
+    expected = points * (1 / 8, 1 / 8, 1) + (left, top, 0)
+    np.testing.assert_allclose(of_the_car(said(found))["keypoints"], expected, atol=1e-6)
+
+
+def test_key_points_found_in_regions_are_in_shares_of_the_whole_picture(tmp_path: Path) -> None:
+    points = pose_model(tmp_path)
+    held = StreamSettings.model_validate({"regions": {"mode": "grid", "grid": [1, 2], "overlap": 0}})
+    with loaded_engine_of(tmp_path, "pose") as engine:
+        found = of_stream(engine, scene(), 0.0, held).results.detections
+    cars = sorted((each.box_xyxy[1], dict(each.extensions)["keypoints"]) for each in found if each.label == "car")
+    expected = [points, points * (1, 0.5, 1), points * (1, 0.5, 1) + (0, 0.5, 0)]
+    assert len(cars) == len(expected)
+    for (_, found_points), wanted in zip(cars, sorted(expected, key=lambda each: each[0, 1]), strict=True):
+        np.testing.assert_allclose(np.array(found_points), wanted, atol=1e-6)
 
 
 def test_what_was_said_of_objects_that_were_not_looked_at_is_kept() -> None:

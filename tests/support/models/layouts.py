@@ -59,11 +59,12 @@ class Layout:
     output: Mapping[str, Any] = field(default_factory=dict)
     given: Mapping[str, Any] = field(default_factory=dict)
 
-    def family(self) -> Family:
-        """Return the family, built for a file of this layout."""
+    def family(self, outputs: Mapping[str, Tensor] | None = None) -> Family:
+        """Return the family, built for a file of this layout. `outputs`: as the file describes them."""
         config = FAMILY_CONFIGS[self.section["name"]]
         input_defaults, output_defaults = config.defaults_for(self.section)
-        outputs = {name: Tensor(value.dtype.name, value.shape) for name, value in self.encode().items()}
+        if outputs is None:
+            outputs = {name: Tensor(value.dtype.name, value.shape) for name, value in self.encode().items()}
         spec = Spec(
             config.model_validate(self.section),
             InputConfig.model_validate({**input_defaults, "size_wh": (SIDE_PX, SIDE_PX), **self.given}),

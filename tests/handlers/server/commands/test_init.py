@@ -62,6 +62,26 @@ def test_the_file_says_what_it_is(
     assert "keypoints" in json.loads(answer)["inferences"][0]["extensions"]
 
 
+@pytest.mark.parametrize("name", ["mine.onnx.data", "mine.onnx_data", "mine.data"])
+def test_numbers_beside_the_file_come_along(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    source = write_layout(tmp_path / "source", LAYOUTS["Ultralytics detect"])
+    brought = tmp_path / "mine.onnx"
+    onnx.save_model(
+        onnx.load(source / "model.onnx"), brought, save_as_external_data=True, location=name, size_threshold=0
+    )
+    assert main(["models", "init", str(brought), str(tmp_path / "folder")]) == 0
+    assert "found class 0 0.9" in capsys.readouterr().out
+    assert (tmp_path / "folder" / name).is_file()
+
+
+def test_an_encoder_is_brought(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write_layout(tmp_path / "source", LAYOUTS["an encoder"])
+    assert main(["models", "init", str(source / "model.onnx"), str(tmp_path / "mine")]) == 0
+    said = capsys.readouterr().out
+    assert "found a vector of 4 numbers" in said
+    assert "doubtful" not in said
+
+
 def test_labels_are_taken_from_a_data_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = write_layout(tmp_path / "source", LAYOUTS["Ultralytics detect"])
     (tmp_path / "data.yaml").write_text("names: [car, person, dog]")
