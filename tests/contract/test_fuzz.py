@@ -14,37 +14,40 @@ import schemathesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.repository.folder import BUILT_IN_ZOO, names_in
 from tests.contract.hooks import LONG_NAME, MAX_LABELS
 from tests.support.client import OPERATIONS, ROOT, resolve
-from tests.support.credentials import ADMIN_TOKEN, AUTHORIZED
-from tests.support.server import LiveServer
+from tests.support.credentials import ADMIN_TOKEN, AUTHORIZED, GUARDED, RELOADABLE
+from tests.support.models.chains import write_plates
+from tests.support.server import LiveServer, running
 
-MAX_EXAMPLES, MUTANTS = {"server": 8, "guarded": 2}, 40
+ACCESS = {"open": (RELOADABLE, 8), "guarded": (GUARDED, 2)}
+"""Settings, and how many examples each operation gets."""
+MUTANTS = 40
 SCHEMA = schemathesis.openapi.from_path(ROOT / "openapi.yaml")
 
 
-@pytest.fixture(scope="module", params=["server", "guarded"])
+@pytest.fixture(scope="module", params=ACCESS)
 def cases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Run scripts/fuzz's command, assert that it finds nothing, and return every case that was sent.
 
-    Once where only administrators need a credential, and once where everybody does.
+    Once where only administrators need a credential, and once where everybody does. One of the models gives licence
+    plates to a reader.
     """
-    server: LiveServer = request.getfixturevalue(request.param)
-    folder = tmp_path_factory.mktemp("fuzz")
-    contract, report = folder / "openapi.yaml", folder / "report.ndjson"
-    contract.write_bytes(server.client.get("/openapi.yaml", headers=AUTHORIZED).content)
-    command = [sys.executable, "-m", "schemathesis.cli", "run", str(contract), "--url", server.url, "--checks", "all"]
-    command += ["--header", f"Authorization: {AUTHORIZED['Authorization']}"]
-    command += [
-        "--max-examples",
-        str(MAX_EXAMPLES[request.param]),
-        "--report",
-        "ndjson",
-        "--report-ndjson-path",
-        str(report),
-    ]
-    environment = {"PYTHONPATH": ".", "FRAMEHOOK_TOKEN": ADMIN_TOKEN}
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    access, max_examples = ACCESS[request.param]
+    folder, plates = tmp_path_factory.mktemp("fuzz"), write_plates(tmp_path_factory.mktemp("models")).parent
+    contract, report, streams = folder / "openapi.yaml", folder / "report.ndjson", folder / "streams"
+    streams.mkdir()
+    models = (*names_in(BUILT_IN_ZOO), "plates")  # the reader alone would read each frame
+    settings = {"model_repository": (BUILT_IN_ZOO, plates), "models": models, "streams": streams, **access}
+    with running(queue_size=1000, wait_until_ready=False, **settings) as live:
+        live.wait_until_ready(AUTHORIZED)
+        contract.write_bytes(live.client.get("/openapi.yaml", headers=AUTHORIZED).content)
+        command = [sys.executable, "-m", "schemathesis.cli", "run", str(contract), "--url", live.url, "--checks", "all"]
+        command += ["--header", f"Authorization: {AUTHORIZED['Authorization']}"]
+        command += ["--max-examples", str(max_examples), "--report", "ndjson", "--report-ndjson-path", str(report)]
+        environment = {"PYTHONPATH": ".", "FRAMEHOOK_TOKEN": ADMIN_TOKEN}
+        run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout[-10_000:]
     return list(_cases_in(report))
 
