@@ -1,22 +1,26 @@
 """Chains: the models that a model gives its objects to, named under `then` in its model.yaml, in folders beside it."""
 
+import os
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from models.errors import ModelConfigError
 from models.repository.config import NAME_PATTERN, ModelConfig
-from models.repository.files import CONFIG_FILE_NAME
+from models.repository.files import CONFIG_FILE_NAME, leads_outside
 from models.repository.plain_yaml import read_plain_yaml
 
 
 def chained_folders(folder: Path) -> tuple[Path, ...]:
     """Return the folders that a folder's model.yaml names under `then`, sorted; none where it cannot be read.
 
-    Reads names only: `read_folder` says what else is wrong.
+    Reads names only, and nothing through a link that leads out of the repository: `read_folder` says what is wrong.
     """
+    config_path = folder / CONFIG_FILE_NAME
+    if leads_outside(config_path, Path(os.path.realpath(folder.parent))):
+        return ()
     try:
-        document = read_plain_yaml(folder / CONFIG_FILE_NAME)
+        document = read_plain_yaml(config_path)
     except ModelConfigError:
         return ()
     links = document.get("then") if isinstance(document, dict) else None

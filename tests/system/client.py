@@ -19,7 +19,7 @@ for inference in answer.inferences:
     print(inference.entity.tag.value, f"{inference.entity.tag.confidence:.1f}")
 models = list_models.sync(client=client)
 assert models
-assert "person" in next(model.labels for model in models.models if model.family.value == "ssd")
+assert "person" in next(model.labels for model in models.models if model.family == "ssd")
 with Path(__file__).open("rb") as body:
     refusal = infer.sync(client=client, body=File(payload=body))
 assert isinstance(refusal, Problem)

@@ -129,3 +129,12 @@ def test_a_fault_in_a_copy_names_the_original(parent: Path) -> None:
 def test_names_are_read_from_anything(parent: Path, text: str) -> None:
     (parent / "model.yaml").write_text(text)
     assert chained_folders(parent) == ()
+
+
+def test_nothing_outside_the_repository_is_read_for_its_chain(tmp_path: Path) -> None:
+    outside = tmp_path / "model.yaml"
+    outside.write_text("then: [{model: secret}]")
+    folder = tmp_path / "models" / "things"
+    folder.mkdir(parents=True)
+    (folder / "model.yaml").symlink_to(outside)
+    assert chained_folders(folder) == ()
