@@ -1,32 +1,15 @@
-"""The interface of the backends, which run weights, and the table of all backends."""
+"""The table of the backends, which load and run weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
+from models.backends.runnable import Runnable
 from models.errors import ModelConfigError
-from models.families import Feeds, Outputs, Signature
 from models.repository.config import PackageName, PackageWeights
 from models.repository.folder import ModelFolder
-from models.scheduling.deadlines import Limit
 
 KindOfWeights: TypeAlias = Literal["file"] | PackageName
-
-
-class Runnable(Protocol):
-    """Loaded weights: one graph, or several that a library runs in turn. Thread-safe."""
-
-    @property
-    def signature(self) -> Signature:
-        """Return the names and types of the inputs and outputs."""
-        ...
-
-    def run(self, feeds: Feeds, watchdog: Limit | None = None) -> Outputs:
-        """Run the weights for one frame on the calling thread; the watchdog stops a run that takes too long.
-
-        Raises InferenceError and InferenceTimeoutError.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from models.backends.backend import Runnable
+from models.backends.runnable import Runnable
 from models.errors import FrameError, InferenceError, ModelConfigError
 from models.families import Feeds, Outputs, Signature
 from models.scheduling.deadlines import Limit

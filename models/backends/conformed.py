@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.backends.backend import Runnable
+from models.backends.runnable import Runnable
 from models.families import Feeds, Outputs, Signature, Tensor
 from models.scheduling.deadlines import Limit
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.backends.backend import Runnable
+from models.backends.runnable import Runnable
 from models.errors import ModelConfigError
 from models.families import FAMILY_CONFIGS
 from models.families.recognition import LAST, USUAL_CLASSES, Guess, finds_outputs_by_name, help_with, recognised

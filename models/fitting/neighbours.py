@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from models.backends.backend import Runnable
+from models.backends.runnable import Runnable
 from models.errors import InferenceError, ModelConfigError
 from models.families.config import IMAGENET
 from models.frame import Frame

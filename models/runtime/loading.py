@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from models.backends.backend import Runnable, load_weights
+from models.backends.backend import load_weights
 from models.backends.batching import Batcher
+from models.backends.runnable import Runnable
 from models.backends.watchdog import NO_MEMORY
 from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError, OverloadedError
 from models.families import FAMILIES, Family, Signature, Spec

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from models.backends.backend import Runnable
+from models.backends.runnable import Runnable
 from models.errors import TOO_LITTLE_MEMORY, FrameError, OverloadedError
 from models.families import Family, Feeds, Outputs
 from models.frame import DecodeTarget, Frame, Pixels

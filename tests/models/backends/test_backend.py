@@ -10,7 +10,8 @@ import pytest
 
 from lab.graphs import write_identity_model
 from models.backends import backend as backend_module
-from models.backends.backend import BACKENDS, Backend, Runnable, load_weights
+from models.backends.backend import BACKENDS, Backend, load_weights
+from models.backends.runnable import Runnable
 from models.backends.watchdog import watched
 from models.errors import InferenceError, InferenceTimeoutError, ModelConfigError
 from models.repository.config import PACKAGE_LABELS, PackageName
