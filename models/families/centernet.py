@@ -104,7 +104,7 @@ class CenternetConfig(FamilySection):
     }
 
     name: Literal["centernet"]
-    preset: Literal["centerface"] | None = None
+    preset: str | None = None
     outputs: OutputNames | None = None
     activation: Literal["none", "sigmoid"] = "none"
 

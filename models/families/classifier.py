@@ -90,6 +90,7 @@ class ClassifierConfig(FamilySection):
     """
 
     reads: ClassVar[Reader] = Classifier
+    fits_many_files: ClassVar[bool] = True
     inference_types: ClassVar[tuple[InferenceType, ...]] = ("classification",)
     input_defaults: ClassVar[Defaults] = {"resize": "centre_crop", "crop_share": 0.875}
     output_defaults: ClassVar[Defaults] = {"confidence_threshold": 0.2, "iou_threshold": None, "max_detections": 5}

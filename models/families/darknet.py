@@ -129,7 +129,7 @@ class DarknetConfig(FamilySection):
     }
 
     name: Literal["darknet"]
-    preset: Literal["tiny_yolov2", "custom_vision", "yolov4"] | None = None
+    preset: str | None = None
     grids: Annotated[tuple[Grid, ...], Field(min_length=1, max_length=8)]
     confidences: Literal["raw", "given"] = "raw"
 

@@ -79,6 +79,7 @@ class DetrConfig(FamilySection):
     """
 
     reads: ClassVar[Reader] = Detr
+    finds_outputs_by_name: ClassVar[bool] = True
     input_defaults: ClassVar[Defaults] = {"scale": 1 / 255}
     output_defaults: ClassVar[Defaults] = {"iou_threshold": None}
 

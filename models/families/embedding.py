@@ -41,6 +41,7 @@ class EmbeddingConfig(FamilySection):
     """The `family` section of model.yaml for this family. `normalise`: scale vectors to length 1."""
 
     reads: ClassVar[Reader] = Embedder
+    fits_many_files: ClassVar[bool] = True
     inference_types: ClassVar[tuple[InferenceType, ...]] = ("other",)
     has_labels: ClassVar[bool] = False
     input_defaults: ClassVar[Defaults] = IMAGENET

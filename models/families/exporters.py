@@ -14,7 +14,6 @@ Sources:
 """
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
 
 from models.families.config import IMAGENET, Defaults
 from models.families.family import Preset
@@ -26,12 +25,6 @@ PADDLE = {
     "outputs": {0: ["class", "score", *LTRB], 1: ["count"]},
     "sizes": {"scale_factor": "ones", "im_shape": "canvas_hw"},
 }
-
-PresetName: TypeAlias = Literal[
-    "tensorflow", "torchvision", "mmdeploy", "yolo_nas", "yolo_nas_flat", "yolo_nas_batch", "yolov7", "efficient_nms",
-    "ppyoloe", "picodet", "efficientdet", "effdet", "custom_vision", "openvino", "ultraface", "yolov4", "rtdetr",
-]  # fmt: skip
-
 
 PRESETS: Mapping[str, Preset] = {
     "tensorflow": Preset(

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
 from models.families.config import Defaults, InferenceType, InputConfig, OutputConfig
 from models.families.preprocessing import PictureInput
@@ -71,7 +72,8 @@ class FamilySection(BaseModel):
     `input_defaults`, `output_defaults`: its defaults for the sections `input` and `output`, by key. `logits`: the name
     of the output after a sigmoid, and the name under which `reads` also accepts the logits before that sigmoid, so that
     preparation can remove it; None when `reads` accepts no logits. `presets`: the layouts of known exporters, by the
-    value of the key `preset`. `has_labels`: whether results have labels.
+    value of the key `preset`. `has_labels`: whether results have labels. `finds_outputs_by_name`: and
+    not by their shapes. `fits_many_files`: also of other families. Both sort the guesses about a file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -84,6 +86,8 @@ class FamilySection(BaseModel):
     logits: ClassVar[tuple[str, str] | None] = None
     presets: ClassVar[Mapping[str, Preset]] = {}
     has_labels: ClassVar[bool] = True
+    finds_outputs_by_name: ClassVar[bool] = False
+    fits_many_files: ClassVar[bool] = False
 
     @classmethod
     def defaults_for(cls, section: Any) -> tuple[Defaults, Defaults]:
@@ -95,6 +99,13 @@ class FamilySection(BaseModel):
     def _preset_in(cls, section: Any) -> Preset:
         name = section.get("preset") if isinstance(section, dict) else None
         return cls.presets.get(name, NO_PRESET) if isinstance(name, str) else NO_PRESET
+
+    @field_validator("preset", check_fields=False)  # families without presets have no such key
+    @classmethod
+    def _is_a_preset(cls, name: str | None) -> str | None:
+        if name is not None and name not in cls.presets:
+            raise PydanticKnownError("literal_error", {"expected": " or ".join(map(repr, cls.presets))})
+        return name
 
     @model_validator(mode="before")
     @classmethod

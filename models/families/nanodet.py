@@ -102,7 +102,7 @@ class NanodetConfig(FamilySection):
     }
 
     name: Literal["nanodet"]
-    preset: Literal["picodet"] | None = None
+    preset: str | None = None
     bins: Annotated[int, Field(ge=2, le=64)] = 8
     cell_centre: Annotated[float, Field(ge=0, le=1)] = 0
 

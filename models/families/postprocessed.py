@@ -25,7 +25,7 @@ from models.families.candidates import (
     threshold_of,
 )
 from models.families.config import Defaults
-from models.families.exporters import PRESETS, PresetName
+from models.families.exporters import PRESETS
 from models.families.family import FamilySection, Preset, Reader, Spec
 from models.families.preprocessing import OtherInput, PictureInput
 from models.families.signature import Outputs, Signature
@@ -235,7 +235,7 @@ class PostprocessedConfig(FamilySection):
     presets: ClassVar[Mapping[str, Preset]] = PRESETS
 
     name: Literal["postprocessed"]
-    preset: PresetName | None = None
+    preset: str | None = None
     outputs: Annotated[dict[str | Annotated[int, Field(ge=0)], Columns], Field(min_length=1, max_length=8)]
     unit: Literal["pixels", "shares"] = "pixels"
     first_class: Annotated[int, Field(ge=0, le=1000)] = 0

@@ -30,10 +30,6 @@ OPTIONS = ("task", "activation")
 """Keys of sections that change what a file must look like, or how it is read."""
 MAX_NAMED = 4
 """Most families that a sentence names."""
-LAST = ("classifier", "embedding")
-"""Families that fit many files."""
-BY_NAME = ("ssd", "detr", "yunet")
-"""Families that find their outputs by name."""
 ENCODER_WORDS = ("embed", "feat")
 """In names of outputs that are vectors."""
 
@@ -170,12 +166,14 @@ def _fault(section: Mapping[str, Any], signature: Signature, canvas: Mapping[str
 
 def finds_outputs_by_name(section: Mapping[str, Any], signature: Signature) -> bool:
     """Return whether a layout names all outputs that it reads, and the file has them."""
-    preset = FAMILY_CONFIGS[section["name"]].presets.get(section.get("preset", ""))
+    config = FAMILY_CONFIGS[section["name"]]
+    preset = config.presets.get(section.get("preset", ""))
     outputs = preset.section.get("outputs", {}) if preset else {}
-    return section["name"] in BY_NAME or (bool(outputs) and all(key in signature.outputs for key in outputs))
+    return config.finds_outputs_by_name or (bool(outputs) and all(key in signature.outputs for key in outputs))
 
 
 def _generality(section: Mapping[str, Any], signature: Signature) -> tuple[bool, bool, bool]:
     """Return what sorts the layouts that only few files have before those that many have."""
     is_loose = "activation" in section or section.get("task") == "pose"
-    return section["name"] in LAST, not finds_outputs_by_name(section, signature), is_loose
+    fits_many = FAMILY_CONFIGS[section["name"]].fits_many_files
+    return fits_many, not finds_outputs_by_name(section, signature), is_loose

@@ -54,6 +54,7 @@ class SsdConfig(FamilySection):
     """The `family` section of model.yaml for this family."""
 
     reads: ClassVar[Reader] = Ssd
+    finds_outputs_by_name: ClassVar[bool] = True
     logits: ClassVar[tuple[str, str] | None] = ("scores", "logits")
 
     name: Literal["ssd"]

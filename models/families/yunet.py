@@ -86,6 +86,7 @@ class YunetConfig(FamilySection):
     """The `family` section of model.yaml for this family."""
 
     reads: ClassVar[Reader] = Yunet
+    finds_outputs_by_name: ClassVar[bool] = True
     input_defaults: ClassVar[Defaults] = {"resize": "letterbox_top_left", "padding": 0, "colour_order": "bgr"}
     output_defaults: ClassVar[Defaults] = {"confidence_threshold": 0.9, "iou_threshold": 0.3}
 

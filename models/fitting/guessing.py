@@ -8,7 +8,7 @@ from typing import Any
 from models.backends.runnable import Runnable
 from models.errors import ModelConfigError
 from models.families import FAMILY_CONFIGS
-from models.families.recognition import LAST, USUAL_CLASSES, Guess, finds_outputs_by_name, help_with, recognised
+from models.families.recognition import USUAL_CLASSES, Guess, finds_outputs_by_name, help_with, recognised
 from models.fitting.file_metadata import input_in, task_in
 from models.fitting.neighbours import are_tiny, better_neighbours, results_of, surest_of
 from models.frame import Frame
@@ -110,7 +110,7 @@ class Brought:
         section, surest = way.guess.section, surest_of(way.results)
         return (
             not self._has_its_task(way.guess),
-            section["name"] in LAST,
+            FAMILY_CONFIGS[section["name"]].fits_many_files,
             not surest,
             RARITY.get(section.get("task", ""), 0),
             not self.labels and way.guess.classes not in USUAL_CLASSES,

@@ -20,10 +20,8 @@ MIN_AGE_S = 60.0
 class FolderCopy:
     """A copy of one model's folder, and beside it of those that it gives its objects to.
 
-    `path`: of the copy; it has the same name.
-
-    It is locked while this process lives; systemd-tmpfiles does not clean locked folders either. Raises
-    ModelConfigError when the folder cannot be copied.
+    `path`: of the copy; it has the same name. It is locked while this process lives; systemd-tmpfiles does not clean
+    locked folders either. Raises ModelConfigError when the folder cannot be copied.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +35,7 @@ class FolderCopy:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._copy(folder)
             for chained in chained_folders(self.path):
-                if os.path.isdir(folder.parent / chained.name):  # noqa: PTH112  # else whoever reads the copy says what is missing
+                if os.path.isdir(folder.parent / chained.name):  # noqa: PTH112  # else reading the copy says what is missing
                     self._copy(folder.parent / chained.name)
         except OSError as error:
             self.close()

@@ -13,7 +13,6 @@ from PIL import Image
 from handlers.dataplane import DataPlane
 from handlers.errors import ConfigurationError, EdgeError
 from handlers.parsing.numbers import read_number
-from handlers.server.commands.doubts import doubts_about
 from handlers.server.commands.offline import own_dataplane, read_named_picture, read_picture
 from handlers.server.commands.options import ALL_SETTINGS, settings_options
 from handlers.server.parts import create_recognition
@@ -21,6 +20,7 @@ from handlers.server.settings import Settings, split
 from handlers.server.wire.tls import create_tls
 from models.errors import ModelConfigError
 from models.families import Signature
+from models.fitting.doubts import doubts_about
 from models.order import FrameOrder
 from models.repository.files import CONFIG_FILE_NAME
 from models.repository.folder import find_models
