@@ -10,7 +10,8 @@ not count.
 import argparse
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -102,6 +103,12 @@ def detector_row(twins: tuple[Judge, Judge], source: Path) -> str:
     return f"{agreement.row()} {tied} of {count} |"
 
 
+CLASSIFIER_COLUMNS = (
+    "| classifier | pictures | same class where sure | same class | mean cosine | least | mean difference |"
+)
+DETECTOR_COLUMNS = "| detector | found again | lost | new | mean IoU | mean difference | tied |"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table for each model whose float parent is given."""
     parser = argparse.ArgumentParser(description="Compares the int8 models with their float parents.")
@@ -110,17 +117,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--detector", type=Path, metavar="FLOAT.onnx")
     options = parser.parse_args(arguments)
     if options.classifier:
-        print("| classifier | pictures | same class where sure | same class | mean cosine | least | mean difference |")
-        print("|---|---|---|---|---|---|---|", flush=True)
         classifiers = Classifier(options.classifier), Classifier(None)
-        for source in options.sources:
-            print(f"| {source.name} | {classifier_row(classifiers, source)}", flush=True)
+        print_table(CLASSIFIER_COLUMNS, options.sources, partial(classifier_row, classifiers))
     if options.detector:
-        print("\n| detector | found again | lost | new | mean IoU | mean difference | tied |")
-        print("|---|---|---|---|---|---|---|", flush=True)
         judges = Judge(options.detector), Judge(None)
-        for source in options.sources:
-            print(f"| {source.name} | {detector_row(judges, source)}", flush=True)
+        print_table(DETECTOR_COLUMNS, options.sources, partial(detector_row, judges))
+
+
+def print_table(columns: str, sources: Sequence[Path], row: Callable[[Path], str]) -> None:
+    """Print a row for each source of pictures as soon as it is there. `row`: its cells after the first."""
+    print(f"\n{columns}\n{'|---' * (columns.count('|') - 1)}|", flush=True)
+    for source in sources:
+        print(f"| {source.name} | {row(source)}", flush=True)
 
 
 if __name__ == "__main__":
