@@ -10,6 +10,11 @@ async def get_console() -> HTMLResponse:
     return pages.html(pages.CONSOLE)
 
 
+async def log_in() -> HTMLResponse:
+    """Return the page to somebody with a credential, for which the browser has asked."""
+    return pages.html(pages.CONSOLE)
+
+
 async def get_console_js() -> Response:
     """Return the script of the page."""
     return Response(pages.CONSOLE_JS, media_type="text/javascript")

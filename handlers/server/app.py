@@ -12,7 +12,6 @@ from connexion.middleware.exceptions import ExceptionMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.request_validation import RequestValidationMiddleware
 from connexion.middleware.security import SecurityMiddleware
-from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 from starlette.middleware.cors import CORSMiddleware
 
@@ -35,7 +34,7 @@ from handlers.server.middleware.parameters import ContractParameterValidator, Kn
 from handlers.server.middleware.pending_keys import PendingKeyMiddleware
 from handlers.server.middleware.problems import ERROR_HANDLERS
 from handlers.server.middleware.routing import ExactRoutingMiddleware, PlainPathMiddleware
-from handlers.server.middleware.swagger_ui import BundledSwaggerUIMiddleware
+from handlers.server.middleware.swagger_ui import SwaggerUIMiddleware
 from handlers.server.parts import create_dataplane, create_recognition, create_reloader
 from handlers.server.rationed import Rationed
 from handlers.server.settings import Settings
@@ -74,6 +73,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "show_stream": live.show_stream,
     "watch_stream": live.watch_stream,
     "get_console": console.get_console,
+    "log_in": console.log_in,
     "get_console_js": console.get_console_js,
     "get_console_css": console.get_console_css,
     "get_liveness": service.get_liveness,
@@ -137,7 +137,6 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         resolver=Resolver(OPERATIONS.__getitem__),
         pythonic_params=True,
         security_map=security.handlers(contract.permissions, contract.operations_with_form),
-        swagger_ui_options=SwaggerUIOptions(serve_spec=False),
         validator_map=VALIDATORS,
     )
     for error, handler in ERROR_HANDLERS.items():
@@ -177,7 +176,7 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, re
         ExceptionMiddleware,
         partial(BrowserMiddleware, names=names, origins=settings.allowed_origins),
         partial(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes),
-        BundledSwaggerUIMiddleware,
+        SwaggerUIMiddleware,
         ExactRoutingMiddleware,
         SecurityMiddleware,
         PendingKeyMiddleware,

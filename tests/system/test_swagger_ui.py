@@ -1,5 +1,6 @@
-"""The page at /ui/ in a real browser: upload a photo, see the answer."""
+"""The page at /ui/ in a real browser: upload a photo, see the answer; send a credential."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,11 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from handlers.server.access.credentials import Credential
+from lab.graphs import write_identity_model
 from lab.pictures import STREET
-from tests.support.server import LiveServer
+from tests.support.credentials import ADMIN, ADMIN_TOKEN, PASSWORD, USER, USER_WITH_PASSWORD, settings_for
+from tests.support.server import LiveServer, serving
 from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.system
@@ -32,6 +36,49 @@ def test_a_photo_is_uploaded_and_its_answer_shown(server: LiveServer, browser: C
     assert '"person"' in answer
     log = browser.get_log("browser")  # type: ignore[no-untyped-call]  # selenium forgot
     assert not [entry for entry in log if entry["level"] == "SEVERE"]
+
+
+@pytest.mark.parametrize(
+    ("credentials", "fields"),
+    [
+        ([ADMIN], {"Bearer": [ADMIN_TOKEN]}),
+        ([ADMIN], {"X-API-Key": [ADMIN_TOKEN]}),
+        ([USER_WITH_PASSWORD], {"Basic": [USER, PASSWORD]}),
+        ([ADMIN, USER_WITH_PASSWORD], {"Bearer": [ADMIN_TOKEN]}),
+        ([ADMIN, USER_WITH_PASSWORD], {"Basic": [USER, PASSWORD]}),
+    ],
+    ids=["token", "key", "password", "token of both", "password of both"],
+)
+def test_a_credential_is_sent(
+    browser: Chrome, tmp_path: Path, credentials: Sequence[Credential], fields: dict[str, list[str]]
+) -> None:
+    """Without one the answer is shown, and no dialog of the browser stands before it."""
+    folder = write_identity_model(tmp_path)
+    settings = settings_for(*credentials, anonymous_may="nothing")
+    with serving(folder, wait_until_ready=False, **settings) as guarded:
+        browser.set_window_size(1280, 2400)
+        browser.get(f"{guarded.url}/ui/")
+        operation = browser.find_element(By.ID, "operations-models-list_models")
+        operation.click()
+        operation.find_element(By.CSS_SELECTOR, ".try-out__btn").click()
+        operation.find_element(By.CSS_SELECTOR, ".execute").click()
+        WebDriverWait(browser, PATIENCE_S).until(lambda _: "Send a known credential" in _live_response(browser))
+        assert "XMLHttpRequest" not in operation.find_element(By.CSS_SELECTOR, ".curl").text
+        browser.find_element(By.CSS_SELECTOR, ".btn.authorize").click()
+        _authorize(browser, fields)
+        operation.find_element(By.CSS_SELECTOR, ".execute").click()
+        WebDriverWait(browser, PATIENCE_S).until(lambda _: '"identity"' in _live_response(browser))
+
+
+def _authorize(browser: Chrome, fields: dict[str, list[str]]) -> None:
+    """Type into the fields of one scheme, and close the dialog."""
+    [(scheme, texts)] = fields.items()
+    word = {"Bearer": "http, Bearer", "Basic": "http, Basic", "X-API-Key": "apiKey"}[scheme]
+    form = browser.find_element(By.XPATH, f"//div[@class='auth-container'][.//*[contains(., '{word}')]]")
+    for field, text in zip(form.find_elements(By.TAG_NAME, "input"), texts, strict=True):
+        field.send_keys(text)
+    form.find_element(By.CSS_SELECTOR, ".authorize").click()
+    browser.find_element(By.CSS_SELECTOR, ".btn-done").click()
 
 
 def _live_response(browser: Chrome) -> str:

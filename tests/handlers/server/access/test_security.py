@@ -16,6 +16,8 @@ from tests.support.credentials import (
 )
 from tests.support.server import LiveServer
 
+OPEN_PATHS = ["/", "/console.js", "/console.css", "/openapi.yaml", "/openapi.json"]
+
 
 @pytest.mark.parametrize("header", ["Authorization: Bearer {}", "authorization: bearer  {}", "X-Camera-Key: {}"])
 def test_tokens_come_in_two_headers(live: LiveServer, header: str) -> None:
@@ -38,11 +40,33 @@ def test_every_scheme_on_offer_has_its_challenge(live: LiveServer) -> None:
     assert len(nonces) == 1
 
 
+BY_SCRIPT = {"X-Requested-With": "XMLHttpRequest"}
+
+
+def test_a_browser_asks_for_no_password_when_a_script_of_a_page_is_refused(live: LiveServer) -> None:
+    """It knows no scheme of the challenge but Bearer, for which it never asks."""
+    for headers in (BY_SCRIPT, {**BY_SCRIPT, **bearer("wrong")}, {**BY_SCRIPT, **basic("jim", "wrong")}):
+        offers = live.client.get("/models", headers=headers).headers.get_list("www-authenticate")
+        assert offers == ['X-Digest realm="framehook"', 'X-Basic realm="framehook"', 'Bearer realm="framehook"']
+    request = digest_request(live)
+    request.headers.update(BY_SCRIPT)
+    assert [live.client.send(request).status_code for _ in range(2)] == [200, 401]
+    stale = live.client.send(request)
+    assert "stale=true, algorithm=SHA-256" in stale.headers.get_list("www-authenticate")[0], "the browser answers alone"
+
+
+@pytest.mark.parametrize("path", OPEN_PATHS)
+def test_pages_and_the_contract_need_no_credential(live: LiveServer, path: str) -> None:
+    for headers in ({}, bearer("wrong")):
+        assert live.client.get(path, headers=headers).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "token", "status"),
     [
         ("/models", "token-of-a-reader", 200),
-        ("/openapi.yaml", "token-of-a-reader", 200),
+        ("/login", "token-of-a-reader", 200),
+        ("/login", PROBE_TOKEN, 403),
         ("/inference", "token-of-a-reader", 403),
         ("/models/identity/reload", "token-of-a-reader", 403),
         ("/metrics", "token-of-a-reader", 403),
@@ -111,10 +135,10 @@ def test_without_credentials_a_header_is_ignored(identity: LiveServer) -> None:
 
 
 def test_the_served_contract_says_what_is_asked_for(live: LiveServer, server: LiveServer) -> None:
-    strict = live.client.get("/openapi.json", headers=AUTHORIZED).json()
+    strict = live.client.get("/openapi.json").json()
     assert strict["components"]["securitySchemes"]["apiKey"]["name"] == "X-Camera-Key"
-    asks = {path: "security" in next(iter(operations.values())) for path, operations in strict["paths"].items()}
-    assert set(asks.values()) == {True}
+    asks = {path: next(iter(operations.values()))["security"] for path, operations in strict["paths"].items()}
+    assert [path for path, schemes in asks.items() if not schemes] == OPEN_PATHS
     loose = server.client.get("/openapi.json").json()
     asking = [path for path, operations in loose["paths"].items() if next(iter(operations.values())).get("security")]
     assert asking == ["/models/{model}/reload"]
