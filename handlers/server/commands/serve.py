@@ -15,6 +15,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """Add the command and its options: all settings."""
     parser = commands.add_parser(
         "serve",
+        usage="framehook serve [OPTION ...]",
         help="serve the models over HTTP",
         description="Serve the models over HTTP, until SIGTERM or Ctrl-C. The log is written to standard error, one "
         "JSON line per event.",
