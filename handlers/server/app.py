@@ -89,11 +89,12 @@ VALIDATORS = {"parameter": ContractParameterValidator, "body": {FORM_TYPE: Unpar
 """Instead of connexion's own."""
 
 
-def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
+def create_app(settings: Settings, loaded: Callable[[bool], None]) -> AsyncApp:
     """Return the ASGI application.
 
     The models are loaded in the background after the server has started; until then the service is live but not ready.
-    If a model cannot be loaded, the cause is logged and `give_up` is called on the event loop. Raises ModelsError if
+    `loaded` is called on the event loop: with True when all models are ready, with False if one cannot be loaded, whose
+    cause is then logged. Raises ModelsError if
     the repository cannot be read, and ConfigurationError if a setting names something that does not exist.
     """
     _silence_libraries()
@@ -130,7 +131,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
             lifespan,
             state=state,
             settings=settings,
-            give_up=give_up,
+            loaded=loaded,
             close=security.recognition.close,
         ),
         middlewares=_middlewares(settings, contract, budget, report),
