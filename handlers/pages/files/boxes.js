@@ -97,7 +97,7 @@ function shapes(box, { mask, keypoints, corners }, colour) {
   return made;
 }
 
-/** Place captions above, below or inside their boxes, without overlap if there is room; the surest result chooses first. */
+/** Place captions above, below or inside their boxes, without overlap if there is room; the surest one chooses first. */
 export function placeCaptions() {
   const { clientWidth, clientHeight } = $("boxes");
   const boxes = /** @type {HTMLElement[]} */ ([...$("boxes").children]).filter(({ hidden }) => !hidden);
@@ -112,10 +112,11 @@ export function placeCaptions() {
     const bottom = box.offsetTop + box.offsetHeight;
     const wanted = [box.offsetTop - height, bottom, box.offsetTop, bottom - height];
     const tops = wanted.map((top) => Math.max(0, Math.min(top, clientHeight - height)));
+    const right = left + width;
     const isFree = (/** @type {number} */ top) =>
-      !taken.some((other) => left < other.right && other.left < left + width && top < other.bottom && other.top < top + height);
+      taken.every((one) => left >= one.right || one.left >= right || top >= one.bottom || one.top >= top + height);
     const top = tops.find(isFree) ?? tops[0];
-    taken.push({ left, top, right: left + width, bottom: top + height });
+    taken.push({ left, top, right, bottom: top + height });
     caption.style.left = `${left - box.offsetLeft - box.clientLeft}px`;
     caption.style.top = `${top - box.offsetTop - box.clientTop}px`;
   }
