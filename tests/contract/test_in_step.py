@@ -63,8 +63,8 @@ NEVER_RENDERED = {
 """Base classes, which are never raised, and the errors that stop the start, or a command."""
 
 
-OPEN = {"get_console", "get_console_js", "get_console_css", "get_contract_yaml", "get_contract_json"}
-"""The page and the contract reveal nothing but themselves, and need no credential."""
+OPEN = {"get_console", "get_console_file", "show_stream", "get_contract_yaml", "get_contract_json"}
+"""The pages and the contract reveal nothing but themselves, and need no credential."""
 BYTES = "application/octet-stream"
 """The first media type of a frame: generators of clients take the first one, and JSON for what they do not know."""
 MEDIA_TYPES = [BYTES, *CODECS, RAW_MEDIA_TYPE, "image/jpg"]

@@ -19,8 +19,6 @@ if TYPE_CHECKING:  # the command line imports this module without a web framewor
 
 Scheme: TypeAlias = Literal["digest", "basic", "bearer", "apiKey"]
 
-PAGE_NAMES: dict[Scheme, str] = {"digest": "X-Digest", "basic": "X-Basic", "bearer": "Bearer"}
-"""What the schemes are called in a challenge to a script of a page."""
 NOBODY = Credential(name="nobody", digest_sha256=secrets.token_hex(32))
 """Stands for unknown users, so that they take the same path as known ones."""
 
@@ -61,14 +59,8 @@ class Recognition:
         """Stop checking passwords."""
         self._passwords.close()
 
-    def challenges(self, *, is_stale: bool = False, by_script: bool = False) -> list[str]:
-        """Return the values of WWW-Authenticate, the best one first.
-
-        `by_script`: a script of a page asks. Browsers would ask the person for a password before the script gets the
-        answer, so the schemes for passwords have names that browsers do not know. They answer a stale nonce themselves.
-        """
-        if by_script and not is_stale:
-            return [f'{PAGE_NAMES[scheme]} realm="{REALM}"' for scheme in self.schemes if scheme in PAGE_NAMES]
+    def challenges(self, *, is_stale: bool = False) -> list[str]:
+        """Return the values of WWW-Authenticate, the best one first."""
         nonce, stale = self._nonces.new(), ", stale=true" if is_stale else ""
         fields = f'realm="{REALM}", qop="auth", nonce="{nonce}", charset=UTF-8, userhash=false{stale}'
         values = [f"Digest {fields}, algorithm={algorithm}" for algorithm in self.algorithms]

@@ -193,9 +193,7 @@ def _headers(request: ConnexionRequest, error: Exception) -> MutableHeaders:
         headers["Connection"] = "close"
     if isinstance(error, UnauthorizedError | TooManyFailuresError):
         context: Context = request.state.context
-        is_stale = isinstance(error, UnauthorizedError) and error.is_stale
-        by_script = request.headers.get("x-requested-with") == "XMLHttpRequest"
-        for challenge in context.challenges(is_stale=is_stale, by_script=by_script):
+        for challenge in context.challenges(is_stale=isinstance(error, UnauthorizedError) and error.is_stale):
             headers.append("WWW-Authenticate", challenge)
     return headers
 
