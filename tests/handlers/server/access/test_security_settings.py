@@ -27,7 +27,8 @@ def test_an_open_service_says_so(
     host: str, credentials: dict[str, Any], *, warns: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     create_app(Settings(host=host, **credentials), lambda _: None)
-    assert [record.getMessage() for record in caplog.records] == [OPEN] * warns
+    said = [record.getMessage() for record in caplog.records]  # also what services of other tests still say
+    assert said.count(OPEN) == warns
 
 
 @pytest.mark.parametrize(
