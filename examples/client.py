@@ -4,7 +4,7 @@
     python3 client.py photo.jpg photos/
     ffmpeg -i rtsp://camera.example/stream -vf fps=5 -c:v mjpeg -f image2pipe - | python3 client.py --stream yard -
 
-If the service needs a token, put it into the environment variable FRAMEHOOK_TOKEN.
+If the service needs a token, put it into the environment variable TOKEN.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -74,6 +74,10 @@ class Service:
             raise BusyError(float(answer.headers["Retry-After"]))
         raise RefusedError(json.loads(body)["detail"] if "json" in answer.headers["Content-Type"] else answer.reason)
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def _post(self, picture: bytes) -> tuple[HTTPResponse, bytes]:
         try:
             return self._exchange(picture)
@@ -124,7 +128,7 @@ def newest_jpegs(pipe: int) -> Iterator[bytes]:
 
 def post_live(service: Service, pipe: int) -> None:
     """Post the pictures of a camera until they end. Prints a line when other labels are found than before."""
-    before = None
+    before: set[str] | None = None
     for picture in newest_jpegs(pipe):
         try:
             labels = Counter(found.label for found in service.ask(picture))
@@ -134,10 +138,10 @@ def post_live(service: Service, pipe: int) -> None:
             print(f"no answer: {error}", file=sys.stderr, flush=True)
             time.sleep(1)
         else:
-            if labels != before:
+            if set(labels) != before:
                 text = ", ".join(f"{count} {label}" for label, count in sorted(labels.items()))
                 print(time.strftime("%H:%M:%S"), text or "nothing", flush=True)
-            before = labels
+            before = set(labels)
 
 
 def post_files(service: Service, paths: Iterable[Path]) -> bool:
@@ -177,15 +181,15 @@ def main() -> None:
     url = arguments.url
     if arguments.stream:
         url += ("&" if "?" in url else "?") + "stream=" + quote(arguments.stream, safe="")
-    service = Service(url, os.environ.get("FRAMEHOOK_TOKEN", ""))
-    if arguments.path == ["-"]:
-        post_live(service, sys.stdin.fileno())
-        return
-    try:
-        paths = [file for path in arguments.path for file in pictures_in(Path(path))]
-        sys.exit(0 if post_files(service, paths) else 1)
-    except OSError as error:
-        sys.exit(f"{url}: {error}")
+    with closing(Service(url, os.environ.get("TOKEN", ""))) as service:
+        if arguments.path == ["-"]:
+            post_live(service, sys.stdin.fileno())
+            return
+        try:
+            paths = [file for path in arguments.path for file in pictures_in(Path(path))]
+            sys.exit(0 if post_files(service, paths) else 1)
+        except OSError as error:
+            sys.exit(f"{url}: {error}")
 
 
 if __name__ == "__main__":
