@@ -2,7 +2,7 @@
 # Posts a camera to framehook with GStreamer: camera-gstreamer.sh SOURCE STREAM [URL]
 # SOURCE is an RTSP address, or a video file, which is shown once. Watch it at /stream/STREAM.
 # Prints what is found. FPS is the number of frames a second (default 5), TOKEN a token if the service needs one.
-# Ends when the camera is silent for ten seconds: systemd starts it again, see framehook-camera@.service.
+# Ends some seconds after the camera has fallen silent: systemd starts it again, see framehook-camera@.service.
 set -euo pipefail
 source=$1 stream=$2 url=${3:-http://127.0.0.1:8080/inference}
 client=$(dirname "$0")/../client.py
