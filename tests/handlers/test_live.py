@@ -44,7 +44,7 @@ from tests.support.server import LiveServer, serving
 from tests.support.waiting import PATIENCE_S, wait_for
 
 FRAME = encode(board(7), "PNG")
-EXPIRY_S = 2.0
+LIVE_S = 2.0
 KEEP_ALIVE_S = 1.0
 MAX_VIEWERS = 3
 NOISE = encode(Image.fromarray(np.random.default_rng(1).integers(0, 100, (960, 1280, 3), np.uint8)), "BMP")
@@ -57,7 +57,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(http_server, "KEEP_ALIVE_S", KEEP_ALIVE_S)
-        patched.setattr(live_view, "EXPIRY_S", EXPIRY_S)
+        patched.setattr(live_view, "LIVE_S", LIVE_S)
         with serving(folder, lanes=1, max_viewers=MAX_VIEWERS, receive_timeout_s=1) as live:
             yield live
 
@@ -263,7 +263,7 @@ def test_a_stream_expires(watched: LiveServer) -> None:
     post(watched, "short")
     started_at = time.monotonic()
     assert parts_in(watched.client.get("/mjpeg/short").content) == []
-    assert EXPIRY_S * 0.9 < time.monotonic() - started_at < EXPIRY_S + PATIENCE_S
+    assert LIVE_S * 0.9 < time.monotonic() - started_at < LIVE_S + PATIENCE_S
     assert listed(watched, "short") == {}
     assert "waits" in watched.client.get("/stream/short").text
 
@@ -271,7 +271,7 @@ def test_a_stream_expires(watched: LiveServer) -> None:
 def test_streams_are_bounded(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The unwatched stream with the oldest last frame is forgotten, and no frame is refused for it."""
     monkeypatch.setattr(live_view, "MAX_STREAMS", 3)
-    monkeypatch.setattr(live_view, "EXPIRY_S", 60.0)
+    monkeypatch.setattr(live_view, "LIVE_S", 60.0)
     post(watched, "first")
     with httpx.Client(base_url=watched.url) as client, client.stream("GET", "/mjpeg/first"):
         wait_for(lambda: listed(watched, "first")["viewers"])
@@ -320,7 +320,7 @@ def test_http_1_0_gets_a_stream_without_chunks(watched: LiveServer) -> None:
 def test_a_viewer_that_goes_away_is_forgotten_though_no_frame_comes(
     watched: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_view, "EXPIRY_S", 60.0)
+    monkeypatch.setattr(live_view, "LIVE_S", 60.0)
     post(watched, "left")
     for _ in range(5):
         with connect(watched.port, b"GET /mjpeg/left HTTP/1.1\r\nHost: x\r\n\r\n"):
@@ -333,17 +333,17 @@ def test_a_stream_that_expired_begins_anew() -> None:
     known = live_view.LiveStreams(1, Lanes(1, 1, 1))
     known.record_frame("gate", "identity", (64, 48))
     known.record_frame("gate", "identity", (64, 48))
-    [stream] = known.live()
+    [stream] = known.listed()
     assert stream.interval_s > 0
-    stream.seen_at -= live_view.EXPIRY_S + 1
+    stream.seen_at -= live_view.LIVE_S + 1
     known.record_frame("gate", "identity", (64, 48))
-    [anew] = known.live()
+    [anew] = known.listed()
     assert anew.interval_s == 0
 
 
 def test_a_viewer_is_not_idle(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A viewer that waits for a picture longer than idle connections are kept still gets it."""
-    monkeypatch.setattr(live_view, "EXPIRY_S", 60.0)
+    monkeypatch.setattr(live_view, "LIVE_S", 60.0)
     post(watched, "slow")
     with connect(watched.port, b"GET /mjpeg/slow?frames=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as viewer:
         time.sleep(KEEP_ALIVE_S * 3)
