@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
@@ -26,7 +26,7 @@ from urllib.parse import quote, urlsplit
 
 JPEG_END = b"\xff\xd9"
 """The last bytes of a JPEG. Those of FFmpeg and GStreamer have them nowhere else."""
-SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png"}
+SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 PATIENCE_S = 30
 
 
@@ -64,7 +64,7 @@ class Service:
             self._headers["Authorization"] = f"Bearer {token}"
 
     def ask(self, picture: bytes) -> list[Found]:
-        """Return what is in a JPEG, PNG or BMP. Raises BusyError, RefusedError, or OSError if nobody answers."""
+        """Return what is in a picture, such as a JPEG. Raises BusyError, RefusedError, or OSError if nobody answers."""
         answer, body = self._post(picture)
         if answer.status == HTTPStatus.OK:
             return list(_read(json.loads(body)))
@@ -126,19 +126,22 @@ def newest_jpegs(pipe: int) -> Iterator[bytes]:
         yield jpeg
 
 
-def post_live(service: Service, pipe: int) -> None:
-    """Post the pictures of a camera until they end. Prints a line when other labels are found than before."""
+def post_live(service: Service, pipe: int, *, as_json: bool) -> None:
+    """Post the pictures of a camera until they end. Prints each answer as JSON, or a line when the labels change."""
     before: set[str] | None = None
     for picture in newest_jpegs(pipe):
         try:
-            labels = Counter(found.label for found in service.ask(picture))
+            found = service.ask(picture)
         except BusyError as error:
             time.sleep(error.wait_s)
         except (RefusedError, OSError) as error:
             print(f"no answer: {error}", file=sys.stderr, flush=True)
             time.sleep(1)
         else:
-            if set(labels) != before:
+            labels = Counter(one.label for one in found)
+            if as_json:
+                print(json.dumps([asdict(one) for one in found]), flush=True)
+            elif set(labels) != before:
                 text = ", ".join(f"{count} {label}" for label, count in sorted(labels.items()))
                 print(time.strftime("%H:%M:%S"), text or "nothing", flush=True)
             before = set(labels)
@@ -177,13 +180,14 @@ def main() -> None:
     parser.add_argument("path", nargs="+", help="a picture, a folder, or - for JPEGs on standard input")
     parser.add_argument("--url", default="http://127.0.0.1:8080/inference", help="default: %(default)s")
     parser.add_argument("--stream", help="the name of the camera")
+    parser.add_argument("--json", action="store_true", help="with -: print each answer as JSON")
     arguments = parser.parse_args()
     url = arguments.url
     if arguments.stream:
         url += ("&" if "?" in url else "?") + "stream=" + quote(arguments.stream, safe="")
     with closing(Service(url, os.environ.get("TOKEN", ""))) as service:
         if arguments.path == ["-"]:
-            post_live(service, sys.stdin.fileno())
+            post_live(service, sys.stdin.fileno(), as_json=arguments.json)
             return
         try:
             paths = [file for path in arguments.path for file in pictures_in(Path(path))]

@@ -1,5 +1,6 @@
 """examples/client.py posts pictures, waits while the service is busy, and follows a camera."""
 
+import json
 import os
 import subprocess
 import sys
@@ -93,14 +94,18 @@ def test_the_sentence_of_a_refusal_is_printed(server: LiveServer, tmp_path: Path
     assert run.returncode == 1
 
 
-def test_a_camera_is_a_stream(server: LiveServer) -> None:
+@pytest.mark.parametrize("option", [[], ["--json"]], ids=["for people", "as JSON"])
+def test_a_camera_is_a_stream(server: LiveServer, option: list[str]) -> None:
     """A name may have any characters; the program ends with its input."""
     jpegs = STREET.read_bytes() * 2
-    arguments = ["--url", f"{server.url}/inference?confidence=0.8", "--stream", "Yard & gate", "-"]
+    arguments = ["--url", f"{server.url}/inference?confidence=0.8", "--stream", "Yard & gate", *option, "-"]
     command: list[str | Path] = [sys.executable, ROOT / "examples" / "client.py", *arguments]
     run = subprocess.run(command, input=jpegs, capture_output=True, timeout=60, check=True)
-    [line] = run.stdout.decode().splitlines()
-    assert line.endswith(" 1 car, 2 person")
+    lines = run.stdout.decode().splitlines()
+    if option:
+        assert [one["label"] for one in json.loads(lines[-1])] == ["person", "person", "car"]
+    else:
+        assert [line.partition(" ")[2] for line in lines] == ["1 car, 2 person"]
     assert "Yard & gate" in {stream["id"] for stream in server.client.get("/streams").json()["streams"]}
 
 
