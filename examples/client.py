@@ -128,14 +128,16 @@ def newest_jpegs(pipe: int) -> Iterator[bytes]:
 
 def post_live(service: Service, pipe: int, *, as_json: bool) -> None:
     """Post the pictures of a camera until they end. Prints each answer as JSON, or a line when the labels change."""
-    before: set[str] | None = None
+    before: set[str] | str | None = None  # what the last answer was
     for picture in newest_jpegs(pipe):
         try:
             found = service.ask(picture)
         except BusyError as error:
             time.sleep(error.wait_s)
         except (RefusedError, OSError) as error:
-            print(f"no answer: {error}", file=sys.stderr, flush=True)
+            if str(error) != before:
+                print(f"no answer: {error}", file=sys.stderr, flush=True)
+            before = str(error)
             time.sleep(1)
         else:
             labels = Counter(one.label for one in found)
@@ -197,5 +199,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt, BrokenPipeError):  # such as of `| head`
         main()

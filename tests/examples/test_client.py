@@ -109,6 +109,20 @@ def test_a_camera_is_a_stream(server: LiveServer, option: list[str]) -> None:
     assert "Yard & gate" in {stream["id"] for stream in server.client.get("/streams").json()["streams"]}
 
 
+def test_whoever_reads_the_answers_may_leave(server: LiveServer) -> None:
+    command: list[str | Path] = [sys.executable, ROOT / "examples" / "client.py"]
+    command += ["--url", f"{server.url}/inference", "--json", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdin
+        assert run.stdout
+        run.stdout.close()
+        run.stdin.write(STREET.read_bytes())
+        run.stdin.flush()
+        assert run.wait(60) == 0
+        assert run.stderr
+        assert run.stderr.read() == b""
+
+
 def test_one_connection_serves_all_pictures_and_carries_the_token() -> None:
     with answering((200, {}, FOUND), (204, {}, b""), (200, {}, FOUND)) as scripted:
         answers = [scripted.service.ask(b"picture") for _ in range(3)]

@@ -19,7 +19,7 @@ from tests.support.waiting import wait_for
 pytestmark = pytest.mark.system
 
 DOCUMENT = (ROOT / "docs" / "tutorial.md").read_text()
-STEPS = re.findall(r"<!-- (tested|runs on) -->\n```sh\n(.*?)```", DOCUMENT, re.DOTALL)
+STEPS: list[tuple[str, str]] = re.findall(r"<!-- (tested|runs on) -->\n```sh\n(.*?)```", DOCUMENT, re.DOTALL)
 
 
 class Reader:
@@ -48,7 +48,8 @@ class Reader:
         """Return how the frames of the camera were answered so far; nothing while it is not there."""
         with suppress(httpx.TransportError):
             streams = httpx.get(f"http://127.0.0.1:{self.port}/streams").json().get("streams", ())
-            return next((stream["frames"] for stream in streams if stream["id"] == "yard"), {})
+            frames: dict[str, int] = next((stream["frames"] for stream in streams if stream["id"] == "yard"), {})
+            return frames
         return {}
 
     def is_ready(self) -> bool:
