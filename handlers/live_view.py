@@ -146,11 +146,6 @@ class LiveStreams:
         self._streams[name] = stream
         return [view for view in stream.views if view.viewers]
 
-    def record_refusal(self, name: str) -> None:
-        """Count a refused frame, unless no frame of that stream was answered yet."""
-        if name in self._streams:
-            self._streams[name].refused += 1
-
     def queue_render(self, view: View, work: StatefulCall) -> None:
         """Queue a frame to be rendered for viewers; it replaces one of their view that still waits.
 
@@ -174,10 +169,10 @@ class LiveStreams:
         self._drop_expired()
         return [self._streams[name] for name in sorted(self._streams)]
 
-    def find(self, name: str) -> LiveStream:
+    def find(self, name: str, *, even_silent: bool = False) -> LiveStream:
         """Return the live stream of that name; raises UnknownStreamError."""
         stream = self._streams.get(name)
-        if stream is None or stream.live_for_s <= 0:
+        if stream is None or (stream.live_for_s <= 0 and not even_silent):
             raise UnknownStreamError
         return stream
 

@@ -7,6 +7,7 @@ can create new series.
 import math
 import re
 from collections import Counter as Counts
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from functools import cache, partial
 from importlib.metadata import version
@@ -186,7 +187,8 @@ class Metrics:
 
     def loads(self) -> list[dict[str, Any]]:
         """Return the contract's schema `ModelLoad` for each model that has answered a frame, sorted by name."""
-        frames, busy_s = Counts[str](), Counts[str]()
+        frames: Counts[str] = Counts()
+        busy_s: defaultdict[str, float] = defaultdict(float)
         for sample in _samples(self._frames, "_total"):
             frames[sample.labels["model"]] += int(sample.value)
         for sample in _samples(self._stage_seconds, "_sum"):

@@ -2,11 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from handlers.context import RequestRecord
+from handlers.errors import UnknownStreamError
 from handlers.live_view import LiveStreams
 from handlers.server.middleware.logs import MAX_LOGGED_PATH
 from handlers.server.middleware.problems import HUNG_UP
@@ -50,7 +52,8 @@ class Refusals:
         if len(self._counts) > MAX_REFUSALS:
             self._counts.popitem(last=False)
         if stream and refusal.status not in NOT_THE_STREAMS:
-            self._streams.record_refusal(stream)
+            with suppress(UnknownStreamError):  # one of which no frame was answered yet
+                self._streams.find(stream, even_silent=True).refused += 1
 
     def as_records(self) -> list[dict[str, Any]]:
         """Return the contract's schema `Refusal` for each, the newest first."""

@@ -116,19 +116,18 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_a_camera_may_have_any_name(watched: LiveServer, name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Its frames are answered, and a page shows them, whose name and address are escaped."""
+    """Its frames are answered, and there is a page for it, in which its name is escaped."""
     caplog.set_level("INFO")
-    address = httpx.URL(watched.url).join("/stream/" + quote(name, safe=""))
-    waiting = parse_page(watched.client.get(address).text)
-    assert (waiting["h1"], waiting["refresh"], "img" in waiting) == (name, "2", False)
+    escaped = quote(name, safe="")
+    address = httpx.URL(watched.url).join("/stream/" + escaped)
+    page = parse_page(watched.client.get(address).text)
+    assert (page["title"], page["h1"]) == (f"{name} - framehook", name)
+    assert address.join(page["Console"]).path == "/"
+    assert address.join(page["script"]).path == "/console/stream.js"
     with posting(watched, name, FRAME):
         assert listed(watched, name)
-        page = parse_page(watched.client.get(address).text)
-        assert (page["title"], page["h1"], "refresh" in page) == (f"{name} - framehook", name, False)
-        pictures = parts_in(watched.client.get(address.join(page["img"]), params={"frames": 1}).content)
+        pictures = parts_in(watched.client.get(f"/mjpeg/{escaped}", params={"frames": 1}).content)
     assert len(pictures) == 1
-    assert address.join(page["Console"]).path == "/"
-    assert address.join(page["Show regions and motion"]) == address.copy_with(query=b"draw=regions")
     assert name in {record.facts.get("stream") for record in caplog.records if hasattr(record, "facts")}
 
 
@@ -136,8 +135,14 @@ def test_the_slashes_of_a_name_need_no_escape(watched: LiveServer) -> None:
     post(watched, "hall/2")
     address = httpx.URL(watched.url).join("/stream/hall/2")
     page = parse_page(watched.client.get(address).text)
-    assert address.join(page["img"]).path == "/mjpeg/hall/2"
-    assert address.join(page["Console"]).path == "/"
+    assert page["h1"] == "hall/2"
+    assert address.join(page["script"]).path == "/console/stream.js"
+    assert watched.client.get(address.join(page["script"])).status_code == 200
+
+
+@pytest.mark.parametrize(("query", "is_checked"), [("", False), ("?draw=results", False), ("?draw=regions", True)])
+def test_the_page_draws_what_its_address_says(watched: LiveServer, query: str, *, is_checked: bool) -> None:
+    assert ("checked" in watched.client.get(f"/stream/gate{query}").text) == is_checked
 
 
 class PageReader(HTMLParser):
@@ -153,8 +158,8 @@ class PageReader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
-        self._open = "refresh" if given.get("http-equiv") == "refresh" else tag
-        assert self._open in {"meta", "link", "a"} or self._open not in self.found
+        self._open = tag
+        assert tag in {"meta", "link", "a", "p"} or tag not in self.found
         self.found[self._open] = given.get("content") or given.get("src") or given.get("href") or ""
 
     def handle_data(self, data: str) -> None:
@@ -259,13 +264,33 @@ def test_a_stream_that_is_not_live_is_unknown(watched: LiveServer, path: str) ->
 
 
 def test_a_stream_expires(watched: LiveServer) -> None:
-    """A while after its last frame it is unknown again, and its viewers' answers end."""
+    """A while after its last frame its viewers' answers end, and the list says how long it has been silent."""
     post(watched, "short")
+    post(watched, "short")
+    assert listed(watched, "short")["framesPerSecond"] > 0
     started_at = time.monotonic()
     assert parts_in(watched.client.get("/mjpeg/short").content) == []
     assert LIVE_S * 0.9 < time.monotonic() - started_at < LIVE_S + PATIENCE_S
-    assert listed(watched, "short") == {}
-    assert "waits" in watched.client.get("/stream/short").text
+    assert watched.client.get("/mjpeg/short").status_code == 404
+    silent = listed(watched, "short")
+    assert silent["silentForS"] >= LIVE_S
+    assert silent["framesPerSecond"] == 0
+    assert silent["frames"]["run"] == 2
+
+
+def test_a_silent_stream_is_listed_for_a_day(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    post(watched, "night")
+    monkeypatch.setattr(live_view, "LISTED_S", 0.0)
+    assert listed(watched, "night") == {}
+
+
+def test_refused_frames_of_a_stream_count(watched: LiveServer) -> None:
+    """Not those before its first answer: nobody can fill the list with names of refused frames."""
+    refused = partial(watched.client.post, "/inference", content=b"rubbish", params={"stream": "count"})
+    assert refused().status_code == 400
+    assert listed(watched, "count") == {}
+    post(watched, "count")
+    assert [(refused().status_code, listed(watched, "count")["refused"]) for _ in range(2)] == [(400, 1), (400, 2)]
 
 
 def test_streams_are_bounded(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,8 +353,7 @@ def test_a_viewer_that_goes_away_is_forgotten_though_no_frame_comes(
         wait_for(lambda: viewers(watched) == 0)
 
 
-def test_a_stream_that_expired_begins_anew() -> None:
-    """Whether or not anybody asked for the list meanwhile."""
+def test_the_rate_of_a_stream_that_was_silent_begins_anew() -> None:
     known = live_view.LiveStreams(1, Lanes(1, 1, 1))
     known.record_frame("gate", "identity", (64, 48))
     known.record_frame("gate", "identity", (64, 48))

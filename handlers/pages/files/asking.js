@@ -94,7 +94,8 @@ function asJpeg(picture, scale) {
  * @returns {Promise<Blob>}
  */
 export function jpegOf(canvas, quality) {
+  const failed = new Error("The browser cannot encode the picture.");
   return new Promise((resolve, reject) => {
-    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("The browser cannot encode the picture."))), "image/jpeg", quality);
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(failed)), "image/jpeg", quality);
   });
 }

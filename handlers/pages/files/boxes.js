@@ -4,6 +4,7 @@ import { $, element, svg } from "./dom.js";
 
 /** @typedef {import("./results.js").Result} Result */
 
+const WHOLE = { l: 0, t: 0, w: 1, h: 1 };
 const HUE_STEP = 0.618034;
 const percent = (/** @type {number} */ share) => `${share * 100}%`;
 
@@ -59,7 +60,8 @@ function drawn({ index, box, caption, colour, ink, extensions }, lit) {
   text.style.color = ink;
   const made = element("div", { className: "box" }, text);
   made.dataset.index = String(index);
-  if (box) Object.assign(made.style, { left: percent(box.l), top: percent(box.t), width: percent(box.w), height: percent(box.h) });
+  const { l, t, w, h } = box ?? WHOLE;
+  Object.assign(made.style, { left: percent(l), top: percent(t), width: percent(w), height: percent(h) });
   made.style.borderColor = colour;
   made.addEventListener("pointerenter", () => lit(index));
   made.addEventListener("pointerleave", () => lit(-1));
@@ -95,11 +97,11 @@ function shapes(box, { mask, keypoints, corners }, colour) {
   return made;
 }
 
-/** Place captions above, below or inside their boxes, without overlap if there is room; the surest result chooses first. */
+/** Place captions above, below or inside their boxes, without overlap if there is room; the surest one chooses first. */
 export function placeCaptions() {
   const { clientWidth, clientHeight } = $("boxes");
-  const boxes = [...$("boxes").querySelectorAll(":scope > .box")].filter((box) => box instanceof HTMLElement && !box.hidden);
-  const order = /** @type {HTMLElement[]} */ (boxes).sort((one, other) => Number(one.dataset.index) - Number(other.dataset.index));
+  const boxes = /** @type {HTMLElement[]} */ ([...$("boxes").children]).filter(({ hidden }) => !hidden);
+  const order = boxes.sort((one, other) => Number(one.dataset.index) - Number(other.dataset.index));
   /** @type {{left: number, top: number, right: number, bottom: number}[]} */
   const taken = [];
   for (const box of order) {
@@ -110,10 +112,11 @@ export function placeCaptions() {
     const bottom = box.offsetTop + box.offsetHeight;
     const wanted = [box.offsetTop - height, bottom, box.offsetTop, bottom - height];
     const tops = wanted.map((top) => Math.max(0, Math.min(top, clientHeight - height)));
+    const right = left + width;
     const isFree = (/** @type {number} */ top) =>
-      !taken.some((other) => left < other.right && other.left < left + width && top < other.bottom && other.top < top + height);
+      taken.every((one) => left >= one.right || one.left >= right || top >= one.bottom || one.top >= top + height);
     const top = tops.find(isFree) ?? tops[0];
-    taken.push({ left, top, right: left + width, bottom: top + height });
+    taken.push({ left, top, right, bottom: top + height });
     caption.style.left = `${left - box.offsetLeft - box.clientLeft}px`;
     caption.style.top = `${top - box.offsetTop - box.clientTop}px`;
   }

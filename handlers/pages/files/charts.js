@@ -22,8 +22,10 @@ export class Chart {
     this.unit = unit;
     this.drawing = svg("svg", { role: "img" });
     this.values = names.map(() => element("b"));
-    const legend = names.map((name, at) => element("span", { className: `line-${at}` }, element("i"), `${name} `, this.values[at]));
-    const caption = element("figcaption", {}, element("span", { textContent: `${title}, ${unit}` }), element("span", { className: "legend" }, ...legend));
+    const legend = this.values.map((value, line) =>
+      element("span", { className: `line-${line}` }, element("i"), `${names[line]} `, value),
+    );
+    const caption = element("figcaption", {}, `${title} (${unit})`, element("span", { className: "legend" }, ...legend));
     this.title = title;
     this.figure = element("figure", { className: "chart" }, caption);
     this.figure.append(this.drawing);
@@ -63,7 +65,7 @@ export class Chart {
 /** @param {number} value */
 function shown(value) {
   if (!Number.isFinite(value)) return "\u2013";
-  return value < 10 ? value.toFixed(1) : value.toFixed(0);
+  return value < 10 && !Number.isInteger(value) ? value.toFixed(1) : value.toFixed(0);
 }
 
 /**
@@ -95,7 +97,7 @@ function level(value, y, width) {
  * @param {number} share of the axis
  */
 function clock(at, x, share) {
-  const text = new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const text = new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
   const anchor = share === 0 ? "start" : share === 1 ? "end" : "middle";
   return svg("text", { x, y: HEIGHT_PX - 4, "text-anchor": anchor }, text);
 }

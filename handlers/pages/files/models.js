@@ -51,7 +51,7 @@ export async function readModels() {
 
 /** @param {BrokenModel} broken */
 function brokenCard({ name, detail }) {
-  return element("li", { className: "bad" }, head(name, "Not served"), element("p", { className: "reason", textContent: detail }));
+  return element("li", { className: "bad" }, head(name, "not served"), element("p", { className: "reason" }, detail));
 }
 
 /**
@@ -70,7 +70,7 @@ function head(name, ...badges) {
 function card(model, broken) {
   const { name, labels, aliases, inputSize, then } = model;
   const tried = element("button", { type: "button", textContent: "Try it", onclick: () => tryIt(name) });
-  tried.setAttribute("aria-label", `Try ${name} on a photo`);
+  tried.setAttribute("aria-label", `Try it: ${name}, on a photo`);
   const load = element("span", { className: "load", textContent: "no frames yet" });
   load.dataset.model = name;
   const facts = {
@@ -84,12 +84,12 @@ function card(model, broken) {
     Licence: model.licence || "not known",
     Source: model.source || "not known",
   };
-  const list = Object.entries(facts).flatMap(([term, fact]) => [element("dt", { textContent: term }), element("dd", {}, fact)]);
-  const reason = broken
-    ? [element("p", { className: "reason", textContent: `Its folder has changed, but this version stays: ${broken.detail}` })]
-    : [];
+  const list = Object.entries(facts).flatMap(([term, fact]) => [element("dt", {}, term), element("dd", {}, fact)]);
+  const stays = "Its folder has changed, but this version stays in service: ";
+  const reason = broken ? [element("p", { className: "reason" }, stays, broken.detail)] : [];
   const title = head(name, ...(name === defaultModel ? ["default"] : []), ...(broken ? ["change rejected"] : []));
-  return element("li", { className: broken ? "bad" : "" }, title, ...reason, element("p", { className: "actions" }, load, tried), element("dl", {}, ...list));
+  const actions = element("p", { className: "actions" }, load, tried);
+  return element("li", { className: broken ? "bad" : "" }, title, ...reason, actions, element("dl", {}, ...list));
 }
 
 /** @param {string[]} labels */

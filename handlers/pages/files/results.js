@@ -50,7 +50,8 @@ function resultsOf(inferences, labels) {
  * @returns {Result}
  */
 function result(inference, index, labels, read) {
-  const tagged = inference.type === "entity" ? inference.entity : inference.type === "classification" ? inference.classification : null;
+  const entity = inference.type === "entity" ? inference.entity : undefined;
+  const tagged = inference.type === "classification" ? inference.classification : entity;
   const label = tagged?.tag.value ?? (inference.type === "text" ? inference.text.value : inference.type);
   const confidence = tagged?.tag.confidence;
   const attributes = (tagged?.attributes ?? []).map(({ value }) => value);
@@ -62,7 +63,7 @@ function result(inference, index, labels, read) {
     details: [...(read ? [read] : []), ...attributes].join(", "),
     confidence,
     caption: read ?? (confidence === undefined ? words : `${words} ${confidence.toFixed(2)}`),
-    box: inference.type === "entity" ? inference.entity.box : undefined,
+    box: entity?.box,
     colour,
     ink,
     extensions: inference.extensions,

@@ -13,9 +13,9 @@ const MEDIAN = 0.5;
 const TAIL = 0.95;
 
 const charts = {
-  frames: new Chart("Frames", "frames/s", ["answered", "refused"]),
+  frames: new Chart("Frames", "per second", ["answered", "refused"]),
   latency: new Chart("Time of a request", "ms", ["median", "95th percentile"]),
-  queue: new Chart("Frames in the service", "frames", ["waiting", "running"]),
+  queue: new Chart("Frames in the service", "number", ["waiting", "running"]),
 };
 /** @type {{at: number, answered: number, buckets: Buckets}} */
 let before = { at: 0, answered: 0, buckets: new Map() };

@@ -1,17 +1,21 @@
 // The wall of streams: a picture of each, its rate, since when it has been silent, and how many frames were refused.
 
 import { ask, credentials, Refused, sentence } from "./api.js";
-import { $, byId, counted, element, put } from "./dom.js";
+import { $, byId, counted, element, pause, put } from "./dom.js";
 import { pictures } from "./moving.js";
 import { facts, isSilent, watch } from "./watching.js";
 
 /** @typedef {import("./contract").components["schemas"]["Stream"]} Stream */
 /**
- * @typedef {{item: HTMLLIElement, image: HTMLImageElement, rate: HTMLElement, facts: HTMLElement,
- *   shownFrameAt: string}} Card
+ * One stream on the wall. `askedAt`: when its last picture was asked for, by the page's clock.
+ * @typedef {{stream: Stream, item: HTMLLIElement, image: HTMLImageElement, rate: HTMLElement, facts: HTMLElement,
+ *   askedAt: number}} Card
  */
 
-const THUMBNAIL_MS = 4000;
+const MOST_AT_ONCE = 3; // a browser has six connections to a server
+const PICTURE_EVERY_MS = 2000;
+const PICTURE_TIMEOUT_MS = 30_000;
+const IDLE_MS = 300;
 const HOW_TO = "None yet. Frames that are posted with ?stream=NAME appear here.";
 
 /** @type {Map<string, Card>} */
@@ -25,9 +29,10 @@ export function startStreams() {
   $("search").addEventListener("input", filter);
   $("watch").addEventListener("close", () => watching.abort());
   $("watch-regions").addEventListener("change", showWatched);
+  for (let loop = 0; loop < MOST_AT_ONCE; loop++) void refreshCards();
 }
 
-/** List the streams, and refresh their pictures; return what to say about them. */
+/** List the streams; return what to say about them. */
 export async function readStreams() {
   /** @type {{streams: Stream[]}} */
   const { streams } = await (await ask("streams")).json();
@@ -40,7 +45,6 @@ export async function readStreams() {
   streams.forEach(showCard);
   filter();
   showCounts(streams);
-  for (const stream of streams) await refresh(stream);
   return streams.length ? unseen : HOW_TO;
 }
 
@@ -55,21 +59,23 @@ function showCounts(streams) {
 /** @param {Stream} stream */
 function showCard(stream) {
   const [rate, ...others] = facts(stream);
-  const card = cards.get(stream.id) ?? newCard(stream.id);
+  const card = cards.get(stream.id) ?? newCard(stream);
+  card.stream = stream;
   card.item.classList.toggle("silent", isSilent(stream));
   card.rate.textContent = rate;
   card.facts.textContent = others.join(", ");
 }
 
-/** @param {string} id */
-function newCard(id) {
+/** @param {Stream} stream */
+function newCard(stream) {
+  const { id } = stream;
   const image = element("img", { alt: "" });
   const rate = element("span", { className: "rate" });
   const rest = element("span", { className: "facts" });
   const text = element("span", { className: "about" }, element("strong", { textContent: id }), rate, rest);
   const picture = element("span", { className: "thumbnail" }, image);
   const item = element("li", {}, element("button", { type: "button", onclick: () => open(id) }, picture, text));
-  const card = { item, image, rate, facts: rest, shownFrameAt: "" };
+  const card = { stream, item, image, rate, facts: rest, askedAt: 0 };
   const next = [...cards.keys()].filter((other) => other > id).sort()[0];
   $("streams").insertBefore(item, cards.get(next)?.item ?? null);
   cards.set(id, card);
@@ -82,22 +88,31 @@ function filter() {
   $("streams-none").hidden = !cards.size || [...cards.values()].some(({ item }) => !item.hidden);
 }
 
-/**
- * Show the next picture of a stream with new frames, if it can be seen. One stream at a time: a browser has few
- * connections to a server.
- * @param {Stream} stream
- */
-async function refresh({ id, lastFrameAt }) {
-  const card = cards.get(id);
-  if (!card || card.shownFrameAt === lastFrameAt || !isInSight(card.item)) return;
-  if (byId("watch", HTMLDialogElement).open || unseen) return;
-  card.shownFrameAt = lastFrameAt;
+/** For ever, show the next picture of the stream whose turn it is. */
+async function refreshCards() {
+  for (;;) {
+    const isBusy = document.hidden || unseen || byId("watch", HTMLDialogElement).open;
+    const due = isBusy ? [] : [...cards.values()].filter(isDue).sort((one, other) => one.askedAt - other.askedAt);
+    await (due.length ? refresh(due[0]) : pause(IDLE_MS));
+  }
+}
+
+/** @param {Card} card */
+const isDue = ({ stream, item, askedAt }) =>
+  performance.now() > askedAt + PICTURE_EVERY_MS && !isSilent(stream) && isInSight(item);
+
+/** @param {Card} card */
+async function refresh(card) {
+  card.askedAt = performance.now() + PICTURE_TIMEOUT_MS; // not due while it waits
   try {
-    for await (const picture of pictures(id, "?frames=1", AbortSignal.timeout(THUMBNAIL_MS))) await put(card.image, picture);
+    const signal = AbortSignal.timeout(PICTURE_TIMEOUT_MS);
+    for await (const picture of pictures(card.stream.id, "?frames=1", signal)) await put(card.image, picture);
   } catch (error) {
     if (!(error instanceof Refused)) return;
     if (error.status === 503) card.facts.textContent = error.message;
     if (error.isAboutCredentials) unseen = `Their pictures: ${sentence(error)}`;
+  } finally {
+    card.askedAt = performance.now();
   }
 }
 

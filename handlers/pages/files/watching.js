@@ -1,7 +1,7 @@
 // One stream, watched: its pictures, and a word when there are none.
 
 import { ask, Refused, sentence } from "./api.js";
-import { counted, pause, put, span } from "./dom.js";
+import { pause, put, span } from "./dom.js";
 import { pictures } from "./moving.js";
 
 /** @typedef {import("./contract").components["schemas"]["Stream"]} Stream */
@@ -35,7 +35,7 @@ export async function watch(stream, { image, note, drawsRegions }, signal) {
         await put(image, picture);
         tick();
       }
-      waitsFor = `The stream is silent. This page waits for its next frame.`;
+      waitsFor = "The stream is silent. This page waits for its next frame.";
     } catch (error) {
       if (signal.aborted) return;
       waitsFor = await reason(stream, error);
@@ -72,7 +72,7 @@ export async function find(stream) {
  * Return what is known of a stream, in short texts: the first is its rate, or since when it has been silent.
  * @param {Stream} stream
  */
-export function facts({ framesPerSecond, silentForS, size, model, viewers, frames, refused }) {
+export function facts({ framesPerSecond, silentForS, size, model, frames, refused }) {
   const rate = isSilent({ silentForS }) ? `silent for ${span(silentForS)}` : `${framesPerSecond.toFixed(1)} frames/s`;
   const remembers = frames.regions || frames.repeated;
   return [
@@ -80,7 +80,6 @@ export function facts({ framesPerSecond, silentForS, size, model, viewers, frame
     `${size.width} \u00d7 ${size.height}`,
     model,
     ...(remembers ? [`${frames.run} run, ${frames.regions} on regions, ${frames.repeated} repeated`] : []),
-    ...(viewers ? [counted(viewers, "viewer")] : []),
     ...(refused ? [`${refused} refused`] : []),
   ];
 }
