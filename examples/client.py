@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Posts pictures to framehook, and prints what is in them. It needs Python 3.11 or newer, and no packages.
+"""Posts pictures to framehook, and prints what is in them. It needs Python 3.10 or newer, and no packages.
 
     python3 client.py photo.jpg photos/
     ffmpeg -i rtsp://camera.example/stream -vf fps=5 -c:v mjpeg -f image2pipe - | python3 client.py --stream yard -
@@ -58,7 +58,7 @@ class Service:
         address = urlsplit(url)
         connect = HTTPSConnection if address.scheme == "https" else HTTPConnection
         self._connection = connect(address.hostname or "", address.port, timeout=PATIENCE_S)
-        self._target = address.path + (f"?{address.query}" if address.query else "")
+        self._target = (address.path.rstrip("/") or "/inference") + (f"?{address.query}" if address.query else "")
         self._headers = {"Content-Type": "application/octet-stream"}  # the service looks at the bytes
         if token:
             self._headers["Authorization"] = f"Bearer {token}"

@@ -37,6 +37,18 @@ def test_links_lead_to_files_and_headings(document: Path) -> None:
             assert heading in {anchor(title) for title in headings}, target
 
 
+@pytest.mark.parametrize(
+    ("index", "listed"),
+    [("README.md", "docs/*.md"), ("examples/README.md", "examples/*"), ("examples/README.md", "examples/camera/*")],
+)
+def test_an_index_lists_all(index: str, listed: str) -> None:
+    folder = (ROOT / index).parent
+    linked = {folder / target for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / index).read_text(encoding="utf-8"))}
+    there = {path for path in ROOT.glob(listed) if path.is_file() and path.name != "README.md"}
+    assert there
+    assert there - linked == set()
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_that_are_named_exist(document: Path) -> None:
     named = re.findall(rf"(?<![\w/.-])(?:{FOLDERS})/[\w/.-]+\.\w+", document.read_text(encoding="utf-8"))

@@ -86,6 +86,12 @@ def test_pictures_and_folders_are_posted(server: LiveServer, tmp_path: Path) -> 
     assert (run.returncode, run.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("path", ["", "/", "?object=person"])
+def test_an_address_may_lack_the_path(server: LiveServer, path: str) -> None:
+    with closing(Service(server.url + path)) as service:
+        assert service.ask(STREET.read_bytes())
+
+
 def test_the_sentence_of_a_refusal_is_printed(server: LiveServer, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     run = client("--url", f"{server.url}/inference?confidence=0.8", tmp_path / "notes.txt", STREET)
