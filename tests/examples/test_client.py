@@ -5,12 +5,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -73,6 +73,29 @@ def client(*arguments: str | Path, **options: Any) -> subprocess.CompletedProces
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
 
 
+@dataclass
+class Following:
+    """The program, which follows a camera, and its pipes. It must end well, once its input has ended."""
+
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    stderr: IO[bytes]
+    wait: Callable[[float], int]
+
+
+@contextmanager
+def following(url: str, *options: str) -> Iterator[Following]:
+    command = [sys.executable, str(ROOT / "examples" / "client.py"), "--url", url, *options, "-"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe) as run:
+        assert run.stdin
+        assert run.stdout
+        assert run.stderr
+        yield Following(run.stdin, run.stdout, run.stderr, run.wait)
+        run.stdin.close()
+        assert run.wait(60) == 0
+
+
 def test_pictures_and_folders_are_posted(server: LiveServer, tmp_path: Path) -> None:
     (tmp_path / "coffee.JPG").write_bytes((PHOTOS / "coffee.jpg").read_bytes())
     (tmp_path / "empty.png").write_bytes(blank())
@@ -116,16 +139,10 @@ def test_a_camera_is_a_stream(server: LiveServer, option: list[str]) -> None:
 
 
 def test_whoever_reads_the_answers_may_leave(server: LiveServer) -> None:
-    command: list[str | Path] = [sys.executable, ROOT / "examples" / "client.py"]
-    command += ["--url", f"{server.url}/inference", "--json", "-"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
-        assert run.stdin
-        assert run.stdout
+    with following(f"{server.url}/inference", "--json") as run:
         run.stdout.close()
         run.stdin.write(STREET.read_bytes())
-        run.stdin.flush()
-        assert run.wait(60) == 0
-        assert run.stderr
+        run.wait(60)
         assert run.stderr.read() == b""
 
 
@@ -166,18 +183,25 @@ def test_nobody_answers() -> None:
     assert run.stderr.startswith(f"{scripted.url}: ")
 
 
+def test_a_camera_goes_on_while_the_service_is_busy() -> None:
+    with answering((503, {"Retry-After": "0"}, b""), (200, {}, FOUND)) as scripted, following(scripted.url) as run:
+        run.stdin.write(STREET.read_bytes())
+        wait_for(lambda: scripted.keys)
+        run.stdin.write(STREET.read_bytes())
+        run.stdin.close()
+        assert run.stdout.read().endswith(b" 1 cat\n")
+
+
 def test_a_camera_goes_on_while_nobody_answers() -> None:
+    """The outage is one line, however long it lasts."""
     with answering() as scripted:
         pass
-    command: list[str | Path] = [sys.executable, ROOT / "examples" / "client.py", "--url", scripted.url, "-"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
-        assert run.stdin
-        assert run.stderr
+    with following(scripted.url) as run:
         run.stdin.write(STREET.read_bytes())
-        run.stdin.flush()
         assert run.stderr.readline().startswith(b"no answer: ")
+        run.stdin.write(STREET.read_bytes())
         run.stdin.close()
-        assert run.wait(60) == 0
+        assert run.stderr.read() == b""
 
 
 def test_a_slow_caller_gets_the_newest_picture_and_keeps_no_camera_waiting() -> None:
