@@ -5,7 +5,7 @@ import { $ } from "./dom.js";
 import { readModels } from "./models.js";
 import { modelsChanged, startPhoto } from "./photo.js";
 import { poll } from "./polling.js";
-import { readStatus, startService, statusFailed } from "./service.js";
+import { readRefusals, readStatus, startService, statusFailed } from "./service.js";
 import { readStreams, startStreams } from "./streams.js";
 
 const POLL_MS = 2000;
@@ -40,3 +40,4 @@ void poll("models-note", async () => {
 }, MODELS_MS);
 void poll("streams-note", readStreams, POLL_MS);
 void poll("service-note", readStatus, POLL_MS, statusFailed);
+void poll("refusals-note", readRefusals, POLL_MS);

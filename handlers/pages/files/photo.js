@@ -11,6 +11,7 @@ import { startTabs } from "./tabs.js";
 
 /** @typedef {import("./asking.js").Answer} Answer */
 
+const LESS = "Nothing was found. A lower confidence may show more.";
 const SETTLE_MS = 150;
 const SHOWN_MS = 2000;
 const CAMERA_RETRY_MS = 2000;
@@ -102,7 +103,7 @@ function show({ found, status, tookMs, note }) {
   $("answer").textContent = status === 204 ? "204, nothing was found" : JSON.stringify({ inferences: found }, null, 2);
   const results = showResults(found, labelsOf(found));
   $("summary").textContent = `${results || "Nothing was found"} (${tookMs} ms). ${note}`;
-  $("results-empty").textContent = found.length ? "" : "Nothing was found. Move the slider to a lower confidence to see more.";
+  $("results-empty").textContent = found.length ? "" : LESS;
   for (const id of ["save-picture", "save-json"]) byId(id, HTMLButtonElement).disabled = !now.photo;
 }
 
