@@ -27,7 +27,7 @@ MODEL = "model"
 class Context:
     """The parts of the running service; built once, when it starts.
 
-    `metrics`: returns the current ones in Prometheus's text format. `status`, `refusals`: return the contract's records.
+    `metrics`: returns the current ones in Prometheus's text format. `status`, `refusals`: the contract's records.
     `challenges`: returns the values of WWW-Authenticate. `kinds_of_model`: operationId → the kind of model that an
     operation uses instead of the default one, see `Contract.kinds_of_model`.
     """

@@ -29,6 +29,8 @@ LETTERS_PER_LINE_WIDTH = 6
 """The lines of a box are a sixth as wide as letters are high."""
 DARK = 0.179
 """Relative luminance, 0..1, below which white letters have more contrast to a background than black ones (WCAG 2.1)."""
+LINEAR_BELOW = 0.04045
+"""Share of a channel below which sRGB is linear."""
 REGION_COLOUR, MOTION_COLOUR = "#ffffff", "#ffe000"
 OUTCOMES: dict[Outcome, str] = {
     "run": "run on the whole picture",
@@ -143,5 +145,5 @@ def _ink(colour: str) -> str:
 def _luminance(colour: str) -> float:
     """Return the relative luminance of WCAG 2.1, 0..1."""
     shares = (value / 255 for value in ImageColor.getrgb(colour)[:3])
-    red, green, blue = (share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares)
+    red, green, blue = (share / 12.92 if share <= LINEAR_BELOW else ((share + 0.055) / 1.055) ** 2.4 for share in shares)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
