@@ -144,6 +144,6 @@ def _ink(colour: str) -> str:
 
 def _luminance(colour: str) -> float:
     """Return the relative luminance of WCAG 2.1, 0..1."""
-    shares = (value / 255 for value in ImageColor.getrgb(colour)[:3])
-    red, green, blue = (share / 12.92 if share <= LINEAR_BELOW else ((share + 0.055) / 1.055) ** 2.4 for share in shares)
+    parts = (value / 255 for value in ImageColor.getrgb(colour)[:3])
+    red, green, blue = (share / 12.92 if share <= LINEAR_BELOW else ((share + 0.055) / 1.055) ** 2.4 for share in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
