@@ -466,13 +466,14 @@ def test_it_works_behind_tokens(browser: Chrome, tmp_path: Path) -> None:
     with serving(folder, wait_until_ready=False, **settings) as guarded:
         guarded.wait_until_ready(AUTHORIZED)
         browser.get(f"{guarded.url}/#models")
-        wait(browser, lambda: "Send a known credential" in part(browser, "models-note").text)
+        wait(browser, lambda: "This service needs a credential" in part(browser, "models-note").text)
         assert browser.find_elements(By.ID, "user")[0].is_displayed() is False
         guarded.client.headers.update(AUTHORIZED)
         refused = partial(refusals, guarded, "401")
         before = refused()
         part(browser, "token").send_keys("wrong", Keys.ENTER)
         wait(browser, lambda: refused() > before and part(browser, "token").is_displayed())
+        assert "does not accept" in text_of(browser, "credential-note")
         part(browser, "token").send_keys(READER_TOKEN, Keys.ENTER)
         wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "#models > li")) == 1)
         view(browser, "streams")

@@ -6,7 +6,7 @@ import { placeCaptions } from "./boxes.js";
 import { $, byId, copy, pause, put, save } from "./dom.js";
 import { chosen, labelsOf } from "./models.js";
 import { showResults } from "./results.js";
-import { isCameraOn, setRatio, startSources, toggleCamera } from "./sources.js";
+import { isCameraOn, setRatio, startCamera, startSources, stopCamera } from "./sources.js";
 import { startTabs } from "./tabs.js";
 
 /** @typedef {import("./asking.js").Answer} Answer */
@@ -158,8 +158,13 @@ export function startPhoto() {
   credentials.addEventListener("changed", () => void post());
   startSources((photo, name) => void take(photo, name), (text) => ($("source-note").textContent = text));
   $("camera").addEventListener("click", () => {
-    if (!isCameraOn()) clear();
-    toggleCamera(answerFrame).then(clear, (error) => showProblem(sentence(error)));
+    if (isCameraOn()) {
+      stopCamera();
+      if (now.photo) void take(now.photo, now.name); // its last frame stays
+    } else {
+      clear();
+      startCamera(answerFrame).catch((error) => showProblem(sentence(error)));
+    }
   });
   $("save-picture").addEventListener("click", () =>
     saved("annotated.jpg", async () => (await ask(target("annotate"), { method: "POST", body: now.photo })).blob()),
