@@ -2,7 +2,12 @@
 
 import { $, element, svg } from "./dom.js";
 
-/** @typedef {import("./results.js").Result} Result */
+/** @typedef {import("./contract").components["schemas"]["Box"]} Box */
+/**
+ * One result as the page shows it. `index`: its place among the results; events and texts have no `confidence`.
+ * @typedef {{index: number, label: string, details: string, confidence?: number, caption: string, box?: Box,
+ *   colour: string, ink: string, extensions?: Record<string, string>}} Result
+ */
 
 const WHOLE = { l: 0, t: 0, w: 1, h: 1 };
 const HUE_STEP = 0.618034;
@@ -36,14 +41,14 @@ function luminance(rgb) {
 }
 
 /**
- * Draw the results that have a box. `lit` hears which result the pointer is on, -1 for none.
+ * Draw the results that have a box.
  * @param {Result[]} results
- * @param {(index: number) => void} lit
+ * @param {(index: number) => void} light is called with the result that the pointer is on, -1 for none
  */
-export function drawBoxes(results, lit) {
+export function drawBoxes(results, light) {
   const placed = results.filter(({ box }) => box);
   const bySize = placed.toSorted((one, other) => area(other) - area(one)); // so that no box covers a smaller one
-  $("boxes").replaceChildren(...bySize.map((result) => drawn(result, lit)));
+  $("boxes").replaceChildren(...bySize.map((result) => drawn(result, light)));
   placeCaptions();
 }
 
@@ -52,9 +57,9 @@ const area = ({ box }) => (box ? box.w * box.h : 0);
 
 /**
  * @param {Result} result
- * @param {(index: number) => void} lit
+ * @param {(index: number) => void} light
  */
-function drawn({ index, box, caption, colour, ink, extensions }, lit) {
+function drawn({ index, box, caption, colour, ink, extensions }, light) {
   const text = element("span", { className: "caption", textContent: caption });
   text.style.background = colour;
   text.style.color = ink;
@@ -63,15 +68,15 @@ function drawn({ index, box, caption, colour, ink, extensions }, lit) {
   const { l, t, w, h } = box ?? WHOLE;
   Object.assign(made.style, { left: percent(l), top: percent(t), width: percent(w), height: percent(h) });
   made.style.borderColor = colour;
-  made.addEventListener("pointerenter", () => lit(index));
-  made.addEventListener("pointerleave", () => lit(-1));
+  made.addEventListener("pointerenter", () => light(index));
+  made.addEventListener("pointerleave", () => light(-1));
   if (box && extensions) made.append(...shapes(box, extensions, colour));
   return made;
 }
 
 /**
  * Return the mask, the key points and the turned box of a result, drawn over its box.
- * @param {NonNullable<Result["box"]>} box
+ * @param {Box} box
  * @param {Record<string, string>} extensions
  * @param {string} colour
  */

@@ -4,12 +4,7 @@ import { colours, drawBoxes, placeCaptions } from "./boxes.js";
 import { $, element } from "./dom.js";
 
 /** @typedef {import("./contract").components["schemas"]["Inference"]} Inference */
-/** @typedef {import("./contract").components["schemas"]["Box"]} Box */
-/**
- * One result as the page shows it. `index`: its place among the results; events and texts have no `confidence`.
- * @typedef {{index: number, label: string, details: string, confidence?: number, caption: string, box?: Box,
- *   colour: string, ink: string, extensions?: Record<string, string>}} Result
- */
+/** @typedef {import("./boxes.js").Result} Result */
 
 /** @type {Set<string>} */
 const hiddenLabels = new Set();
