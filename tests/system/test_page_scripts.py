@@ -55,7 +55,7 @@ def test_their_types_fit_the_contract(scripts: Path) -> None:
 def test_a_member_that_the_contract_does_not_have_is_found(scripts: Path) -> None:
     script = scripts / "models.js"
     right = script.read_text()
-    script.write_text(right.replace("served.defaultModel", "served.default"))
+    script.write_text(right.replace("{ models, defaultModel,", "{ models, default: defaultModel,"))
     found = check(scripts)
     script.write_text(right)
     assert "Property 'default' does not exist" in found

@@ -1,53 +1,31 @@
 // The models: what each finds, its state, its load, and a way to try it.
 
 import { ask } from "./api.js";
-import { $, byId, counted, element } from "./dom.js";
+import { choose, offer } from "./choice.js";
+import { $, element } from "./dom.js";
 
 /** @typedef {import("./contract").components["schemas"]["ModelList"]} ModelList */
 /** @typedef {import("./contract").components["schemas"]["Model"]} Model */
 /** @typedef {import("./contract").components["schemas"]["BrokenModel"]} BrokenModel */
 /** @typedef {import("./contract").components["schemas"]["ModelLoad"]} ModelLoad */
-/** @typedef {import("./results.js").Inference} Inference */
 
 const SHOWN_LABELS = 6;
 
-/** @type {Map<string, Model>} */
-const models = new Map();
-let defaultModel = "";
 /** @type {{at: number, loads: Map<string, ModelLoad>}} */
 let before = { at: 0, loads: new Map() };
-
-/** Return the model that is chosen for photos; undefined while it is not known. */
-export const chosen = () => models.get(byId("model", HTMLSelectElement).value || defaultModel);
-
-/**
- * Return the labels of the chosen model; or, if that is not known, of the first with a label that was found.
- * @param {Inference[]} found
- */
-export function labelsOf(found) {
-  const label = found.find((each) => each.type === "entity")?.entity.tag.value ?? "";
-  return (chosen() ?? [...models.values()].find(({ labels }) => labels.includes(label)))?.labels ?? [];
-}
 
 /** List the models; return what to say about them. */
 export async function readModels() {
   /** @type {ModelList} */
-  const served = await (await ask("models")).json();
-  defaultModel = served.defaultModel;
-  models.clear();
-  for (const model of served.models) models.set(model.name, model);
-  const select = byId("model", HTMLSelectElement);
-  const before = select.value;
-  const options = served.models.map(({ name }) => element("option", { value: name, textContent: name }));
-  select.replaceChildren(element("option", { value: "", textContent: `${defaultModel} (default)` }), ...options);
-  if (models.has(before)) select.value = before;
-  const broken = served.broken ?? [];
-  const reasons = new Map(broken.map((each) => [each.name, each]));
-  const gone = broken.filter(({ name }) => !models.has(name));
-  const cards = served.models.map((model) => card(model, reasons.get(model.name)));
+  const { models, defaultModel, broken = [] } = await (await ask("models")).json();
+  offer(models, defaultModel);
+  const names = new Set(models.map(({ name }) => name));
+  const reasons = new Map(broken.map(({ name, detail }) => [name, detail]));
+  const gone = broken.filter(({ name }) => !names.has(name));
+  const cards = models.map((model) => card(model, model.name === defaultModel, reasons.get(model.name)));
   $("models").replaceChildren(...gone.map(brokenCard), ...cards);
   $("models-broken").textContent = broken.length ? String(broken.length) : "";
-  return served.models.length || broken.length ? "" : "None.";
+  return models.length || broken.length ? "" : "None.";
 }
 
 /** @param {BrokenModel} broken */
@@ -66,9 +44,10 @@ function head(name, ...badges) {
 
 /**
  * @param {Model} model
- * @param {BrokenModel | undefined} broken
+ * @param {boolean} isDefault
+ * @param {string} [fault] why the change of its folder is rejected
  */
-function card(model, broken) {
+function card(model, isDefault, fault) {
   const { name, labels, aliases, inputSize, then } = model;
   const tried = element("button", { type: "button", textContent: "Try it", onclick: () => tryIt(name) });
   tried.setAttribute("aria-label", `Try it: ${name}, on a photo`);
@@ -87,10 +66,10 @@ function card(model, broken) {
   };
   const list = Object.entries(facts).flatMap(([term, fact]) => [element("dt", {}, term), element("dd", {}, fact)]);
   const stays = "Its folder has changed, but this version stays in service: ";
-  const reason = broken ? [element("p", { className: "reason" }, stays, broken.detail)] : [];
-  const title = head(name, ...(name === defaultModel ? ["default"] : []), ...(broken ? ["change rejected"] : []));
+  const reason = fault ? [element("p", { className: "reason" }, stays, fault)] : [];
+  const title = head(name, ...(isDefault ? ["default"] : []), ...(fault ? ["change rejected"] : []));
   const actions = element("p", { className: "actions" }, load, tried);
-  return element("li", { className: broken ? "bad" : "" }, title, ...reason, actions, element("dl", {}, ...list));
+  return element("li", { className: fault ? "bad" : "" }, title, ...reason, actions, element("dl", {}, ...list));
 }
 
 /** @param {string[]} labels */
@@ -98,15 +77,13 @@ function listed(labels) {
   const text = labels.slice(0, SHOWN_LABELS).join(", ");
   if (labels.length <= SHOWN_LABELS) return text || "what its family gives, without labels";
   const all = element("p", { textContent: labels.join(", ") });
-  const summary = element("summary", {}, `${counted(labels.length, "label")}: ${text} \u2026`);
+  const summary = element("summary", {}, `${labels.length} labels: ${text} \u2026`);
   return element("details", {}, summary, all);
 }
 
 /** @param {string} name */
 function tryIt(name) {
-  const select = byId("model", HTMLSelectElement);
-  select.value = name;
-  select.dispatchEvent(new Event("change"));
+  choose(name);
   location.hash = "photo";
 }
 

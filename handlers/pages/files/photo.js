@@ -3,8 +3,8 @@
 import { ask, credentials, curl, Refused, sentence } from "./api.js";
 import { oneAnswer, patientAnswer, readable } from "./asking.js";
 import { placeCaptions } from "./boxes.js";
+import { chosen, chosenName, labelsOf, onChoice } from "./choice.js";
 import { $, byId, copy, pause, put, save } from "./dom.js";
-import { chosen, labelsOf } from "./models.js";
 import { showResults } from "./results.js";
 import { isCameraOn, setRatio, startCamera, startSources, stopCamera } from "./sources.js";
 import { startTabs } from "./tabs.js";
@@ -29,11 +29,11 @@ const now = {
 
 /** @param {string} path */
 function target(path) {
-  const model = byId("model", HTMLSelectElement).value;
-  const query = new URLSearchParams({ exif: "apply" });
+  const model = chosenName();
+  const query = new URLSearchParams();
+  if (path === "inference") query.set("exif", "apply"); // /annotate always does
   if (now.isMoved.confidence) query.set("confidence", confidence.value);
   if (now.isMoved.most) query.set("maxDetections", most.value);
-  if (path === "annotate") query.delete("exif"); // it is always applied there
   return `${path}${model && `/${encodeURIComponent(model)}`}?${query}`;
 }
 
@@ -144,7 +144,7 @@ export function startPhoto() {
     clearTimeout(settling);
     settling = setTimeout(() => isCameraOn() || void post(), SETTLE_MS);
   };
-  $("model").addEventListener("change", () => {
+  onChoice(() => {
     now.isMoved = { confidence: false, most: false };
     changed();
   });
