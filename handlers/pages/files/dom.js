@@ -1,4 +1,4 @@
-// Small tools for elements, pictures, texts and time.
+// Elements of the page: finding, making, filling, saving and copying them.
 
 /**
  * Return the element with an id. Throws an Error if there is none of that kind.
@@ -78,40 +78,3 @@ export async function copy(source) {
     return document.execCommand("copy") ? "Copied" : "Press Ctrl+C";
   }
 }
-
-/**
- * Wait; throws the reason of `signal` when that is aborted.
- * @param {number} ms
- * @param {AbortSignal} [signal]
- * @returns {Promise<void>}
- */
-export function pause(ms, signal) {
-  return new Promise((resolve, reject) => {
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", abort);
-      resolve();
-    }, ms);
-    if (signal?.aborted) abort();
-    signal?.addEventListener("abort", abort, { once: true });
-  });
-}
-
-/**
- * Return a span of time for people: 12 s, 5 min, 3 h 20 min.
- * @param {number} seconds
- */
-export function span(seconds) {
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
-
-/**
- * @param {number} count
- * @param {string} noun
- */
-export const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -1,13 +1,15 @@
 // The photo bench: a photo, what a model finds in it, and the request that asks for it.
 
 import { ask, credentials, curl, Refused, sentence } from "./api.js";
-import { oneAnswer, patientAnswer, readable } from "./asking.js";
+import { oneAnswer, patientAnswer } from "./asking.js";
 import { placeCaptions } from "./boxes.js";
 import { chosen, chosenName, labelsOf, onChoice } from "./choice.js";
-import { $, byId, copy, pause, put, save } from "./dom.js";
+import { $, byId, copy, put, save } from "./dom.js";
+import { readable } from "./jpeg.js";
 import { showResults } from "./results.js";
 import { isCameraOn, setRatio, startCamera, startSources, stopCamera } from "./sources.js";
 import { startTabs } from "./tabs.js";
+import { pause } from "./time.js";
 
 /** @typedef {import("./asking.js").Answer} Answer */
 

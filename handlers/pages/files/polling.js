@@ -1,10 +1,11 @@
 // Reads something again and again, and says next to it when that fails.
 
 import { credentials, Refused, sentence } from "./api.js";
-import { $, element, pause } from "./dom.js";
+import { $, element } from "./dom.js";
+import { pause } from "./time.js";
 
 /**
- * Repeat `read` while the page is visible. Its note is shown, or the sentence of its error; `failed` hears of errors.
+ * Repeat `read` while the page is visible. Its note is shown, or the sentence of its error; `failed` is called with errors.
  * After a refused credential it waits for another one, or for a click.
  * @param {string} noteId
  * @param {() => Promise<string>} read

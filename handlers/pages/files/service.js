@@ -2,8 +2,9 @@
 
 import { ask, Refused } from "./api.js";
 import { Chart } from "./charts.js";
-import { $, element, span } from "./dom.js";
+import { $, element } from "./dom.js";
 import { showLoads } from "./models.js";
+import { span } from "./time.js";
 
 /** @typedef {import("./contract").components["schemas"]["Status"]} Status */
 /** @typedef {import("./contract").components["schemas"]["Refusal"]} Refusal */

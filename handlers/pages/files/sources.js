@@ -1,7 +1,8 @@
 // Where photos come from: a file, the clipboard, a drop, the sample, the camera of the device.
 
-import { jpegOf } from "./asking.js";
-import { $, byId, pause } from "./dom.js";
+import { $, byId } from "./dom.js";
+import { jpegOf } from "./jpeg.js";
+import { pause } from "./time.js";
 
 const CAMERA_PAUSE_MS = 100;
 const CAMERA_QUALITY = 0.85;
@@ -12,17 +13,17 @@ let camera = null;
 let starts = 0;
 
 /**
- * Hand every photo that a person brings to `take`; `told` shows a sentence.
+ * Hand every photo that a person brings to `take`.
  * @param {(photo: Blob, name: string) => void} take
- * @param {(text: string) => void} told
+ * @param {(text: string) => void} say is called with what a person should know of it
  */
-export function startSources(take, told) {
+export function startSources(take, say) {
   const takeFirst = (/** @type {Iterable<File>} */ files) => {
     const [first, ...others] = files;
     if (!first) return;
     stopCamera();
     take(first, first.name);
-    if (others.length) told(`One photo at a time: this is ${first.name}, the first of ${others.length + 1}.`);
+    if (others.length) say(`One photo at a time: this is ${first.name}, the first of ${others.length + 1}.`);
   };
   const file = byId("file", HTMLInputElement);
   file.addEventListener("change", () => {

@@ -1,8 +1,9 @@
 // The wall of streams: a picture of each, its rate, since when it has been silent, and how many frames were refused.
 
 import { ask, credentials, Refused, sentence } from "./api.js";
-import { $, byId, counted, element, pause, put } from "./dom.js";
+import { $, byId, element, put } from "./dom.js";
 import { pictures } from "./moving.js";
+import { pause } from "./time.js";
 import { facts, isSilent, watch } from "./watching.js";
 
 /** @typedef {import("./contract").components["schemas"]["Stream"]} Stream */
@@ -52,7 +53,8 @@ export async function readStreams() {
 function showCounts(streams) {
   const silent = streams.filter(isSilent).length;
   $("streams-count").textContent = streams.length ? String(streams.length) : "";
-  $("streams-summary").textContent = counted(streams.length, "stream") + (silent ? `, ${silent} silent` : "");
+  const all = streams.length === 1 ? "1 stream" : `${streams.length} streams`;
+  $("streams-summary").textContent = silent ? `${all}, ${silent} silent` : all;
   $("streams-tools").hidden = !streams.length;
 }
 

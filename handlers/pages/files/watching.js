@@ -1,8 +1,9 @@
 // One stream, watched: its pictures, and a word when there are none.
 
 import { ask, Refused, sentence } from "./api.js";
-import { pause, put, span } from "./dom.js";
+import { put } from "./dom.js";
 import { pictures } from "./moving.js";
+import { pause, span } from "./time.js";
 
 /** @typedef {import("./contract").components["schemas"]["Stream"]} Stream */
 
