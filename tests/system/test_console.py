@@ -356,6 +356,28 @@ def test_the_last_refusals_are_listed(console: Chrome, server: LiveServer) -> No
     assert "<b>gate</b>" in part(console, "refusals").text
 
 
+SELECT = "getSelection().selectAllChildren(document.querySelector(arguments[0]))"
+READ_AGAIN = """
+const [module, read, done] = arguments;
+import(`./console/${module}.js`).then((views) => views[read]()).then(() => done(String(getSelection())));
+"""
+"""Reads a list as the page does every now and then; returns the text that is selected."""
+
+
+def test_what_a_person_has_opened_or_selected_stays(console: Chrome, server: LiveServer) -> None:
+    """The lists are read again and again: what has not changed is not drawn again."""
+    server.client.post("/inference", content=b"{}")
+    view(console, "service")
+    wait(console, lambda: "it looks like JSON" in part(console, "refusals").text)
+    console.execute_script(SELECT, "#refusals tr td:nth-child(4)")
+    assert "it looks like JSON" in console.execute_async_script(READ_AGAIN, "service", "readRefusals")
+    view(console, "models")
+    wait(console, lambda: console.find_elements(By.CSS_SELECTOR, "#models summary"))
+    console.find_element(By.CSS_SELECTOR, "#models summary").click()
+    console.execute_async_script(READ_AGAIN, "models", "readModels")
+    assert console.find_element(By.CSS_SELECTOR, "#models details").get_attribute("open")
+
+
 CORNER = """
 const image = document.querySelector(arguments[0]);
 const canvas = document.createElement("canvas");

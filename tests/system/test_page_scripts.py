@@ -1,7 +1,9 @@
 """The scripts of the pages: their types fit together, and fit the contract."""
 
 import json
+import re
 import subprocess
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,10 @@ def test_they_are_short(script: Path) -> None:
     lines = script.read_text(encoding="utf-8").splitlines()
     assert len(lines) < MAX_LINES
     assert max(map(len, lines)) <= MAX_LENGTH
+
+
+def test_they_import_each_other_in_one_direction() -> None:
+    """Types, too."""
+    imports = {path.name: re.findall(r"""["(]\./([\w.]+\.js)["]""", path.read_text()) for path in FILES.glob("*.js")}
+    assert "api.js" in imports["photo.js"]
+    assert [*TopologicalSorter(imports).static_order()][-1] in {"app.js", "stream.js"}

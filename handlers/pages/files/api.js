@@ -5,7 +5,7 @@
 const BASE = new URL("../", import.meta.url);
 const DEFAULT_RETRY_S = 2;
 
-/** Tells of the events `needed`, when a credential is missing or wrong, and `changed`, when there is another one. */
+/** Has the events `needed`, when a credential is missing or wrong, and `changed`, when there is another one. */
 export const credentials = new EventTarget();
 
 const KEPT_AS = "framehook.credential";
@@ -57,7 +57,7 @@ export async function ask(path, options = {}) {
     throw new Refused(0, "The service cannot be reached.");
   });
   if (answer.ok) return answer;
-  const refused = await read(answer);
+  const refused = await refusal(answer);
   if (refused.isAboutCredentials) {
     const schemes = (answer.headers.get("WWW-Authenticate") ?? "").toLowerCase();
     credentials.dispatchEvent(new CustomEvent("needed", { detail: { schemes, message: refused.message } }));
@@ -69,16 +69,16 @@ export async function ask(path, options = {}) {
  * @param {Response} answer
  * @returns {Promise<Refused>}
  */
-async function read(answer) {
+async function refusal(answer) {
   /** @type {Partial<Problem>} */
   const problem = await answer.json().catch(() => ({}));
   const retryAfterS = Number(answer.headers.get("Retry-After")) || DEFAULT_RETRY_S;
   const kind = (problem.type ?? "").split(":").at(-1);
-  const detail = kind === "unauthorized" ? forPeople() : problem.detail;
+  const detail = kind === "unauthorized" ? credentialSentence() : problem.detail;
   return new Refused(answer.status, detail ?? `The service answered ${answer.status}.`, kind, retryAfterS);
 }
 
-function forPeople() {
+function credentialSentence() {
   return now.authorization ? "The service does not accept this credential." : "This service needs a credential.";
 }
 

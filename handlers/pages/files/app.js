@@ -3,28 +3,25 @@
 import { startCredentials } from "./credentials.js";
 import { $ } from "./dom.js";
 import { readModels } from "./models.js";
-import { modelsChanged, startPhoto } from "./photo.js";
+import { showRequest, startPhoto } from "./photo.js";
 import { poll } from "./polling.js";
 import { readRefusals, readStatus, startService, statusFailed } from "./service.js";
 import { readStreams, startStreams } from "./streams.js";
 
 const POLL_MS = 2000;
 const MODELS_MS = 30_000;
-const VIEWS = ["streams", "photo", "models", "service"];
-const FIRST = "photo";
 
-/** Show the view that the address names; without one, the photo bench. Other anchors change nothing. */
+/** Show the view that the address names; without one, the first. Other anchors change nothing. */
 function showView() {
-  const shown = location.hash.slice(1) || FIRST;
-  if (!VIEWS.includes(shown)) return;
-  for (const view of VIEWS) {
-    $(`view-${view}`).hidden = view !== shown;
-    const link = document.querySelector(`nav a[href="#${view}"]`);
-    if (view === shown) link?.setAttribute("aria-current", "page");
-    else link?.removeAttribute("aria-current");
+  const links = [...document.querySelectorAll("nav a")];
+  const shown = location.hash ? links.find((link) => link.getAttribute("href") === location.hash) : links[0];
+  if (!shown) return;
+  for (const link of links) {
+    $(`view-${link.getAttribute("href")?.slice(1)}`).hidden = link !== shown;
+    if (link === shown) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
   }
-  const title = document.querySelector(`nav a[href="#${shown}"]`)?.firstChild?.textContent ?? "";
-  document.title = `${title.trim()} - framehook`;
+  document.title = `${shown.firstChild?.textContent?.trim()} - framehook`;
 }
 
 startCredentials();
@@ -35,7 +32,7 @@ addEventListener("hashchange", showView);
 showView();
 void poll("models-note", async () => {
   const note = await readModels();
-  modelsChanged();
+  showRequest();
   return note;
 }, MODELS_MS);
 void poll("streams-note", readStreams, POLL_MS);

@@ -20,7 +20,8 @@ const SHRUNK = "Shrunk, because it was too large for the service.";
  */
 export async function patientAnswer(photo, target, signal, tell) {
   let [posted, note] = [photo, ""];
-  if (photo.size > MOST_BYTES) [posted, note] = [await shrunk(photo, MOST_BYTES).catch(() => photo), SHRUNK];
+  const shrink = async () => ([posted, note] = [await shrunk(photo, MOST_BYTES), SHRUNK]);
+  if (photo.size > MOST_BYTES) await shrink().catch(() => {}); // the service says what is wrong with it
   for (;;) {
     try {
       return { ...(await oneAnswer(posted, target, signal)), note };
@@ -28,8 +29,7 @@ export async function patientAnswer(photo, target, signal, tell) {
       if (!(error instanceof Refused)) throw error;
       if (error.status === 413 && posted === photo) {
         tell(`${error.message} Shrinking it \u2026`);
-        posted = await shrunk(photo, MOST_BYTES).catch(() => Promise.reject(error));
-        note = SHRUNK;
+        await shrink().catch(() => Promise.reject(error));
       } else if (error.status === 0 || error.status === 503) {
         tell(`${error.message} Trying again in ${error.retryAfterS} s.`);
         await pause(error.retryAfterS * 1000, signal);

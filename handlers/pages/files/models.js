@@ -11,13 +11,21 @@ import { $, element } from "./dom.js";
 
 const SHOWN_LABELS = 6;
 
+/** The list as it was last shown. */
+let shownList = "";
 /** @type {{at: number, loads: Map<string, ModelLoad>}} */
 let before = { at: 0, loads: new Map() };
 
-/** List the models; return what to say about them. */
+/** List the models, if the list has changed: what is open, selected or focused stays. Return what to say about them. */
 export async function readModels() {
-  /** @type {ModelList} */
-  const { models, defaultModel, broken = [] } = await (await ask("models")).json();
+  const list = await (await ask("models")).text();
+  if (list !== shownList) show(JSON.parse(list));
+  shownList = list;
+  return $("models").childElementCount ? "" : "None.";
+}
+
+/** @param {ModelList} list */
+function show({ models, defaultModel, broken = [] }) {
   offer(models, defaultModel);
   const names = new Set(models.map(({ name }) => name));
   const reasons = new Map(broken.map(({ name, detail }) => [name, detail]));
@@ -25,7 +33,6 @@ export async function readModels() {
   const cards = models.map((model) => card(model, model.name === defaultModel, reasons.get(model.name)));
   $("models").replaceChildren(...gone.map(brokenCard), ...cards);
   $("models-broken").textContent = broken.length ? String(broken.length) : "";
-  return models.length || broken.length ? "" : "None.";
 }
 
 /** @param {BrokenModel} broken */

@@ -39,8 +39,8 @@ function target(path) {
   return `${path}${model && `/${encodeURIComponent(model)}`}?${query}`;
 }
 
-/** Show the request, and where the sliders stand. */
-function showRequest() {
+/** Show the request, and where the sliders stand: with the values of the chosen model, until they are moved. */
+export function showRequest() {
   const { confidence: lowest = 0.5, maxDetections = 100 } = chosen() ?? {};
   if (!now.isMoved.confidence) confidence.value = String(lowest);
   if (!now.isMoved.most) most.value = String(maxDetections);
@@ -59,6 +59,7 @@ function showProblem(text) {
 function clear() {
   now.asking.abort();
   now.asking = new AbortController();
+  $("stage").setAttribute("aria-busy", "false");
   showResults([], []);
   showProblem("");
   $("answer").textContent = $("summary").textContent = "";
@@ -139,7 +140,8 @@ async function saved(name, content) {
   }
 }
 
-export function startPhoto() {
+/** Ask anew when a slider is moved or another model chosen. */
+function startSettings() {
   let settling = 0;
   const changed = () => {
     showRequest();
@@ -157,17 +159,19 @@ export function startPhoto() {
     });
   }
   $("controls").addEventListener("submit", (event) => event.preventDefault());
-  credentials.addEventListener("changed", () => void post());
-  startSources((photo, name) => void take(photo, name), (text) => ($("source-note").textContent = text));
-  $("camera").addEventListener("click", () => {
-    if (isCameraOn()) {
-      stopCamera();
-      if (now.photo) void take(now.photo, now.name); // its last frame stays
-    } else {
-      clear();
-      startCamera(answerFrame).catch((error) => showProblem(sentence(error)));
-    }
-  });
+}
+
+function toggleCamera() {
+  if (isCameraOn()) {
+    stopCamera();
+    if (now.photo) void take(now.photo, now.name); // its last frame stays
+  } else {
+    clear();
+    startCamera(answerFrame).catch((error) => showProblem(sentence(error)));
+  }
+}
+
+function startSaving() {
   $("save-picture").addEventListener("click", () =>
     saved("annotated.jpg", async () => (await ask(target("annotate"), { method: "POST", body: now.photo })).blob()),
   );
@@ -180,10 +184,15 @@ export function startPhoto() {
       setTimeout(() => ($(`copy-${id}`).textContent = "Copy"), SHOWN_MS);
     });
   }
+}
+
+export function startPhoto() {
+  startSettings();
+  startSaving();
   startTabs($("tabs"));
+  startSources((photo, name) => void take(photo, name), (text) => ($("source-note").textContent = text));
+  $("camera").addEventListener("click", toggleCamera);
+  credentials.addEventListener("changed", () => void post());
   new ResizeObserver(placeCaptions).observe($("boxes"));
   showRequest();
 }
-
-/** Show what has changed in the list of models. */
-export const modelsChanged = showRequest;

@@ -20,6 +20,8 @@ const charts = {
 };
 /** @type {{at: number, answered: number, buckets: Buckets}} */
 let before = { at: 0, answered: 0, buckets: new Map() };
+/** The list of refusals as it was last shown. */
+let shownRefusals = "";
 
 export function startService() {
   $("charts").append(...Object.values(charts).map(({ figure }) => figure));
@@ -87,20 +89,28 @@ function quantile(share, buckets, previous) {
   return lower;
 }
 
-/** List the last refusals; return what to say if there are none. */
+/** List the last refusals, if they have changed: their text stays selected. Return what to say if there are none. */
 export async function readRefusals() {
-  /** @type {{refusals: Refusal[]}} */
-  const { refusals } = await (await ask("refusals")).json();
+  const list = await (await ask("refusals")).text();
+  if (list !== shownRefusals) showRefusals(JSON.parse(list));
+  shownRefusals = list;
+  for (const time of $("refusals").querySelectorAll("time")) time.textContent = ago(time.dateTime);
+  return $("refusals").childElementCount ? "" : "None since the start.";
+}
+
+/** @param {{refusals: Refusal[]}} list */
+function showRefusals({ refusals }) {
   $("refusals-table").hidden = !refusals.length;
   $("refusals").replaceChildren(...refusals.map(row));
-  return refusals.length ? "" : "None since the start.";
 }
 
 /** @param {Refusal} refusal */
 function row({ lastAt, count, status, problem, detail, path = "", stream = "" }) {
-  const agoS = Math.max(0, (Date.now() - Date.parse(lastAt)) / 1000);
-  const what = element("td", {}, detail, element("small", { textContent: problem }));
-  const texts = [`${span(agoS)} ago`, String(count), String(status), path, stream];
-  const [when, times, code, where, whose] = texts.map((text) => element("td", {}, text));
-  return element("tr", {}, when, times, code, what, where, whose);
+  const when = element("time", { dateTime: lastAt });
+  const why = [detail, element("small", {}, problem)];
+  const cells = [[when], [String(count)], [String(status)], why, [path], [stream]];
+  return element("tr", {}, ...cells.map((cell) => element("td", {}, ...cell)));
 }
+
+/** @param {string} at */
+const ago = (at) => `${span(Math.max(0, (Date.now() - Date.parse(at)) / 1000))} ago`;
