@@ -94,8 +94,8 @@ def create_app(settings: Settings, loaded: Callable[[bool], None]) -> AsyncApp:
 
     The models are loaded in the background after the server has started; until then the service is live but not ready.
     `loaded` is called on the event loop: with True when all models are ready, with False if one cannot be loaded, whose
-    cause is then logged. Raises ModelsError if
-    the repository cannot be read, and ConfigurationError if a setting names something that does not exist.
+    cause is then logged. Raises ModelsError if the repository cannot be read, and ConfigurationError if a setting names
+    something that does not exist.
     """
     _silence_libraries()
     security = create_security(settings)

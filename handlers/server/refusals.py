@@ -45,15 +45,15 @@ class Refusals:
         if not record.problem or (record.operation and record.operation not in self._operations):
             return
         detail = HUNG_UP_DETAIL if record.problem == HUNG_UP else record.detail
-        stream = "" if record.stream.startswith("@") else record.stream
-        refusal = Refusal(record.status or 400, record.problem, detail or record.problem, _shown(path), stream)
+        shown_path = (path or "")[:MAX_LOGGED_PATH]
+        refusal = Refusal(record.status or 400, record.problem, detail or record.problem, shown_path, record.stream)
         count, _ = self._counts.pop(refusal, (0, None))
         self._counts[refusal] = count + 1, datetime.now(UTC)
         if len(self._counts) > MAX_REFUSALS:
             self._counts.popitem(last=False)
-        if stream and refusal.status not in NOT_THE_STREAMS:
+        if record.stream and refusal.status not in NOT_THE_STREAMS:
             with suppress(UnknownStreamError):  # one of which no frame was answered yet
-                self._streams.find(stream, even_silent=True).refused += 1
+                self._streams.find(record.stream, even_silent=True).refused += 1
 
     def as_records(self) -> list[dict[str, Any]]:
         """Return the contract's schema `Refusal` for each, the newest first."""
@@ -70,7 +70,3 @@ def _record(refusal: Refusal, count: int, last_at: datetime) -> dict[str, Any]:
         **({"path": refusal.path} if refusal.path else {}),
         **({"stream": refusal.stream} if refusal.stream else {}),
     }
-
-
-def _shown(path: str | None) -> str:
-    return (path or "")[:MAX_LOGGED_PATH]

@@ -36,7 +36,7 @@ def serve(settings: Settings, _: argparse.Namespace) -> int:
     from handlers.server.wire.http_server import create_server  # noqa: PLC0415
 
     heap.keep_one()
-    say = logs.configure(settings.log_level)
+    log = logs.configure(settings.log_level)
     failed = False
 
     def loaded(is_ready: bool) -> None:  # noqa: FBT001  # a callback
@@ -44,7 +44,7 @@ def serve(settings: Settings, _: argparse.Namespace) -> int:
         if not is_ready:
             server.should_exit = failed = True
         elif sys.stderr and sys.stderr.isatty():
-            say(f"framehook is ready: open {server.address} (Ctrl-C to stop)")
+            log.say(f"framehook is ready: open {server.address} (Ctrl-C to stop)")
 
     server = create_server(settings, create_app(settings, loaded))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may be closed

@@ -95,6 +95,12 @@ class LogWriter:
 class LogHandler(logging.StreamHandler[LogWriter]):
     """Sends lines to a LogWriter; `logging.shutdown`, which Python calls at exit, waits for the last ones."""
 
+    def say(self, line: str) -> None:
+        """Write a line for people, after the lines that were logged so far."""
+        self.acquire()
+        self.stream.write(line + "\n")
+        self.release()
+
     def close(self) -> None:
         """Wait for the lines that were accepted, for a second at most."""
         self.stream.finish()

@@ -48,11 +48,8 @@ class JsonFormatter(logging.Formatter):
         return _ENCODER.encode(line)
 
 
-def configure(level: str) -> Callable[[str], None]:
-    """Send every log line of the process, uvicorn's and warnings included, to standard error as JSON.
-
-    Returns what prints a line for people after the lines that were logged so far.
-    """
+def configure(level: str) -> LogHandler:
+    """Send every log line of the process, uvicorn's and warnings included, to standard error as JSON."""
     formatter = JsonFormatter()
 
     def describe_loss(lines: int) -> str:
@@ -64,13 +61,7 @@ def configure(level: str) -> Callable[[str], None]:
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
-
-    def say(line: str) -> None:
-        handler.acquire()
-        handler.stream.write(line + "\n")
-        handler.release()
-
-    return say
+    return handler
 
 
 class RequestLogMiddleware:
@@ -130,7 +121,7 @@ def _known_facts(record: RequestRecord) -> dict[str, Any]:
     facts = {
         "stagesMs": record.stages_ms,
         "model": record.model,
-        "stream": record.stream or None,
+        "stream": record.stream or (f"@{record.caller}" if record.caller else None),
         "outcome": record.outcome,
         "format": record.frame_format,
         "bodyBytes": record.body_bytes,

@@ -118,7 +118,7 @@ def loads(server: LiveServer) -> dict[str, Any]:
 def test_the_last_refusals_have_their_sentences(live: LiveServer) -> None:
     """Equal ones are one record, the newest comes first; what brings no frame is not among them."""
     for _ in range(2):
-        live.client.post("/inference", content=b"rubbish", params={"stream": "gate"})
+        live.client.post("/inference", content=b"rubbish", params={"stream": "@gate"})
     live.client.post("/inference?confidence=2", content=FRAME)
     live.client.get("/models/nope")
     live.client.post("/inferense", content=FRAME)
@@ -126,7 +126,7 @@ def test_the_last_refusals_have_their_sentences(live: LiveServer) -> None:
     assert [(each["status"], each["problem"], each["count"], each["path"], each.get("stream")) for each in newest] == [
         (404, "not-found", 1, "/inferense", None),
         (400, "invalid-parameter", 1, "/inference", None),
-        (400, "undecodable-frame", 2, "/inference", "gate"),
+        (400, "undecodable-frame", 2, "/inference", "@gate"),
     ]
     assert "out of range" in newest[1]["detail"]
 
@@ -158,7 +158,7 @@ class TestRefusals:
 
 
 def refused(
-    code: int = 400, problem: str = "undecodable-frame", detail: str | None = "No.", stream: str = "@here"
+    code: int = 400, problem: str = "undecodable-frame", detail: str | None = "No.", stream: str = ""
 ) -> RequestRecord:
     return RequestRecord("", "infer", code, problem=problem, detail=detail, stream=stream)
 
