@@ -11,7 +11,7 @@ from handlers.server.commands.offline import read_picture, refuse_irregular
 from handlers.server.settings import Settings
 from models.frame import Body, RawLayout
 
-PICTURES = {".bmp", ".jpeg", ".jpg", ".png"}
+PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 VIDEOS = {".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm"}
 
 
