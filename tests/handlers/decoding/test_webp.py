@@ -173,6 +173,14 @@ def test_blocks_are_bounded(rows: int) -> None:
         DECODER.whole(body)
 
 
+def test_transforms_end() -> None:
+    """Each may come once: here, the one without an image comes as often as a body has space for."""
+    three_bits = int("101" * 8, 2).to_bytes(3, "little")
+    body = riff_webp(struct.pack("<BI", 0x2F, 0) + three_bits * 300_000)
+    with costs_at_most(0.2), pytest.raises(UndecodableFrameError):
+        DECODER.whole(body)
+
+
 @given(st.sampled_from(sorted(KINDS)), st.data())
 def test_corrupt_files_decode_or_are_refused(name: str, data: st.DataObject) -> None:
     body = bytearray(KINDS[name])
