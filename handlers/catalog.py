@@ -16,7 +16,8 @@ async def list_models() -> JSONResponse:
     """List the models."""
     context: Context = request.state.context
     served = context.engine.served
-    document: dict[str, Any] = {"models": [model_record(model.folder, served.aliases) for model in served.models]}
+    models = [model_record(model.folder, served.aliases) for model in served.models]
+    document: dict[str, Any] = {"defaultModel": served.default_model, "models": models}
     if broken := served.broken:
         document["broken"] = [_broken_record(served, name, broken[name].reason) for name in sorted(broken)]
     return JSONResponse(document)

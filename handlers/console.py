@@ -1,5 +1,6 @@
 """The operations of the console: a page to try the service. It needs no credential and contains no data itself."""
 
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from handlers import pages
@@ -10,11 +11,9 @@ async def get_console() -> HTMLResponse:
     return pages.html(pages.CONSOLE)
 
 
-async def get_console_js() -> Response:
-    """Return the script of the page."""
-    return Response(pages.CONSOLE_JS, media_type="text/javascript")
-
-
-async def get_console_css() -> Response:
-    """Return the style sheet of the page."""
-    return Response(pages.CONSOLE_CSS, media_type="text/css")
+async def get_console_file(file: str) -> Response:
+    """Return a script, a style sheet or a picture of the pages. Raises HTTPException if there is no such file."""
+    if file not in pages.FILES:
+        raise HTTPException(404)
+    content, media_type = pages.FILES[file]
+    return Response(content, media_type=media_type)

@@ -1,4 +1,4 @@
-"""The operations on streams: who is live, the live view of posted frames with their results, and settings."""
+"""The operations on streams: which ones there are, the live view of posted frames with their results, and settings."""
 
 import asyncio
 import html
@@ -26,7 +26,6 @@ from scene.settings import StreamSettings
 
 RESULTS = "results"
 """What is drawn by default; the other choice is regions and motion as well."""
-REGIONS_QUERY = "?draw=regions"
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 BOUNDARY = b"--frame"
 MIXED_REPLACE = "multipart/x-mixed-replace; boundary=frame"
@@ -35,23 +34,18 @@ Watching: TypeAlias = Callable[[], AbstractContextManager[View]]
 
 
 async def list_streams() -> JSONResponse:
-    """List the live streams."""
+    """List the streams, live and silent."""
     context: Context = request.state.context
-    return JSONResponse({"streams": [_record(stream) for stream in context.streams.live()]})
+    return JSONResponse({"streams": [_record(stream) for stream in context.streams.listed()]})
 
 
 async def show_stream(stream: str, draw: str = RESULTS) -> HTMLResponse:
-    """Return a page that shows a stream, or waits for its first frame. Raises UnknownStreamError."""
-    context: Context = request.state.context
+    """Return a page that shows a stream, and waits while it is not live. Raises UnknownStreamError for no name."""
     if not STREAM_NAME.fullmatch(stream):
         raise UnknownStreamError
-    page = pages.STREAM if stream in context.streams else pages.WAITING
     depth = request.scope["raw_path"].count(b"/") - 1  # a name's slashes should be escaped, but need not
-    query, other, choice = "", REGIONS_QUERY, "Show regions and motion"
-    if draw.lower() != RESULTS:
-        query, other, choice = (REGIONS_QUERY, "?", "Show results only")
-    text = {"stream": html.escape(stream), "path": quote(stream, safe=""), "root": "../" * depth}
-    return pages.html(page.format(**text, query=query, other=other, choice=choice))
+    checked = "" if draw.lower() == RESULTS else "checked"
+    return pages.html(pages.STREAM.format(stream=html.escape(stream), root="../" * depth, checked=checked))
 
 
 async def watch_stream(stream: str, frames: int | None = None, draw: str = RESULTS) -> Response:
@@ -132,8 +126,10 @@ def _record(stream: LiveStream) -> dict[str, Any]:
         "size": {"width": width, "height": height},
         "framesPerSecond": round(stream.frames_per_s, 2),
         "lastFrameAt": datetime.fromtimestamp(stream.seen_at_utc, UTC).isoformat(timespec="milliseconds"),
+        "silentForS": round(max(stream.silent_for_s, 0), 1),
         "viewers": stream.viewers,
         "frames": {outcome: stream.frames[outcome] for outcome in OUTCOMES},
+        "refused": stream.refused,
     }
 
 

@@ -1,4 +1,4 @@
-"""The live streams and their viewers. No picture is kept of a stream that nobody watches.
+"""The streams of the last day and their viewers. No picture is kept of a stream that nobody watches.
 
 Runs on the event loop only, so it needs no lock. Pictures are rendered on a lane of their own, one at a time.
 """
@@ -18,8 +18,10 @@ from models.order import Outcome
 from models.scheduling.lanes import Lanes
 from models.workers.worker import StatefulCall
 
-EXPIRY_S = 60.0
-"""A stream is live for so long after its last frame."""
+LIVE_S = 60.0
+"""A stream is live for so long after its last frame; then it is silent, and nobody can watch it."""
+LISTED_S = 24 * 3600.0
+"""A stream is listed for so long after its last frame: in the morning people see which camera stopped at night."""
 MAX_STREAMS = 256
 """If there are more, the stream with the oldest last frame is dropped, of those without viewers."""
 MAX_WAITING_BYTES = 64 << 20
@@ -70,11 +72,12 @@ class View:
 
 
 class LiveStream:
-    """One live stream.
+    """One stream, live or silent.
 
     `model`, `size_wh`: of the last frame; size is (width, height) in pixels. `seen_at`: when that frame came, by the
     monotonic clock, and `seen_at_utc` in seconds since 1970. `interval_s`: mean interval between frames; 0 after the
-    first. `frames`: how many had each outcome. `views`: the ways to see it, plain and with regions and motion.
+    first. `frames`: how many had each outcome; `refused` had none. `views`: the ways to see it, plain and with regions
+    and motion.
     """
 
     def __init__(self, name: str) -> None:
@@ -83,6 +86,7 @@ class LiveStream:
         self.seen_at, self.seen_at_utc = 0.0, 0.0
         self.interval_s = 0.0
         self.frames: Counter[Outcome] = Counter()
+        self.refused = 0
         self.views = View(self, draws_seen=False), View(self, draws_seen=True)
 
     @property
@@ -92,18 +96,25 @@ class LiveStream:
 
     @property
     def frames_per_s(self) -> float:
-        """Return the rate of frames, which falls while the next one is overdue; 0 before the second frame."""
-        return 1 / max(self.interval_s, time.monotonic() - self.seen_at) if self.interval_s else 0.0
+        """Return the rate of frames, which falls while the next one is overdue; 0 before the second, and if silent."""
+        return 1 / max(self.interval_s, self.silent_for_s) if self.interval_s and self.live_for_s > 0 else 0.0
 
     @property
-    def expires_in_s(self) -> float:
-        """Return how long the stream stays live without another frame; not positive once it has expired."""
-        return self.seen_at + EXPIRY_S - time.monotonic()
+    def silent_for_s(self) -> float:
+        """Return how long ago its last frame came."""
+        return time.monotonic() - self.seen_at
+
+    @property
+    def live_for_s(self) -> float:
+        """Return how long the stream stays live without another frame; not positive once it is silent."""
+        return LIVE_S - self.silent_for_s
 
     def record_frame(self, model: str, size_wh: Size, outcome: Outcome) -> None:
         """Update the stream with another frame."""
         now = time.monotonic()
-        if self.frames:
+        if self.live_for_s <= 0:
+            self.interval_s = 0.0
+        elif self.frames:
             passed_s = max(now - self.seen_at, 1e-6)
             self.interval_s += (passed_s - self.interval_s) * (NEWEST_SHARE if self.interval_s else 1)
         self.model, self.size_wh, self.seen_at, self.seen_at_utc = model, size_wh, now, time.time()
@@ -111,7 +122,7 @@ class LiveStream:
 
 
 class LiveStreams:
-    """The live streams by name, the one with the oldest last frame first. Their number is bounded; they expire.
+    """The streams by name, the one with the oldest last frame first. Their number is bounded; they expire.
 
     `max_viewers`: of all streams together. `painter`: the lane that renders pictures; its work returns a JPEG.
     """
@@ -128,7 +139,7 @@ class LiveStreams:
     def record_frame(self, name: str, model: str, size_wh: Size, outcome: Outcome = "run") -> list[View]:
         """Record a frame of that stream; return its views that have viewers."""
         stream = self._streams.pop(name, None)
-        if stream is None or stream.expires_in_s <= 0:
+        if stream is None:
             self._make_room()
             stream = LiveStream(name)
         stream.record_frame(model, size_wh, outcome)
@@ -153,21 +164,17 @@ class LiveStreams:
         """Return the number of viewers of all streams together."""
         return len(self._watched)
 
-    def live(self) -> list[LiveStream]:
-        """Return the live streams, sorted by name."""
+    def listed(self) -> list[LiveStream]:
+        """Return the streams, live and silent, sorted by name."""
         self._drop_expired()
         return [self._streams[name] for name in sorted(self._streams)]
 
-    def __contains__(self, name: str) -> bool:
-        """Return whether a stream of that name is live."""
-        self._drop_expired()
-        return name in self._streams
-
-    def find(self, name: str) -> LiveStream:
+    def find(self, name: str, *, even_silent: bool = False) -> LiveStream:
         """Return the live stream of that name; raises UnknownStreamError."""
-        if name not in self:
+        stream = self._streams.get(name)
+        if stream is None or (stream.live_for_s <= 0 and not even_silent):
             raise UnknownStreamError
-        return self._streams[name]
+        return stream
 
     @contextmanager
     def watching(self, name: str, *, draws_seen: bool = False) -> Iterator[View]:
@@ -189,10 +196,10 @@ class LiveStreams:
     async def pictures(self, view: View) -> AsyncIterator[bytes]:
         """Yield the pictures of a watched stream; a slow viewer misses some.
 
-        Ends when the stream expires or the service stops.
+        Ends when the stream is no longer live or the service stops.
         """
         seen = 0
-        while not self._is_closed and (left_s := view.stream.expires_in_s) > 0:
+        while not self._is_closed and (left_s := view.stream.live_for_s) > 0:
             if view.picture and view.number != seen:
                 seen = view.number
                 yield view.picture
@@ -244,7 +251,7 @@ class LiveStreams:
             del self._streams[next(unwatched, next(iter(self._streams)))]
 
     def _drop_expired(self) -> None:
-        for name in [name for name, stream in self._streams.items() if stream.expires_in_s <= 0]:
+        for name in [name for name, stream in self._streams.items() if stream.silent_for_s > LISTED_S]:
             del self._streams[name]
 
 

@@ -21,6 +21,8 @@ def model_record(folder: ModelFolder, aliases: Mapping[str, str]) -> dict[str, A
         "labels": list(folder.reported),
         **({"then": [_link(link) for link in config.then]} if config.then else {}),
         "inputSize": {"width": width, "height": height},
+        "confidence": config.output.confidence_threshold,
+        "maxDetections": config.output.max_detections,
         "licence": config.licence,
         "source": config.source,
     }

@@ -1,4 +1,4 @@
-"""The pages in this folder, and their headers."""
+"""The pages in this folder, the files that they load, and their headers."""
 
 from pathlib import Path
 
@@ -10,14 +10,16 @@ POLICY = (
 )
 """Content-Security-Policy: a page may only load content of this server."""
 
+MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".jpg": "image/jpeg"}
+"""The end of a file's name → its media type."""
 
-def _read(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+_HERE = Path(__file__).parent
 
-
-CONSOLE, CONSOLE_JS, CONSOLE_CSS = (_read(f"console.{kind}") for kind in ("html", "js", "css"))
-STREAM, WAITING = _read("stream.html"), _read("waiting.html")
-"""Templates: `stream` is the name as text, `path` as in a path, `root` leads to the console."""
+CONSOLE = (_HERE / "console.html").read_text(encoding="utf-8")
+STREAM = (_HERE / "stream.html").read_text(encoding="utf-8")
+"""A template: `stream` is the name as text, `root` leads to the console, `checked` is the state of its checkbox."""
+FILES = {path.name: (path.read_bytes(), MEDIA_TYPES[path.suffix]) for path in sorted((_HERE / "files").iterdir())}
+"""The files of both pages by name: content and media type."""
 
 
 def html(page: str) -> HTMLResponse:

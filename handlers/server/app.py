@@ -17,7 +17,7 @@ from connexion.resolver import Resolver
 from starlette.middleware.cors import CORSMiddleware
 
 from handlers import annotate, catalog, console, inference, live, service
-from handlers.context import Context
+from handlers.context import Context, RequestRecord
 from handlers.deepstack import operations as deepstack
 from handlers.deepstack.dialect import FORM_TYPE, UnparsedForm
 from handlers.server.access.proxies import TrustedProxies
@@ -38,6 +38,7 @@ from handlers.server.middleware.routing import ExactRoutingMiddleware, PlainPath
 from handlers.server.middleware.swagger_ui import BundledSwaggerUIMiddleware
 from handlers.server.parts import create_dataplane, create_recognition, create_reloader
 from handlers.server.rationed import Rationed
+from handlers.server.refusals import Refusals
 from handlers.server.settings import Settings
 from handlers.server.status import Status
 from handlers.server.wire.shedding import LoadShedder
@@ -74,8 +75,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "show_stream": live.show_stream,
     "watch_stream": live.watch_stream,
     "get_console": console.get_console,
-    "get_console_js": console.get_console_js,
-    "get_console_css": console.get_console_css,
+    "get_console_file": console.get_console_file,
     "get_liveness": service.get_liveness,
     "get_readiness": service.get_readiness,
     "get_status": service.get_status,
@@ -106,10 +106,12 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     budget = BytesBudget(settings.max_bytes_in_flight, engine.served.lanes.retry_after_s)
     tls = create_tls(settings)
     metrics = Metrics(dataplane, budget, tls)
-    report = partial(report_request, count=metrics.count)
+    with_frame = frozenset(contract.operations_with_frame.values())
+    refusals = Refusals(with_frame, dataplane.streams)
+    report = partial(report_request, count=partial(_count, metrics, refusals))
     shedder = LoadShedder(dataplane, contract.operations_on_default_model, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)
-    status = Status(engine, metrics, frozenset(contract.operations_with_frame.values()))
+    status = Status(engine, metrics, refusals, with_frame)
     context = Context(
         dataplane=dataplane,
         reloader=reloader,
@@ -144,6 +146,12 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         app.add_error_handler(error, handler)
     app.add_api(contract.document)
     return app
+
+
+def _count(metrics: Metrics, refusals: Refusals, record: RequestRecord, path: str | None) -> None:
+    """Count one finished request."""
+    metrics.count(record)
+    refusals.count(record, path)
 
 
 def _silence_libraries() -> None:

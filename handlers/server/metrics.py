@@ -7,16 +7,19 @@ can create new series.
 import math
 import re
 from collections import Counter as Counts
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from functools import cache, partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from handlers.context import RequestRecord
 from handlers.dataplane import DataPlane
@@ -33,6 +36,9 @@ from models.runtime.engine import Engine
 from models.runtime.reload import Reload
 
 DECODE_PROBLEMS = {PROBLEMS[error].slug for error in (UndecodableFrameError, RawFrameError, TooManyPixelsError)}
+
+OFF_LANES = {"read", "queue"}
+"""The stages of a frame that keep no lane busy."""
 
 REQUEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 STAGE_BUCKETS_S = (0.0001, 0.00025, 0.0005, *REQUEST_BUCKETS_S)
@@ -160,11 +166,8 @@ class Metrics:
         """Return how many requests of these operations were answered with results, or with none found."""
         answered = (
             sample.value
-            for family in self._requests.collect()
-            for sample in family.samples
-            if sample.name.endswith("_total")
-            and sample.labels["operation"] in operations
-            and sample.labels["code"] in {"200", "204"}
+            for sample in _samples(self._requests, "_total")
+            if sample.labels["operation"] in operations and sample.labels["code"] in {"200", "204"}
         )
         return int(sum(answered))
 
@@ -174,14 +177,25 @@ class Metrics:
         One record per bucket, by rising bound: `upToMs`, absent in the last one, which has no bound, and `count`.
         """
         counts = dict.fromkeys((*REQUEST_BUCKETS_S, math.inf), 0)
-        samples = (sample for family in self._request_seconds.collect() for sample in family.samples)
-        for sample in samples:
-            if sample.name.endswith("_bucket") and sample.labels["operation"] in operations:
+        for sample in _samples(self._request_seconds, "_bucket"):
+            if sample.labels["operation"] in operations:
                 counts[float(sample.labels["le"])] += int(sample.value)
         return [
             {"count": count} if bound_s == math.inf else {"upToMs": bound_s * 1000, "count": count}
             for bound_s, count in counts.items()
         ]
+
+    def loads(self) -> list[dict[str, Any]]:
+        """Return the contract's schema `ModelLoad` for each model that has answered a frame, sorted by name."""
+        frames: Counts[str] = Counts()
+        busy_s: defaultdict[str, float] = defaultdict(float)
+        for sample in _samples(self._frames, "_total"):
+            frames[sample.labels["model"]] += int(sample.value)
+        for sample in _samples(self._stage_seconds, "_sum"):
+            if sample.labels["stage"] not in OFF_LANES:
+                busy_s[sample.labels["model"]] += sample.value
+        loads = ((name, frames[name], round(busy_s[name], 3)) for name in sorted(frames))
+        return [{"name": name, "framesAnswered": answered, "busyS": busy} for name, answered, busy in loads]
 
     def _count_frame(self, model: str, record: RequestRecord) -> None:
         for stage, took_ms in record.stages_ms.items():
@@ -230,6 +244,11 @@ class Metrics:
             Gauge(name, text, registry=self._registry).set_function(read)
         build = Gauge("framehook_build_info", "1; the versions.", ("version", "onnxruntime"), registry=self._registry)
         build.labels(version("framehook"), _version_of_onnxruntime()).set(1)
+
+
+def _samples(metric: Counter | Histogram, ending: str) -> Iterator[Sample]:
+    """Yield the samples of a metric whose names have this ending."""
+    return (sample for family in metric.collect() for sample in family.samples if sample.name.endswith(ending))
 
 
 def _version_of_onnxruntime() -> str:

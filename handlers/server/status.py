@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handlers.server.metrics import Metrics
+from handlers.server.refusals import Refusals
 from models.errors import UnavailableError
 from models.runtime.engine import Engine
 
@@ -15,6 +16,7 @@ class Status:
 
     engine: Engine
     metrics: Metrics
+    refusals: Refusals
     frame_operations: Collection[str]
 
     def as_record(self) -> dict[str, Any]:
@@ -26,6 +28,8 @@ class Status:
             "framesRunning": sum(lanes.running for lanes in all_lanes),
             "framesAnswered": self.metrics.frames_answered(self.frame_operations),
             "requestDurations": self.metrics.request_durations(self.frame_operations),
+            "models": self.metrics.loads(),
+            "refusals": self.refusals.as_records(),
         }
 
     def _readiness(self) -> dict[str, Any]:

@@ -194,6 +194,13 @@ def stream_settings(server: LiveServer, path: str) -> httpx.Response:
     return written if path.method == "PUT" else server.client.request(path.method, path_of_stream, headers=AUTHORIZED)
 
 
+def refused_frames(server: LiveServer, path: str) -> httpx.Response:
+    """Return the status after three empty frames of one stream."""
+    for _ in range(3):
+        post(server, "/inference", b"", params={"stream": LIVE_STREAM})
+    return get(server, path)
+
+
 def unknown_stream_model(server: LiveServer, path: str) -> httpx.Response:
     """Post a frame of a stream whose settings name a model that is not served."""
     settings = {"model": "gone"}
@@ -248,13 +255,15 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "notJson": lambda server, path: put(server, path, b"motion: {}"),
     "settingsTooLarge": lambda server, path: put(server, path, b" " * 65537),
     "encodedSettings": lambda server, path: put(server, path, b"{}", **{"Content-Encoding": "gzip"}),
-    "waitingPage": lambda server, path: get(server, path.replace("{stream}", "nope")),
     "unknownStream": lambda server, path: get(server, path.replace("{stream}", "%07")),
     "badDraw": lambda server, path: server.client.get(path, params={"draw": "motion"}),
     "badFrames": lambda server, path: server.client.get(path, params={"frames": 0}),
     "consolePage": get,
-    "consoleScript": get,
-    "consoleStyle": get,
+    "consoleScript": lambda server, path: get(server, path.replace("{file}", "app.js")),
+    "consoleStyle": lambda server, path: get(server, path.replace("{file}", "console.css")),
+    "samplePhoto": lambda server, path: get(server, path.replace("{file}", "street.jpg")),
+    "logo": lambda server, path: get(server, path.replace("{file}", "logo.svg")),
+    "unknownFile": lambda server, path: get(server, path.replace("{file}", "nope.js")),
     "nothingFound": lambda server, path: post(server, path, blank()),
     "unknownModel": lambda server, path: request(server, path.replace(server.model, "nope")),
     "unknownStreamModel": unknown_stream_model,
@@ -277,6 +286,7 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "ready": get,
     "metrics": get,
     "status": get,
+    "refusedFrames": refused_frames,
     "contractYaml": get,
     "contractJson": get,
 }

@@ -32,7 +32,7 @@ from tests.support.models.matching import assert_matches, flat
 from tests.support.models.pages import write_reader
 from tests.support.server import LiveServer, running, serving
 
-VARYING = {"inferenceMs", "processMs", "framesAnswered", "requestDurations", "servedVersion"}
+VARYING = {"inferenceMs", "processMs", "framesAnswered", "requestDurations", "servedVersion", "refusals"}
 """Members whose values differ from request to request."""
 NO_EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
     "post": {"nothingFound": {}},
@@ -257,6 +257,20 @@ def assert_resembles(got: Any, example: Any) -> None:
         assert got == example
 
 
+def assert_status(got: dict[str, Any], example: dict[str, Any]) -> None:
+    """Assert that the status resembles the example, whatever other models have answered frames."""
+    assert {load["name"] for load in example["models"]} <= {load["name"] for load in got["models"]}
+    assert_resembles(got, {**example, "models": []})
+
+
+def assert_refuses(got: dict[str, Any], example: dict[str, Any]) -> None:
+    """Assert that the last refusal is the example's; times and counters are not compared."""
+    [expected], newest = example["refusals"], got["refusals"][0]
+    assert newest["count"] >= expected["count"]
+    steady = ("status", "problem", "detail", "path", "stream")
+    assert [newest[name] for name in steady] == [expected[name] for name in steady]
+
+
 COMPARISONS: dict[str, Callable[[Any, Any], None]] = {
     "street": assert_matches_boxes,
     "turned": assert_matches_boxes,
@@ -266,6 +280,8 @@ COMPARISONS: dict[str, Callable[[Any, Any], None]] = {
     "chainedText": assert_nearly,
     "plates": assert_nearly,
     "streamList": assert_lists,
+    "status": assert_status,
+    "refusedFrames": assert_refuses,
 }
 """Example → comparison, where the figures differ a little every time."""
 

@@ -64,7 +64,7 @@ NEVER_RENDERED = {
 """Base classes, which are never raised, and the errors that stop the start, or a command."""
 
 
-PAGES = {"get_console", "get_console_js", "get_console_css"}
+PAGES = {"get_console", "get_console_file", "show_stream"}
 """They reveal nothing but themselves, and need no credential."""
 BYTES = "application/octet-stream"
 """The first media type of a frame: generators of clients take the first one, and JSON for what they do not know."""

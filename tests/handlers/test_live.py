@@ -44,7 +44,7 @@ from tests.support.server import LiveServer, serving
 from tests.support.waiting import PATIENCE_S, wait_for
 
 FRAME = encode(board(7), "PNG")
-EXPIRY_S = 2.0
+LIVE_S = 2.0
 KEEP_ALIVE_S = 1.0
 MAX_VIEWERS = 3
 NOISE = encode(Image.fromarray(np.random.default_rng(1).integers(0, 100, (960, 1280, 3), np.uint8)), "BMP")
@@ -57,7 +57,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(http_server, "KEEP_ALIVE_S", KEEP_ALIVE_S)
-        patched.setattr(live_view, "EXPIRY_S", EXPIRY_S)
+        patched.setattr(live_view, "LIVE_S", LIVE_S)
         with serving(folder, lanes=1, max_viewers=MAX_VIEWERS, receive_timeout_s=1) as live:
             yield live
 
@@ -116,19 +116,18 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_a_camera_may_have_any_name(watched: LiveServer, name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Its frames are answered, and a page shows them, whose name and address are escaped."""
+    """Its frames are answered, and there is a page for it, in which its name is escaped."""
     caplog.set_level("INFO")
-    address = httpx.URL(watched.url).join("/stream/" + quote(name, safe=""))
-    waiting = parse_page(watched.client.get(address).text)
-    assert (waiting["h1"], waiting["refresh"], "img" in waiting) == (name, "2", False)
+    escaped = quote(name, safe="")
+    address = httpx.URL(watched.url).join("/stream/" + escaped)
+    page = parse_page(watched.client.get(address).text)
+    assert (page["title"], page["h1"]) == (f"{name} - framehook", name)
+    assert address.join(page["Console"]).path == "/"
+    assert address.join(page["script"]).path == "/console/stream.js"
     with posting(watched, name, FRAME):
         assert listed(watched, name)
-        page = parse_page(watched.client.get(address).text)
-        assert (page["title"], page["h1"], "refresh" in page) == (f"{name} - framehook", name, False)
-        pictures = parts_in(watched.client.get(address.join(page["img"]), params={"frames": 1}).content)
+        pictures = parts_in(watched.client.get(f"/mjpeg/{escaped}", params={"frames": 1}).content)
     assert len(pictures) == 1
-    assert address.join(page["Console"]).path == "/"
-    assert address.join(page["Show regions and motion"]) == address.copy_with(query=b"draw=regions")
     assert name in {record.facts.get("stream") for record in caplog.records if hasattr(record, "facts")}
 
 
@@ -136,8 +135,14 @@ def test_the_slashes_of_a_name_need_no_escape(watched: LiveServer) -> None:
     post(watched, "hall/2")
     address = httpx.URL(watched.url).join("/stream/hall/2")
     page = parse_page(watched.client.get(address).text)
-    assert address.join(page["img"]).path == "/mjpeg/hall/2"
-    assert address.join(page["Console"]).path == "/"
+    assert page["h1"] == "hall/2"
+    assert address.join(page["script"]).path == "/console/stream.js"
+    assert watched.client.get(address.join(page["script"])).status_code == 200
+
+
+@pytest.mark.parametrize(("query", "is_checked"), [("", False), ("?draw=results", False), ("?draw=regions", True)])
+def test_the_page_draws_what_its_address_says(watched: LiveServer, query: str, *, is_checked: bool) -> None:
+    assert ("checked" in watched.client.get(f"/stream/gate{query}").text) == is_checked
 
 
 class PageReader(HTMLParser):
@@ -153,8 +158,8 @@ class PageReader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
-        self._open = "refresh" if given.get("http-equiv") == "refresh" else tag
-        assert self._open in {"meta", "link", "a"} or self._open not in self.found
+        self._open = tag
+        assert tag in {"meta", "link", "a", "p"} or tag not in self.found
         self.found[self._open] = given.get("content") or given.get("src") or given.get("href") or ""
 
     def handle_data(self, data: str) -> None:
@@ -259,19 +264,39 @@ def test_a_stream_that_is_not_live_is_unknown(watched: LiveServer, path: str) ->
 
 
 def test_a_stream_expires(watched: LiveServer) -> None:
-    """A while after its last frame it is unknown again, and its viewers' answers end."""
+    """A while after its last frame its viewers' answers end, and the list says how long it has been silent."""
     post(watched, "short")
+    post(watched, "short")
+    assert listed(watched, "short")["framesPerSecond"] > 0
     started_at = time.monotonic()
     assert parts_in(watched.client.get("/mjpeg/short").content) == []
-    assert EXPIRY_S * 0.9 < time.monotonic() - started_at < EXPIRY_S + PATIENCE_S
-    assert listed(watched, "short") == {}
-    assert "waits" in watched.client.get("/stream/short").text
+    assert LIVE_S * 0.9 < time.monotonic() - started_at < LIVE_S + PATIENCE_S
+    assert watched.client.get("/mjpeg/short").status_code == 404
+    silent = listed(watched, "short")
+    assert silent["silentForS"] >= LIVE_S
+    assert silent["framesPerSecond"] == 0
+    assert silent["frames"]["run"] == 2
+
+
+def test_a_silent_stream_is_listed_for_a_day(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    post(watched, "night")
+    monkeypatch.setattr(live_view, "LISTED_S", 0.0)
+    assert listed(watched, "night") == {}
+
+
+def test_refused_frames_of_a_stream_count(watched: LiveServer) -> None:
+    """Not those before its first answer: nobody can fill the list with names of refused frames."""
+    refused = partial(watched.client.post, "/inference", content=b"rubbish", params={"stream": "count"})
+    assert refused().status_code == 400
+    assert listed(watched, "count") == {}
+    post(watched, "count")
+    assert [(refused().status_code, listed(watched, "count")["refused"]) for _ in range(2)] == [(400, 1), (400, 2)]
 
 
 def test_streams_are_bounded(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The unwatched stream with the oldest last frame is forgotten, and no frame is refused for it."""
     monkeypatch.setattr(live_view, "MAX_STREAMS", 3)
-    monkeypatch.setattr(live_view, "EXPIRY_S", 60.0)
+    monkeypatch.setattr(live_view, "LIVE_S", 60.0)
     post(watched, "first")
     with httpx.Client(base_url=watched.url) as client, client.stream("GET", "/mjpeg/first"):
         wait_for(lambda: listed(watched, "first")["viewers"])
@@ -320,7 +345,7 @@ def test_http_1_0_gets_a_stream_without_chunks(watched: LiveServer) -> None:
 def test_a_viewer_that_goes_away_is_forgotten_though_no_frame_comes(
     watched: LiveServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_view, "EXPIRY_S", 60.0)
+    monkeypatch.setattr(live_view, "LIVE_S", 60.0)
     post(watched, "left")
     for _ in range(5):
         with connect(watched.port, b"GET /mjpeg/left HTTP/1.1\r\nHost: x\r\n\r\n"):
@@ -328,22 +353,21 @@ def test_a_viewer_that_goes_away_is_forgotten_though_no_frame_comes(
         wait_for(lambda: viewers(watched) == 0)
 
 
-def test_a_stream_that_expired_begins_anew() -> None:
-    """Whether or not anybody asked for the list meanwhile."""
+def test_the_rate_of_a_stream_that_was_silent_begins_anew() -> None:
     known = live_view.LiveStreams(1, Lanes(1, 1, 1))
     known.record_frame("gate", "identity", (64, 48))
     known.record_frame("gate", "identity", (64, 48))
-    [stream] = known.live()
+    [stream] = known.listed()
     assert stream.interval_s > 0
-    stream.seen_at -= live_view.EXPIRY_S + 1
+    stream.seen_at -= live_view.LIVE_S + 1
     known.record_frame("gate", "identity", (64, 48))
-    [anew] = known.live()
+    [anew] = known.listed()
     assert anew.interval_s == 0
 
 
 def test_a_viewer_is_not_idle(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A viewer that waits for a picture longer than idle connections are kept still gets it."""
-    monkeypatch.setattr(live_view, "EXPIRY_S", 60.0)
+    monkeypatch.setattr(live_view, "LIVE_S", 60.0)
     post(watched, "slow")
     with connect(watched.port, b"GET /mjpeg/slow?frames=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as viewer:
         time.sleep(KEEP_ALIVE_S * 3)

@@ -100,10 +100,10 @@ class RequestLogMiddleware:
 
 
 def report_request(
-    record: RequestRecord, method: str | None, path: str | None, count: Callable[[RequestRecord], None]
+    record: RequestRecord, method: str | None, path: str | None, count: Callable[[RequestRecord, str | None], None]
 ) -> None:
     """Count a finished request and log its line; `method` and `path` are None where they could not be read."""
-    count(record)
+    count(record, path)
     facts = {
         "requestId": record.request_id,
         "method": method,

@@ -7,14 +7,19 @@ from typing import Any
 import pytest
 
 from handlers.context import RequestRecord
+from handlers.live_view import LiveStreams
 from handlers.server.contract import read_contract
 from handlers.server.metrics import REQUEST_BUCKETS_S, Metrics
 from handlers.server.middleware.bytes_in_flight import BytesBudget
+from handlers.server.middleware.logs import MAX_LOGGED_PATH
+from handlers.server.middleware.problems import HUNG_UP
 from handlers.server.parts import create_dataplane
+from handlers.server.refusals import HUNG_UP_DETAIL, MAX_REFUSALS, Refusals
 from handlers.server.settings import Settings
 from handlers.server.status import Status
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode
+from models.scheduling.lanes import Lanes
 from tests.support.client import OPERATIONS
 from tests.support.server import LiveServer, running, serving
 
@@ -89,8 +94,82 @@ def test_the_reason_is_the_sentence_of_the_refusal(tmp_path: Path) -> None:
     dataplane = create_dataplane(Settings(model_repository=tmp_path, default_model=folder.name))
     dataplane.engine.served.reject("other", "its weights are damaged.")
     counted = Metrics(dataplane, BytesBudget(1, lambda: 1), None)
-    record = Status(dataplane.engine, counted, TAKING_FRAMES).as_record()
+    refusals = Refusals(TAKING_FRAMES, dataplane.streams)
+    record = Status(dataplane.engine, counted, refusals, TAKING_FRAMES).as_record()
     assert (record["ready"], record["reason"]) == (
         False,
         "The model other cannot be served; the list of models and the log give the reason.",
     )
+
+
+def test_each_model_has_its_load(live: LiveServer) -> None:
+    before = loads(live)
+    for _ in range(3):
+        assert live.client.post("/inference", content=FRAME).status_code == 200
+    assert live.client.post("/inference", content=b"rubbish").status_code == 400
+    after = loads(live)
+    assert after["identity"]["framesAnswered"] - before.get("identity", {"framesAnswered": 0})["framesAnswered"] == 3
+    assert after["identity"]["busyS"] > before.get("identity", {"busyS": 0})["busyS"]
+
+
+def loads(server: LiveServer) -> dict[str, Any]:
+    return {load["name"]: load for load in status(server)["models"]}
+
+
+def test_the_last_refusals_have_their_sentences(live: LiveServer) -> None:
+    """Equal ones are one record, the newest comes first; what brings no frame is not among them."""
+    for _ in range(2):
+        live.client.post("/inference", content=b"rubbish", params={"stream": "gate"})
+    live.client.post("/inference?confidence=2", content=FRAME)
+    live.client.get("/models/nope")
+    live.client.post("/inferense", content=FRAME)
+    newest = [
+        (each["status"], each["problem"], each["count"], each["path"], each.get("stream"))
+        for each in status(live)["refusals"][:3]
+    ]
+    assert newest == [
+        (404, "not-found", 1, "/inferense", None),
+        (400, "invalid-parameter", 1, "/inference", None),
+        (400, "undecodable-frame", 2, "/inference", "gate"),
+    ]
+    assert "out of range" in status(live)["refusals"][1]["detail"]
+
+
+class TestRefusals:
+    def test_their_number_is_bounded(self) -> None:
+        refusals = Refusals({"infer"}, streams())
+        for number in range(2 * MAX_REFUSALS):
+            refusals.count(refused(detail=str(number)), "/inference")
+        assert [each["detail"] for each in refusals.as_records()] == [
+            str(number) for number in reversed(range(MAX_REFUSALS, 2 * MAX_REFUSALS))
+        ]
+
+    def test_a_path_is_cut(self) -> None:
+        refusals = Refusals({"infer"}, streams())
+        refusals.count(refused(), "/" + 9999 * "x")
+        assert len(refusals.as_records()[0]["path"]) == MAX_LOGGED_PATH
+
+    def test_a_client_that_hangs_up_has_a_sentence(self) -> None:
+        refusals = Refusals({"infer"}, streams())
+        refusals.count(refused(problem=HUNG_UP, detail=None), "/inference")
+        assert refusals.as_records()[0]["detail"] == HUNG_UP_DETAIL
+
+    @pytest.mark.parametrize(("code", "counted"), [(400, 1), (413, 1), (503, 1), (401, 0), (403, 0)])
+    def test_frames_that_nobody_may_send_are_not_the_streams(self, code: int, counted: int) -> None:
+        listed = streams("gate")
+        Refusals({"infer"}, listed).count(refused(code, stream="gate"), "/inference")
+        assert listed.listed()[0].refused == counted
+
+
+def refused(
+    code: int = 400, problem: str = "undecodable-frame", detail: str | None = "No.", stream: str = "@here"
+) -> RequestRecord:
+    return RequestRecord("", "infer", code, problem=problem, detail=detail, stream=stream)
+
+
+def streams(*names: str) -> LiveStreams:
+    """Return streams of these names, of which one frame was answered."""
+    known = LiveStreams(1, Lanes(1, 1, 1))
+    for name in names:
+        known.record_frame(name, "identity", (64, 48))
+    return known

@@ -1,0 +1,119 @@
+// Requests to the service, with the credential of the person. Never with the browser's own login box, unless asked.
+
+/** @typedef {import("./contract").components["schemas"]["Problem"]} Problem */
+
+const BASE = new URL("../", import.meta.url);
+const DEFAULT_RETRY_S = 2;
+
+/** Tells of the events `needed`, when a credential is missing or wrong, and `changed`, when there is another one. */
+export const credentials = new EventTarget();
+
+/** What is sent with each request. `forCurl`: the option of curl that does the same. */
+const now = { authorization: "", byBrowser: false, forCurl: "" };
+
+/** A request that was refused, or did not reach the service: then its status is 0. */
+export class Refused extends Error {
+  /**
+   * @param {number} status
+   * @param {string} detail
+   * @param {string} [problem] the last part of the problem's type
+   * @param {number} [retryAfterS]
+   */
+  constructor(status, detail, problem = "", retryAfterS = DEFAULT_RETRY_S) {
+    super(detail);
+    this.status = status;
+    this.problem = problem;
+    this.retryAfterS = retryAfterS;
+  }
+
+  /** Whether another credential could help. */
+  get isAboutCredentials() {
+    return this.status === 401 || this.problem === "forbidden";
+  }
+}
+
+/** @param {unknown} error */
+export const sentence = (error) => (error instanceof Error ? error.message : String(error));
+
+/**
+ * Send a request; return its answer. Throws Refused, and what `options.signal` was aborted with.
+ * @param {string} path relative to the console
+ * @param {RequestInit} [options]
+ */
+export async function ask(path, options = {}) {
+  const headers = new Headers(options.headers);
+  if (now.authorization) headers.set("Authorization", now.authorization);
+  const answer = await fetch(new URL(path, BASE), {
+    cache: "no-store",
+    credentials: now.byBrowser ? "same-origin" : "omit",
+    ...options,
+    headers,
+  }).catch((error) => {
+    options.signal?.throwIfAborted();
+    if (error instanceof DOMException) throw error;
+    throw new Refused(0, "The service cannot be reached.");
+  });
+  if (answer.ok) return answer;
+  const refused = await read(answer);
+  if (refused.isAboutCredentials) {
+    const schemes = (answer.headers.get("WWW-Authenticate") ?? "").toLowerCase();
+    credentials.dispatchEvent(new CustomEvent("needed", { detail: { schemes, message: refused.message } }));
+  }
+  throw refused;
+}
+
+/**
+ * @param {Response} answer
+ * @returns {Promise<Refused>}
+ */
+async function read(answer) {
+  /** @type {Partial<Problem>} */
+  const problem = await answer.json().catch(() => ({}));
+  const retryAfterS = Number(answer.headers.get("Retry-After")) || DEFAULT_RETRY_S;
+  const kind = (problem.type ?? "").split(":").at(-1);
+  return new Refused(answer.status, problem.detail ?? `The service answered ${answer.status}.`, kind, retryAfterS);
+}
+
+/** @param {string} token */
+export function useToken(token) {
+  change(`Bearer ${token}`, '--oauth2-bearer "$TOKEN" ');
+}
+
+/**
+ * @param {string} name
+ * @param {string} password
+ */
+export function usePassword(name, password) {
+  const bytes = new TextEncoder().encode(`${name}:${password}`);
+  change(`Basic ${btoa(String.fromCharCode(...bytes))}`, `--user ${quoted(name)} `);
+}
+
+/** Let the browser ask for the password: it knows how to prove it without sending it. */
+export function useBrowsersLogin() {
+  change("", "--digest --user NAME ", true);
+}
+
+/**
+ * @param {string} authorization
+ * @param {string} forCurl
+ */
+function change(authorization, forCurl, byBrowser = false) {
+  Object.assign(now, { authorization, forCurl, byBrowser });
+  credentials.dispatchEvent(new Event("changed"));
+}
+
+/**
+ * Return the command that posts a photo as the page does.
+ * @param {string} target
+ * @param {string} name
+ * @param {string} type
+ */
+export function curl(target, name, type) {
+  const url = new URL(target, BASE).href;
+  return `curl ${now.forCurl}--data-binary ${quoted(`@${name}`)} -H ${quoted(`Content-Type: ${type}`)} ${quoted(url)}`;
+}
+
+/** @param {string} text */
+function quoted(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

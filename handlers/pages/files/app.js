@@ -1,0 +1,42 @@
+// The console: starts its views, and shows one of them.
+
+import { startCredentials } from "./credentials.js";
+import { $ } from "./dom.js";
+import { readModels } from "./models.js";
+import { modelsChanged, startPhoto } from "./photo.js";
+import { poll } from "./polling.js";
+import { readStatus, startService, statusFailed } from "./service.js";
+import { readStreams, startStreams } from "./streams.js";
+
+const POLL_MS = 2000;
+const MODELS_MS = 30_000;
+const VIEWS = ["streams", "photo", "models", "service"];
+const FIRST = "photo";
+
+/** Show the view that the address names: the photo bench if it names none. */
+function showView() {
+  const named = location.hash.slice(1);
+  const shown = VIEWS.includes(named) ? named : FIRST;
+  for (const view of VIEWS) {
+    $(`view-${view}`).hidden = view !== shown;
+    const link = document.querySelector(`nav a[href="#${view}"]`);
+    if (view === shown) link?.setAttribute("aria-current", "page");
+    else link?.removeAttribute("aria-current");
+  }
+  const title = document.querySelector(`nav a[href="#${shown}"]`)?.firstChild?.textContent ?? "";
+  document.title = `${title.trim()} - framehook`;
+}
+
+startCredentials();
+startPhoto();
+startStreams();
+startService();
+addEventListener("hashchange", showView);
+showView();
+void poll("models-note", async () => {
+  const note = await readModels();
+  modelsChanged();
+  return note;
+}, MODELS_MS);
+void poll("streams-note", readStreams, POLL_MS);
+void poll("service-note", readStatus, POLL_MS, statusFailed);

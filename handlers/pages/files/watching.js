@@ -1,0 +1,88 @@
+// One stream, watched: its pictures, and a word when there are none.
+
+import { ask, Refused, sentence } from "./api.js";
+import { pause, put, span } from "./dom.js";
+import { pictures } from "./moving.js";
+
+/** @typedef {import("./contract").components["schemas"]["Stream"]} Stream */
+
+const RETRY_MS = 2000;
+const TICK_MS = 1000;
+const QUIET_S = 5;
+const SILENT_S = 10;
+
+/**
+ * Show a stream until `signal` is aborted: it waits for the first picture, and for the next one when the stream is silent.
+ * @param {string} stream
+ * @param {{image: HTMLImageElement, note: HTMLElement, drawsRegions: boolean}} place
+ * @param {AbortSignal} signal
+ */
+export async function watch(stream, { image, note, drawsRegions }, signal) {
+  let [seenAt, waitsFor] = [0, "Loading \u2026"];
+  const tick = () => {
+    const silentForS = (performance.now() - seenAt) / 1000;
+    const text = seenAt && silentForS > QUIET_S ? `No picture for ${span(silentForS)}. ${waitsFor}` : waitsFor;
+    if (note.textContent !== text) note.textContent = text;
+    image.classList.toggle("stale", Boolean(text));
+  };
+  const ticking = setInterval(tick, TICK_MS);
+  signal.addEventListener("abort", () => clearInterval(ticking), { once: true });
+  while (!signal.aborted) {
+    try {
+      for await (const picture of pictures(stream, drawsRegions ? "?draw=regions" : "", signal)) {
+        if (signal.aborted) return;
+        [seenAt, waitsFor] = [performance.now(), ""];
+        await put(image, picture);
+        tick();
+      }
+      waitsFor = "The stream is silent. This page waits for its next frame.";
+    } catch (error) {
+      if (signal.aborted) return;
+      waitsFor = await reason(stream, error);
+    }
+    tick();
+    await pause(RETRY_MS, signal).catch(() => {});
+  }
+}
+
+/**
+ * Return why there are no pictures.
+ * @param {string} stream
+ * @param {unknown} error
+ */
+async function reason(stream, error) {
+  if (!(error instanceof Refused) || error.problem !== "unknown-stream") return sentence(error);
+  const record = await find(stream);
+  if (record) return `The stream has been silent for ${span(record.silentForS)}. This page waits for its next frame.`;
+  return `No frame has come yet. This page waits for the first one, posted with ?stream=${encodeURIComponent(stream)}.`;
+}
+
+/**
+ * Return the record of a stream; undefined if there is none, or if it cannot be read.
+ * @param {string} stream
+ * @returns {Promise<Stream | undefined>}
+ */
+export async function find(stream) {
+  /** @type {{streams: Stream[]}} */
+  const { streams } = await ask("streams").then((answer) => answer.json(), () => ({ streams: [] }));
+  return streams.find(({ id }) => id === stream);
+}
+
+/**
+ * Return what is known of a stream, in short texts: the first is its rate, or since when it has been silent.
+ * @param {Stream} stream
+ */
+export function facts({ framesPerSecond, silentForS, size, model, frames, refused }) {
+  const rate = isSilent({ silentForS }) ? `silent for ${span(silentForS)}` : `${framesPerSecond.toFixed(1)} frames/s`;
+  const remembers = frames.regions || frames.repeated;
+  return [
+    rate,
+    `${size.width} \u00d7 ${size.height}`,
+    model,
+    ...(remembers ? [`${frames.run} run, ${frames.regions} on regions, ${frames.repeated} repeated`] : []),
+    ...(refused ? [`${refused} refused`] : []),
+  ];
+}
+
+/** @param {Pick<Stream, "silentForS">} stream */
+export const isSilent = ({ silentForS }) => silentForS > SILENT_S;

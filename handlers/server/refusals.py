@@ -1,0 +1,76 @@
+"""The last refusals, for the console: what a person wants to know first when frames do not come through."""
+
+from collections import OrderedDict
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from handlers.context import RequestRecord
+from handlers.errors import UnknownStreamError
+from handlers.live_view import LiveStreams
+from handlers.server.middleware.logs import MAX_LOGGED_PATH
+from handlers.server.middleware.problems import HUNG_UP
+
+MAX_REFUSALS = 20
+HUNG_UP_DETAIL = "The client hung up before the frame was answered."
+NOT_THE_STREAMS = {401, 403}
+"""Statuses that do not count for a stream: whoever sent these frames may not send any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What refusals that count as one have in common. `path`, `stream`: empty if not known."""
+
+    status: int
+    problem: str
+    detail: str
+    path: str
+    stream: str
+
+
+class Refusals:
+    """The last refusals of the `operations` that take frames, and of paths that are not served.
+
+    It also counts the refused frames of `streams`. On the event loop only; each takes the same short time.
+    """
+
+    def __init__(self, operations: Collection[str], streams: LiveStreams) -> None:
+        self._operations, self._streams = operations, streams
+        self._counts: OrderedDict[Refusal, tuple[int, datetime]] = OrderedDict()
+
+    def count(self, record: RequestRecord, path: str | None) -> None:
+        """Count one finished request, if it was refused."""
+        if not record.problem or (record.operation and record.operation not in self._operations):
+            return
+        detail = HUNG_UP_DETAIL if record.problem == HUNG_UP else record.detail
+        stream = "" if record.stream.startswith("@") else record.stream
+        refusal = Refusal(record.status or 400, record.problem, detail or record.problem, _shown(path), stream)
+        count, _ = self._counts.pop(refusal, (0, None))
+        self._counts[refusal] = count + 1, datetime.now(UTC)
+        if len(self._counts) > MAX_REFUSALS:
+            self._counts.popitem(last=False)
+        if stream and refusal.status not in NOT_THE_STREAMS:
+            with suppress(UnknownStreamError):  # one of which no frame was answered yet
+                self._streams.find(stream, even_silent=True).refused += 1
+
+    def as_records(self) -> list[dict[str, Any]]:
+        """Return the contract's schema `Refusal` for each, the newest first."""
+        return [_record(refusal, *self._counts[refusal]) for refusal in reversed(self._counts)]
+
+
+def _record(refusal: Refusal, count: int, last_at: datetime) -> dict[str, Any]:
+    return {
+        "lastAt": last_at.isoformat(timespec="milliseconds"),
+        "count": count,
+        "status": refusal.status,
+        "problem": refusal.problem,
+        "detail": refusal.detail,
+        **({"path": refusal.path} if refusal.path else {}),
+        **({"stream": refusal.stream} if refusal.stream else {}),
+    }
+
+
+def _shown(path: str | None) -> str:
+    return (path or "")[:MAX_LOGGED_PATH]
