@@ -27,9 +27,9 @@ MODEL = "model"
 class Context:
     """The parts of the running service; built once, when it starts.
 
-    `metrics`: returns the current ones in Prometheus's text format. `status`: returns the contract's record.
-    `challenges`: returns the values of WWW-Authenticate. `kinds_of_model`: operationId → the kind of model
-    that an operation uses instead of the default one, see `Contract.kinds_of_model`.
+    `metrics`: returns the current ones in Prometheus's text format. `status`, `refusals`: the contract's records.
+    `challenges`: returns the values of WWW-Authenticate. `kinds_of_model`: operationId → the kind of model that an
+    operation uses instead of the default one, see `Contract.kinds_of_model`.
     """
 
     dataplane: DataPlane
@@ -38,6 +38,7 @@ class Context:
     contract_json: bytes
     metrics: Callable[[], bytes]
     status: Callable[[], dict[str, Any]]
+    refusals: Callable[[], list[dict[str, Any]]]
     challenges: Callable[..., list[str]]
     kinds_of_model: Mapping[str, Mapping[str, str]]
 

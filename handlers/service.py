@@ -39,6 +39,12 @@ async def get_status() -> JSONResponse:
     return JSONResponse(context.status())
 
 
+async def list_refusals() -> JSONResponse:
+    """List the last refusals."""
+    context: Context = request.state.context
+    return JSONResponse({"refusals": context.refusals()})
+
+
 async def get_metrics() -> Response:
     """Return the metrics in Prometheus's text format."""
     context: Context = request.state.context

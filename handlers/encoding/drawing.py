@@ -27,8 +27,10 @@ LETTER_SHARE = 1 / 55
 """Height of a caption's letters, as a share of the picture's longer side."""
 LETTERS_PER_LINE_WIDTH = 6
 """The lines of a box are a sixth as wide as letters are high."""
-DARK = 110
-"""Luminance, 0..255, below which a background needs white letters."""
+DARK = 0.179
+"""Relative luminance, 0..1, below which white letters have more contrast to a background than black ones (WCAG 2.1)."""
+LINEAR_BELOW = 0.04045
+"""Share of a channel below which sRGB is linear."""
 REGION_COLOUR, MOTION_COLOUR = "#ffffff", "#ffe000"
 OUTCOMES: dict[Outcome, str] = {
     "run": "run on the whole picture",
@@ -136,6 +138,12 @@ def _colour(class_id: int) -> str:
 
 
 def _ink(colour: str) -> str:
-    """Return the colour of letters that can be read on this background: by its luminance, ITU-R BT.601."""
-    red, green, blue = ImageColor.getrgb(colour)[:3]
-    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > DARK else "white"
+    """Return the colour of letters that can be read on this background."""
+    return "black" if _luminance(colour) > DARK else "white"
+
+
+def _luminance(colour: str) -> float:
+    """Return the relative luminance of WCAG 2.1, 0..1."""
+    parts = (value / 255 for value in ImageColor.getrgb(colour)[:3])
+    red, green, blue = (share / 12.92 if share <= LINEAR_BELOW else ((share + 0.055) / 1.055) ** 2.4 for share in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

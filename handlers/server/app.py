@@ -79,6 +79,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "get_liveness": service.get_liveness,
     "get_readiness": service.get_readiness,
     "get_status": service.get_status,
+    "list_refusals": service.list_refusals,
     "get_metrics": service.get_metrics,
     "get_contract_yaml": service.get_contract_yaml,
     "get_contract_json": service.get_contract_json,
@@ -111,7 +112,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
     report = partial(report_request, count=partial(_count, metrics, refusals))
     shedder = LoadShedder(dataplane, contract.operations_on_default_model, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)
-    status = Status(engine, metrics, refusals, with_frame)
+    status = Status(engine, metrics, with_frame)
     context = Context(
         dataplane=dataplane,
         reloader=reloader,
@@ -119,6 +120,7 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
         contract_json=contract.as_json,
         metrics=Rationed(metrics.as_text),
         status=Rationed(status.as_record),
+        refusals=refusals.as_records,
         challenges=security.recognition.challenges,
         kinds_of_model=contract.kinds_of_model,
     )

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from handlers.server.metrics import Metrics
-from handlers.server.refusals import Refusals
 from models.errors import UnavailableError
 from models.runtime.engine import Engine
 
@@ -16,7 +15,6 @@ class Status:
 
     engine: Engine
     metrics: Metrics
-    refusals: Refusals
     frame_operations: Collection[str]
 
     def as_record(self) -> dict[str, Any]:
@@ -29,7 +27,6 @@ class Status:
             "framesAnswered": self.metrics.frames_answered(self.frame_operations),
             "requestDurations": self.metrics.request_durations(self.frame_operations),
             "models": self.metrics.loads(),
-            "refusals": self.refusals.as_records(),
         }
 
     def _readiness(self) -> dict[str, Any]:

@@ -194,6 +194,11 @@ def stream_settings(server: LiveServer, path: str) -> httpx.Response:
     return written if path.method == "PUT" else server.client.request(path.method, path_of_stream, headers=AUTHORIZED)
 
 
+def status_after_a_frame(server: LiveServer, path: str) -> httpx.Response:
+    post(server, "/inference")
+    return get(server, path)
+
+
 def refused_frames(server: LiveServer, path: str) -> httpx.Response:
     """Return the status after three empty frames of one stream."""
     for _ in range(3):
@@ -285,7 +290,7 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "live": get,
     "ready": get,
     "metrics": get,
-    "status": get,
+    "status": status_after_a_frame,
     "refusedFrames": refused_frames,
     "contractYaml": get,
     "contractJson": get,

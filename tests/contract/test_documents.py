@@ -15,9 +15,15 @@ DOCUMENTS = [
     ROOT / "CHANGELOG.md",
     ROOT / "tests" / "data" / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
     *sorted((ROOT / "models").rglob("*.md")),
 ]
 FOLDERS = "bench|deploy|docs|examples|handlers|models|requirements|scene|scripts|tests|tools"
+
+
+def anchor(title: str) -> str:
+    """Return what a link to a heading is called, as renderers of Markdown do it."""
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -28,7 +34,19 @@ def test_links_lead_to_files_and_headings(document: Path) -> None:
         assert file.exists(), target
         if heading:
             headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
-            assert heading in {title.lower().replace(" ", "-") for title in headings}, target
+            assert heading in {anchor(title) for title in headings}, target
+
+
+@pytest.mark.parametrize(
+    ("index", "listed"),
+    [("README.md", "docs/*.md"), ("examples/README.md", "examples/*"), ("examples/README.md", "examples/camera/*")],
+)
+def test_an_index_lists_all(index: str, listed: str) -> None:
+    folder = (ROOT / index).parent
+    linked = {folder / target for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / index).read_text(encoding="utf-8"))}
+    there = {path for path in ROOT.glob(listed) if path.is_file() and path.name != "README.md"}
+    assert there
+    assert there - linked == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -37,11 +37,13 @@ VARYING = {"inferenceMs", "processMs", "framesAnswered", "requestDurations", "se
 NO_EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
     "post": {"nothingFound": {}},
     "delete": {"settingsRemoved": {}},
+    "get_console_file": {"image/jpeg": {"samplePhoto": {}}},
     "image/jpeg": {"annotatedJpeg": {}},
     "image/png": {"annotatedPng": {}},
     "multipart/x-mixed-replace": {"movingPicture": {}},
 }
-"""Media type, or method where there is no content, → name: the contract has no place for an example there."""
+"""Media type, or method where there is no content, → name: the contract has no place for an example there. An operation
+may have its own."""
 
 ON_SMALL_SERVICES = (
     ON_SMALL_SERVICE.keys()
@@ -79,10 +81,11 @@ def examples_of(method: str, path: str, operation: dict[str, Any]) -> list[Examp
         for status, reference in operation["responses"].items()
         for media_type, described in resolve(reference).get("content", {"": {}}).items()
     ]
+    without = NO_EXAMPLES | NO_EXAMPLES.get(operation["operationId"], {})
     return [
         Example(method, path, status, name, media_type, example.get("value"))
         for status, media_type, described in contents
-        for name, example in (described.get("examples") or NO_EXAMPLES[media_type or method]).items()
+        for name, example in (described.get("examples") or without[media_type or method]).items()
     ]
 
 

@@ -1,27 +1,31 @@
-"""The console in a real browser: photos, sliders, streams, figures; on any width, in the dark, without a mouse."""
+"""The console in a real browser: photos, streams, models, the service; on any width, in the dark, without a mouse."""
 
 import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import WebDriverWait
 
-from handlers.server.access.credentials import with_token
-from lab.graphs import write_identity_model
-from lab.pictures import PHOTOS, STREET
+from handlers import live_view
+from handlers.server.access.credentials import Credential, with_password, with_token
+from lab import ROOT
+from lab.graphs import board, work_for, write_identity_model
+from lab.pictures import PHOTOS, STREET, encode
 from tests.support.credentials import ADMIN, ADMIN_TOKEN, AUTHORIZED, settings_for
 from tests.support.live import posting
 from tests.support.metrics import samples
-from tests.support.server import LiveServer, serving
+from tests.support.server import LiveServer, running, serving
 from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.system
@@ -29,7 +33,7 @@ pytestmark = pytest.mark.system
 READER_TOKEN = "token-of-a-reader"
 DROP = """
 const [file, target] = arguments, transfer = new DataTransfer();
-transfer.items.add(file.files[0]);
+for (const each of file.files) transfer.items.add(each);
 file.value = "";
 const event = arguments[2] === "paste"
   ? new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true})
@@ -37,13 +41,15 @@ const event = arguments[2] === "paste"
 target.dispatchEvent(event);
 """
 """Drops or pastes the contents of a file input; browsers allow programs no other way."""
-UNNAMED = """
-return [...document.querySelectorAll("button, select, input, a[href], img, svg, [role=region]")].filter(
-  (one) => !(one.labels?.length || one.textContent.trim() || one.getAttribute("alt") !== null
-    || one.getAttribute("aria-label") || one.getAttribute("aria-labelledby"))).map((one) => one.outerHTML);
+AXE = ROOT / ".tools" / "node_modules" / "axe-core" / "axe.min.js"
+VIOLATIONS = """
+const done = arguments[0];
+axe.run(document, {resultTypes: ["violations"]}).then(({violations}) =>
+  done(violations.map(({id, nodes}) => [id, ...nodes.map(({html}) => html)])));
 """
+VIEWS = ("photo", "streams", "models", "service")
 OVERLAPPING = """
-const grounds = [...document.querySelectorAll(".box span")].map((one) => one.getBoundingClientRect());
+const grounds = [...document.querySelectorAll(".caption")].map((one) => one.getBoundingClientRect());
 const stage = document.querySelector("#boxes").getBoundingClientRect();
 return grounds.filter((one, at) => one.left < stage.left - 1 || one.right > stage.right + 1 || one.top < stage.top - 1
   || one.bottom > stage.bottom + 1 || grounds.slice(at + 1).some((other) => one.left < other.right - 1
@@ -92,75 +98,207 @@ def choose(browser: Chrome, photo: Path) -> None:
     part(browser, "file").send_keys(str(photo))
 
 
+def view(browser: Chrome, name: str) -> None:
+    browser.find_element(By.CSS_SELECTOR, f'nav a[href="#{name}"]').click()
+    wait(browser, lambda: part(browser, f"view-{name}").is_displayed())
+
+
 def answer(browser: Chrome) -> list[dict[str, Any]]:
     """Return the answer as the page shows it, once there is one."""
-    wait(browser, lambda: part(browser, "answer").text.startswith("{"))
-    found: list[dict[str, Any]] = json.loads(part(browser, "answer").text)["inferences"]
+    wait(browser, lambda: text_of(browser, "answer").startswith("{"))
+    found: list[dict[str, Any]] = json.loads(text_of(browser, "answer"))["inferences"]
     return found
 
 
+def text_of(browser: Chrome, id_: str) -> str:
+    """Return the text of an element, seen or not."""
+    text: str = part(browser, id_).get_property("textContent")
+    return text
+
+
 def boxes(browser: Chrome) -> int:
-    return int(browser.execute_script("return document.querySelectorAll('.box').length"))
+    return int(browser.execute_script("return document.querySelectorAll('.box:not([hidden])').length"))
 
 
 def slide(browser: Chrome, id_: str, key: str, times: int) -> None:
     part(browser, id_).send_keys(key * times)
 
 
-def test_a_photo_is_answered_with_boxes(console: Chrome) -> None:
+def test_a_photo_is_answered_with_a_list_and_boxes(console: Chrome) -> None:
     choose(console, STREET)
     found = answer(console)
+    rows = [row.text.split() for row in console.find_elements(By.CSS_SELECTOR, "#results .result")]
+    tags = [each["entity"]["tag"] for each in found]
+    assert rows == [[tag["value"], f"{tag['confidence']:.2f}"] for tag in tags]
     assert boxes(console) == len(found) == 8
     assert console.execute_script(OVERLAPPING) == 0
     look(console, 970, "light")
     wait(console, lambda: console.execute_script(OVERLAPPING) == 0)
     assert re.match("6 . person, 2 . car", part(console, "summary").text)
-    assert len(console.find_elements(By.CSS_SELECTOR, "#models tr")) == 3
+
+
+def test_a_row_lights_its_box_and_a_box_its_row(console: Chrome) -> None:
+    choose(console, STREET)
+    answer(console)
+    lit = "return [...document.querySelectorAll('.lit')].map((one) => [one.tagName, one.dataset.index])"
+    rows = console.find_elements(By.CSS_SELECTOR, "#results .result")
+    ActionChains(console).move_to_element(rows[2]).perform()
+    wait(console, lambda: console.execute_script(lit) == [["DIV", "2"], ["LI", "2"]])
+    ActionChains(console).move_to_element(console.find_element(By.CSS_SELECTOR, '.box[data-index="4"]')).perform()
+    wait(console, lambda: console.execute_script(lit) == [["DIV", "4"], ["LI", "4"]])
+    console.execute_script("arguments[0].focus()", rows[5])
+    assert console.execute_script(lit) == [["DIV", "5"], ["LI", "5"]]
+
+
+def test_labels_filter_the_list_and_the_boxes(console: Chrome) -> None:
+    choose(console, STREET)
+    answer(console)
+    chips = console.find_elements(By.CSS_SELECTOR, ".chip")
+    assert [chip.text for chip in chips] == ["person 6", "car 2"]
+    chips[0].click()
+    assert (boxes(console), chips[0].get_attribute("aria-pressed")) == (2, "false")
+    assert len([row for row in console.find_elements(By.CSS_SELECTOR, "#results li") if row.is_displayed()]) == 2
+    chips[0].click()
+    assert boxes(console) == 8
+
+
+def test_tabs_have_the_json_and_the_request(console: Chrome, server: LiveServer) -> None:
+    """With the arrow keys; the request is the one that curl sends."""
+    part(console, "sample").click()
+    found = answer(console)
+    part(console, "tab-results").send_keys(Keys.ARROW_RIGHT)
+    assert json.loads(part(console, "answer").text)["inferences"] == found
+    console.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    command = part(console, "curl").text
+    assert command == (
+        "curl --data-binary '@street.jpg' -H 'Content-Type: image/jpeg' " + f"'{server.url}/inference?exif=apply'"
+    )
+    assert not part(console, "answer").is_displayed()
+
+
+@pytest.mark.parametrize("clipboard", ["", "Object.defineProperty(navigator, 'clipboard', {value: undefined});"])
+def test_texts_are_copied(server: LiveServer, browser: Chrome, clipboard: str) -> None:
+    """On pages without https, browsers have no clipboard."""
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": clipboard})
+    browser.get(f"{server.url}/")
+    part(browser, "tab-curl").click()
+    part(browser, "copy-curl").click()
+    wait(browser, lambda: part(browser, "copy-curl").text == "Copied")
+    part(browser, "search").is_displayed()
+    browser.execute_script("location.hash = 'photo'; document.querySelector('#tab-results').click()")
+    browser.execute_script("document.body.append(Object.assign(document.createElement('textarea'), {id: 'other'}))")
+    part(browser, "other").send_keys(Keys.CONTROL, "v")
+    assert part(browser, "other").get_property("value").startswith("curl --data-binary")
+
+
+def test_what_was_found_is_saved(server: LiveServer, browser: Chrome, tmp_path: Path) -> None:
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    browser.get(f"{server.url}/")
+    part(browser, "sample").click()
+    found = answer(browser)
+    part(browser, "save-picture").click()
+    part(browser, "tab-answer").click()
+    part(browser, "save-json").click()
+    picture, document = tmp_path / "annotated.jpg", tmp_path / "answer.json"
+    wait(browser, lambda: picture.exists() and document.exists())
+    with Image.open(picture) as saved, Image.open(STREET) as posted:
+        assert saved.size == posted.size
+    assert json.loads(document.read_text())["inferences"] == found
 
 
 @pytest.mark.parametrize("way", ["drop", "paste"])
 def test_a_photo_may_come_in_many_ways(console: Chrome, way: str) -> None:
-    console.execute_script(
-        "document.body.append(Object.assign(document.createElement('input'), {type: 'file', id: 'other'}));"
-    )
-    part(console, "other").send_keys(str(STREET))
-    console.execute_script(DROP, part(console, "other"), part(console, "stage"), way)
+    bring(console, [STREET], way)
     assert len(answer(console)) == 8
+
+
+def bring(browser: Chrome, photos: list[Path], way: str = "drop") -> None:
+    chooser = "Object.assign(document.createElement('input'), {type: 'file', id: 'other', multiple: true})"
+    browser.execute_script(f"document.body.append({chooser})")
+    part(browser, "other").send_keys("\n".join(map(str, photos)))
+    browser.execute_script(DROP, part(browser, "other"), part(browser, "stage"), way)
+
+
+def test_of_several_photos_the_first_is_taken(console: Chrome) -> None:
+    bring(console, [STREET, PHOTOS / "coffee.jpg"])
+    assert len(answer(console)) == 8
+    assert "the first of 2" in part(console, "source-note").text
+
+
+def test_a_picture_that_only_the_browser_reads_is_converted(console: Chrome, tmp_path: Path) -> None:
+    photo = tmp_path / "street.gif"
+    Image.open(STREET).quantize().save(photo)
+    bring(console, [photo])
+    assert answer(console)
+    assert "Content-Type: image/jpeg" in text_of(console, "curl")
 
 
 def test_sliders_ask_anew(console: Chrome) -> None:
-    """With the keyboard alone; the line for curl has the same values."""
+    """With the keyboard alone. Until a slider is moved, the request leaves its value to the model."""
     choose(console, STREET)
     assert len(answer(console)) == 8
-    slide(console, "confidence", Keys.ARROW_RIGHT, 6)
+    assert "confidence" not in text_of(console, "curl")
+    slide(console, "confidence", Keys.ARROW_RIGHT, 30)
     wait(console, lambda: len(answer(console)) == 3)
     assert all(each["entity"]["tag"]["confidence"] >= 0.8 for each in answer(console))
-    slide(console, "most", Keys.ARROW_LEFT, 49)
+    slide(console, "most", Keys.ARROW_LEFT, 99)
     wait(console, lambda: len(answer(console)) == 1)
     assert boxes(console) == 1
-    assert "confidence=0.8&maxDetections=1'" in part(console, "curl").text
+    assert "&confidence=0.8&maxDetections=1'" in text_of(console, "curl")
 
 
-def test_another_model_is_asked(console: Chrome) -> None:
+def test_another_model_is_asked_with_its_own_threshold(console: Chrome) -> None:
+    view(console, "models")
+    wait(console, lambda: len(console.find_elements(By.CSS_SELECTOR, "#models > li")) == 3)
+    console.find_element(By.XPATH, "//li[.//span='efficientnet-lite0']//button").click()
+    wait(console, lambda: part(console, "view-photo").is_displayed())
+    assert part(console, "confidence-value").text == "0.20"
     choose(console, PHOTOS / "coffee.jpg")
-    wait(console, lambda: len(Select(part(console, "model")).options) == 4)
-    Select(part(console, "model")).select_by_value("efficientnet-lite0")
     wait(console, lambda: "espresso" in part(console, "summary").text)
     assert boxes(console) == 0
-    assert "/inference/efficientnet-lite0?" in part(console, "curl").text
+    assert "/inference/efficientnet-lite0?" in text_of(console, "curl")
 
 
-def test_a_refusal_is_told(browser: Chrome, server: LiveServer, tmp_path: Path) -> None:
+def test_a_refusal_is_told_and_nothing_stale_stays(browser: Chrome, server: LiveServer, tmp_path: Path) -> None:
     """With the problem's detail; the browser itself logs the 400."""
     rubbish = tmp_path / "rubbish.jpg"
     rubbish.write_bytes(b"rubbish")
     browser.get(f"{server.url}/")
+    choose(browser, STREET)
+    assert len(answer(browser)) == 8
     choose(browser, rubbish)
     wait(browser, lambda: "is not a JPEG" in part(browser, "problem").text)
+    assert (boxes(browser), text_of(browser, "answer"), part(browser, "summary").text) == (0, "", "")
     choose(browser, STREET)
     assert len(answer(browser)) == 8
     assert not part(browser, "problem").is_displayed()
     assert all("400" in complaint for complaint in complaints(browser))
+
+
+def test_what_is_too_large_is_shrunk(browser: Chrome, tmp_path: Path) -> None:
+    """The browser itself logs the 413."""
+    large = tmp_path / "large.jpg"
+    Image.open(STREET).resize((5000, 3750)).save(large)
+    with running(max_pixels=15_000_000) as small:
+        browser.get(f"{small.url}/")
+        choose(browser, large)
+        assert len(answer(browser)) > 3
+        assert "Shrunk" in part(browser, "summary").text
+
+
+def test_it_waits_while_the_service_is_busy_or_gone(browser: Chrome, tmp_path: Path) -> None:
+    """And says so; the photo is posted again. The browser itself logs the refusals."""
+    slow = encode(board(7, work=work_for(3.0)), "PNG")
+    with serving(write_identity_model(tmp_path), lanes=1, queue_size=0) as busy, ThreadPoolExecutor(1) as camera:
+        browser.get(f"{busy.url}/")
+        camera.submit(busy.client.post, "/inference", content=slow)
+        wait(browser, lambda: busy.client.get("/status").json()["framesRunning"])
+        choose(browser, STREET)
+        wait(browser, lambda: "Trying again in" in part(browser, "summary").text)
+        wait(browser, lambda: "ms)" in part(browser, "summary").text)
+    choose(browser, STREET)
+    wait(browser, lambda: "cannot be reached" in part(browser, "summary").text)
+    wait(browser, lambda: part(browser, "state").text == "Not reachable")
 
 
 def test_the_camera_is_asked(console: Chrome) -> None:
@@ -171,16 +309,51 @@ def test_the_camera_is_asked(console: Chrome) -> None:
     assert part(console, "camera").get_attribute("aria-pressed") == "false"
 
 
+def card(browser: Chrome, name: str) -> Any:
+    return browser.find_element(By.XPATH, f"//button[.//strong='{name}']")
+
+
 def test_a_stream_is_watched(console: Chrome, server: LiveServer) -> None:
-    with posting(server, "Süd/gate 1", every_s=0.2):
-        card = console.find_element(By.XPATH, "//button[.//strong='Süd/gate 1']")
-        wait(console, lambda: console.execute_script(LOADED, card.find_element(By.TAG_NAME, "img")))
-        card.send_keys(Keys.ENTER)
+    view(console, "streams")
+    with posting(server, "Süd/gate 1", every_s=0.2), posting(server, "yard", every_s=0.2):
+        gate = card(console, "Süd/gate 1")
+        wait(console, lambda: console.execute_script(LOADED, gate.find_element(By.TAG_NAME, "img")))
+        part(console, "search").send_keys("SÜD")
+        wait(console, lambda: not card(console, "yard").is_displayed())
+        gate.send_keys(Keys.ENTER)
         wait(console, lambda: console.execute_script("return document.querySelector('#watched').naturalWidth") == 768)
         assert part(console, "watch-title").text == "Süd/gate 1"
-        wait(console, lambda: "0.0" not in console.find_element(By.CSS_SELECTOR, ".chart b").text)
         part(console, "watch").send_keys(Keys.ESCAPE)
         wait(console, lambda: not watching(server, "Süd/gate 1"))
+        part(console, "search").send_keys("nothing like this")
+        wait(console, lambda: part(console, "streams-none").is_displayed())
+        view(console, "service")
+        wait(console, lambda: re.search(r"answered [1-9]", part(console, "charts").text))
+        view(console, "models")
+        wait(console, lambda: re.search(r"[1-9]\d* frames in all", part(console, "models").text))
+
+
+def test_a_silent_stream_says_so(console: Chrome, server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the wall and on its page, which goes on when frames come again."""
+    monkeypatch.setattr(live_view, "LIVE_S", 3.0)
+    server.client.post("/inference", content=STREET.read_bytes(), params={"stream": "shed"})
+    view(console, "streams")
+    wait(console, lambda: "silent for 1" in card(console, "shed").text)
+    console.get(f"{server.url}/stream/shed")
+    wait(console, lambda: "has been silent for" in part(console, "note").text)
+    with posting(server, "shed", every_s=0.2):
+        wait(console, lambda: console.execute_script("return document.querySelector('img').naturalWidth") == 768)
+        wait(console, lambda: not part(console, "note").text)
+        wait(console, lambda: "frames/s" in part(console, "facts").text)
+    wait(console, lambda: "No picture for" in part(console, "note").text)
+    console.get("about:blank")
+
+
+def test_the_last_refusals_are_listed(console: Chrome, server: LiveServer) -> None:
+    server.client.post("/inference", content=b"<html>", params={"stream": "<b>gate</b>"})
+    view(console, "service")
+    wait(console, lambda: "it looks like HTML" in part(console, "refusals").text)
+    assert "<b>gate</b>" in part(console, "refusals").text
 
 
 CORNER = """
@@ -203,9 +376,10 @@ def test_regions_and_motion_are_drawn_when_asked(console: Chrome, server: LiveSe
     path = "/streams/still/settings"
     assert server.client.put(path, json={"motion": {}}, headers=AUTHORIZED).status_code == 200
     with posting(server, "still", every_s=0.2):
-        card = console.find_element(By.XPATH, "//button[.//strong='still']")
-        wait(console, lambda: re.search(r"\d+ run, 0 on regions, [1-9]\d* repeated", card.text))
-        card.send_keys(Keys.ENTER)
+        view(console, "streams")
+        still = card(console, "still")
+        wait(console, lambda: re.search(r"\d+ run, 0 on regions, [1-9]\d* repeated", still.text))
+        still.send_keys(Keys.ENTER)
         wait(console, lambda: console.execute_script("return document.querySelector('#watched').naturalWidth") == 768)
         assert not is_outcome_shown(console, "#watched")
         part(console, "watch-regions").click()
@@ -215,9 +389,12 @@ def test_regions_and_motion_are_drawn_when_asked(console: Chrome, server: LiveSe
         part(console, "watch").send_keys(Keys.ESCAPE)
         wait(console, lambda: not watching(server, "still"))
         console.get(f"{server.url}/stream/still")
-        console.find_element(By.LINK_TEXT, "Show regions and motion").click()
+        part(console, "regions").click()
         wait(console, lambda: is_outcome_shown(console, "img"))
-        console.find_element(By.LINK_TEXT, "Show results only").click()
+        assert console.current_url.endswith("?draw=regions")
+        console.refresh()
+        wait(console, lambda: is_outcome_shown(console, "img"))
+        part(console, "regions").click()
         wait(console, lambda: not is_outcome_shown(console, "img"))
         console.get("about:blank")
     server.client.delete(path, headers=AUTHORIZED)
@@ -230,76 +407,106 @@ def watching(server: LiveServer, name: str) -> int:
 
 def test_a_streams_page_waits_for_it_and_shows_it(console: Chrome, server: LiveServer) -> None:
     console.get(f"{server.url}/stream/Front%20Door%2F1")
-    assert "waits" in console.find_element(By.TAG_NAME, "main").text
+    wait(console, lambda: "waits for the first one" in part(console, "note").text)
     with posting(server, "Front Door/1", every_s=0.2):
         wait(console, lambda: console.execute_script("return document.querySelector('img')?.naturalWidth") == 768)
         console.get("about:blank")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1920, 1280, 390, 320])
 def test_it_fits_any_width(console: Chrome, server: LiveServer, width: int, scheme: str, tmp_path: Path) -> None:
+    """Each view, without anything that axe-core finds wrong."""
     look(console, width, scheme)
+    console.refresh()
     with posting(server, "gate-3", every_s=0.2), posting(server, "yard-north", every_s=0.5):
         choose(console, STREET)
         answer(console)
-        for name in ("gate-3", "yard-north"):
-            image = console.find_element(By.XPATH, f"//button[.//strong='{name}']//img")
-            wait(console, partial(console.execute_script, LOADED, image))
-        wait(console, lambda: "ms" in part(console, "charts").text)
-        height = int(console.execute_script("return document.documentElement.scrollHeight"))
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        console.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        console.save_screenshot(str(tmp_path / f"console-{width}-{scheme}.png"))
-    wide = console.execute_script("return document.documentElement.scrollWidth")
-    assert wide <= width
+        for name in VIEWS:
+            view(console, name)
+            if name == "streams":
+                image = card(console, "gate-3").find_element(By.TAG_NAME, "img")
+                wait(console, partial(console.execute_script, LOADED, image))
+            if name == "service":
+                wait(console, lambda: re.search(r"median \d", part(console, "charts").text))
+            console.save_screenshot(str(tmp_path / f"{name}-{width}-{scheme}.png"))
+            assert console.execute_script("return document.documentElement.scrollWidth") <= width
+            assert violations(console) == []
     ground = console.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 384) == (scheme == "dark")
 
 
-def test_everything_has_a_name_and_the_keyboard_reaches_it(console: Chrome) -> None:
-    wait(console, lambda: len(console.find_elements(By.CSS_SELECTOR, "#models tr")) == 3)
-    assert console.execute_script(UNNAMED) == []
-    reached = []
-    for _ in range(30):
+def violations(browser: Chrome) -> list[list[str]]:
+    """Return what axe-core finds wrong on the page: the rule, and the elements."""
+    browser.execute_script(AXE.read_text(encoding="utf-8"))
+    found: list[list[str]] = browser.execute_async_script(VIOLATIONS)
+    return found
+
+
+def test_a_streams_page_has_nothing_that_axe_finds_wrong(console: Chrome, server: LiveServer) -> None:
+    console.get(f"{server.url}/stream/nope")
+    wait(console, lambda: part(console, "note").text)
+    assert violations(console) == []
+
+
+def test_the_keyboard_reaches_everything(console: Chrome) -> None:
+    choose(console, STREET)
+    answer(console)
+    reached: list[str | None] = []
+    for _ in range(40):
         ActionChains(console).send_keys(Keys.TAB).perform()
         reached.append(console.switch_to.active_element.get_attribute("id"))
-    assert {"model", "confidence", "most", "file", "camera", "answer", "curl", "copy"} <= set(reached)
+    assert {"model", "confidence", "most", "file", "camera", "sample", "tab-results", "save-picture"} <= set(reached)
 
 
-def test_it_works_behind_credentials(browser: Chrome, tmp_path: Path) -> None:
-    """The page itself is open; if its requests need a credential, it says so and has a field for a token.
-
-    With passwords the browser itself would ask for one; here there are only tokens.
-    """
+def test_it_works_behind_tokens(browser: Chrome, tmp_path: Path) -> None:
+    """The page itself is open; if its requests need a credential, it says so and has a field for a token."""
     folder = write_identity_model(tmp_path)
     settings = settings_for(ADMIN, with_token("reader", READER_TOKEN), anonymous_may="nothing")
     with serving(folder, wait_until_ready=False, **settings) as guarded:
         guarded.wait_until_ready(AUTHORIZED)
-        browser.get(f"{guarded.url}/")
-        wait(browser, lambda: "Send a known credential" in part(browser, "models-note").text)
+        browser.get(f"{guarded.url}/#models")
+        wait(browser, lambda: "This service needs a credential" in part(browser, "models-note").text)
+        assert browser.find_elements(By.ID, "user")[0].is_displayed() is False
         guarded.client.headers.update(AUTHORIZED)
         refused = partial(refusals, guarded, "401")
         before = refused()
         part(browser, "token").send_keys("wrong", Keys.ENTER)
         wait(browser, lambda: refused() > before and part(browser, "token").is_displayed())
+        assert "does not accept" in text_of(browser, "credential-note")
         part(browser, "token").send_keys(READER_TOKEN, Keys.ENTER)
-        wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "#models tr")) == 1)
+        wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "#models > li")) == 1)
+        view(browser, "streams")
         with posting(guarded, "guarded-gate", every_s=0.2, headers=AUTHORIZED):
             wait(browser, lambda: "Their pictures" in part(browser, "streams-note").text)
             asked = refusals(guarded, "403", "watch_stream")
             time.sleep(3)
             assert refusals(guarded, "403", "watch_stream") == asked == 1, "it stops asking"
             part(browser, "token").send_keys(ADMIN_TOKEN, Keys.ENTER)
-            choose(browser, STREET)
-            wait(browser, lambda: part(browser, "answer").text)
-            assert not part(browser, "problem").is_displayed()
-            assert '--oauth2-bearer "$TOKEN"' in part(browser, "curl").text
-            browser.find_element(By.XPATH, "//button[.//strong='guarded-gate']").send_keys(Keys.ENTER)
+            card(browser, "guarded-gate").send_keys(Keys.ENTER)
             wait(browser, lambda: browser.execute_script("return document.querySelector('#watched').naturalWidth") > 0)
             assert watching(guarded, "guarded-gate") >= 1
             part(browser, "watch").send_keys(Keys.ESCAPE)
             wait(browser, lambda: not watching(guarded, "guarded-gate"))
+        view(browser, "photo")
+        choose(browser, STREET)
+        wait(browser, lambda: "ms)" in part(browser, "summary").text)
+        assert '--oauth2-bearer "$TOKEN"' in text_of(browser, "curl")
+
+
+@pytest.mark.parametrize("other", [(), (with_token("reader", READER_TOKEN),)], ids=["alone", "beside tokens"])
+def test_it_works_behind_passwords(browser: Chrome, tmp_path: Path, other: tuple[Credential, ...]) -> None:
+    """The page asks itself: the browser's own login would stand in the way of a token."""
+    folder = write_identity_model(tmp_path)
+    settings = settings_for(ADMIN, with_password("Jörg", "a pass: word"), *other, anonymous_may="nothing")
+    with serving(folder, wait_until_ready=False, **settings) as guarded:
+        guarded.wait_until_ready(AUTHORIZED)
+        browser.get(f"{guarded.url}/#models")
+        wait(browser, lambda: part(browser, "user").is_displayed())
+        part(browser, "user").send_keys("Jörg")
+        part(browser, "password").send_keys("a pass: word", Keys.ENTER)
+        wait(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "#models > li")) == 1)
+        assert "--user 'Jörg'" in text_of(browser, "curl")
 
 
 def refusals(server: LiveServer, code: str, operation: str = "list_models") -> float:

@@ -13,8 +13,8 @@ from tools.notice import Notice, read_notices
 NOTICES = {notice.path: notice for notice in read_notices()}
 PHOTOS = ROOT / "tests" / "data" / "README.md"
 WRITTEN_HERE = {
-    "", ".cfg", ".conf", ".css", ".html", ".js", ".json", ".md", ".mjs", ".mts", ".patch", ".py", ".rb", ".service",
-    ".sh", ".toml", ".yaml", ".yml",
+    "", ".cfg", ".conf", ".css", ".html", ".ipynb", ".js", ".json", ".md", ".mjs", ".mts", ".patch", ".py", ".rb",
+    ".service", ".sh", ".toml", ".yaml", ".yml",
 }  # fmt: skip
 """Suffixes of code, settings, documents and figures."""
 

@@ -8,8 +8,11 @@ const DEFAULT_RETRY_S = 2;
 /** Tells of the events `needed`, when a credential is missing or wrong, and `changed`, when there is another one. */
 export const credentials = new EventTarget();
 
-/** What is sent with each request. `forCurl`: the option of curl that does the same. */
+const KEPT_AS = "framehook.credential";
+
+/** What is sent with each request. `forCurl`: the option of curl that does the same. Kept until the tab is closed. */
 const now = { authorization: "", byBrowser: false, forCurl: "" };
+Object.assign(now, JSON.parse(sessionStorage.getItem(KEPT_AS) ?? "{}"));
 
 /** A request that was refused, or did not reach the service: then its status is 0. */
 export class Refused extends Error {
@@ -71,7 +74,12 @@ async function read(answer) {
   const problem = await answer.json().catch(() => ({}));
   const retryAfterS = Number(answer.headers.get("Retry-After")) || DEFAULT_RETRY_S;
   const kind = (problem.type ?? "").split(":").at(-1);
-  return new Refused(answer.status, problem.detail ?? `The service answered ${answer.status}.`, kind, retryAfterS);
+  const detail = kind === "unauthorized" ? forPeople() : problem.detail;
+  return new Refused(answer.status, detail ?? `The service answered ${answer.status}.`, kind, retryAfterS);
+}
+
+function forPeople() {
+  return now.authorization ? "The service does not accept this credential." : "This service needs a credential.";
 }
 
 /** @param {string} token */
@@ -99,6 +107,7 @@ export function useBrowsersLogin() {
  */
 function change(authorization, forCurl, byBrowser = false) {
   Object.assign(now, { authorization, forCurl, byBrowser });
+  sessionStorage.setItem(KEPT_AS, JSON.stringify(now));
   credentials.dispatchEvent(new Event("changed"));
 }
 

@@ -5,7 +5,7 @@ import { $ } from "./dom.js";
 import { readModels } from "./models.js";
 import { modelsChanged, startPhoto } from "./photo.js";
 import { poll } from "./polling.js";
-import { readStatus, startService, statusFailed } from "./service.js";
+import { readRefusals, readStatus, startService, statusFailed } from "./service.js";
 import { readStreams, startStreams } from "./streams.js";
 
 const POLL_MS = 2000;
@@ -13,10 +13,10 @@ const MODELS_MS = 30_000;
 const VIEWS = ["streams", "photo", "models", "service"];
 const FIRST = "photo";
 
-/** Show the view that the address names: the photo bench if it names none. */
+/** Show the view that the address names; without one, the photo bench. Other anchors change nothing. */
 function showView() {
-  const named = location.hash.slice(1);
-  const shown = VIEWS.includes(named) ? named : FIRST;
+  const shown = location.hash.slice(1) || FIRST;
+  if (!VIEWS.includes(shown)) return;
   for (const view of VIEWS) {
     $(`view-${view}`).hidden = view !== shown;
     const link = document.querySelector(`nav a[href="#${view}"]`);
@@ -40,3 +40,4 @@ void poll("models-note", async () => {
 }, MODELS_MS);
 void poll("streams-note", readStreams, POLL_MS);
 void poll("service-note", readStatus, POLL_MS, statusFailed);
+void poll("refusals-note", readRefusals, POLL_MS);

@@ -9,6 +9,7 @@ import { pause } from "./dom.js";
 const MOST_PIXELS = 12_000_000;
 const MOST_BYTES = 16 << 20;
 const JPEG_QUALITY = 0.92;
+const SHRUNK = "Shrunk, because it was too large for the service.";
 
 /**
  * Return the answer to a photo. Throws Refused, and what `signal` was aborted with.
@@ -20,6 +21,7 @@ const JPEG_QUALITY = 0.92;
  */
 export async function patientAnswer(photo, target, signal, tell) {
   let [posted, note] = [photo, ""];
+  if (photo.size > MOST_BYTES) [posted, note] = [await shrunk(photo).catch(() => photo), SHRUNK];
   for (;;) {
     try {
       return { ...(await oneAnswer(posted, target, signal)), note };
@@ -27,8 +29,8 @@ export async function patientAnswer(photo, target, signal, tell) {
       if (!(error instanceof Refused)) throw error;
       if (error.status === 413 && posted === photo) {
         tell(`${error.message} Shrinking it \u2026`);
-        posted = await shrunk(photo, error);
-        note = "Shrunk, because it was too large for the service.";
+        posted = await shrunk(photo).catch(() => Promise.reject(error));
+        note = SHRUNK;
       } else if (error.status === 0 || error.status === 503) {
         tell(`${error.message} Trying again in ${error.retryAfterS} s.`);
         await pause(error.retryAfterS * 1000, signal);
@@ -52,14 +54,11 @@ export async function oneAnswer(photo, target, signal) {
 }
 
 /**
- * Return a smaller JPEG of a photo. Throws the reason why it must be smaller if the browser cannot read the photo.
+ * Return a smaller JPEG of a photo. Throws an Error if the browser cannot read it.
  * @param {Blob} photo
- * @param {Error} reason
  */
-async function shrunk(photo, reason) {
-  const picture = await createImageBitmap(photo).catch(() => {
-    throw reason;
-  });
+async function shrunk(photo) {
+  const picture = await createImageBitmap(photo);
   const most = Math.min(MOST_PIXELS, (picture.width * picture.height * MOST_BYTES) / photo.size);
   return asJpeg(picture, Math.min(1, Math.sqrt(most / (picture.width * picture.height))));
 }

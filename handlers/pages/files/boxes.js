@@ -97,7 +97,7 @@ function shapes(box, { mask, keypoints, corners }, colour) {
   return made;
 }
 
-/** Place captions above, below or inside their boxes, without overlap if there is room; the surest one chooses first. */
+/** Place captions above, below or inside their boxes, without overlap if there is room; surer results choose first. */
 export function placeCaptions() {
   const { clientWidth, clientHeight } = $("boxes");
   const boxes = /** @type {HTMLElement[]} */ ([...$("boxes").children]).filter(({ hidden }) => !hidden);

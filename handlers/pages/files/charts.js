@@ -25,7 +25,8 @@ export class Chart {
     const legend = this.values.map((value, line) =>
       element("span", { className: `line-${line}` }, element("i"), `${names[line]} `, value),
     );
-    const caption = element("figcaption", {}, `${title} (${unit})`, element("span", { className: "legend" }, ...legend));
+    const lines = element("span", { className: "legend" }, ...legend);
+    const caption = element("figcaption", {}, `${title} (${unit})`, lines);
     this.title = title;
     this.figure = element("figure", { className: "chart" }, caption);
     this.figure.append(this.drawing);

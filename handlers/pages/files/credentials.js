@@ -4,25 +4,32 @@ import { credentials, useBrowsersLogin, usePassword, useToken } from "./api.js";
 import { $, element } from "./dom.js";
 
 const note = element("p", { id: "credential-note" });
-const token = element("input", { id: "token", type: "password", autocomplete: "off", required: true, pattern: "[!-~]+" });
+const token = input({ id: "token", type: "password", autocomplete: "off", pattern: "[!-~]+" });
 token.title = "A token has no spaces and only ASCII characters";
-const user = element("input", { id: "user", autocomplete: "username", required: true, pattern: "[^:]+" });
+const user = input({ id: "user", autocomplete: "username", pattern: "[^:]+" });
 user.title = "A name has no colon";
-const password = element("input", { id: "password", type: "password", autocomplete: "current-password", required: true });
+const password = input({ id: "password", type: "password", autocomplete: "current-password" });
 
 const tokenForm = element("form", {}, ...labelled("Token", token), element("button", {}, "Use the token"));
-const passwordForm = element("form", {}, ...labelled("Name", user), ...labelled("Password", password), element("button", {}, "Sign in"));
+const fields = [...labelled("Name", user), ...labelled("Password", password)];
+const passwordForm = element("form", {}, ...fields, element("button", {}, "Sign in"));
 const browsersLogin = element("button", { type: "button", onclick: useBrowsersLogin }, "Sign in with the browser");
 
-const place = element("section", { className: "credential", hidden: true }, note, tokenForm, passwordForm, browsersLogin);
+const place = element("section", { className: "credential", hidden: true });
+place.append(note, tokenForm, passwordForm, browsersLogin);
 place.setAttribute("aria-labelledby", note.id);
+
+/** @param {Partial<HTMLInputElement>} properties */
+function input(properties) {
+  return element("input", { ...properties, required: true });
+}
 
 /**
  * @param {string} text
- * @param {HTMLInputElement} input
+ * @param {HTMLInputElement} field
  */
-function labelled(text, input) {
-  return [element("label", { htmlFor: input.id }, text), input];
+function labelled(text, field) {
+  return [element("label", { htmlFor: field.id }, text), field];
 }
 
 /**

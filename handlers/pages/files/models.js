@@ -44,7 +44,8 @@ export async function readModels() {
   const broken = served.broken ?? [];
   const reasons = new Map(broken.map((each) => [each.name, each]));
   const gone = broken.filter(({ name }) => !models.has(name));
-  $("models").replaceChildren(...gone.map(brokenCard), ...served.models.map((model) => card(model, reasons.get(model.name))));
+  const cards = served.models.map((model) => card(model, reasons.get(model.name)));
+  $("models").replaceChildren(...gone.map(brokenCard), ...cards);
   $("models-broken").textContent = broken.length ? String(broken.length) : "";
   return served.models.length || broken.length ? "" : "None.";
 }
@@ -97,7 +98,8 @@ function listed(labels) {
   const text = labels.slice(0, SHOWN_LABELS).join(", ");
   if (labels.length <= SHOWN_LABELS) return text || "what its family gives, without labels";
   const all = element("p", { textContent: labels.join(", ") });
-  return element("details", {}, element("summary", { textContent: `${counted(labels.length, "label")}: ${text} \u2026` }), all);
+  const summary = element("summary", {}, `${counted(labels.length, "label")}: ${text} \u2026`);
+  return element("details", {}, summary, all);
 }
 
 /** @param {string} name */
@@ -114,7 +116,9 @@ function tryIt(name) {
  */
 export function showLoads(loads) {
   const now = { at: performance.now() / 1000, loads: new Map(loads.map((load) => [load.name, load])) };
-  for (const place of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("#models .load"))) {
+  /** @type {NodeListOf<HTMLElement>} */
+  const places = document.querySelectorAll("#models .load");
+  for (const place of places) {
     const [load, last] = [now.loads, before.loads].map((all) => all.get(place.dataset.model ?? ""));
     if (!load) continue;
     const passedS = now.at - before.at;

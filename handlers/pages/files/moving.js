@@ -40,7 +40,8 @@ function joined(one, other) {
  * @param {Uint8Array<ArrayBuffer>} bytes
  */
 function firstPart(bytes) {
-  const head = new TextDecoder("latin1").decode(bytes.subarray(0, MAX_HEAD_BYTES)).match(/Content-Length: (\d+)\r\n\r\n/);
+  const text = new TextDecoder("latin1").decode(bytes.subarray(0, MAX_HEAD_BYTES));
+  const head = text.match(/Content-Length: (\d+)\r\n\r\n/);
   if (!head) return null;
   const start = (head.index ?? 0) + head[0].length;
   const end = start + Number(head[1]);

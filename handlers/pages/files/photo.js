@@ -6,11 +6,12 @@ import { placeCaptions } from "./boxes.js";
 import { $, byId, copy, pause, put, save } from "./dom.js";
 import { chosen, labelsOf } from "./models.js";
 import { showResults } from "./results.js";
-import { isCameraOn, setRatio, startSources, toggleCamera } from "./sources.js";
+import { isCameraOn, setRatio, startCamera, startSources, stopCamera } from "./sources.js";
 import { startTabs } from "./tabs.js";
 
 /** @typedef {import("./asking.js").Answer} Answer */
 
+const LESS = "Nothing was found. A lower confidence may show more.";
 const SETTLE_MS = 150;
 const SHOWN_MS = 2000;
 const CAMERA_RETRY_MS = 2000;
@@ -102,7 +103,7 @@ function show({ found, status, tookMs, note }) {
   $("answer").textContent = status === 204 ? "204, nothing was found" : JSON.stringify({ inferences: found }, null, 2);
   const results = showResults(found, labelsOf(found));
   $("summary").textContent = `${results || "Nothing was found"} (${tookMs} ms). ${note}`;
-  $("results-empty").textContent = found.length ? "" : "Nothing was found. Move the slider to a lower confidence to see more.";
+  $("results-empty").textContent = found.length ? "" : LESS;
   for (const id of ["save-picture", "save-json"]) byId(id, HTMLButtonElement).disabled = !now.photo;
 }
 
@@ -157,8 +158,13 @@ export function startPhoto() {
   credentials.addEventListener("changed", () => void post());
   startSources((photo, name) => void take(photo, name), (text) => ($("source-note").textContent = text));
   $("camera").addEventListener("click", () => {
-    if (!isCameraOn()) clear();
-    toggleCamera(answerFrame).then(clear, (error) => showProblem(sentence(error)));
+    if (isCameraOn()) {
+      stopCamera();
+      if (now.photo) void take(now.photo, now.name); // its last frame stays
+    } else {
+      clear();
+      startCamera(answerFrame).catch((error) => showProblem(sentence(error)));
+    }
   });
   $("save-picture").addEventListener("click", () =>
     saved("annotated.jpg", async () => (await ask(target("annotate"), { method: "POST", body: now.photo })).blob()),

@@ -6,7 +6,7 @@ import { $, element } from "./dom.js";
 /** @typedef {import("./contract").components["schemas"]["Inference"]} Inference */
 /** @typedef {import("./contract").components["schemas"]["Box"]} Box */
 /**
- * One result as the page shows it. `index`: its place among the results; `confidence` is undefined for events and texts.
+ * One result as the page shows it. `index`: its place among the results; events and texts have no `confidence`.
  * @typedef {{index: number, label: string, details: string, confidence?: number, caption: string, box?: Box,
  *   colour: string, ink: string, extensions?: Record<string, string>}} Result
  */
@@ -119,7 +119,9 @@ function filter() {
 /** @param {number} index of the result to light, -1 for none */
 function light(index) {
   $("boxes").classList.toggle("dimmed", index >= 0);
-  for (const part of parts("#boxes > .box, #results > li")) part.classList.toggle("lit", part.dataset.index === String(index));
+  for (const part of parts("#boxes > .box, #results > li")) {
+    part.classList.toggle("lit", part.dataset.index === String(index));
+  }
 }
 
 /**

@@ -41,7 +41,6 @@ export async function readStatus() {
   }
   before = { at, answered: status.framesAnswered, buckets };
   showLoads(status.models);
-  showRefusals(status.refusals);
   showState(status.ready ? "good" : "bad", status.ready ? "Ready" : "Not ready");
   return status.reason ?? "";
 }
@@ -80,24 +79,27 @@ function quantile(share, buckets, previous) {
   const rank = share * all;
   let [lower, below] = [0, 0];
   for (const [upTo, count] of grown) {
-    if (count >= rank) return upTo === Infinity ? lower : lower + ((upTo - lower) * (rank - below)) / (count - below || 1);
+    const share = (rank - below) / (count - below || 1);
+    if (count >= rank) return upTo === Infinity ? lower : lower + (upTo - lower) * share;
     [lower, below] = [upTo, count];
   }
   return lower;
 }
 
-/** @param {Refusal[]} refusals */
-function showRefusals(refusals) {
-  $("refusals-none").hidden = refusals.length > 0;
+/** List the last refusals; return what to say if there are none. */
+export async function readRefusals() {
+  /** @type {{refusals: Refusal[]}} */
+  const { refusals } = await (await ask("refusals")).json();
   $("refusals-table").hidden = !refusals.length;
   $("refusals").replaceChildren(...refusals.map(row));
+  return refusals.length ? "" : "None since the start.";
 }
 
 /** @param {Refusal} refusal */
 function row({ lastAt, count, status, problem, detail, path = "", stream = "" }) {
   const agoS = Math.max(0, (Date.now() - Date.parse(lastAt)) / 1000);
   const what = element("td", {}, detail, element("small", { textContent: problem }));
-  const cells = [count > 1 ? `${count} \u00d7` : "", String(status)].map((text) => element("td", { textContent: text }));
-  const whose = [path, stream].map((text) => element("td", { textContent: text }));
-  return element("tr", {}, element("td", { textContent: `${span(agoS)} ago` }), ...cells, what, ...whose);
+  const texts = [`${span(agoS)} ago`, String(count), String(status), path, stream];
+  const [when, times, code, where, whose] = texts.map((text) => element("td", {}, text));
+  return element("tr", {}, when, times, code, what, where, whose);
 }

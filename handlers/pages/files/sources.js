@@ -50,13 +50,12 @@ export function startSources(take, told) {
 }
 
 /**
- * Start the camera, or stop it. `answered` gets one frame after the other; it resolves once the next one may come,
- * to false if there should be none.
+ * Start the camera. `answered` gets one frame after the other; it resolves once the next one may come, to false if
+ * there should be none.
  * @param {(frame: Blob) => Promise<boolean>} answered
  * @returns {Promise<void>} when the camera has stopped
  */
-export async function toggleCamera(answered) {
-  if (camera) return stopCamera();
+export async function startCamera(answered) {
   if (!navigator.mediaDevices) throw new Error(FROM_HTTPS);
   const number = ++starts;
   const stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } }).catch((error) => {

@@ -12,7 +12,7 @@ const QUIET_S = 5;
 const SILENT_S = 10;
 
 /**
- * Show a stream until `signal` is aborted: it waits for the first picture, and for the next one when the stream is silent.
+ * Show a stream until `signal` is aborted. Waits for its first picture, and for the next one when it is silent.
  * @param {string} stream
  * @param {{image: HTMLImageElement, note: HTMLElement, drawsRegions: boolean}} place
  * @param {AbortSignal} signal
@@ -21,7 +21,8 @@ export async function watch(stream, { image, note, drawsRegions }, signal) {
   let [seenAt, waitsFor] = [0, "Loading \u2026"];
   const tick = () => {
     const silentForS = (performance.now() - seenAt) / 1000;
-    const text = seenAt && silentForS > QUIET_S ? `No picture for ${span(silentForS)}. ${waitsFor}` : waitsFor;
+    const isQuiet = seenAt && silentForS > QUIET_S;
+    const text = isQuiet ? `No picture for ${span(silentForS)}. ${waitsFor}` : waitsFor;
     if (note.textContent !== text) note.textContent = text;
     image.classList.toggle("stale", Boolean(text));
   };

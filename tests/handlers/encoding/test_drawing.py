@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from handlers.encoding.captions import EAST_ASIAN_PACKAGE, MAIN_FONT, east_asian_font
-from handlers.encoding.drawing import MAX_LONG_SIDE_PX, MIN_LONG_SIDE_PX, annotate
+from handlers.encoding.drawing import MAX_LONG_SIDE_PX, MIN_LONG_SIDE_PX, _colour, _ink, _luminance, annotate
 from models.frame import Frame
 from models.results import Chained, Classification, Detection, Results, TextLine
 
@@ -55,6 +55,15 @@ def test_letters_stand_out_from_their_ground(class_id: int) -> None:
     assert isinstance(low, int)
     assert isinstance(high, int)
     assert high - low > 60
+
+
+def test_letters_of_every_class_have_the_contrast_of_wcag() -> None:
+    """4.5 to 1, of the relative luminances."""
+    for class_id in range(1000):
+        ground = _luminance(_colour(class_id))
+        letters = _luminance(_ink(_colour(class_id)))
+        lighter, darker = max(ground, letters), min(ground, letters)
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5
 
 
 def test_captions_of_one_place_do_not_cover_each_other() -> None:

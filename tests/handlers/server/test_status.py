@@ -94,8 +94,7 @@ def test_the_reason_is_the_sentence_of_the_refusal(tmp_path: Path) -> None:
     dataplane = create_dataplane(Settings(model_repository=tmp_path, default_model=folder.name))
     dataplane.engine.served.reject("other", "its weights are damaged.")
     counted = Metrics(dataplane, BytesBudget(1, lambda: 1), None)
-    refusals = Refusals(TAKING_FRAMES, dataplane.streams)
-    record = Status(dataplane.engine, counted, refusals, TAKING_FRAMES).as_record()
+    record = Status(dataplane.engine, counted, TAKING_FRAMES).as_record()
     assert (record["ready"], record["reason"]) == (
         False,
         "The model other cannot be served; the list of models and the log give the reason.",
@@ -123,16 +122,13 @@ def test_the_last_refusals_have_their_sentences(live: LiveServer) -> None:
     live.client.post("/inference?confidence=2", content=FRAME)
     live.client.get("/models/nope")
     live.client.post("/inferense", content=FRAME)
-    newest = [
-        (each["status"], each["problem"], each["count"], each["path"], each.get("stream"))
-        for each in status(live)["refusals"][:3]
-    ]
-    assert newest == [
+    newest = live.client.get("/refusals").json()["refusals"][:3]
+    assert [(each["status"], each["problem"], each["count"], each["path"], each.get("stream")) for each in newest] == [
         (404, "not-found", 1, "/inferense", None),
         (400, "invalid-parameter", 1, "/inference", None),
         (400, "undecodable-frame", 2, "/inference", "gate"),
     ]
-    assert "out of range" in status(live)["refusals"][1]["detail"]
+    assert "out of range" in newest[1]["detail"]
 
 
 class TestRefusals:

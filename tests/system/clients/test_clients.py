@@ -128,11 +128,9 @@ def test_home_assistant(server: LiveServer, expected: list[dict[str, Any]], tmp_
 
 
 @contextmanager
-def node_red(server: LiveServer, folder: Path) -> Iterator[httpx.Client]:
-    """Run Node-RED with flows that ask the service, until the block ends."""
-    [function] = re.findall(r"```js\n(.*?)```", (ROOT / "docs/clients.md").read_text(), re.DOTALL)
-    flows = (HERE / "flows.json").read_text().replace("PORT", str(server.port)).replace("URL", server.url)
-    (folder / "flows.json").write_text(flows.replace('"FUNCTION"', json.dumps(function)))
+def node_red(flows: str, folder: Path) -> Iterator[httpx.Client]:
+    """Run Node-RED with these flows until the block ends; its log is in the folder."""
+    (folder / "flows.json").write_text(flows)
     (folder / "node_modules").symlink_to(TOOLS / "node-red" / "node_modules")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -161,7 +159,9 @@ def node_red(server: LiveServer, folder: Path) -> Iterator[httpx.Client]:
 
 def test_node_red(server: LiveServer, expected: list[dict[str, Any]], tmp_path: Path) -> None:
     """Its own request node, with the function of the document, and the nodes of node-red-contrib-deepstack."""
-    with node_red(server, tmp_path) as flows:
+    [function] = re.findall(r"```js\n(.*?)```", (ROOT / "docs/clients.md").read_text(), re.DOTALL)
+    written = (HERE / "flows.json").read_text().replace("PORT", str(server.port)).replace("URL", server.url)
+    with node_red(written.replace('"FUNCTION"', json.dumps(function)), tmp_path) as flows:
         flows.headers["Content-Type"] = "image/jpeg"
         photo = STREET.read_bytes()
         assert flows.post("/detection", content=photo).json() == expected
@@ -169,23 +169,49 @@ def test_node_red(server: LiveServer, expected: list[dict[str, Any]], tmp_path: 
         assert len(flows.post("/inference", content=photo).json()["inferences"]) == len(expected)
 
 
+def test_node_reds_example(server: LiveServer, tmp_path: Path) -> None:
+    """examples/node-red-flow.json fetches a camera's snapshot, and its alarm gets the persons in it."""
+    with serving_files(STREET.parent) as files:
+        flow = (ROOT / "examples" / "node-red-flow.json").read_text()
+        for written, here in {
+            "http://camera.example/snapshot.jpg": f"{files}/{STREET.name}",
+            "http://127.0.0.1:8080": server.url,
+            '"console": false': '"console": true',
+        }.items():
+            assert written in flow
+            flow = flow.replace(written, here)
+        with node_red(flow, tmp_path):
+            wait_for(lambda: _alarm(tmp_path / "log").count("label: 'person'") >= 6)
+    assert "node-red" in {stream["id"] for stream in server.client.get("/streams").json()["streams"]}
+
+
+def _alarm(log: Path) -> str:
+    """Return what Node-RED has logged since the first alarm of the example."""
+    return log.read_text().partition("[debug:a person is there")[2]
+
+
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         pass
+
+
+@contextmanager
+def serving_files(folder: Path) -> Iterator[str]:
+    """Serve the files of a folder until the block ends; yield the address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as files:
+        threading.Thread(target=files.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{files.server_port}"
+        files.shutdown()
 
 
 @pytest.fixture
 def page(browser: Chrome) -> Iterator[Chrome]:
     """CodeProject.AI's demo page for JavaScript, of an origin of its own that the service allows."""
     folder = source("codeproject/CodeProject.AI-Server") / "src/demos/clients/Javascript"
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as pages:
-        threading.Thread(target=pages.serve_forever, daemon=True).start()
-        origin = f"http://127.0.0.1:{pages.server_port}"
-        with running(allowed_origins=origin) as live:
-            browser.get(f"{origin}/Vision.html")
-            browser.execute_script("serviceUrl.value = arguments[0]; serviceTimeoutSecTxt.value = 60;", live.url)
-            yield browser
-        pages.shutdown()
+    with serving_files(folder) as origin, running(allowed_origins=origin) as live:
+        browser.get(f"{origin}/Vision.html")
+        browser.execute_script("serviceUrl.value = arguments[0]; serviceTimeoutSecTxt.value = 60;", live.url)
+        yield browser
 
 
 def test_codeproject_ais_page(page: Chrome, expected: list[dict[str, Any]]) -> None:

@@ -31,7 +31,7 @@ CAMERAS = re.findall(r"<!-- runs on -->\n```sh\n(.*?)```", DOCUMENT, re.DOTALL)
 RUNS_S = 10
 SOURCES = {
     "-i rtsp://camera.example/stream": "-re -f lavfi -i testsrc=size=640x360:rate=25",
-    "rtspsrc location=rtsp://camera.example/stream ! decodebin": "videotestsrc is-live=true",
+    "uridecodebin uri=rtsp://camera.example/stream": "videotestsrc is-live=true",
 }
 """The camera in the document → one that is always there."""
 SHELLS = {"sh": ["bash", "-o", "pipefail", "-ec"], "python": [sys.executable, "-c"]}
