@@ -62,7 +62,12 @@ def test_other_words_are_refused(identity: LiveServer) -> None:
 
 def test_a_raw_frame_has_no_orientation(identity: LiveServer) -> None:
     picture = board(NUMBER)
-    query = {"width": picture.width, "height": picture.height, "pixelFormat": "rgb24", "exif": "apply"}
+    query: dict[str, str | int] = {
+        "width": picture.width,
+        "height": picture.height,
+        "pixelFormat": "rgb24",
+        "exif": "apply",
+    }
     headers = {"Content-Type": "image/x-raw"}
     answer = identity.client.post("/inference", content=picture.tobytes(), params=query, headers=headers)
     assert numbers(answer.json()) == [NUMBER]
