@@ -26,6 +26,7 @@ RUN cd /opt/framehook/lib/python3*/site-packages \
     PIL/_avif* PIL/_webp* PIL/_imagingcms* PIL/_imagingtk* \
     pillow.libs/libavif* pillow.libs/libwebp* pillow.libs/libsharpyuv* pillow.libs/liblcms2* \
     swagger_ui_bundle/vendor/*/swagger-ui-es-* swagger_ui_bundle/vendor/*/swagger-ui.js \
+    swagger_ui_bundle/vendor/*/swagger-ui-standalone-preset.js \
  && find . \( -name '*.map' -o -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.c' -o -name '*.a' \) -delete \
  && /opt/framehook/bin/python -m compileall -q . \
  && find /opt/framehook/bin -mindepth 1 ! -name 'python*' ! -name framehook -delete

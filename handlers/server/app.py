@@ -12,7 +12,6 @@ from connexion.middleware.exceptions import ExceptionMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.request_validation import RequestValidationMiddleware
 from connexion.middleware.security import SecurityMiddleware
-from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 from starlette.middleware.cors import CORSMiddleware
 
@@ -35,7 +34,7 @@ from handlers.server.middleware.parameters import ContractParameterValidator, Kn
 from handlers.server.middleware.pending_keys import PendingKeyMiddleware
 from handlers.server.middleware.problems import ERROR_HANDLERS
 from handlers.server.middleware.routing import ExactRoutingMiddleware, PlainPathMiddleware
-from handlers.server.middleware.swagger_ui import BundledSwaggerUIMiddleware
+from handlers.server.middleware.swagger_ui import SwaggerUIMiddleware
 from handlers.server.parts import create_dataplane, create_recognition, create_reloader
 from handlers.server.rationed import Rationed
 from handlers.server.refusals import Refusals
@@ -90,11 +89,12 @@ VALIDATORS = {"parameter": ContractParameterValidator, "body": {FORM_TYPE: Unpar
 """Instead of connexion's own."""
 
 
-def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
+def create_app(settings: Settings, loaded: Callable[[bool], None]) -> AsyncApp:
     """Return the ASGI application.
 
     The models are loaded in the background after the server has started; until then the service is live but not ready.
-    If a model cannot be loaded, the cause is logged and `give_up` is called on the event loop. Raises ModelsError if
+    `loaded` is called on the event loop: with True when all models are ready, with False if one cannot be loaded, whose
+    cause is then logged. Raises ModelsError if
     the repository cannot be read, and ConfigurationError if a setting names something that does not exist.
     """
     _silence_libraries()
@@ -134,14 +134,13 @@ def create_app(settings: Settings, give_up: Callable[[], None]) -> AsyncApp:
             lifespan,
             state=state,
             settings=settings,
-            give_up=give_up,
+            loaded=loaded,
             close=security.recognition.close,
         ),
         middlewares=_middlewares(settings, contract, budget, report),
         resolver=Resolver(OPERATIONS.__getitem__),
         pythonic_params=True,
         security_map=security.handlers(contract.permissions, contract.operations_with_form),
-        swagger_ui_options=SwaggerUIOptions(serve_spec=False),
         validator_map=VALIDATORS,
     )
     for error, handler in ERROR_HANDLERS.items():
@@ -187,7 +186,7 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, re
         ExceptionMiddleware,
         partial(BrowserMiddleware, names=names, origins=settings.allowed_origins),
         partial(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes),
-        BundledSwaggerUIMiddleware,
+        SwaggerUIMiddleware,
         ExactRoutingMiddleware,
         SecurityMiddleware,
         PendingKeyMiddleware,

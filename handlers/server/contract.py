@@ -58,7 +58,7 @@ class Contract:
 
     @property
     def permissions(self) -> dict[str, Permission]:
-        """Return the permission of each operation: operationId → permission. The pages need none and are left out."""
+        """Return the permission of each operation: operationId → permission. What needs none is left out."""
         return {
             operation["operationId"]: operation["x-permission"]
             for _, operation in _operations(self.document)

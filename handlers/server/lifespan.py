@@ -25,17 +25,18 @@ logger = logging.getLogger("framehook")
 
 @asynccontextmanager
 async def lifespan(
-    _: AsyncApp, state: dict[str, Any], settings: Settings, give_up: Callable[[], None], close: Callable[[], None]
+    _: AsyncApp, state: dict[str, Any], settings: Settings, loaded: Callable[[bool], None], close: Callable[[], None]
 ) -> AsyncIterator[dict[str, Any]]:
     """Load the models in the background, run the periodic tasks, and stop all of them at the end.
 
-    Yields `state`, which every request and connection can read. `close`: stops the threads that check passwords.
+    Yields `state`, which every request and connection can read. `loaded`: see `create_app`. `close`: stops the threads
+    that check passwords.
     """
     _use_batch_scheduling()
     context: Context = state["context"]
     engine = context.engine
     loading = asyncio.create_task(asyncio.to_thread(engine.load, tolerant=settings.on_broken_model == "wait"))
-    loading.add_done_callback(partial(_loaded, engine=engine, give_up=give_up))
+    loading.add_done_callback(partial(_loaded, engine=engine, loaded=loaded))
     background = [asyncio.create_task(_trim_heap()), asyncio.create_task(context.streams.render_pictures())]
     if settings.streams:
         background.append(asyncio.create_task(_look_at(context.dataplane.settings)))
@@ -76,8 +77,8 @@ def _use_batch_scheduling() -> None:
         os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
 
 
-def _loaded(loading: asyncio.Task[None], engine: Engine, give_up: Callable[[], None]) -> None:
-    """Log how the loading ended. Call `give_up` if it failed: without models there is nothing to serve."""
+def _loaded(loading: asyncio.Task[None], engine: Engine, loaded: Callable[[bool], None]) -> None:
+    """Log how the loading ended. Call `loaded` with True if all is ready, with False if there is nothing to serve."""
     error = loading.exception()
     if isinstance(error, DrainingError):  # the service ends before they were loaded
         return
@@ -86,6 +87,7 @@ def _loaded(loading: asyncio.Task[None], engine: Engine, give_up: Callable[[], N
             logger.error("model broken", extra={"facts": {"model": name, "reason": broken.reason}})
         if not engine.served.broken:
             logger.info("ready", extra={"facts": {"models": [model.name for model in engine.served.models]}})
+            loaded(True)
         return
     logger.critical(str(error), exc_info=None if isinstance(error, ModelsError) else error)
-    give_up()
+    loaded(False)

@@ -88,6 +88,17 @@ def create_engine(settings: Settings, codec: LaneCodec) -> Engine:
     return Engine(served, ProcessLoader(threads()) if settings.isolation == "process" else threads())
 
 
+def with_only_model(settings: Settings) -> Settings:
+    """Return the settings with the only model of the repository as the default one, unless a default is configured."""
+    if "default_model" in settings.model_fields_set:
+        return settings
+    try:
+        names = [*find_models(settings.model_repository, settings.models)]
+    except ModelConfigError:  # a command that needs models says so
+        return settings
+    return settings.model_copy(update={"default_model": names[0]}) if len(names) == 1 else settings
+
+
 def create_reloader(settings: Settings, engine: Engine, count: Callable[[Reload], None]) -> Reloader:
     """Return what loads changed models into the engine. `count` is called with every change, for the metrics."""
     trial = Trial(

@@ -133,7 +133,9 @@ class Settings(BaseModel):
         description="Names of the models to serve, separated by commas. By default all models of the repositories.",
     )
     default_model: str = Field(
-        "ssdlite-mobilenet-v2", description="The model for requests that name no model, such as /inference."
+        "ssdlite-mobilenet-v2",
+        description="The model for requests that name no model, such as /inference. If it is not set and there is only "
+        "one model, that one.",
     )
     default_model_aliases: Names = Field(
         ("ipcam-general",), description="Further names of the default model, separated by commas."

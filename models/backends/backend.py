@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from models.backends.runnable import Runnable
 from models.errors import ModelConfigError
+from models.extras import how_to_install
 from models.repository.config import PackageName, PackageWeights
 from models.repository.folder import ModelFolder
 
@@ -17,11 +18,11 @@ class Backend:
     """What runs one kind of weights.
 
     `load`: loads a folder's weights, with a number of threads for each run; imports the backend's module when it is
-    called, so that a backend may need an optional package. `requirement`: what pip installs for it.
+    called, so that a backend may need an optional package. `extra`: of pyproject.toml, with that package.
     """
 
     load: Callable[[ModelFolder, int], Runnable]
-    requirement: str
+    extra: str = ""
 
 
 def load_weights(folder: ModelFolder, threads: int) -> Runnable:
@@ -32,10 +33,10 @@ def load_weights(folder: ModelFolder, threads: int) -> Runnable:
         return backend.load(folder, threads)
     except ModuleNotFoundError as error:
         raise ModelConfigError(
-            f"{folder.weights_name}: its backend is not installed: pip install '{backend.requirement}'."
+            f"{folder.weights_name}: its backend is not installed: {how_to_install(backend.extra)}."
         ) from error
     except ImportError as error:  # a shared library is missing
-        raise ModelConfigError(f"{folder.weights_name}: {backend.requirement} cannot be imported: {error}.") from error
+        raise ModelConfigError(f"{folder.weights_name}: its backend cannot be imported: {error}.") from error
 
 
 def _load_onnx(folder: ModelFolder, threads: int) -> Runnable:
@@ -55,7 +56,7 @@ def _load_rapidocr(folder: ModelFolder, threads: int) -> Runnable:
 
 
 BACKENDS: dict[KindOfWeights, Backend] = {
-    "file": Backend(_load_onnx, "framehook"),
-    "rapidocr": Backend(_load_rapidocr, "framehook[ocr]"),
+    "file": Backend(_load_onnx),
+    "rapidocr": Backend(_load_rapidocr, "ocr"),
 }
 """`file`, or the package that model.yaml names → what runs its weights."""

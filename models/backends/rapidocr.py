@@ -80,7 +80,6 @@ class Reader:
 def _load(path: Path, threads: int) -> PipelineSession:
     if not path.is_file():
         raise ModelConfigError(
-            f"{path} is missing: expected the weights of rapidocr; "
-            "pip install --force-reinstall 'framehook[ocr]' restores them."
+            f"{path} is missing: expected the weights that the package rapidocr brings; install it anew."
         )
     return PipelineSession(path, threads)

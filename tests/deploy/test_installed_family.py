@@ -51,7 +51,7 @@ def framehook(site: Path | None, *arguments: str | Path) -> subprocess.Completed
 
 
 def test_a_model_of_an_installed_family_is_served(site: Path, folder: Path) -> None:
-    answer = framehook(site, "infer", STREET, "--model-repository", folder.parent, "--default-model", "holes")
+    answer = framehook(site, "infer", STREET, "--model-repository", folder.parent, "--format", "json")
     assert answer.returncode == 0, answer.stderr
     [inference] = json.loads(answer.stdout)["inferences"]
     assert inference["entity"]["tag"] == {"value": "hole", "confidence": 0.9}
@@ -59,8 +59,8 @@ def test_a_model_of_an_installed_family_is_served(site: Path, folder: Path) -> N
 
 
 def test_it_is_checked_and_listed_like_all_others(site: Path, folder: Path) -> None:
-    assert "family circles, 1 labels" in framehook(site, "check", folder).stdout
-    listed = framehook(site, "models", "--model-repository", folder.parent, "--default-model", "holes")
+    assert "family circles, 1 label," in framehook(site, "check", folder).stdout
+    listed = framehook(site, "models", "--model-repository", folder.parent, "--format", "json")
     assert json.loads(listed.stdout)["family"] == "circles"
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from lab.pictures import STREET
-from tests.support.client import ROOT
+from tests.support.client import CONTRACT, ROOT
 
-INFER = "import sys; from handlers.server.commands.cli import main; sys.exit(main(['infer', sys.argv[1]]))"
+FRAMEHOOK = "import sys; from handlers.server.commands.cli import main; sys.exit(main())"
 TELL_PLACE = "import handlers; print(handlers.__file__)"
 TELL_CONTRACT = "from handlers.server.contract import read_contract; print(read_contract().as_yaml.decode(), end='')"
 
@@ -52,12 +52,20 @@ def test_the_console_travels_along(site: Path) -> None:
 
 
 def test_a_photo_is_answered_from_any_folder(site: Path, tmp_path: Path) -> None:
-    answer = json.loads(python(site, tmp_path, "-c", INFER, STREET))
+    answer = json.loads(python(site, tmp_path, "-c", FRAMEHOOK, "infer", STREET, "--format", "json"))
     assert len(answer["inferences"]) > 1
 
 
 def test_the_catalogue_travels_along(site: Path, tmp_path: Path) -> None:
-    assert python(site, tmp_path, "-c", INFER.replace("'infer', sys.argv[1]", "'models', 'pull'")).startswith("name")
+    assert python(site, tmp_path, "-c", FRAMEHOOK, "models", "pull").startswith("name")
+
+
+def test_the_version_and_the_command_for_an_extra_are_those_of_a_package(site: Path, tmp_path: Path) -> None:
+    """Also the files of Swagger UI's page travel along."""
+    tell = "from models.extras import how_to_install; print(how_to_install('tls'))"
+    assert python(site, tmp_path, "-c", tell) == "pip install 'framehook[tls]'\n"
+    assert python(site, tmp_path, "-c", FRAMEHOOK, "--version") == f"framehook {CONTRACT['info']['version']}\n"
+    assert (site / "handlers" / "server" / "middleware" / "swagger_ui.js").is_file()
 
 
 def test_the_licences_and_the_command_travel_along(site: Path) -> None:

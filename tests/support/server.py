@@ -63,7 +63,7 @@ def running(
     Unless they say otherwise, lanes are threads, which start much faster.
     """
     configured = Settings(**({"port": 0, "isolation": "thread"} | settings))
-    server = create_server(configured, create_app(configured, give_up))
+    server = create_server(configured, create_app(configured, lambda is_ready: None if is_ready else give_up()))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -66,7 +66,7 @@ def test_the_service_runs_on_it(root: Path) -> None:
         *lent,
         "--unshare-net",
     ]
-    command: list[str | Path] = [*confined, FRAMEHOOK, "infer", STREET]
+    command: list[str | Path] = [*confined, FRAMEHOOK, "infer", STREET, "--format", "json"]
     answer = subprocess.run(command, check=True, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}).stdout
     assert len(json.loads(answer)["inferences"]) > 1
     shell = subprocess.run([*confined, "/bin/sh", "-c", "true"], check=False, capture_output=True, text=True)

@@ -2,35 +2,39 @@
 
 import argparse
 import io
-import itertools
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from handlers.dataplane import DataPlane
 from handlers.errors import ConfigurationError, EdgeError
 from handlers.parsing.numbers import read_number
+from handlers.server.commands.checking.checked import Checked, row_of
 from handlers.server.commands.offline import own_dataplane, read_named_picture, read_picture
 from handlers.server.commands.options import ALL_SETTINGS, settings_options
+from handlers.server.commands.printing import TABLE, Say, add_format_to, print_records
 from handlers.server.parts import create_recognition
 from handlers.server.settings import Settings, split
 from handlers.server.wire.tls import create_tls
 from models.errors import ModelConfigError
-from models.families import Signature
+from models.extras import how_to_install
 from models.fitting.doubts import doubts_about
 from models.order import FrameOrder
 from models.repository.files import CONFIG_FILE_NAME
 from models.repository.folder import find_models
-from models.repository.golden import found_in, refuse_other_results
+from models.repository.golden import refuse_other_results
 from models.results import Results
 from models.runtime.loading import LoadedModel
 from models.runtime.served import Model
 
+SETTINGS = ("model_repository", "models", "default_model")
 CHECK_RUNS = 11
-SHOWN_RESULTS = 5
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -41,7 +45,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         description="Check the settings, those of streams, the credentials, the certificate and the models that "
         "`framehook serve` would use, then exit. Loads every model, runs it on a picture, and prints what the model "
         "is, what it finds and how long it takes. The exit status is 0 if everything is right, else 1.",
-        parents=[settings_options(ALL_SETTINGS)],
+        parents=[settings_options(SETTINGS, [name for name in ALL_SETTINGS if name not in SETTINGS])],
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -57,7 +61,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         metavar="FILE",
         help="the picture to run the models on; by default the golden picture of the model, else a black one",
     )
-    evaluation = parser.add_argument_group("evaluation", "Needs the extra: pip install 'framehook[eval]'.")
+    add_format_to(parser)
+    evaluation = parser.add_argument_group("evaluation", f"Needs an extra: {how_to_install('eval')}.")
     evaluation.add_argument(
         "--evaluate",
         type=Path,
@@ -77,51 +82,57 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def check(settings: Settings, options: argparse.Namespace) -> int:
-    """Check the settings, load and run every model, and print a line about each.
+    """Check the settings, load and run every model, and print what is known of each.
 
-    Raises ConfigurationError, EdgeError or ModelsError for the first fault.
+    Unless that is a table, what is for people goes to standard error. Raises ConfigurationError, EdgeError or
+    ModelsError for the first fault.
     """
+    say = print if options.format == TABLE else partial(print, file=sys.stderr)
     if options.folder:
         settings = _settings_for_folder(settings, options.folder)
     picture = read_named_picture(options.picture, settings.max_body_bytes) if options.picture else None
     recognition = create_recognition(settings)
     tls = create_tls(settings)
     if tls:
-        print(f"ok: {tls}")
+        say(f"ok: {tls}")
     evaluate = _evaluation(options)
     with own_dataplane(settings) as dataplane:
         started_at = time.perf_counter()
         dataplane.engine.load()
         ready_s = time.perf_counter() - started_at
         models = dataplane.engine.served.models
+        records = []
         for model in models:
-            _check_model(dataplane, model, picture, settings.max_body_bytes)
-        _check_streams(dataplane, models, is_complete=not options.folder)
-        if evaluate:
-            evaluate(dataplane, settings, options.evaluate, options.thresholds, options.plot)
+            checked = _checked(dataplane, model, picture, settings.max_body_bytes)
+            say("\n".join(checked.lines()))
+            records.append(checked.record())
+        _check_streams(dataplane, models, say, is_complete=not options.folder)
+        accuracies: dict[str, Any] = evaluate(dataplane, settings, options, say) if evaluate else {}
+    if options.format != TABLE:
+        records = [{**record, "accuracy": accuracies.get(record["model"])} for record in records]
+        print_records(options.format, records, map(row_of, records))
     if recognition.credentials:
-        print(f"ok: {len(recognition.credentials)} credential(s), for the schemes {', '.join(recognition.schemes)}")
-    print(f"ok: settings and {len(models)} model(s), ready after {ready_s:.2f} s")
+        say(f"ok: {len(recognition.credentials)} credential(s), for the schemes {', '.join(recognition.schemes)}")
+    say(f"ok: settings and {len(models)} model(s), ready after {ready_s:.2f} s")
     return 0
 
 
-def _check_model(dataplane: DataPlane, model: Model, picture: bytes | None, max_bytes: int) -> None:
-    """Print what a model is, what it finds, and what is doubtful about that."""
+def _checked(dataplane: DataPlane, model: Model, picture: bytes | None, max_bytes: int) -> Checked:
+    """Run a model, on its golden picture if there is none given; say what is doubtful about what it finds."""
     golden = _golden_picture(dataplane, model, max_bytes)
-    print(f"ok: {model.name} {_shape(model)}")
-    print(f"    {_trial_answer(dataplane, model, picture or golden or _black_picture(model))}")
-    if golden:
-        print("    the golden picture gives the expected results")
-    for doubt in _doubts(dataplane, model, picture, golden):
-        print(f"    doubtful: {doubt}")
+    results, frame_ms, run_ms = _trial(dataplane, model, picture or golden or _black_picture(model))
+    doubts = tuple(_doubts(dataplane, model, picture, golden))
+    return Checked(model, results, frame_ms, run_ms, golden=golden is not None, doubts=doubts)
 
 
 def check_folder(folder: Path, picture: Path) -> int:
     """Check one model's folder, as `framehook check FOLDER --picture FILE` without any setting does."""
-    return check(Settings(lanes=1), argparse.Namespace(folder=folder, picture=picture, evaluate=None, plot=None))
+    return check(
+        Settings(lanes=1), argparse.Namespace(folder=folder, picture=picture, evaluate=None, plot=None, format=TABLE)
+    )
 
 
-def _evaluation(options: argparse.Namespace) -> Callable[..., None] | None:
+def _evaluation(options: argparse.Namespace) -> Callable[..., dict[str, Any]] | None:
     """Return the function that evaluates, if that is wanted; raises ConfigurationError where the extra is missing."""
     if options.evaluate is None:
         if options.plot:
@@ -130,7 +141,7 @@ def _evaluation(options: argparse.Namespace) -> Callable[..., None] | None:
     try:
         from handlers.server.commands.evaluating.evaluate import evaluate  # noqa: PLC0415  # an extra
     except ImportError as error:
-        raise ConfigurationError("Evaluating models needs pycocotools: pip install 'framehook[eval]'.") from error
+        raise ConfigurationError(f"Evaluating models needs pycocotools: {how_to_install('eval')}.") from error
     return evaluate
 
 
@@ -142,7 +153,7 @@ def _thresholds(text: str) -> tuple[float, ...]:
     raise argparse.ArgumentTypeError("expected numbers from 0 to 1, separated by commas")
 
 
-def _check_streams(dataplane: DataPlane, models: Sequence[Model], *, is_complete: bool) -> None:
+def _check_streams(dataplane: DataPlane, models: Sequence[Model], say: Say, *, is_complete: bool) -> None:
     """Print how many streams have settings; raises ConfigurationError when they name what no model has.
 
     `is_complete`: whether these are all models.
@@ -152,7 +163,7 @@ def _check_streams(dataplane: DataPlane, models: Sequence[Model], *, is_complete
         aliases = {alias: labels[name] for alias, name in dataplane.engine.served.aliases.items()}
         dataplane.settings.refuse_unknown_names({**labels, **aliases})
     if len(dataplane.settings):
-        print(f"ok: settings of {len(dataplane.settings)} stream(s)")
+        say(f"ok: settings of {len(dataplane.settings)} stream(s)")
 
 
 def _settings_for_folder(settings: Settings, folder: Path) -> Settings:
@@ -160,8 +171,12 @@ def _settings_for_folder(settings: Settings, folder: Path) -> Settings:
 
     Raises ModelConfigError if the folder is neither.
     """
+    if folder.is_file():
+        raise ModelConfigError(
+            f"{folder} is a file; expected the folder of a model, which `framehook models init {folder}` writes."
+        )
     if not folder.is_dir():
-        raise ModelConfigError(f"{folder} is not a folder.")
+        raise ModelConfigError(f"There is no folder {folder}.")
     is_model = (folder / CONFIG_FILE_NAME).exists()
     root, names = (folder.resolve().parent, (folder.resolve().name,)) if is_model else (folder, ())
     served = [*find_models((root,), names)]
@@ -189,19 +204,6 @@ def _golden_picture(dataplane: DataPlane, model: Model, max_bytes: int) -> bytes
     return picture
 
 
-def _shape(model: Model) -> str:
-    """Return family, labels, input size and tensors of a loaded model, and each chained model on a line of its own."""
-    config = model.folder.config
-    width, height = config.input.size_wh
-    signature = model.loaded.signature if model.loaded else Signature({}, {})
-    tensors = [f"{name} {tensor}" for name, tensor in (*signature.inputs.items(), *signature.outputs.items())]
-    chained = [f"\n    then {link.model}, for {', '.join(link.labels or ['all labels'])}" for link in config.then]
-    return (
-        f"(family {config.family.name}, {len(model.folder.labels)} labels, {width} x {height}, "
-        f"on {', '.join(config.execution.providers)}: {'; '.join(tensors)}){''.join(chained)}"
-    )
-
-
 def _doubts(dataplane: DataPlane, model: Model, picture: bytes | None, golden: bytes | None) -> Iterator[str]:
     """Yield what looks wrong about a model, on its golden picture, whose results are known, else on the one given."""
     loaded, config = model.loaded, model.folder.config
@@ -218,24 +220,12 @@ def _black_picture(model: Model) -> bytes:
     return picture.getvalue()
 
 
-def _trial_answer(dataplane: DataPlane, model: Model, picture: bytes) -> str:
-    """Return what a model finds in a picture, and how long a frame takes."""
+def _trial(dataplane: DataPlane, model: Model, picture: bytes) -> tuple[Results, float, float]:
+    """Return what a model finds in a picture, and how long a frame and its run take, in ms."""
     took_ms, run_ms = [], []
     for _ in range(CHECK_RUNS):
         started_at = time.perf_counter()
         answered = dataplane.infer(FrameOrder(picture, model=model.name)).result()
         took_ms.append((time.perf_counter() - started_at) * 1000)
         run_ms.append(answered.stages_ms["run"])
-    labels = ", ".join(itertools.islice(_in_words(answered.results), SHOWN_RESULTS)) or "nothing"
-    frame_ms = statistics.median(took_ms)
-    return f"found {labels}; {frame_ms:.1f} ms a frame, {statistics.median(run_ms):.1f} of it the run"
-
-
-def _in_words(results: Results) -> Iterator[str]:
-    """Yield each result with what chained models say of it: cup 0.96 (kind: espresso 0.90)."""
-    for number, result in enumerate(found_in(results)):
-        chained = [each for detection in results.detections[number : number + 1] for each in detection.chained]
-        said = "; ".join(f"{each.model}: {', '.join(_in_words(each.results))}" for each in chained)
-        yield f"{result.label} {result.confidence:.2f}{f' ({said})' if said else ''}"
-    for embedding in results.embeddings:
-        yield f"a vector of {len(embedding.content) // 4} numbers"
+    return answered.results, statistics.median(took_ms), statistics.median(run_ms)

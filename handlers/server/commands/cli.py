@@ -1,19 +1,24 @@
 """The command line: one module per command."""
 
 import argparse
+import difflib
 import os
+import re
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
+from typing import NoReturn
 
 from handlers.errors import ConfigurationError, EdgeError
 from handlers.server.commands import check, credentials, infer, models, prepare, serve
+from handlers.server.parts import with_only_model
 from handlers.server.settings import Settings
 from handlers.server.settings_sources import CONFIG_NAME, read_settings
 from models.errors import ModelsError
 
 COMMANDS = (serve, infer, models, check, prepare, credentials)
 """In the order in which the help text lists them."""
-FAILED, INTERRUPTED = 1, 130
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,10 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Ctrl-C kills `infer` and `check` by its signal, so they have no exit status then.
     """
-    options = create_parser().parse_args(arguments)
+    parser = create_parser()
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words:
+        parser.print_help(sys.stderr)
+        return MISUSED
+    options = parser.parse_args(words)
     given = {name: value for name, value in vars(options).items() if name in (*Settings.model_fields, CONFIG_NAME)}
     try:
-        status: int = options.command(read_settings(given, os.environ), options)
+        status: int = options.command(with_only_model(read_settings(given, os.environ)), options)
     except (ConfigurationError, EdgeError, ModelsError) as error:
         print(f"framehook: {error}", file=sys.stderr)
         return FAILED
@@ -36,13 +46,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+class _Parser(argparse.ArgumentParser):
+    """Suggests the command that is nearest to an unknown one, as Python 3.14 does."""
+
+    def error(self, message: str) -> NoReturn:
+        wrong = re.search("invalid choice: '(.*)' \\(choose from (.*)\\)", message)
+        near = difflib.get_close_matches(wrong[1], re.findall(r"\w+", wrong[2]), 1) if wrong else []
+        super().error(f"{message}; did you mean {near[0]}?" if near else message)
+
+
 def create_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="framehook",
         description="Finds objects, classes and text in video frames: models in, JSON out, over HTTP or from files.",
         epilog="framehook COMMAND --help explains a command and its options.",
+        allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version=f"framehook {version('framehook')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     for command in COMMANDS:
         command.add_to(commands)

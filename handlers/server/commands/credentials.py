@@ -17,6 +17,7 @@ from handlers.server.access.credentials import (
     with_token,
     write_credentials_file,
 )
+from handlers.server.commands.printing import add_format_to, print_records
 from handlers.server.settings import Settings, split
 
 MIN_PASSWORD_LENGTH = 8
@@ -61,6 +62,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     remove_parser.set_defaults(command=_remove)
     text = "list the credentials and their permissions"
     list_parser = actions.add_parser("list", help=text, description=f"{text[:1].upper()}{text[1:]}.")
+    add_format_to(list_parser)
     list_parser.set_defaults(command=_list)
     for each in (add_parser, remove_parser, list_parser):
         each.add_argument(
@@ -119,9 +121,12 @@ def _remove(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _list(settings: Settings, options: argparse.Namespace) -> int:
-    for credential in read_credentials_file(_file(settings, options)):
-        models = ", ".join(credential.models or ["all models"])
-        print(f"{credential.name}: may {', '.join(credential.may)}; {models}")
+    records = [
+        {"name": credential.name, "may": credential.may, "models": credential.models or None}
+        for credential in read_credentials_file(_file(settings, options))
+    ]
+    rows = [{**record, "models": record["models"] or ["all"]} for record in records]
+    print_records(options.format, records, rows)
     return 0
 
 

@@ -15,21 +15,14 @@ from handlers.server.commands.inferring.reports import Csv, JsonLines, Printer, 
 from handlers.server.commands.inferring.sources import Source, find_files, read_shots
 from handlers.server.commands.offline import own_dataplane
 from handlers.server.commands.options import settings_options
+from handlers.server.commands.printing import CSV, TABLE, add_format_to
 from handlers.server.settings import Settings, split
 from handlers.stream_settings import read_settings, refuse_unknown_names
+from models.extras import how_to_install
 from models.order import FrameOrder
 from models.results import MAX_DETECTIONS
 
-SETTINGS = (
-    "model_repository",
-    "default_model",
-    "decoding",
-    "max_body_bytes",
-    "max_pixels",
-    "lanes",
-    "wide_lane",
-    "run_timeout_s",
-)
+SETTINGS = ("model_repository", "lanes", "max_pixels")
 
 MAX_RATE = 1000
 """Frames per second; no video has so many."""
@@ -40,8 +33,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser = commands.add_parser(
         "infer",
         help="run a model on pictures and videos, without a server",
-        description="Run a model on pictures and videos, without a server. Prints one JSON line per picture, and per "
-        "frame of a video, to standard output. Videos need the extra: pip install 'framehook[video]'.",
+        description="Run a model on pictures and videos, without a server, and print what it finds. Videos need an "
+        f"extra: {how_to_install('video')}.",
         parents=[settings_options(SETTINGS)],
         allow_abbrev=False,
     )
@@ -77,9 +70,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         metavar="FILE",
         help="answer as a stream with these settings would be answered, each video being a stream",
     )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--table", action="store_true", help="print a table for people instead of JSON")
-    form.add_argument("--csv", action="store_true", help="print CSV instead of JSON: one row per result")
+    add_format_to(parser)
     parser.set_defaults(command=infer)
 
 
@@ -136,9 +127,9 @@ def _with_progress(source: Source, outcomes: Iterable[Outcome]) -> Iterator[Outc
 
 
 def _report(options: argparse.Namespace, sources: Sequence[Source]) -> Report:
-    if options.csv:
+    if options.format == CSV:
         return Csv()
-    if options.table:
+    if options.format == TABLE:
         timed = any(source.is_video for source in sources)
         return Table(list(map(str, sources)), timed=timed, has_outcomes=options.stream_settings is not None)
     return JsonLines()

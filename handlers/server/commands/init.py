@@ -10,7 +10,6 @@ from handlers.decoding.decoder import Decoder
 from handlers.errors import ConfigurationError
 from handlers.server.commands.check import check_folder
 from handlers.server.commands.offline import read_named_picture
-from handlers.server.commands.options import settings_options
 from handlers.server.settings import Settings
 from models.errors import ModelConfigError
 from models.families.recognition import USUAL_CLASSES, differences, recognised
@@ -32,13 +31,12 @@ EXTERNAL_DATA = ("{name}.data", "{name}_data", "{stem}.data")
 
 
 def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the action and its options."""
+    """Add the action and its options; it uses no setting but limits of pictures."""
     parser = actions.add_parser(
         "init",
         help="write the folder of your own model",
         description="Write the folder of a model from its ONNX file, then check it. Family, size and labels are "
         "guessed from the file's inputs, outputs and metadata, and tried out on a picture. Each guess is printed.",
-        parents=[settings_options(("max_body_bytes", "max_pixels"))],
         allow_abbrev=False,
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the model, an ONNX file")

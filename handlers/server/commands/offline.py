@@ -39,7 +39,9 @@ def read_picture(path: Path, max_bytes: int) -> bytes:
     """Return the bytes of a regular file. Raises OSError, and BodyTooLargeError for more than `max_bytes`."""
     refuse_irregular(path)
     if path.stat().st_size > max_bytes:
-        raise BodyTooLargeError(f"The file is larger than the limit of {max_bytes} bytes.")
+        raise BodyTooLargeError(
+            f"The file is larger than the limit of {max_bytes} bytes; FRAMEHOOK_MAX_BODY_BYTES raises it."
+        )
     return path.read_bytes()
 
 

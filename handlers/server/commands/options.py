@@ -1,7 +1,7 @@
 """Settings as options of the command line."""
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -14,29 +14,46 @@ SECRETS = {"credentials"}
 """Settings that are no options: every user of a machine can read the command lines of its processes."""
 ALL_SETTINGS = tuple(name for name in Settings.model_fields if name not in SECRETS)
 
+TITLES = {
+    "host": "address",
+    "credentials_file": "access",
+    "tls_certificate": "HTTPS",
+    "model_repository": "models",
+    "lanes": "work on frames",
+    "max_body_bytes": "frames",
+    "receive_timeout_s": "connections, start and end",
+}
+"""First setting of a group → its title in the help text of a command that lists all."""
+
 UNITS = {"_bytes_per_s": "BYTES", "_bytes": "BYTES", "_s": "SECONDS"}
 """Suffix of a setting's name → its value in the help text; the first one that fits counts."""
 
 
-def settings_options(names: Iterable[str]) -> argparse.ArgumentParser:
+def settings_options(names: Sequence[str], unlisted: Iterable[str] = ()) -> argparse.ArgumentParser:
     """Return a parent parser with `--config` and one option for each of these settings.
 
-    An option that is not given leaves no attribute behind, so that the environment, the file and the default count.
+    A command lists the settings that decide what it prints; from the environment and the file, all count. `unlisted`:
+    settings that are options as well, but not in the help text. An option that is not given leaves no attribute
+    behind, so that the environment, the file and the default count.
     """
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    group = parser.add_argument_group(
-        "settings",
-        f"Each can also be set as {ENVIRONMENT_PREFIX}NAME in the environment, or as a key of the file of "
-        f"--{CONFIG_NAME}. An option takes precedence over the environment, and the environment over the file.",
-    )
+    more = " All other options of `framehook serve` may be given, too." if unlisted else ""
+    origins = f"Also from the environment ({ENVIRONMENT_PREFIX}NAME) and the file of --{CONFIG_NAME}, in this order."
+    group = parser.add_argument_group("settings", origins + more)
     group.add_argument(f"--{CONFIG_NAME}", metavar="FILE", help="YAML file with settings.")
     for name in names:
-        field = Settings.model_fields[name]
-        is_switch = field.annotation is bool
-        alone: dict[str, Any] = {"nargs": "?", "const": "true"} if is_switch else {}
-        text = f"{field.description}{_default(field)}"
-        group.add_argument(f"--{name.replace('_', '-')}", metavar=_value(name, field), help=text, **alone)
+        if len(names) == len(ALL_SETTINGS) and name in TITLES:
+            group = parser.add_argument_group(TITLES[name])
+        _add_option(group, name, Settings.model_fields[name], is_listed=True)
+    for name in unlisted:
+        _add_option(group, name, Settings.model_fields[name], is_listed=False)
     return parser
+
+
+def _add_option(group: "argparse._ArgumentGroup", name: str, field: FieldInfo, *, is_listed: bool) -> None:
+    alone: dict[str, Any] = {"nargs": "?", "const": "true"} if field.annotation is bool else {}
+    text = f"{field.description}{_default(field)}" if is_listed else argparse.SUPPRESS
+    group.add_argument(f"--{name.replace('_', '-')}", metavar=_value(name, field), help=text, **alone)
 
 
 def _default(field: FieldInfo) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from handlers.errors import ConfigurationError
 from handlers.server.settings import Settings
+from models.extras import how_to_install
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -14,7 +15,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="write a copy of a model that is cheaper to serve",
         description="Write a copy of a model that is cheaper to serve: work that is done for each frame moves into the "
         "graph or is left out. Both models are run on the same pictures, and the copy is only kept if their "
-        "results agree. Needs the extra: pip install 'framehook[prepare]'.",
+        f"results agree. Needs an extra: {how_to_install('prepare')}.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -29,7 +30,7 @@ def prepare(_: Settings, options: argparse.Namespace) -> int:
     try:
         from models.preparation.folder import prepare_folder  # noqa: PLC0415  # an extra, which serving does without
     except ImportError as error:
-        raise ConfigurationError("Preparing a model needs onnx: pip install 'framehook[prepare]'.") from error
+        raise ConfigurationError(f"Preparing a model needs onnx: {how_to_install('prepare')}.") from error
     preparation = prepare_folder(options.model_folder, options.output_folder)
     print(f"ok: {options.output_folder} {', '.join(preparation.steps)}")
     print(f"ok: both models agree; the largest difference of a confidence or corner is {preparation.difference:.2g}")

@@ -8,14 +8,14 @@ from tqdm import tqdm
 from handlers.errors import ConfigurationError
 from handlers.server.commands.check import check_folder
 from handlers.server.commands.options import settings_options
+from handlers.server.commands.printing import TABLE, add_format_to, print_records
 from handlers.server.settings import Settings
-from models.catalogue.entries import Catalogue, read_catalogue
+from models.catalogue.entries import Catalogue, Entry, read_catalogue
 from models.catalogue.pulling import Staged, refuse_existing, staged
 from models.errors import ModelConfigError, PullError
 from models.repository.folder import BUILT_IN_ZOO
 
 SETTINGS = ("model_repository", "model_mirror")
-ROW = "{:<14} {:>9} {:>9}  {:<11} {}"
 
 
 def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -32,6 +32,7 @@ def add_to(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument("--from", dest="file", type=Path, metavar="FILE", help="take this file instead of a download")
     parser.add_argument("--overwrite", action="store_true", help="replace a folder that has the name already")
     parser.add_argument("--no-check", action="store_true", help="do not run `framehook check` on the model")
+    add_format_to(parser)
     parser.set_defaults(command=pull)
 
 
@@ -42,7 +43,7 @@ def pull(settings: Settings, options: argparse.Namespace) -> int:
     """
     catalogue = read_catalogue()
     if options.name is None:
-        _list(catalogue)
+        _list(catalogue, options.format)
         return 0
     entry = catalogue.find(options.name)
     root = _own_repository(settings)
@@ -62,12 +63,26 @@ def pull(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _list(catalogue: Catalogue) -> None:
-    print(ROW.format("name", "size", "AP", "licence", "from"))
-    for name, entry in catalogue.models.items():
-        accuracy = f"{entry.published.map:.1f}" if entry.published else "-"
-        print(ROW.format(name, f"{entry.size_bytes / 1e6:.1f} MB", accuracy, entry.licence, entry.urls[0]))
-    print("AP: on COCO val2017 in percent, as published.")
+def _list(catalogue: Catalogue, form: str) -> None:
+    models = catalogue.models.items()
+    print_records(
+        form,
+        [{"name": name, "sizeBytes": entry.size_bytes, "ap": _ap(entry), **_origin(entry)} for name, entry in models],
+        [
+            {"name": name, "MB": round(entry.size_bytes / 1e6, 1), "AP": _ap(entry), **_origin(entry)}
+            for name, entry in models
+        ],
+    )
+    if form == TABLE:
+        print("AP: on COCO val2017 in percent, as published.")
+
+
+def _ap(entry: Entry) -> float | None:
+    return entry.published.map if entry.published else None
+
+
+def _origin(entry: Entry) -> dict[str, str]:
+    return {"licence": entry.licence, "from": entry.urls[0]}
 
 
 def _own_repository(settings: Settings) -> Path:

@@ -2,7 +2,7 @@
 
 import argparse
 import signal
-from contextlib import suppress
+import sys
 
 from handlers.server.commands.options import ALL_SETTINGS, settings_options
 from handlers.server.settings import Settings
@@ -15,6 +15,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """Add the command and its options: all settings."""
     parser = commands.add_parser(
         "serve",
+        usage="framehook serve [OPTION ...]",
         help="serve the models over HTTP",
         description="Serve the models over HTTP, until SIGTERM or Ctrl-C. The log is written to standard error, one "
         "JSON line per event.",
@@ -25,23 +26,27 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def serve(settings: Settings, _: argparse.Namespace) -> int:
-    """Serve until a signal ends it. Return 1 if a model cannot be loaded or the port cannot be opened, else 0."""
+    """Serve until a signal ends it. Return 1 if a model cannot be loaded, else 0.
+
+    Raises ConfigurationError if the port cannot be opened. On a terminal, says at which address a browser finds it.
+    """
     # The web application, which no other command imports.
     from handlers.server.app import create_app  # noqa: PLC0415
     from handlers.server.middleware import logs  # noqa: PLC0415
     from handlers.server.wire.http_server import create_server  # noqa: PLC0415
 
     heap.keep_one()
-    logs.configure(settings.log_level)
+    say = logs.configure(settings.log_level)
     failed = False
 
-    def give_up() -> None:
+    def loaded(is_ready: bool) -> None:  # noqa: FBT001  # a callback
         nonlocal failed
-        failed = True
-        server.should_exit = True
+        if not is_ready:
+            server.should_exit = failed = True
+        elif sys.stderr and sys.stderr.isatty():
+            say(f"framehook is ready: open {server.address} (Ctrl-C to stop)")
 
-    server = create_server(settings, create_app(settings, give_up))
+    server = create_server(settings, create_app(settings, loaded))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may be closed
-    with suppress(SystemExit):  # uvicorn has logged why it cannot listen
-        server.run()
+    server.run()
     return FAILED if failed or not server.started else 0

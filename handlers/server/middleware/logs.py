@@ -48,8 +48,11 @@ class JsonFormatter(logging.Formatter):
         return _ENCODER.encode(line)
 
 
-def configure(level: str) -> None:
-    """Send every log line of the process, uvicorn's and warnings included, to standard error as JSON."""
+def configure(level: str) -> Callable[[str], None]:
+    """Send every log line of the process, uvicorn's and warnings included, to standard error as JSON.
+
+    Returns what prints a line for people after the lines that were logged so far.
+    """
     formatter = JsonFormatter()
 
     def describe_loss(lines: int) -> str:
@@ -61,6 +64,13 @@ def configure(level: str) -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
+
+    def say(line: str) -> None:
+        handler.acquire()
+        handler.stream.write(line + "\n")
+        handler.release()
+
+    return say
 
 
 class RequestLogMiddleware:

@@ -1,6 +1,7 @@
 """The HTTP server: uvicorn, and how it stops."""
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -13,6 +14,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
+from handlers.errors import ConfigurationError
 from handlers.server.middleware.browsers import ON_EVERY_ANSWER
 from handlers.server.settings import Settings
 from handlers.server.wire.connections import ConnectionLimits, Connections, limit_kernel
@@ -25,31 +27,36 @@ KEEP_ALIVE_S = 75
 SEND_S = 2.0
 """How long the last answers may take to be sent."""
 
+OUTSIDE = {
+    "0.0.0.0": (socket.AF_INET, "192.0.2.1", "127.0.0.1"),  # noqa: S104  # it is only compared
+    "::": (socket.AF_INET6, "2001:db8::1", "::1"),
+}
+"""Host that stands for all addresses → its family, an address elsewhere (for documents), and one of this machine."""
+
 logger = logging.getLogger("framehook")
 
 
 class HttpServer(uvicorn.Server):
     """Stops in order: readiness turns false, then the port is closed, then the requests in flight are answered.
 
-    The first signal starts that; a second one has its default action and ends the process at once. `drain_delay_s`:
-    from the first signal until the port is closed. `shutdown_timeout_s`: from then until the last answer.
-    `receive_timeout_s`: how long the kernel tries to send what a client does not take.
+    The first signal starts that; a second one has its default action and ends the process at once. `listeners`: of the
+    open port.
     """
 
-    def __init__(
-        self, config: uvicorn.Config, drain_delay_s: float, shutdown_timeout_s: float, receive_timeout_s: float
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, settings: Settings, listeners: Sequence[socket.socket]) -> None:
         super().__init__(config)
-        self._drain_delay_s, self._shutdown_timeout_s = drain_delay_s, shutdown_timeout_s
-        self._receive_timeout_s = receive_timeout_s
+        self._settings, self.listeners = settings, list(listeners)
         self._close_at: float | None = None
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the port; the kernel keeps little of what clients do not take."""
-        await super().startup(sockets)
-        for server in self.servers:
-            for listener in server.sockets:
-                limit_kernel(listener, self._receive_timeout_s)
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
+        """Answer those who connect, and log the address: uvicorn does not know that TLS begins in `Handshake`."""
+        await super().startup(self.listeners)
+        logger.info("listening", extra={"facts": {"url": self._url(self.listeners[0].getsockname()[0])}})
+
+    @property
+    def address(self) -> str:
+        """Return the address at which a browser finds the service."""
+        return f"{self._url(_reachable(self._settings.host))}/"
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Drain at the first signal."""
@@ -58,8 +65,8 @@ class HttpServer(uvicorn.Server):
         self.drain()
 
     def drain(self) -> None:
-        """Turn readiness false, and close the port after `drain_delay_s`."""
-        self._close_at = time.monotonic() + self._drain_delay_s
+        """Turn readiness false, and close the port after the setting `drain_delay_s`."""
+        self._close_at = time.monotonic() + self._settings.drain_delay_s
         if self.started:
             self.lifespan.state["context"].engine.drain()
         else:
@@ -71,23 +78,20 @@ class HttpServer(uvicorn.Server):
             self.should_exit = True
         return await super().on_tick(counter)
 
-    def _log_started_message(self, listeners: Sequence[socket.SocketType]) -> None:
-        """Log the address. uvicorn would log http, because TLS begins in `Handshake`."""
-        scheme = "https" if "tls" in self.lifespan.state else "http"
-        host, port = listeners[0].getsockname()[:2]
-        url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-        logger.info("listening", extra={"facts": {"url": url}})
+    def _url(self, host: str) -> str:
+        scheme, port = "https" if self._settings.is_tls else "http", self.listeners[0].getsockname()[1]
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Close the port, and return when all requests are answered: with 503 when they take too long."""
         context = self.lifespan.state["context"]
         context.streams.end()
-        asyncio.get_running_loop().call_later(self._shutdown_timeout_s, context.engine.give_up)
-        await super().shutdown(sockets)
+        asyncio.get_running_loop().call_later(self._settings.shutdown_timeout_s, context.engine.give_up)
+        await super().shutdown(self.listeners)
 
 
 def create_server(settings: Settings, app: Any) -> HttpServer:
-    """Return the server for an application."""
+    """Open the port, and return the server for an application. Raises ConfigurationError if it cannot be opened."""
     limits = ConnectionLimits(
         receive_timeout_s=settings.receive_timeout_s,
         min_body_bytes_per_s=settings.min_body_bytes_per_s,
@@ -110,4 +114,55 @@ def create_server(settings: Settings, app: Any) -> HttpServer:
         proxy_headers=False,
         timeout_graceful_shutdown=settings.shutdown_timeout_s + SEND_S,  # type: ignore[arg-type]  # fractions work
     )
-    return HttpServer(config, settings.drain_delay_s, settings.shutdown_timeout_s, settings.receive_timeout_s)
+    return HttpServer(config, settings, _listeners(settings, config.backlog))
+
+
+def _listeners(settings: Settings, backlog: int) -> list[socket.socket]:
+    """Open the port on each address of the host; the kernel keeps little of what clients do not take.
+
+    No other process can open it from now on. Raises ConfigurationError.
+    """
+    opened = []
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            listener = socket.socket(family, kind, protocol)
+            opened.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            limit_kernel(listener, settings.receive_timeout_s)
+            listener.bind(address)
+            listener.listen(backlog)
+    except (OSError, UnicodeError) as error:
+        for listener in opened:
+            listener.close()
+        raise ConfigurationError(_reason(error, settings)) from error
+    return opened
+
+
+def _reason(error: OSError | UnicodeError, settings: Settings) -> str:
+    """Return why the port cannot be opened, and what to do."""
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return f"The host {settings.host} is not known; --host takes an address of this machine, such as 127.0.0.1."
+    if error.errno == errno.EADDRINUSE:
+        return f"The port {settings.port} is in use by another program; --port takes another one."
+    if error.errno == errno.EACCES:
+        return f"The port {settings.port} is for privileged users; --port takes one from 1024 on."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{settings.host} is no address of this machine; --host 0.0.0.0 listens on all of its addresses."
+    return f"The port {settings.port} on {settings.host} cannot be opened: {error.strerror}."
+
+
+def _reachable(host: str) -> str:
+    """Return an address that a person can open: for all addresses, the one by which this machine reaches others."""
+    outside = OUTSIDE.get(host)
+    if outside is None:
+        return host
+    family, address, alone = outside
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((address, 9))  # sends nothing: it only chooses a route
+            return str(probe.getsockname()[0])
+    except OSError:
+        return alone

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from handlers.errors import ConfigurationError
 from handlers.server.settings import Settings
+from models.extras import how_to_install
 
 if TYPE_CHECKING:  # plain HTTP does without cryptography, which this module needs
     from handlers.server.wire.certificates import Certificate
@@ -131,7 +132,7 @@ def create_tls(settings: Settings) -> Tls | None:
         from handlers.server.wire.certificates import read_certificate  # noqa: PLC0415  # needs the extra tls
         from handlers.server.wire.self_signed import self_signed  # noqa: PLC0415  # so does this
     except ImportError as error:
-        raise ConfigurationError("HTTPS needs the package cryptography: pip install 'framehook[tls]'.") from error
+        raise ConfigurationError(f"HTTPS needs the package cryptography: {how_to_install('tls')}.") from error
     certificate, key = settings.tls_certificate, settings.tls_key
     if certificate is None or key is None:
         certificate, key = self_signed(settings.host)

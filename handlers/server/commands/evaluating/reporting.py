@@ -1,29 +1,23 @@
-"""The figures of models, side by side, as text."""
+"""The figures of models, side by side as text, and one by one as data."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from handlers.server.commands.evaluating.labelled import LabelledSet
 from handlers.server.commands.evaluating.scoring import AtThreshold, Score
+from handlers.server.commands.printing import aligned
 
 SIZES = ("small", "medium", "large")
 
 
 def table_of_models(scores: Mapping[str, Score], thresholds: Sequence[float]) -> Iterator[str]:
     """Yield the lines of the table with a row per model; figures in percent."""
-    yield from _aligned(
-        [
-            ["model", "labels", "AP", "AP50", *SIZES, *(f"P/R at {threshold:g}" for threshold in thresholds)],
-            *(
-                [
-                    name,
-                    str(sum(ap is not None for ap, _ in score.by_label.values())),
-                    *map(_percent, (score.ap, score.ap50, *score.by_size)),
-                    *(_pair(score.at[threshold]) for threshold in thresholds),
-                ]
-                for name, score in scores.items()
-            ),
-        ]
-    )
+    rows = [["model", "labels", "AP", "AP50", *SIZES, *(f"P/R at {threshold:g}" for threshold in thresholds)]]
+    for name, score in scores.items():
+        count = sum(ap is not None for ap, _ in score.by_label.values())
+        figures = map(_percent, (score.ap, score.ap50, *score.by_size))
+        rows.append([name, str(count), *figures, *(_pair(score.at[threshold]) for threshold in thresholds)])
+    yield from aligned(rows, range(1, len(rows[0])))
 
 
 def table_of_labels(labelled: LabelledSet, scores: Mapping[str, Score]) -> Iterator[str]:
@@ -34,7 +28,20 @@ def table_of_labels(labelled: LabelledSet, scores: Mapping[str, Score]) -> Itera
         if label in counts:
             figures = [score.by_label.get(label, (None, None)) for score in scores.values()]
             rows.append([label, str(counts[label]), *(f"{_percent(ap)}/{_percent(ap50)}" for ap, ap50 in figures)])
-    yield from _aligned(rows)
+    yield from aligned(rows, range(1, len(rows[0])))
+
+
+def record_of(score: Score) -> dict[str, Any]:
+    """Return the figures of a model as data, from 0 to 1; None where no object counts."""
+    return {
+        "ap": score.ap,
+        "ap50": score.ap50,
+        **dict(zip(SIZES, score.by_size, strict=True)),
+        "at": {
+            f"{threshold:g}": {"precision": at.precision, "recall": at.recall} for threshold, at in score.at.items()
+        },
+        "byLabel": {label: {"ap": ap, "ap50": ap50} for label, (ap, ap50) in score.by_label.items()},
+    }
 
 
 def _percent(value: float | None) -> str:
@@ -44,11 +51,3 @@ def _percent(value: float | None) -> str:
 def _pair(at: AtThreshold) -> str:
     precision = "-" if at.precision is None else f"{at.precision:.2f}"
     return f"{precision}/{at.recall:.2f}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the rows with equally wide columns, the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = [f"{first:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True))]
-        yield "  ".join(cells)

@@ -9,6 +9,7 @@ from pathlib import Path
 from handlers.errors import ConfigurationError, EdgeError
 from handlers.server.commands.offline import read_picture, refuse_irregular
 from handlers.server.settings import Settings
+from models.extras import how_to_install
 from models.frame import Body, RawLayout
 
 PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
@@ -102,7 +103,7 @@ def _frames_of(source: Source, max_pixels: int, rate: float | None) -> Iterator[
     try:
         from handlers.server.commands.inferring.video import open_video  # noqa: PLC0415  # an extra
     except ImportError as error:
-        raise ConfigurationError("Reading a video needs PyAV: pip install 'framehook[video]'.") from error
+        raise ConfigurationError(f"Reading a video needs PyAV: {how_to_install('video')}.") from error
     refuse_irregular(source.path)
     with open_video(source.path, max_pixels) as video:
         for frame in video.frames(rate):

@@ -5,6 +5,7 @@ The other tests help: their client searches every answer, and conftest.py every 
 
 import base64
 import errno
+import json
 import os
 import re
 import stat
@@ -71,7 +72,9 @@ def test_the_command_line_writes_hashes_for_the_owner_alone(tmp_path: Path) -> N
     assert token not in written
     assert PASSWORD not in written
     listed = framehook("credentials", "list", "--file", path).stdout
-    assert listed == "gate: may infer, read; a, b\nyard: may infer, read; all models\n"
+    assert listed == "name  may          models\ngate  infer, read  a, b\nyard  infer, read  all\n"
+    as_json = framehook("credentials", "list", "--file", path, "--format", "json").stdout.splitlines()
+    assert json.loads(as_json[1]) == {"name": "yard", "may": ["infer", "read"], "models": None}
     assert framehook("credentials", "remove", "gate", "--file", path).returncode == 0
     assert [credential.name for credential in read_credentials_file(path)] == ["yard"]
     assert [file.name for file in tmp_path.iterdir()] == ["credentials.yaml"]

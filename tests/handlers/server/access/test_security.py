@@ -16,6 +16,8 @@ from tests.support.credentials import (
 )
 from tests.support.server import LiveServer
 
+OPEN_PATHS = ["/", "/console/{file}", "/openapi.json", "/openapi.yaml", "/stream/{stream}"]
+
 
 @pytest.mark.parametrize("header", ["Authorization: Bearer {}", "authorization: bearer  {}", "X-Camera-Key: {}"])
 def test_tokens_come_in_two_headers(live: LiveServer, header: str) -> None:
@@ -38,11 +40,17 @@ def test_every_scheme_on_offer_has_its_challenge(live: LiveServer) -> None:
     assert len(nonces) == 1
 
 
+@pytest.mark.parametrize("path", OPEN_PATHS)
+def test_pages_and_the_contract_need_no_credential(live: LiveServer, path: str) -> None:
+    for headers in ({}, bearer("wrong")):
+        assert live.client.get(path.format(file="app.js", stream="gate"), headers=headers).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "token", "status"),
     [
         ("/models", "token-of-a-reader", 200),
-        ("/openapi.yaml", "token-of-a-reader", 200),
+        ("/openapi.yaml", PROBE_TOKEN, 200),
         ("/inference", "token-of-a-reader", 403),
         ("/models/identity/reload", "token-of-a-reader", 403),
         ("/metrics", "token-of-a-reader", 403),
@@ -113,10 +121,10 @@ def test_without_credentials_a_header_is_ignored(identity: LiveServer) -> None:
 
 
 def test_the_served_contract_says_what_is_asked_for(live: LiveServer, server: LiveServer) -> None:
-    strict = live.client.get("/openapi.json", headers=AUTHORIZED).json()
+    strict = live.client.get("/openapi.json").json()
     assert strict["components"]["securitySchemes"]["apiKey"]["name"] == "X-Camera-Key"
-    asks = {path: "security" in next(iter(operations.values())) for path, operations in strict["paths"].items()}
-    assert set(asks.values()) == {True}
+    asks = {path: next(iter(operations.values()))["security"] for path, operations in strict["paths"].items()}
+    assert sorted(path for path, schemes in asks.items() if not schemes) == OPEN_PATHS
     loose = server.client.get("/openapi.json").json()
     asking = [path for path, operations in loose["paths"].items() if next(iter(operations.values())).get("security")]
     assert asking == ["/models/{model}/reload"]

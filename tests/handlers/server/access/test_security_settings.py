@@ -26,8 +26,9 @@ from tests.support.credentials import (
 def test_an_open_service_says_so(
     host: str, credentials: dict[str, Any], *, warns: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    create_app(Settings(host=host, **credentials), lambda: None)
-    assert [record.getMessage() for record in caplog.records] == [OPEN] * warns
+    create_app(Settings(host=host, **credentials), lambda _: None)
+    said = [record.getMessage() for record in caplog.records]  # also what services of other tests still say
+    assert said.count(OPEN) == warns
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_an_open_service_says_so(
 )
 def test_settings_that_would_open_or_shut_by_mistake_stop_the_start(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        create_app(Settings(**settings), lambda: None)
+        create_app(Settings(**settings), lambda _: None)
 
 
 @pytest.mark.parametrize("name", ["authorization", "Content-Type", "x-ms-client-request-id", "1key", "a b", ""])

@@ -1,17 +1,20 @@
 """The command line, as a user runs it."""
 
+import csv
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from handlers.server.commands.cli import main
 from handlers.server.commands.options import SECRETS
 from handlers.server.settings import Settings
 from lab.graphs import board, write_failing_model, write_identity_model, write_small_detector
@@ -23,7 +26,7 @@ from tests.support.process import FRAMEHOOK, framehook
 
 
 def test_infer_gives_the_servers_answer(server: Any) -> None:
-    run = framehook("infer", STREET)
+    run = framehook("infer", STREET, "--format", "json")
     assert run.returncode == 0
     assert run.stderr == ""
     [answer] = map(json.loads, run.stdout.splitlines())
@@ -34,9 +37,8 @@ def test_infer_gives_the_servers_answer(server: Any) -> None:
 def test_infer_takes_many_files_and_shows_its_progress(tmp_path: Path) -> None:
     empty, missing = tmp_path / "empty.png", tmp_path / "missing.png"
     empty.write_bytes(blank())
-    run = framehook(
-        "infer", STREET, empty, missing, ROOT / "pyproject.toml", "--object", "car", "--max-detections", "1"
-    )
+    files = (STREET, empty, missing, ROOT / "pyproject.toml")
+    run = framehook("infer", *files, "--object", "car", "--max-detections", "1", "--format", "json")
     street, nothing, unread, undecodable = map(json.loads, run.stdout.splitlines())
     assert [found["label"] for found in flat(street)] == ["car"]
     assert nothing["inferences"] == []
@@ -56,7 +58,10 @@ def test_infer_takes_many_files_and_shows_its_progress(tmp_path: Path) -> None:
         (["infer", "x.jpg", "--confidence", "0_1"], 2, "--confidence: expected a number from 0 to 1"),
         (["infer", "x.jpg", "--max-detections", "1001"], 2, "--max-detections: expected a whole number from 1 to 1000"),
         (["infer"], 2, "FILE"),
+        ([], 2, "usage: framehook"),
         (["nonsense"], 2, "nonsense"),
+        (["infr"], 2, "did you mean infer?"),
+        (["models", "pul"], 2, "did you mean pull?"),
         (["serve", "--prot", "1"], 2, "--prot"),
         (["serve", "--por", "1"], 2, "--por"),
         (["serve", "--port", "x"], 1, "option --port"),
@@ -71,6 +76,8 @@ def test_infer_takes_many_files_and_shows_its_progress(tmp_path: Path) -> None:
         (["prepare", "/nonexistent", "y"], 1, "/nonexistent cannot be read: No such file"),
         (["prepare", str(ROOT), "y", "--port", "1"], 2, "--port"),
         (["check", "--default-model", "nope"], 1, "The setting default_model must be one of"),
+        (["check", "pyproject.toml"], 1, "pyproject.toml is a file; expected the folder of a model, which `framehook"),
+        (["check", "/nonexistent"], 1, "There is no folder /nonexistent."),
     ],
 )
 def test_wrong_calls_are_explained_in_one_line(arguments: list[str], status: int, message: str) -> None:
@@ -81,8 +88,49 @@ def test_wrong_calls_are_explained_in_one_line(arguments: list[str], status: int
 
 
 def test_models_prints_the_records_that_the_service_serves(server: Any) -> None:
-    run = framehook("models")
+    run = framehook("models", "--format", "json")
     assert [json.loads(line) for line in run.stdout.splitlines()] == server.client.get("/models").json()["models"]
+
+
+def test_a_table_of_models_is_short_and_the_data_are_whole(server: Any) -> None:
+    served = server.client.get("/models").json()["models"]
+    table = framehook("models").stdout.splitlines()
+    assert table[0].split() == ["name", "family", "input", "licence", "labels"]
+    assert max(map(len, table)) < 120
+    assert "1000: tench, goldfish, great white shark, ..." in table[2]
+    rows = list(csv.DictReader(framehook("models", "--format", "csv").stdout.splitlines()))
+    assert [row["labels"].split(",") for row in rows if row["name"] != "efficientnet-lite0"] == [
+        model["labels"] for model in served if model["name"] != "efficientnet-lite0"
+    ]
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    run = framehook("--version")
+    assert (run.returncode, run.stdout) == (0, f"framehook {version('framehook')}\n")
+
+
+def test_the_only_model_of_a_repository_is_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_identity_model(tmp_path, "mine")
+    assert main(["check", "--model-repository", str(tmp_path)]) == 0
+    assert "ok: mine" in capsys.readouterr().out
+    assert main(["models", "--model-repository", str(tmp_path), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["aliases"] == ["ipcam-general"]
+    assert main(["check", "--model-repository", str(tmp_path), "--default-model", "other"]) == 1
+    write_identity_model(tmp_path, "second")
+    assert main(["check", "--model-repository", str(tmp_path)]) == 1, "nobody knows which one"
+
+
+def test_what_check_finds_out_is_data_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_identity_model(tmp_path)
+    assert main(["check", str(folder), "--format", "json"]) == 0
+    printed = capsys.readouterr()
+    record = json.loads(printed.out)
+    assert (record["model"], record["labels"], record["accuracy"]) == ("identity", 2, None)
+    assert 0 < record["runMs"] <= record["frameMs"]
+    assert "(family ssd, 2 labels, " in printed.err, "what is for people goes elsewhere"
+    assert main(["check", str(folder), "--format", "csv"]) == 0
+    [row] = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert (row["model"], row["golden"], row["doubts"]) == ("identity", "False", "")
 
 
 def test_check_tells_what_a_model_is_and_finds(tmp_path: Path) -> None:
@@ -133,17 +181,16 @@ def test_check_tries_chained_models(tmp_path: Path) -> None:
 
 
 OPTIONS = {
-    "infer": {"--model-repository", "--default-model", "--decoding", "--max-pixels", "--config", "--annotate"},
-    "models": {"--model-repository", "--models", "--default-model", "--config"},
+    "infer": {"--model-repository", "--model ", "--lanes", "--max-pixels", "--config", "--annotate", "--format"},
+    "models": {"--model-repository", "--models", "--default-model", "--config", "--format"},
+    "models init": {"--labels", "--picture"},
     "models pull": {"--model-repository", "--model-mirror", "--from", "--overwrite", "--no-check", "--config"},
     "check": {
         "--evaluate",
         "--thresholds",
         "--plot",
-        "--port",
-        "--credentials-file",
-        "--tls-certificate",
-        "--queue-size",
+        "--format",
+        "--model-repository",
         "--config",
         "--picture",
     },
@@ -152,13 +199,15 @@ OPTIONS = {
     "serve": {"--port", "--queue-size", "--max-body-bytes", "--config"},
 }
 FOREIGN = {
-    "infer": {"--port", "--models ", "--queue-size", "--tls-certificate", "--credentials-file"},
+    "infer": {"--port", "--models ", "--queue-size", "--decoding", "--max-body-bytes", "--wide-lane"},
     "models": {"--port", "--lanes", "--decoding"},
+    "models init": {"--config", "--max-pixels", "--lanes"},
     "models pull": {"--port", "--models ", "--lanes"},
+    "check": {"--port", "--lanes", "--max-pixels", "--tls-certificate"},
     "prepare": {"--port", "--config", "--model-repository"},
     "credentials add": {"--port", "--lanes", "--config"},
 }
-"""Settings that a command neither uses nor accepts."""
+"""Settings that do not belong into the help text of a command."""
 
 
 @pytest.mark.parametrize("command", OPTIONS)
@@ -175,7 +224,9 @@ def test_serve_lists_every_setting_but_secrets() -> None:
 
 
 def test_it_runs_from_any_folder(tmp_path: Path) -> None:
-    run = subprocess.run([FRAMEHOOK, "infer", STREET], cwd=tmp_path, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [FRAMEHOOK, "infer", STREET, "--format", "json"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert flat(json.loads(run.stdout))
 
 
@@ -183,7 +234,7 @@ def test_infer_tells_the_cause_of_a_failure_of_the_model(tmp_path: Path) -> None
     write_identity_model(tmp_path)
     picture = tmp_path / "fails.png"
     picture.write_bytes(encode(board(failure=True), "PNG"))
-    run = framehook("infer", picture, "--model-repository", str(tmp_path), "--default-model", "identity")
+    run = framehook("infer", picture, "--model-repository", tmp_path, "--format", "json")
     assert run.returncode == 1
     assert json.loads(run.stdout)["error"] == "The model failed on this frame."
     assert "Gather" in run.stderr
@@ -194,14 +245,11 @@ def test_infer_waits_for_no_pipe_and_reads_no_giant(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     with giant.open("wb") as file:
         file.truncate(5 * 2**30)
-    run = framehook("infer", pipe, giant, "/dev/null", tmp_path)
+    run = framehook("infer", pipe, giant, "/dev/null", tmp_path, "--format", "json")
     errors = [json.loads(line)["error"] for line in run.stdout.splitlines()]
-    assert errors == [
-        "The file cannot be read or written: no such file, or not a regular one.",
-        "The file is larger than the limit of 33554432 bytes.",
-        "The file cannot be read or written: no such file, or not a regular one.",
-        "The file is larger than the limit of 33554432 bytes.",  # of the folder, where the pipe is no picture
-    ]
+    no_file = "The file cannot be read or written: no such file, or not a regular one."
+    too_large = "The file is larger than the limit of 33554432 bytes; FRAMEHOOK_MAX_BODY_BYTES raises it."
+    assert errors == [no_file, too_large, no_file, too_large], "the last is of the folder, where the pipe is no picture"
 
 
 def test_infer_ends_quietly_when_its_reader_leaves() -> None:
@@ -229,14 +277,14 @@ def test_infer_ends_quietly_on_ctrl_c() -> None:
 def test_infer_annotates_and_overwrites_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folder"
     for expected in ("street-boxes.jpg", "street-boxes-2.jpg"):
-        run = framehook("infer", STREET, "--annotate", folder)
+        run = framehook("infer", STREET, "--annotate", folder, "--format", "json")
         assert json.loads(run.stdout)["annotated"] == str(folder / expected)
         with Image.open(folder / expected) as picture:
             assert picture.size == (768, 576)
 
 
 def test_infer_says_when_it_cannot_write() -> None:
-    run = framehook("infer", STREET, "--annotate", "/proc/nowhere")
+    run = framehook("infer", STREET, "--annotate", "/proc/nowhere", "--format", "json")
     assert run.returncode == 1
     assert "cannot be read or written" in json.loads(run.stdout)["error"]
 
@@ -257,9 +305,9 @@ def test_prepare_writes_a_folder_that_serves(tmp_path: Path) -> None:
 
 def test_prepare_says_what_it_lacks(tmp_path: Path) -> None:
     (tmp_path / "onnx.py").write_text("raise ImportError('not installed')")
-    run = framehook("prepare", tmp_path, tmp_path / "prepared", PYTHONPATH=str(tmp_path))
+    run = framehook("prepare", tmp_path, tmp_path / "prepared", PYTHONPATH=f"{tmp_path}:{ROOT}")
     assert (run.returncode, run.stdout) == (1, "")
-    assert run.stderr == "framehook: Preparing a model needs onnx: pip install 'framehook[prepare]'.\n"
+    assert run.stderr == "framehook: Preparing a model needs onnx: scripts/setup prepare.\n"
 
 
 @pytest.mark.parametrize(

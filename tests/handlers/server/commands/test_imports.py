@@ -23,10 +23,10 @@ sys.exit(status)
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(["infer", "board.png", "--default-model", "identity"], id="infer"),
+        pytest.param(["infer", "board.png"], id="infer"),
         pytest.param(["models"], id="models"),
         pytest.param(["models", "pull"], id="pull"),
-        pytest.param(["check", "--default-model", "identity"], id="check"),
+        pytest.param(["check"], id="check"),
     ],
 )
 def test_no_web_framework_is_imported(tmp_path: Path, command: list[str]) -> None:

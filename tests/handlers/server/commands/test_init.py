@@ -57,7 +57,7 @@ def test_the_file_says_what_it_is(
     assert "guess: labels of the file's metadata" in said
     assert "framehook serve --model-repository . --default-model yolo11n-pose" in said
     assert (tmp_path / "yolo11n-pose" / "labels.txt").read_text() == "car\nperson\ndog\n"
-    assert main(["infer", str(STREET), "--model-repository", ".", "--default-model", "yolo11n-pose"]) == 0
+    assert main(["infer", str(STREET), "--model-repository", ".", "--model", "yolo11n-pose", "--format", "json"]) == 0
     [answer] = capsys.readouterr().out.splitlines()
     assert "keypoints" in json.loads(answer)["inferences"][0]["extensions"]
 

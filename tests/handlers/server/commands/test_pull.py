@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import re
 import resource
 import shutil
@@ -269,8 +270,15 @@ def test_two_calls_do_not_write_one_file(root: Path, weights: bytes, capsys: pyt
 def test_without_a_name_the_catalogue_is_listed(catalogue: Catalogue, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "pull"]) == 0
     head, row, _ = capsys.readouterr().out.splitlines()
-    assert head.split() == ["name", "size", "AP", "licence", "from"]
-    assert row.split() == [NAME, "0.2", "MB", "-", "Apache-2.0", catalogue.models[NAME].urls[0]]
+    assert head.split() == ["name", "MB", "AP", "licence", "from"]
+    assert row.split() == [NAME, "0.2", "-", "Apache-2.0", catalogue.models[NAME].urls[0]]
+
+
+def test_the_catalogue_is_data_too(catalogue: Catalogue, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = catalogue.models[NAME]
+    expected = {"name": NAME, "sizeBytes": entry.size_bytes, "ap": None, "licence": "Apache-2.0", "from": entry.urls[0]}
+    assert main(["models", "pull", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """`framehook serve`, as a user runs it: its log, and how it ends."""
 
+import errno
 import json
+import os
 import re
 import signal
 import socket
@@ -12,6 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+from handlers.errors import ConfigurationError
+from handlers.server.settings import Settings
+from handlers.server.wire.http_server import create_server
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode
 from tests.support.process import framehook, serving, wait_until_ready
@@ -148,8 +153,73 @@ def test_serve_refuses_what_kubernetes_injects() -> None:
 
 
 def test_serve_says_when_its_port_is_taken() -> None:
+    """In one sentence, before it has loaded anything."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        run = framehook("serve", "--port", str(taken.getsockname()[1]))
+        port = taken.getsockname()[1]
+        run = framehook("serve", "--port", str(port))
     assert run.returncode == 1
-    assert "address already in use" in run.stderr
-    assert "Traceback" not in run.stderr
+    assert run.stderr == f"framehook: The port {port} is in use by another program; --port takes another one.\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "sentence"),
+    [
+        ({"port": 80}, PermissionError(errno.EACCES, "x"), "The port 80 is for privileged users; --port takes one"),
+        ({}, OSError(errno.ENOBUFS, "No buffer"), "The port 8080 on 127.0.0.1 cannot be opened: No buffer."),
+        ({"host": "192.0.2.77"}, None, "192.0.2.77 is no address of this machine; --host 0.0.0.0 listens on all"),
+        ({"host": "x" * 64}, None, "The host x+ is not known; --host takes an address of this machine"),
+    ],
+    ids=["privileged", "other", "not ours", "unknown"],
+)
+def test_why_a_port_cannot_be_opened_is_said(
+    settings: dict[str, Any], error: OSError | None, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error  # type: ignore[misc]  # one of the rows
+
+    if error:
+        monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(ConfigurationError, match=sentence):
+        create_server(Settings(**settings), None)
+
+
+def test_the_port_is_open_on_every_address_of_the_host() -> None:
+    server = create_server(Settings(host="localhost", port=0), None)
+    assert all(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for listener in server.listeners)
+    for listener in server.listeners:
+        listener.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ({}, r"http://127\.0\.0\.1:\d+/"),
+        ({"host": "localhost", "tls_self_signed": True}, r"https://localhost:\d+/"),
+        ({"host": "::1"}, r"http://\[::1\]:\d+/"),
+        ({"host": "0.0.0.0"}, r"http://(?!0\.0\.0\.0)[\d.]+:\d+/"),
+    ],
+    ids=["loopback", "TLS", "IPv6", "all addresses"],
+)
+def test_the_address_is_one_that_a_person_can_open(settings: dict[str, Any], address: str) -> None:
+    server = create_server(Settings(port=0, **settings), None)
+    assert re.fullmatch(address, server.address)
+    for listener in server.listeners:
+        listener.close()
+
+
+def test_on_a_terminal_the_start_ends_with_the_address(tmp_path: Path) -> None:
+    """And Ctrl-C stops it."""
+    folder = write_identity_model(tmp_path)
+    ours, its = os.openpty()
+    with serving("--model-repository", str(folder.parent), "--drain-delay-s", "0.1", log=its) as (process, port):
+        os.close(its)
+        said = ""
+        while "Ctrl-C" not in said:
+            said += os.read(ours, 65536).decode()
+        last = said.splitlines()[-1]
+        assert last == f"framehook is ready: open http://127.0.0.1:{port}/ (Ctrl-C to stop)"
+        assert '"message": "ready"' in said.splitlines()[-2]
+        assert httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    os.close(ours)

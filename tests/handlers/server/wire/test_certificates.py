@@ -213,7 +213,7 @@ def test_https_without_the_extra_stops_the_start(command: str, tmp_path: Path, *
     files = [f"--{name.replace('_', '-')}={path}" for name, path in write(issue(CA), tmp_path).items()]
     run = without_cryptography(tmp_path, command, *(["--tls-self-signed"] if is_self_signed else files))
     assert run.returncode == 1
-    assert run.stderr == "framehook: HTTPS needs the package cryptography: pip install 'framehook[tls]'.\n"
+    assert run.stderr == "framehook: HTTPS needs the package cryptography: scripts/setup tls.\n"
 
 
 def test_plain_http_does_without_the_extra(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`framehook check --evaluate`: the figures are those of a known case, whatever the format of the labels."""
 
+import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -148,7 +149,7 @@ def test_a_model_is_perfect_where_its_own_answers_are_the_labels(
 ) -> None:
     photos = ["coffee.jpg", "vtest-400.jpg"]
     labels = (ROOT / "models" / "zoo" / "ssdlite-mobilenet-v2" / "labels.txt").read_text().splitlines()
-    assert main(["infer", *(str(PHOTOS / name) for name in photos)]) == 0
+    assert main(["infer", "--format", "json", *(str(PHOTOS / name) for name in photos)]) == 0
     images, annotations = [], []
     for number, line in enumerate(capsys.readouterr().out.splitlines()):
         with Image.open(PHOTOS / photos[number]) as photo:
@@ -186,6 +187,18 @@ def test_models_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture
         assert (picture.format, picture.size) == ("PNG", (900, 640))
         colours = {colour for _, colour in picture.getcolors(1 << 20) or ()}
     assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)} <= colours
+
+
+def test_the_figures_are_data_too(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = write_coco(tmp_path / "set", coco([[{"box": RIGHT}], [{"box": MISSED}]]))
+    options = ["--evaluate", str(place), "--thresholds", "0.5"]
+    assert main(["check", str(model), *options, "--format", "json"]) == 0
+    accuracy = json.loads(capsys.readouterr().out)["accuracy"]
+    assert accuracy["ap"] == accuracy["byLabel"]["block"]["ap50"] == pytest.approx(51 / 101)
+    assert accuracy["at"] == {"0.5": {"precision": 0.25, "recall": 0.5}}
+    assert main(["check", str(model), *options, "--format", "csv"]) == 0
+    [row] = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert float(row["ap50"]) == pytest.approx(51 / 101)
 
 
 def test_pictures_that_cannot_be_read_are_counted_and_named(
@@ -320,4 +333,4 @@ def test_evaluating_says_what_it_lacks(model: Path, tmp_path: Path) -> None:
     (tmp_path / "pycocotools.py").write_text("")
     run = framehook("check", model, "--evaluate", tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}")
     assert run.returncode == 1
-    assert run.stderr == "framehook: Evaluating models needs pycocotools: pip install 'framehook[eval]'.\n"
+    assert run.stderr == "framehook: Evaluating models needs pycocotools: scripts/setup eval.\n"

@@ -55,8 +55,8 @@ def infer(repository: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Infe
     interrupt = signal.getsignal(signal.SIGINT)
 
     def run(*arguments: object) -> Printed:
-        settings = ["--model-repository", str(repository), "--default-model", "identity", "--lanes", "2"]
-        status = main(["infer", *map(str, arguments), *settings])
+        settings = ["--model-repository", str(repository), "--lanes", "2", "--format", "json"]
+        status = main(["infer", *settings, *map(str, arguments)])
         return Printed(status, *capsys.readouterr())
 
     yield run
@@ -141,10 +141,10 @@ def test_an_empty_folder_or_pattern_is_named_before_anything_is_run(infer: Infer
 
 def test_csv_and_table(infer: Infer, tmp_path: Path) -> None:
     path = write_video(tmp_path / "b.mkv", [board(1 << 15), board(nothing=True)])
-    header, row = infer(path, "--csv").out.split("\r\n")[:2]
+    header, row = infer(path, "--format", "csv").out.split("\r\n")[:2]
     assert header == "file,frame,time,outcome,type,label,confidence,l,t,w,h"
     assert row == f"{path},0,0.0,,entity,block,0.9,0.25,0.0,0.75,1.0"
-    table = infer(path, "--table").out.splitlines()
+    table = infer(path, "--format", "table").out.splitlines()
     assert [line.split() for line in table] == [
         ["file", "time", "label", "confidence", "l", "t", "w", "h"],
         [str(path), "0.000", "block", "0.90", "0.2500", "0.0000", "0.7500", "1.0000"],
@@ -155,7 +155,7 @@ def test_csv_and_table(infer: Infer, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["x.jpg", "--csv", "--table"], "not allowed with argument"),
+        (["x.jpg", "--format", "xml"], "--format: invalid choice: 'xml'"),
         (["x.jpg", "--rate", "0"], "--rate: expected a number of frames per second above 0, at most 1000"),
         (["x.jpg", "--rate", "inf"], "--rate: expected"),
         (["x.jpg", "--rate", "-1"], "--rate: expected"),
@@ -222,7 +222,7 @@ def test_without_the_extra_a_video_is_an_error_and_pictures_are_not(
     run = infer(tmp_path)
     assert run.status == 1
     video, picture = run.lines
-    assert video == {"file": str(path), "error": "Reading a video needs PyAV: pip install 'framehook[video]'."}
+    assert video == {"file": str(path), "error": "Reading a video needs PyAV: scripts/setup video."}
     assert numbers_of(picture) == [8]
 
 

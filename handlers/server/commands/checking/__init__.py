@@ -1,0 +1,1 @@
+"""What `framehook check` finds out about a model."""
