@@ -18,10 +18,15 @@ async def annotate(
     object_: list[str] | None = None,
     max_detections: int | None = None,
 ) -> Response:
-    """Draw the results of the model that the path names, else of the default model."""
+    """Draw the results of the model that the path names, else of the default model, on the upright picture."""
     media_type = preferred(request.headers.get("accept", ""))
     order = FrameOrder(
-        model=model, encoding=media_type, confidence=confidence, labels=object_, max_detections=max_detections
+        upright=True,
+        model=model,
+        encoding=media_type,
+        confidence=confidence,
+        labels=object_,
+        max_detections=max_detections,
     )
     return Response(await answer(order), media_type=media_type)
 

@@ -11,10 +11,16 @@ async def infer(
     confidence: float | None = None,
     object_: list[str] | None = None,
     max_detections: int | None = None,
+    exif: str = "ignore",
 ) -> Response:
     """Infer with the model that the path names, else with the default model."""
     order = FrameOrder(
-        model=model, encoding="metadata", confidence=confidence, labels=object_, max_detections=max_detections
+        upright=exif.lower() == "apply",
+        model=model,
+        encoding="metadata",
+        confidence=confidence,
+        labels=object_,
+        max_detections=max_detections,
     )
     document = await answer(order)
     return Response(document, media_type="application/json") if document else Response(status_code=204)

@@ -13,6 +13,19 @@ from lab import ROOT
 
 STREET = ROOT / "examples" / "street.jpg"
 PHOTOS = ROOT / "tests" / "data"
+ORIENTATION = 0x0112
+"""The tag of EXIF."""
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""EXIF orientation → how the upright picture becomes the stored one."""
 
 
 def encode(picture: Image.Image, name: str, **options: object) -> bytes:
@@ -30,6 +43,15 @@ def street() -> Image.Image:
 def street_as(name: str) -> bytes:
     """Return the street photo in another format, pixel for pixel (JPEG: the file itself)."""
     return STREET.read_bytes() if name == "JPEG" else encode(street(), name)
+
+
+def lying(picture: Image.Image, orientation: int, name: str = "JPEG") -> bytes:
+    """Return a file with this EXIF orientation that shows the picture to who applies it."""
+    method = STORED[orientation]
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    stored = picture if method is None else picture.transpose(method)
+    return encode(stored, name, exif=exif, quality=95, lossless=True)
 
 
 def blank(size_wh: tuple[int, int] = (64, 64)) -> bytes:

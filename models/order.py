@@ -20,6 +20,7 @@ class FrameOrder:
     """One frame and everything requested for it. Holds no callable.
 
     `body`: the bytes as received. `layout`: how the pixels of a raw frame lie in the body; None for encoded pictures.
+    `upright`: turn an encoded picture as its EXIF orientation says; boxes then relate to the turned picture.
     `model`: its name; None for the default model. `encoding`: how to encode the answer, a row of the engine's encoders.
     `confidence`: lowest confidence reported, 0..1; `labels`: the only ones reported; `max_detections`: most results
     reported; None means: as the model is configured. `stream`: the name of the frame's stream, whose state it reaches
@@ -31,6 +32,7 @@ class FrameOrder:
 
     body: Body = b""
     layout: RawLayout | None = None
+    upright: bool = False
     model: str | None = None
     encoding: str = "none"
     confidence: float | None = None
@@ -65,8 +67,8 @@ class Answered:
     """The answer to one frame.
 
     `value`: the encoded answer; empty when nothing was found, or nothing was to be encoded. `model` and `version`: what
-    answered. `size_wh`: (width, height) of the picture as received, in pixels. `stages_ms`: stage → wall time in
-    milliseconds, in the order in which they ran. `seen`: what was looked at.
+    answered. `size_wh`: (width, height) of the picture as received, or as turned for the order, in pixels.
+    `stages_ms`: stage → wall time in milliseconds, in the order in which they ran. `seen`: what was looked at.
     """
 
     value: bytes

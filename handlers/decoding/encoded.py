@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFile
 
-from handlers.decoding import bmp, essence, foreign
+from handlers.decoding import essence, foreign
 from handlers.decoding.essence import END_OF_IMAGE
+from handlers.decoding.formats import bmp, orientation, webp
 from handlers.decoding.limits import START_OF_SCAN, refuse_large_jpeg, refuse_large_picture
 from handlers.decoding.scaling import Scaler, letterbox_of
+from handlers.decoding.turning import AS_STORED, TURNS, Turn
 from handlers.errors import UndecodableFrameError
 from models.frame import Body, Frame
 from models.letterbox import Size
@@ -81,17 +83,19 @@ def _pieces(essence: Body) -> Iterator[bytes]:
 class Codec:
     """One encoded format.
 
-    `name`: Pillow's name for it, and the one in messages. `signature`: how its files begin.
+    `name`: the one in messages; in upper case, Pillow's. `signature`: how its files begin.
     `essence`: what its decoders need of a file, without metadata; raises UndecodableFrameError for too many parts, and
     ValueError if damaged.
     `refuse_large`: rejects files of too many pixels, or of too much work for their size.
+    `exif`: its first block of EXIF, perhaps malformed; empty if there is none. Never raises.
     `shortcut`: decodes some kinds faster than Pillow, and returns None for the others; raises ValueError if damaged.
     `load`: decodes the pixels of a picture that Pillow opened from this essence; raises as Pillow does.
     """
 
     name: str
-    signature: bytes
+    signature: re.Pattern[bytes]
     essence: Callable[[Body], Body]
+    exif: Callable[[Body], Body] = lambda _: b""
     refuse_large: Callable[[Body, Size, int], None] = refuse_large_picture
     shortcut: Callable[[Body, int, Scaler], Frame | None] = lambda *_: None
     load: Callable[[ImageFile.ImageFile, Body], None] = _load
@@ -113,7 +117,7 @@ class Codec:
             ) from error
 
     def _decode_with_pillow(self, body: Body, max_pixels: int, scaler: Scaler) -> Frame:
-        with Image.open(io.BytesIO(body), formats=(self.name,)) as picture:
+        with Image.open(io.BytesIO(body), formats=(self.name.upper(),)) as picture:
             size_wh = picture.size
             self.refuse_large(body, size_wh, max_pixels)
             letterbox = letterbox_of(scaler, size_wh)
@@ -138,8 +142,8 @@ class Codec:
 def decode(body: Body, max_pixels: int, scaler: Scaler) -> Frame:
     """Decode the bytes of one picture in one of the formats of CODECS.
 
-    Grey, palette, 1-bit, 16-bit and CMYK pictures are converted to RGB, alpha is dropped, EXIF orientation is not
-    applied. Raises UndecodableFrameError, TooManyPixelsError and MemoryError.
+    Grey, palette, 1-bit, 16-bit and CMYK pictures are converted to RGB, alpha is dropped, and the picture lies as it is
+    stored. Raises UndecodableFrameError, TooManyPixelsError and MemoryError.
     """
     if not body:
         raise UndecodableFrameError(f"The request has no body; expected one {FORMAT_NAMES} picture.")
@@ -155,8 +159,14 @@ def format_of(body: Body) -> str:
     return codec.name.lower() if codec else UNKNOWN
 
 
+def turn_of(body: Body) -> Turn:
+    """Return how to turn the picture in a body so that it is upright, by its EXIF orientation."""
+    codec = _codec_of(body)
+    return TURNS[orientation.read_orientation(codec.exif(body))] if codec else AS_STORED
+
+
 def _codec_of(body: Body) -> Codec | None:
-    return next((codec for codec in CODECS.values() if body[: len(codec.signature)] == codec.signature), None)
+    return next((codec for codec in CODECS.values() if codec.signature.match(body)), None)
 
 
 def _plain_image(picture: Image.Image) -> Image.Image:
@@ -170,11 +180,19 @@ def _plain_image(picture: Image.Image) -> Image.Image:
 
 
 CODECS = {
-    "image/jpeg": Codec("JPEG", b"\xff\xd8", essence.jpeg, refuse_large_jpeg, load=_load_jpeg),
-    "image/png": Codec("PNG", b"\x89PNG\r\n\x1a\n", essence.png),
-    "image/bmp": Codec("BMP", b"BM", essence.whole, shortcut=bmp.decode),
+    "image/jpeg": Codec(
+        "JPEG",
+        re.compile(rb"\xff\xd8"),
+        essence.jpeg,
+        orientation.jpeg_exif,
+        refuse_large_jpeg,
+        load=_load_jpeg,
+    ),
+    "image/png": Codec("PNG", re.compile(rb"\x89PNG\r\n\x1a\n"), essence.png, orientation.png_exif),
+    "image/webp": Codec("WebP", re.compile(rb"RIFF.{4}WEBP", re.DOTALL), webp.essence, webp.exif, shortcut=webp.decode),
+    "image/bmp": Codec("BMP", re.compile(rb"BM"), essence.whole, shortcut=bmp.decode),
 }
 
 _NAMES = [codec.name for codec in CODECS.values()]
 FORMAT_NAMES = f"{', '.join(_NAMES[:-1])} or {_NAMES[-1]}"
-"""The formats in words, for messages: "JPEG, PNG or BMP"."""
+"""The formats in words, for messages: "JPEG, PNG, WebP or BMP"."""

@@ -30,7 +30,6 @@ KINDS = (
         rb"(?:\r\n)?--[^\r\n]{1,70}\r\ncontent-",
         "Send the picture alone as the body, or the form to /v1/vision/detection.",
     ),
-    _kind("a WebP picture", rb"RIFF....WEBP"),
     _kind("a GIF picture", rb"GIF8[79]a"),
     _kind("an AVIF picture", rb"....ftypavi[fs]"),
     _kind("a HEIC picture", rb"....ftyp(?:he[iv]|m[is]f1)"),
@@ -50,11 +49,17 @@ KINDS = (
     _kind("HTML", rb"\s*<(?:!doctype|html|head|body)"),
     _kind("XML", rb"\s*<[?a-z]", BYTES),
     _kind("JSON", rb"\s*(?:\[|\{\s*[\"}])", BYTES),
-    _kind("base64", rb"data:image/|/9j/|iVBORw0KGgo|Qk[0-3][a-z0-9+/]{20}", BYTES),
+    _kind("base64", rb"data:image/|/9j/|iVBORw0KGgo|UklGR|Qk[0-3][a-z0-9+/]{20}", BYTES),
     _kind("the fields of a form", rb"[\w%.+-]{1,64}=", BYTES),
     _kind("text", rb"[\t\n\r\x20-\x7e]{8}", BYTES),
 )
 """The first that fits counts. Signatures are those of the formats' specifications."""
+
+
+def kind_of(body: Body) -> Kind | None:
+    """Return the first kind that fits a body."""
+    head = bytes(body[:HEAD_BYTES])
+    return next((kind for kind in KINDS if kind.begins.match(head)), None)
 
 
 def refusal(body: Body, formats: str) -> str:
@@ -62,8 +67,7 @@ def refusal(body: Body, formats: str) -> str:
 
     It never quotes the body.
     """
-    head = bytes(body[:HEAD_BYTES])
-    kind = next((kind for kind in KINDS if kind.begins.match(head)), None)
+    kind = kind_of(body)
     if kind is None:
         return f"This is not a {formats} picture: the bytes decide, not the Content-Type."
     return f"This is not a {formats} picture; it looks like {kind.name}. {kind.advice or f'Send {formats}.'}"

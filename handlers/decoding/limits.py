@@ -16,6 +16,8 @@ MAX_SCANS = 100
 MAX_SCAN_PIXELS = 20
 """Pixels that all scans of a JPEG may cover together, as a multiple of the pixel limit. Ordinary progressive files have
 ten to eighteen scans (CMYK), and each costs about as much as decoding the picture once."""
+WEBP_SHARE = (2, 3)
+"""Of the pixel limit, for a WebP picture: its decoder takes 12 bytes a pixel, the others at most 8."""
 MAX_RUN_LENGTH_PIXELS = 1_000_000
 """Pixels of a run-length coded BMP."""
 
@@ -43,6 +45,16 @@ def refuse_large_jpeg(body: Body, size_wh: Size, max_pixels: int) -> None:
     """Raise TooManyPixelsError if a JPEG has too many pixels, UndecodableFrameError if it has too many scans."""
     refuse_too_many_pixels(size_wh, max_pixels, MAX_JPEG_SIDE_PX)
     refuse_too_many_scans(body, size_wh, max_pixels)
+
+
+def refuse_large_webp(size_wh: Size, max_pixels: int) -> None:
+    """Raise TooManyPixelsError if a WebP picture of that size has too many pixels."""
+    (width, height), (share, whole) = size_wh, WEBP_SHARE
+    if width * height > max_pixels * share // whole:
+        raise TooManyPixelsError(
+            f"The WebP picture is {width} x {height} pixels, over the limit of {max_pixels * share // whole} for WebP; "
+            "send smaller frames or JPEG, or raise FRAMEHOOK_MAX_PIXELS."
+        )
 
 
 def refuse_too_many_scans(body: Body, size_wh: Size, max_pixels: int) -> None:

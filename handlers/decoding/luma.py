@@ -12,6 +12,7 @@ from PIL import Image
 from handlers.decoding import encoded
 from handlers.decoding.raw import LAYOUTS, planes_of
 from handlers.decoding.scaling import PictureMode, Unscaled
+from handlers.decoding.turning import Turn
 from models.frame import Body, ChannelOrder, DecodeTarget, Frame, Pixels, RawLayout, as_image
 from models.letterbox import Letterbox, Size
 
@@ -32,20 +33,20 @@ class Sampled:
     def frame(self, pixels_hwc: Pixels, channel_order: ChannelOrder) -> Frame:
         """Return the frame, a view of the pixels."""
         size_wh = pixels_hwc.shape[1], pixels_hwc.shape[0]
-        return Frame(_every(pixels_hwc, _steps_xy(size_wh)), channel_order, size_wh)
+        return Frame(_every(pixels_hwc, _steps_xy(size_wh, self.target)), channel_order, size_wh)
 
     def image(self, image: Image.Image, extent_wh: tuple[float, float], letterbox: Letterbox) -> Image.Image:  # noqa: ARG002
         """Return the image, each pixel the mean of n x n."""
-        return image.reduce(_steps_xy(image.size))
+        return image.reduce(_steps_xy(image.size, self.target))
 
 
-def encoded_luma(body: Body, max_pixels: int) -> tuple[Pixels, Size]:
-    """Return uint8 [h, w] of a picture in one of CODECS, and its size in pixels.
+def encoded_luma(body: Body, max_pixels: int, turn: Turn) -> tuple[Pixels, Size]:
+    """Return uint8 [h, w] of a picture in one of CODECS, and its size in pixels, both turned.
 
     Raises UndecodableFrameError, TooManyPixelsError and MemoryError.
     """
-    frame = encoded.decode(body, max_pixels, Sampled())
-    return _luma(frame), frame.source_size_wh
+    frame = encoded.decode(body, max_pixels, Sampled(turn.target(LEAST)))
+    return turn.pixels(_luma(frame)), turn.size(frame.source_size_wh)
 
 
 def raw_luma(body: Body, layout: RawLayout, max_pixels: int) -> tuple[Pixels, Size]:
@@ -56,15 +57,15 @@ def raw_luma(body: Body, layout: RawLayout, max_pixels: int) -> tuple[Pixels, Si
     rows_format = LAYOUTS[layout.pixel_format]
     rows = planes_of(body, layout, max_pixels)[0]
     samples_hwb = rows.reshape(len(rows), -1, rows_format.planes[0].sample_bytes)
-    few_hwb = np.ascontiguousarray(_every(samples_hwb, _steps_xy(layout.size_wh)))
+    few_hwb = np.ascontiguousarray(_every(samples_hwb, _steps_xy(layout.size_wh, LEAST)))
     if len(rows_format.planes) > 1:
         return few_hwb[..., 0], layout.size_wh
     return _luma(rows_format.read([few_hwb.reshape(len(few_hwb), -1)], Unscaled())), layout.size_wh
 
 
-def _steps_xy(size_wh: Size) -> tuple[int, int]:
+def _steps_xy(size_wh: Size, target: DecodeTarget) -> tuple[int, int]:
     """Return of how many columns, and of how many rows, one is kept."""
-    least_wh = LEAST.letterbox(size_wh).size_wh
+    least_wh = target.letterbox(size_wh).size_wh
     step = min(side // least for side, least in zip(size_wh, least_wh, strict=True))
     width, height = size_wh
     return max(step, -(-width // MOST_PX)), max(step, -(-height // MOST_PX))

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from handlers.decoding.encoded import FORMAT_NAMES
+from handlers.decoding import foreign
+from handlers.decoding.encoded import FORMAT_NAMES, UNKNOWN, format_of
 from handlers.deepstack.dialect import FORM_TYPE
-from handlers.errors import InvalidParameterError, UndecodableFrameError
+from handlers.errors import InvalidParameterError, UndecodableFrameError, UnsupportedMediaTypeError
 from handlers.parsing.numbers import read_number
 
 MAX_PARTS = 64
@@ -44,6 +45,21 @@ def read_form(content_type: str, body: bytes) -> PictureForm:
     parts = _parts(content_type, body)
     fields = [part for part in parts if not part.is_file]
     return PictureForm(_image(parts), _min_confidence(fields), _text(fields, "api_key"))
+
+
+def read_picture(body: bytes) -> PictureForm:
+    """Return a picture without a form as one in a form without fields; raises UnsupportedMediaTypeError for no picture.
+
+    curl --data-binary sends one, and so do scripts; their Content-Type is that of fields, or anything.
+    """
+    if format_of(body) == UNKNOWN:
+        kind = foreign.kind_of(body)
+        looks = f"; it looks like {kind.name}" if kind else ""
+        raise UnsupportedMediaTypeError(
+            f"This is neither a form nor a picture{looks}. Send the picture in a form, as {FORM_TYPE}, in a file named "
+            "image."
+        )
+    return PictureForm(body, DEFAULT_MIN_CONFIDENCE, "")
 
 
 @dataclass(slots=True)

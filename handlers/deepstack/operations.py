@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from handlers.context import Context, RequestRecord
 from handlers.decoding.encoded import format_of
 from handlers.deepstack.dialect import FORM_CONTENT_TYPE, pending_key
-from handlers.deepstack.forms import PictureForm, read_form
+from handlers.deepstack.forms import PictureForm, read_form, read_picture
 from handlers.http_frames import current_request, infer, read_body
 from models.errors import ModelNotFoundError
 from models.order import FrameOrder
@@ -99,13 +99,14 @@ async def _detect(labels: list[str] | None, max_detections: int | None) -> Respo
 
 
 async def _answer_form(order: FrameOrder) -> Response:
-    """Answer an order whose picture is in the form at hand; without a confidence, the form's counts."""
+    """Answer an order whose picture is in the form at hand, upright; without a confidence, the form's counts."""
     frame_request = current_request()
     context: Context = frame_request.state.context
     record: RequestRecord = frame_request.state.record
     form = await _read_keyed_form(frame_request)
     confidence = form.min_confidence if order.confidence is None else order.confidence
-    order = replace(order, body=form.image, model=context.model_for(frame_request.scope), confidence=confidence)
+    model_name = context.model_for(frame_request.scope)
+    order = replace(order, body=form.image, upright=True, model=model_name, confidence=confidence)
     model = context.dataplane.find_model(order)
     record.model, record.frame_format = model.name, format_of(order.body)
     if order.encoding == "predictions" and not _finds_objects(model):
@@ -121,9 +122,13 @@ def _finds_objects(model: Model) -> bool:
 
 
 async def _read_keyed_form(frame_request: ConnexionRequest) -> PictureForm:
-    """Return the form at hand, its key checked where access depends on it; raises EdgeError."""
+    """Return the form at hand, its key checked where access depends on it; raises EdgeError.
+
+    A picture that is posted without a form is one in a form without fields.
+    """
     body = await read_body(frame_request)
-    form = read_form(frame_request.scope["state"][FORM_CONTENT_TYPE], body)
+    is_picture = frame_request.state.is_unlisted_type and body
+    form = read_picture(body) if is_picture else read_form(frame_request.scope["state"][FORM_CONTENT_TYPE], body)
     key = pending_key(frame_request.scope)
     if key:
         key.check(form.api_key)

@@ -42,7 +42,8 @@ def draw(decoder: Decoder, order: FrameOrder, results: Results, size_wh: Size) -
 
     Decodes it again, and no more of it than the size needs. Raises what the decoder raises.
     """
-    return drawing.annotate(decoder.frame(order.body, order.layout, DecodeTarget(size_wh)), results, size_wh)
+    frame = decoder.frame(order.body, order.layout, DecodeTarget(size_wh), upright=order.upright)
+    return drawing.annotate(frame, results, size_wh)
 
 
 ENCODERS: dict[str, Encoder] = {

@@ -29,11 +29,11 @@ class LaneCodec:
 
         Raises UndecodableFrameError, RawFrameError, TooManyPixelsError and MemoryError.
         """
-        return self.decoder.frame(order.body, order.layout, target)
+        return self.decoder.frame(order.body, order.layout, target, upright=order.upright)
 
     def whole(self, order: FrameOrder) -> Frame:
         """Return the frame with all its pixels. Raises as `decode` does."""
-        return self.decoder.whole(order.body, order.layout)
+        return self.decoder.whole(order.body, order.layout, upright=order.upright)
 
     def scaled(self, frame: Frame, target: DecodeTarget) -> Frame:
         """Return a whole frame as a model wants it."""
@@ -41,7 +41,7 @@ class LaneCodec:
 
     def luma(self, order: FrameOrder) -> tuple[Pixels, Size]:
         """Return the frame in grey and reduced, uint8 [h, w], and its size in pixels. Raises as `decode` does."""
-        return self.decoder.luma(order.body, order.layout)
+        return self.decoder.luma(order.body, order.layout, upright=order.upright)
 
     def encode(self, work: Work) -> bytes:
         """Return the answer in the encoding that the order names."""

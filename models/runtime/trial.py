@@ -90,7 +90,7 @@ def trial_frames(folder: ModelFolder, target: DecodeTarget) -> Iterator[Frame]:
     if folder.config.golden:
         with contextlib.suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             path = folder.path / folder.config.golden.picture
-            with Image.open(path, formats=["JPEG", "PNG", "BMP"]) as picture:
+            with Image.open(path, formats=["JPEG", "PNG", "WEBP", "BMP"]) as picture:
                 pixels = np.asarray(picture.convert("RGB").resize(target.size_wh))
             yield Frame(pixels, "rgb", target.size_wh)
 

@@ -13,7 +13,7 @@ import httpx
 from handlers.deepstack.dialect import is_dialect
 from handlers.server.access.back_off import FREE_FAILURES
 from lab.graphs import ENDLESS, board, work_for
-from lab.pictures import PHOTOS, blank, encode, street_as
+from lab.pictures import PHOTOS, blank, encode, lying, street, street_as
 from lab.processes import kill_workers
 from tests.support.client import CONTRACT, check_answer
 from tests.support.credentials import AUTHORIZED, CAMERA_TOKEN, PROBE_TOKEN, basic, bearer
@@ -242,6 +242,7 @@ Builder = Callable[[LiveServer, str], httpx.Response]
 
 ON_DEFAULT_MODEL: dict[str, Builder] = {
     "street": lambda server, path: post(server, path, street_as("JPEG"), params={"maxDetections": 2}),
+    "turned": lambda server, path: post(server, path, lying(street(), 6), params={"maxDetections": 2, "exif": "apply"}),
     "cup": lambda server, path: post(
         server, path.replace(server.model, "efficientnet-lite0"), (PHOTOS / "coffee.jpg").read_bytes()
     ),
@@ -321,7 +322,7 @@ ON_SMALL_SERVICE: dict[str, Builder] = {
     "tooManyPixels": lambda server, path: post(server, path, blank((1000, 1000))),
     "unsupportedMediaType": lambda server, path: server.client.post(path, json={"image": "AAAA"}),
     "form": lambda server, path: server.client.post(path, files={"image": FRAME}),
-    "otherFormat": lambda server, path: post(server, path, encode(board(7), "WEBP")),
+    "otherFormat": lambda server, path: post(server, path, b"\0\0\0\x18ftypheic\0\0\0\0mif1"),
     "contentEncoding": lambda server, path: post(server, path, headers={"Content-Encoding": "gzip"}),
     "inferenceFailed": lambda server, path: post(server, path, encode(board(failure=True), "PNG")),
     "overloaded": overloaded,

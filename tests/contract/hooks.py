@@ -35,6 +35,7 @@ CREDENTIAL = {"Authorization": f"Bearer {os.environ['FRAMEHOOK_TOKEN']}"} if "FR
 MODES = {
     "JPEG": ("RGB", "L", "CMYK"),
     "PNG": ("RGB", "RGBA", "L", "LA", "P", "1", "I;16"),
+    "WEBP": ("RGB", "RGBA", "L"),
     "BMP": ("RGB", "L", "P", "1"),
 }
 MAX_SIDE_PX = 96
@@ -89,9 +90,10 @@ def raw_frame(seed: int) -> bytes:
 
 
 STRATEGIES = {
-    "application/octet-stream": pictures("JPEG", "PNG", "BMP"),
+    "application/octet-stream": pictures("JPEG", "PNG", "WEBP", "BMP"),
     "image/jpeg": pictures("JPEG"),
     "image/png": pictures("PNG"),
+    "image/webp": pictures("WEBP"),
     "image/bmp": pictures("BMP"),
     "image/x-raw": st.builds(raw_frame, st.integers(0, 2**32)),
     "image/jpg": pictures("JPEG"),

@@ -276,6 +276,7 @@ def assert_refuses(got: dict[str, Any], example: dict[str, Any]) -> None:
 
 COMPARISONS: dict[str, Callable[[Any, Any], None]] = {
     "street": assert_matches_boxes,
+    "turned": assert_matches_boxes,
     "cup": assert_matches_boxes,
     "text": assert_reads,
     "chainedClass": assert_nearly,
@@ -293,7 +294,7 @@ def test_no_builder_is_left_over() -> None:
     assert names == {name for builders in BUILDERS.values() for name in builders}
 
 
-@pytest.mark.parametrize("name", ["confidence", "object", "maxDetections", "stream", "streamId"])
+@pytest.mark.parametrize("name", ["confidence", "object", "maxDetections", "exif", "stream", "streamId"])
 def test_a_parameter_example_is_sent(server: LiveServer, name: str) -> None:
     parameter = CONTRACT["components"]["parameters"][name]
     example = example_of(parameter)

@@ -13,7 +13,7 @@ from tests.support.models.matching import flat
 from tests.support.server import LiveServer, running, serving
 
 CALLERS, FRAMES_EACH = 12, 40
-FORMATS = ("PNG", "BMP", "JPEG")
+FORMATS = ("PNG", "BMP", "JPEG", "WEBP")
 NUMBERS = (0, 1, 2**16 - 1, 2**16, 2**31, 2**32 - 1, 0xDEADBEEF & ~(1 << 31))
 
 

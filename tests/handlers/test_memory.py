@@ -9,18 +9,24 @@ import pytest
 from PIL import Image
 
 from handlers.decoding.raw import layout_bytes, tight
-from lab.pictures import bmp_words, encode, png
+from lab.pictures import bmp_words, encode, lying, png
 from models.frame import PIXEL_FORMAT_NAMES, PixelFormat
 from tests.support.client import ROOT
+from tools.hostile.lossless import lossless_webp
 
 SIDE_PX = 3000
 BYTES_A_PIXEL = 8
 SLACK = 1.1
 FLAT = Image.new("RGB", (SIDE_PX, SIDE_PX), (30, 120, 200))
+WEBP_FLAT = FLAT.resize((2449, 2449))
+"""Two thirds of the pixels, which is the limit of WebP."""
 LONG = Image.new("RGB", (60_000, 150))
 DECODE = f"""
 import sys
+from contextlib import suppress
+from functools import partial
 from handlers.decoding.decoder import Decoder
+from handlers.errors import UndecodableFrameError
 from handlers.decoding.raw import layout_bytes, tight
 from models.frame import DecodeTarget
 
@@ -29,12 +35,13 @@ def peak_bytes():
     return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 
 decoder, target, body = Decoder({SIDE_PX**2}), DecodeTarget((300, 300)), open(sys.argv[1], "rb").read()
-decode = decoder.encoded
+decode = partial(decoder.encoded, upright=True)
 if len(sys.argv) > 2:
     decode = lambda body, target: decoder.raw(body, tight(sys.argv[2], ({SIDE_PX}, {SIDE_PX})), target)
 decoder.encoded(open("examples/street.jpg", "rb").read(), target)
 before = peak_bytes()
-decode(body, target)
+with suppress(UndecodableFrameError):
+    decode(body, target)
 print(peak_bytes() - before)
 """
 
@@ -48,6 +55,12 @@ print(peak_bytes() - before)
         pytest.param(encode(FLAT.convert("RGBA"), "PNG", compress_level=1), id="rgba png"),
         pytest.param(encode(FLAT.convert("P"), "PNG", transparency=bytes(256)), id="palette png"),
         pytest.param(png(FLAT.size, 16, 6, np.zeros((SIDE_PX, SIDE_PX, 4), ">u2")), id="16-bit png"),
+        pytest.param(encode(WEBP_FLAT, "WEBP"), id="webp"),
+        pytest.param(encode(WEBP_FLAT.convert("RGBA"), "WEBP"), id="webp with alpha"),
+        pytest.param(encode(WEBP_FLAT, "WEBP", lossless=True), id="lossless webp"),
+        pytest.param(lossless_webp((1024, 1024), 2600), id="lossless webp of many codes"),
+        pytest.param(lossless_webp((1024, 1024), 65_536), id="lossless webp of too many codes"),
+        pytest.param(lying(FLAT, 6), id="jpeg on its side"),
         pytest.param(encode(FLAT, "BMP"), id="bmp"),
         pytest.param(encode(FLAT.convert("P"), "BMP"), id="palette bmp"),
         pytest.param(bmp_words(FLAT, 16, (0xF800, 0x7E0, 0x1F)), id="16-bit bmp"),
@@ -99,6 +112,8 @@ print(*sorted(set(outcomes)))
         pytest.param(encode(FLAT.convert("RGBA"), "PNG", compress_level=1), id="rgba png"),
         pytest.param(png(FLAT.size, 16, 6, np.zeros((SIDE_PX, SIDE_PX, 4), ">u2")), id="16-bit png"),
         pytest.param(encode(FLAT.convert("P"), "PNG"), id="palette png"),
+        pytest.param(encode(WEBP_FLAT, "WEBP"), id="webp"),
+        pytest.param(encode(WEBP_FLAT, "WEBP", lossless=True), id="lossless webp"),
         pytest.param(encode(LONG, "PNG"), id="long png"),
         pytest.param(bmp_words(LONG, 16, (0xF800, 0x7E0, 0x1F)), id="long bmp"),
     ],

@@ -32,8 +32,8 @@ CONTROL = Hostile("control", PHOTO.name, PHOTO.read_bytes())
 CONTROL_EVERY = 200
 MOST_MS = 1000
 """Time limits of a good frame between hostile ones, and of a hostile one that is alone."""
-SIGNATURES = (b"\xff\xd8", PNG_SIGNATURE, b"BM")
-LABELS = ("image/jpeg", "image/png", "image/bmp")
+SIGNATURES = (b"\xff\xd8", PNG_SIGNATURE, b"RIFF", b"BM")
+LABELS = ("image/jpeg", "image/png", "image/webp", "image/bmp")
 CUT_SIZE_WH = (24, 18)
 SPARE_BYTES = {"png-rgb": 21, "bmp-rle8": 4}
 """Bytes after the last pixel: a PNG has two checksums and the last chunk, an RLE bitmap two end marks."""

@@ -9,6 +9,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import numpy as np
+from PIL import Image
+
+from tools.hostile.lossless import lossless_webp
 from tools.hostile.mutations import PNG_SIGNATURE, Hostile, pieces
 from tools.hostile.pictures import RLE4, RLE8, WRITERS, bmp, photo
 
@@ -73,6 +77,11 @@ def _jpeg_said_to_be(width: int, height: int, kind: str, more_scans: int = 0) ->
     return body[:end] + body[start:end] * more_scans + body[end:]
 
 
+def _noise(size_wh: tuple[int, int]) -> Image.Image:
+    width, height = size_wh
+    return Image.fromarray(np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8))
+
+
 def _rle(width: int, height: int, content: bytes, compression: int = RLE8) -> bytes:
     """Return a palette BMP with these commands."""
     bits = {RLE8: 8, RLE4: 4}[compression]
@@ -112,6 +121,12 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "jpeg-of-nothing-cmyk": partial(_jpeg_said_to_be, SIDE_PX, SIDE_PX, "jpeg-cmyk"),
     "jpeg-of-nothing-wide": partial(_jpeg_said_to_be, MOST_JPEG_PX, PIXELS // MOST_JPEG_PX, "jpeg-progressive"),
     "jpeg-of-nothing-high": partial(_jpeg_said_to_be, PIXELS // MOST_JPEG_PX, MOST_JPEG_PX, "jpeg-progressive"),
+    "webp-of-codes": lambda: lossless_webp((1024, 1024), 65_536),
+    "webp-of-allowed-codes": lambda: lossless_webp((1024, 1024), 2600),
+    "webp-of-chunks": lambda: b"RIFF\0\0\0\0WEBP" + _filled(b"prIv\0\0\0\0", b""),
+    "webp-of-noise": lambda: WRITERS["webp-lossless"](_noise((3200, 3200))),
+    "webp-of-nothing": lambda: WRITERS["webp-lossless"](Image.new("RGB", (4898, 4898))),
+    "webp-too-large": lambda: WRITERS["webp-lossless"](Image.new("RGB", (SIDE_PX, SIDE_PX))),
     "rle-of-short-rows": partial(_rle, SIDE_PX, SIDE_PX, b"\1\1\0\0" * SIDE_PX + b"\0\1"),
     "rle-of-one-row": partial(_rle, PIXELS, 1, b"\1\1\0\0\0\1"),
     "rle-of-one-column": partial(_rle, 1, PIXELS, b"\1\1\0\0\0\1"),

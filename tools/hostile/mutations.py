@@ -1,8 +1,8 @@
 """Seeded mutants of good pictures: mutant number i of a seed is always the same bytes.
 
 Each is a good file with bits flipped (everywhere, as zzuf does, or in its head only), with a piece of its structure (a
-JPEG segment, a PNG chunk, a part of a BMP) removed, doubled or moved, or cut short. Half of the PNGs get correct
-checksums again, to get past the checksum test. Raw frames get wrong lengths and odd parameters instead.
+JPEG segment, a PNG chunk, a part of a WebP or BMP) removed, doubled or moved, or cut short. Half of the PNGs get
+correct checksums again, to get past the checksum test. Raw frames get wrong lengths and odd parameters instead.
 """
 
 import itertools
@@ -17,7 +17,7 @@ import numpy as np
 
 from tools.hostile.pictures import WRITERS, photo
 
-ENCODED_KINDS = ("jpeg-baseline", "jpeg-progressive", "png-rgb", "bmp-24", "bmp-rle8")
+ENCODED_KINDS = ("jpeg-baseline", "jpeg-progressive", "png-rgb", "webp-lossy", "webp-lossless", "bmp-24", "bmp-rle8")
 RAW_KIND = "x-raw"
 KINDS = (*ENCODED_KINDS, RAW_KIND)
 SIZE_WH = (160, 120)
@@ -32,7 +32,9 @@ CHECKSUM_BYTES = 4
 JPEG_MARKER = re.compile(rb"\xff[\xc0-\xfe]")
 BMP_PARTS_END = (14, 54, 54 + 1024)
 """Offsets after the file header, the info header, and a palette of 256 entries."""
-BMP_STRIPES = 8
+WEBP_PARTS_END = (12, 20, 30)
+"""Offsets after the file header, the chunk header, and that of the pixels."""
+STRIPES = 8
 NAUGHTY_NUMBERS = (
     *("", "0", "-1", "-0", "+1", "00", "0160", "1.0", "1e3", "0x10", "NaN", "inf", "null", "\xb2", '"160"', "1_0"),
     *(str(2**bits + offset) for bits in (15, 16, 31, 32, 63, 64) for offset in (-1, 0, 1)),
@@ -143,8 +145,11 @@ def pieces(body: bytes) -> list[bytes]:
 def _cuts(body: bytes) -> list[int]:
     if body.startswith(PNG_SIGNATURE):
         return list(_chunk_starts(body))
+    stripes = range(len(body) // STRIPES, len(body), len(body) // STRIPES)
+    if body.startswith(b"RIFF"):
+        return [*WEBP_PARTS_END, *stripes]
     if body.startswith(b"BM"):
-        return [*BMP_PARTS_END, *range(len(body) // BMP_STRIPES, len(body), len(body) // BMP_STRIPES)]
+        return [*BMP_PARTS_END, *stripes]
     return [match.start() for match in JPEG_MARKER.finditer(body, 2)]
 
 

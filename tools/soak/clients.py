@@ -21,7 +21,7 @@ TIMEOUT_S = 60
 BURST = 32
 RAW = "image/x-raw;format=bgr24;width={};height={}"
 SIZES_WH = ((64, 48), (320, 240), (416, 416), (768, 576), (1280, 720), (1920, 1080))
-FORMATS = ("JPEG", "PNG", "BMP")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 SERVED, BUSY = {200, 204}, {503}
 
 Answer: TypeAlias = tuple[int, bytes]
@@ -85,7 +85,7 @@ class Clients:
 
     def _error(self) -> None:
         path, media_type, expected = self._random.choice(
-            [("/inference?confidence=2", "image/jpeg", 400), ("/v1/vision/detection", "text/plain", 415),
+            [("/inference?confidence=2", "image/jpeg", 400), ("/v1/vision/detection", "multipart/form-data", 400),
              ("/inference", "rubbish", 400), ("/nope", "image/png", 404), ("/inference/nope", "image/png", 404),
              ("/models", "image/png", 405)]
         )  # fmt: skip

@@ -84,6 +84,7 @@ def infer(settings: Settings, options: argparse.Namespace) -> int:
     name = options.model or (stream_settings and stream_settings.model) or settings.default_model
     alone = settings.model_copy(update={"models": (name,), "default_model": name})  # the others need not be loaded
     order = FrameOrder(
+        upright=True,
         encoding="metadata",
         confidence=options.confidence,
         labels=options.labels,

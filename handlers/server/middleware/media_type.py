@@ -8,6 +8,7 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from handlers.deepstack.dialect import FORM_TYPE
 from handlers.errors import MalformedContentTypeError, UnsupportedContentEncodingError
 
 ANY_BYTES, JSON_TYPE = "application/octet-stream", "application/json"
@@ -24,8 +25,9 @@ class MediaTypeMiddleware:
     """Runs once the operation is known.
 
     `media_types`: those that the contract lists, of the operations that take a body: operationId → media types.
-    `operations_with_form`: the operationIds of those whose body must be of a listed type. Those that take JSON read
-    every body as JSON. All others take frames, whose bytes decide: an unlisted type counts as application/octet-stream.
+    `operations_with_form`: the operationIds of those that take a frame in a form. Those that take JSON read every body
+    as JSON. All others take frames, whose bytes decide: an unlisted type counts as application/octet-stream, or as that
+    of a form.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class MediaTypeMiddleware:
                 normalise_content_type(headers)
                 if self._media_types[operation] == {JSON_TYPE}:
                     headers["content-type"] = JSON_TYPE
-                elif operation not in self._operations_with_form:
-                    scope["state"][IS_UNLISTED_TYPE] = replace_unlisted(headers, self._media_types[operation])
+                else:
+                    any_type = FORM_TYPE if operation in self._operations_with_form else ANY_BYTES
+                    is_unlisted = replace_unlisted(headers, self._media_types[operation], any_type)
+                    scope["state"][IS_UNLISTED_TYPE] = is_unlisted
             else:
                 del headers["content-type"]  # connexion would parse a body that the operation does not take
         await self._next_app(scope, receive, send)
@@ -69,12 +73,12 @@ def refuse_content_encoding(headers: MutableHeaders) -> None:
         raise UnsupportedContentEncodingError("Send the body itself, without a Content-Encoding.")
 
 
-def replace_unlisted(headers: MutableHeaders, listed: frozenset[str]) -> bool:
-    """Return whether the type is not one of those listed; if so, write ANY_BYTES instead."""
+def replace_unlisted(headers: MutableHeaders, listed: frozenset[str], any_type: str) -> bool:
+    """Return whether the type is not one of those listed; if so, write `any_type` instead, which is."""
     media_type = headers.get("content-type", ANY_BYTES).partition(";")[0]
     if media_type in listed:
         return False
-    headers["content-type"] = ANY_BYTES
+    headers["content-type"] = any_type
     return True
 
 

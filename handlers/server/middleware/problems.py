@@ -5,7 +5,7 @@ import traceback
 from dataclasses import dataclass
 from functools import lru_cache
 
-from connexion.exceptions import ProblemException, UnsupportedMediaTypeProblem
+from connexion.exceptions import ProblemException
 from connexion.lifecycle import ConnexionRequest, ConnexionResponse
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -85,12 +85,6 @@ PROBLEMS: dict[type[Exception], Problem] = {
     TooManyPixelsError: Problem(413, "too-many-pixels", "The picture has too many pixels"),
     UnsupportedContentEncodingError: Problem(415, "unsupported-content-encoding", "Unsupported content encoding"),
     UnsupportedMediaTypeError: Problem(415, "unsupported-media-type", "Unsupported media type"),
-    UnsupportedMediaTypeProblem: Problem(
-        415,
-        "unsupported-media-type",
-        "Unsupported media type",
-        "Send the picture in a form, as multipart/form-data, in a file named image.",
-    ),
     ModelRejectedError: Problem(422, "model-rejected", "The model cannot be served"),
     InferenceError: Problem(
         500, "internal-error", "The server failed", "The model failed on this frame; the server's log has the cause."

@@ -204,7 +204,7 @@ def test_the_models_size_is_the_plain_picture_resized(body: bytes, size_wh: tupl
     assert difference.mean() <= 2
 
 
-@pytest.mark.parametrize("name", ["PNG", "JPEG", "BMP"])
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "BMP"])
 def test_scaling_shifts_nothing_when_the_sides_do_not_divide(name: str) -> None:
     """A ramp from left to right stays the same ramp, at every width around a step of the scale."""
     for width in range(80, 100):
@@ -216,7 +216,7 @@ def test_scaling_shifts_nothing_when_the_sides_do_not_divide(name: str) -> None:
         assert np.abs(difference[:, 2:-2]).max() <= 3
 
 
-@pytest.mark.parametrize("name", ["JPEG", "PNG", "BMP"])
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "BMP"])
 def test_a_picture_cut_anywhere_is_refused_unless_every_pixel_is_there(name: str) -> None:
     body = encode(SMALL, name)
     whole = pixels(body)
@@ -313,6 +313,7 @@ def test_nor_does_that_of_a_bmp_with_a_palette_need_it(bits: int) -> None:
         pytest.param(b"\xff\xd8", id="a jpeg marker alone"),
         pytest.param(b"\x89PNG\r\n\x1a\n", id="a png signature alone"),
         pytest.param(b"BM", id="a bmp signature alone"),
+        pytest.param(b"RIFF\0\0\0\0WEBP", id="a webp signature alone"),
     ],
 )
 def test_bytes_that_are_no_picture_are_refused(body: bytes) -> None:

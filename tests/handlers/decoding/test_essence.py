@@ -227,9 +227,9 @@ def test_every_codec_says_what_its_decoder_needs() -> None:
     for codec in CODECS.values():
         body = encode(SMALL, codec.name)
         assert bytes(codec.essence(body)) == bytes(codec.essence(memoryview(body)))
-        assert codec.essence(body)[: len(codec.signature)] == codec.signature
+        assert codec.signature.match(codec.essence(body))
     with pytest.raises(TypeError, match="essence"):
-        encoded.Codec("GIF", b"GIF8")  # type: ignore[call-arg]
+        encoded.Codec("GIF", re.compile(b"GIF8"))  # type: ignore[call-arg]
 
 
 def test_what_decodes_and_encodes_can_be_sent_to_another_process() -> None:

@@ -12,7 +12,6 @@ from lab.pictures import encode, street, street_as
 SMALL = street().resize((96, 72))
 LOOKS = {
     "a form": b'--------------------------d74496d66958873e\r\nContent-Disposition: form-data; name="image"\r\n\r\n',
-    "a WebP picture": encode(SMALL, "WEBP"),
     "a GIF picture": encode(SMALL, "GIF"),
     "an AVIF picture": b"\0\0\0\x20ftypavif\0\0\0\0",
     "a HEIC picture": b"\0\0\0\x18ftypheic\0\0\0\0",
@@ -41,12 +40,17 @@ LOOKS = {
 @pytest.mark.parametrize("kind", foreign.KINDS, ids=lambda kind: kind.name)
 def test_every_kind_is_told(kind: foreign.Kind) -> None:
     sentence = foreign.refusal(LOOKS[kind.name], FORMAT_NAMES)
-    assert sentence.startswith(f"This is not a JPEG, PNG or BMP picture; it looks like {kind.name}. Send ")
+    assert sentence.startswith(f"This is not a JPEG, PNG, WebP or BMP picture; it looks like {kind.name}. Send ")
+
+
+@pytest.mark.parametrize("name", [codec.name for codec in CODECS.values()])
+def test_ours_in_base64_is_told(name: str) -> None:
+    assert "looks like base64. " in foreign.refusal(base64.b64encode(encode(SMALL, name)), FORMAT_NAMES)
 
 
 @pytest.mark.parametrize("body", [b"\0" * 100, b"\xff\xd9", b"\x80\x81" * 50, b"GIF"])
 def test_other_bytes_are_not_guessed_at(body: bytes) -> None:
-    assert foreign.refusal(body, FORMAT_NAMES).startswith("This is not a JPEG, PNG or BMP picture: ")
+    assert foreign.refusal(body, FORMAT_NAMES).startswith("This is not a JPEG, PNG, WebP or BMP picture: ")
 
 
 @pytest.mark.parametrize("name", [codec.name for codec in CODECS.values()])
@@ -57,4 +61,4 @@ def test_none_of_ours_is_among_them(name: str) -> None:
 @pytest.mark.parametrize("mark", [b" ", b"<", b"<?xml", b"--a", b"{", b"G", b"a", b"\0", b"<?xml>"])
 def test_no_body_is_expensive_to_look_at(mark: bytes) -> None:
     """Only its head is looked at, however long it is."""
-    assert re.match(r"This is not a JPEG, PNG or BMP picture", foreign.refusal(mark * 10_000_000, FORMAT_NAMES))
+    assert re.match(r"This is not a JPEG, PNG, WebP or BMP picture", foreign.refusal(mark * 10_000_000, FORMAT_NAMES))

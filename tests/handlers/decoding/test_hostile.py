@@ -18,9 +18,11 @@ from tools.hostile.pictures import WRITERS, photo
 
 MUTANTS, SEED = 800, 20261122
 TINY_WH = (16, 12)
-SPARE_BYTES = {"bmp-rle4": 4, "bmp-rle8": 4, "bmp-1": 2} | {kind: 21 for kind in WRITERS if kind.startswith("png")}
-"""What a file with all its pixels may lack: a PNG's last checksums and chunk, run-length coding's end marks, padding of
-the last row."""
+SPARE_BYTES = {"webp-lossless": 1, "webp-alpha": 14, "bmp-rle4": 4, "bmp-rle8": 4, "bmp-1": 2} | {
+    kind: 21 for kind in WRITERS if kind.startswith("png")
+}
+"""What a file with all its pixels may lack: a PNG's last checksums and chunk, the padding and metadata of a WebP,
+run-length coding's end marks, padding of the last row."""
 SPARE_BYTES |= {"jpeg-baseline": 8, "jpeg-restarts": 8, "jpeg-cmyk": 20, "jpeg-grey": 32, "jpeg-progressive": 13}
 """A JPEG may lack its end marker, and libjpeg does not notice that the end of the last two blocks is missing."""
 PART_OF_SCANS = re.compile(rb"\xff[\xc4\xda]")

@@ -102,11 +102,29 @@ CLIENTS = {
 }
 
 
+BARE = {
+    f"a bare {name} as {content_type}": Client(content_type, street_as(name))
+    for name, content_type in (
+        ("JPEG", "application/x-www-form-urlencoded"),
+        ("JPEG", "image/pjpeg"),
+        ("JPEG", "image/jpeg; charset=utf-8"),
+        ("JPEG", "image/*"),
+        ("JPEG", "application/json"),
+        ("JPEG", ""),
+        ("PNG", "image/x-png"),
+        ("PNG", "binary/octet-stream"),
+        ("BMP", "image/x-ms-bmp"),
+        ("BMP", "text/plain"),
+    )
+}
+"""Pictures without a form, as curl --data-binary and scripts send them; the bytes decide."""
+
+
 def send(server: LiveServer, path: str, client: Client, **headers: str) -> httpx.Response:
     return server.client.post(path, content=client.body, headers={"Content-Type": client.content_type, **headers})
 
 
-@pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
+@pytest.mark.parametrize("client", (CLIENTS | BARE).values(), ids=CLIENTS | BARE)
 def test_a_client_is_answered(server: LiveServer, client: Client) -> None:
     """All get the results of /inference, in whole pixels of their picture, most confident first."""
     wanted = {"confidence": 0.45 if b"0.45" in client.body else 0.4, "maxDetections": 20}
@@ -247,9 +265,12 @@ REFUSED: dict[str, tuple[int, str, bytes]] = {
     "no boundary": (400, "multipart/form-data", form(IMAGE)),
     "another boundary": (400, "multipart/form-data; boundary=x", form(IMAGE)),
     "no body": (400, MULTIPART, b""),
-    "not multipart": (415, "image/jpeg", STREET),
     "a form without files": (415, "application/x-www-form-urlencoded", b"image=x"),
-    "WebP": (400, MULTIPART, form(part("image", encode(street(), "WEBP"), '; filename="a.webp"'))),
+    "GIF": (400, MULTIPART, form(part("image", encode(street(), "GIF"), '; filename="a.gif"'))),
+    "JSON": (415, "application/json", b'{"image": "/9j/4AAQ"}'),
+    "a GIF without a form": (415, "image/gif", encode(street(), "GIF")),
+    "a form under another name": (415, "application/octet-stream", form(IMAGE)),
+    "nothing under another name": (400, "image/jpeg", b""),
     "a word for a number": (400, MULTIPART, form(IMAGE, part("min_confidence", b"abc"))),
     "more than all": (400, MULTIPART, form(IMAGE, part("min_confidence", b"1.5"))),
     "percent": (400, MULTIPART, form(IMAGE, part("min_confidence", b"45"))),
@@ -406,6 +427,28 @@ def test_a_wrong_header_is_not_made_good_by_the_form(strict: LiveServer, headers
 def test_a_right_header_is_enough(strict: LiveServer) -> None:
     for headers in (AUTHORIZED, {"X-API-Key": CAMERA_TOKEN}):
         assert send(strict, DETECTION, keyed("guess"), **headers).status_code == 200
+
+
+def test_what_is_neither_a_form_nor_a_picture_is_told_what_it_is(server: LiveServer) -> None:
+    answer = send(server, DETECTION, Client("application/x-www-form-urlencoded", b"image=%FF%D8")).json()
+    assert answer["error"] == (
+        "This is neither a form nor a picture; it looks like the fields of a form. "
+        "Send the picture in a form, as multipart/form-data, in a file named image."
+    )
+
+
+@pytest.mark.parametrize("path", ["/v1/vision/face", "/v1/vision/scene", "/v1/vision/custom/ssdlite-mobilenet-v2"])
+def test_every_path_takes_a_bare_picture(server: LiveServer, path: str) -> None:
+    body = (PHOTOS / "astronaut.jpg").read_bytes()
+    bare, in_form = send(server, path, Client("image/jpeg", body)), server.client.post(path, files={"image": body})
+    assert bare.json() | TIMES == in_form.json() | TIMES
+
+
+@pytest.mark.parametrize("content_type", ["image/png", "multipart/form-data-of-mine", ""])
+def test_a_bare_picture_needs_a_credential_in_its_headers(strict: LiveServer, content_type: str) -> None:
+    bare = Client(content_type, encode(board(7), "PNG"))
+    assert send(strict, DETECTION, bare).status_code == 401
+    assert send(strict, DETECTION, bare, **bearer(CAMERA_TOKEN)).status_code == 200
 
 
 @pytest.mark.parametrize("client", [Client(MULTIPART, b"rubbish"), Client("image/png", b""), Client(MULTIPART, b"")])

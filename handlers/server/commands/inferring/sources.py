@@ -12,7 +12,7 @@ from handlers.server.settings import Settings
 from models.extras import how_to_install
 from models.frame import Body, RawLayout
 
-PICTURES = {".bmp", ".jpeg", ".jpg", ".png"}
+PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 VIDEOS = {".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm"}
 
 

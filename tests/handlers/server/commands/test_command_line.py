@@ -43,7 +43,7 @@ def test_infer_takes_many_files_and_shows_its_progress(tmp_path: Path) -> None:
     assert [found["label"] for found in flat(street)] == ["car"]
     assert nothing["inferences"] == []
     assert "cannot be read or written" in unread["error"]
-    assert "not a JPEG, PNG or BMP" in undecodable["error"]
+    assert "not a JPEG, PNG, WebP or BMP" in undecodable["error"]
     assert run.returncode == 1
     assert "4/4" in run.stderr
     assert "Traceback" not in run.stderr
@@ -141,7 +141,10 @@ def test_check_tells_what_a_model_is_and_finds(tmp_path: Path) -> None:
     repository = framehook("check", tmp_path)
     assert "ok: mine (family ssd" in repository.stdout
     assert "1 model(s)" in repository.stdout
-    for picture, complaint in ((tmp_path, "not a regular one"), (ROOT / "README.md", "not a JPEG, PNG or BMP picture")):
+    for picture, complaint in (
+        (tmp_path, "not a regular one"),
+        (ROOT / "README.md", "not a JPEG, PNG, WebP or BMP picture"),
+    ):
         refused = framehook("check", "--picture", picture)
         assert refused.returncode == 1
         assert complaint in refused.stderr

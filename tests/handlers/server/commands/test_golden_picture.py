@@ -56,7 +56,7 @@ def test_each_result_counts_for_one_expected(tmp_path: Path) -> None:
 def test_a_golden_picture_that_is_none_is_named(tmp_path: Path) -> None:
     run = framehook("check", write_golden(tmp_path, {"label": "block", "confidence": 0.9}, picture="labels.txt"))
     assert run.returncode == 1
-    assert re.fullmatch(r"framehook: .*labels\.txt: .*not a JPEG, PNG or BMP picture.*\n", run.stderr)
+    assert re.fullmatch(r"framehook: .*labels\.txt: .*not a JPEG, PNG, WebP or BMP picture.*\n", run.stderr)
 
 
 def test_the_zoo_finds_what_it_must(tmp_path: Path) -> None:

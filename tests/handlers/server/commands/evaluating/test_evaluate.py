@@ -211,7 +211,7 @@ def test_pictures_that_cannot_be_read_are_counted_and_named(
     row = evaluate(model, place, capsys)
     assert {name: row[name] for name in KNOWN} == KNOWN
     assert f"6 picture(s) cannot be read and are left out: {place}/val/2.png, " in row["text"]
-    assert "val/6.png, and 1 more. The first: This is not a JPEG, PNG or BMP picture" in row["text"]
+    assert "val/6.png, and 1 more. The first: This is not a JPEG, PNG, WebP or BMP picture" in row["text"]
     assert "ok: 2 labelled picture(s) with 2 object(s)" in row["text"]
 
 

@@ -19,7 +19,7 @@ from handlers.server.commands.cli import main
 from handlers.server.commands.inferring.answers import answer_in_order
 from handlers.server.commands.inferring.sources import Shot, Source
 from lab.graphs import board, number_in, work_for, write_identity_model
-from lab.pictures import encode
+from lab.pictures import STORED, encode, lying
 from lab.videos import Coding, read_video, write_video
 from models.order import FrameOrder
 
@@ -92,6 +92,18 @@ def test_a_folder_gives_pictures_and_videos_and_shows_the_progress(infer: Infer,
         ("c.png", None, []),
     ]
     assert "3/3" in run.errors
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_photos_are_turned_upright(infer: Infer, tmp_path: Path, orientation: int) -> None:
+    picture = board(7).resize((800, 700), Image.Resampling.NEAREST)
+    (tmp_path / "a.webp").write_bytes(lying(picture, orientation, "WebP"))
+    (tmp_path / "b.jpg").write_bytes(lying(picture, orientation))
+    run = infer(tmp_path, "--annotate", tmp_path / "drawn")
+    assert [numbers_of(line) for line in run.lines] == [[7], [7]]
+    for line in run.lines:
+        with Image.open(line["annotated"]) as drawn:
+            assert (drawn.size, dict(drawn.getexif())) == (picture.size, {})
 
 
 def test_a_rate_takes_some_frames(infer: Infer, tmp_path: Path) -> None:
