@@ -1,9 +1,7 @@
 """The scripts of the pages: their types fit together, and fit the contract."""
 
 import json
-import re
 import subprocess
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -27,7 +25,6 @@ OPTIONS = {
     "lib": ["esnext", "dom", "dom.iterable"],
     "types": [],
 }
-MAX_LINES, MAX_LENGTH = 200, 120
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +58,3 @@ def test_a_member_that_the_contract_does_not_have_is_found(scripts: Path) -> Non
     found = check(scripts)
     script.write_text(right)
     assert "Property 'default' does not exist" in found
-
-
-@pytest.mark.parametrize("script", sorted(FILES.glob("*.js")), ids=lambda path: path.name)
-def test_they_are_short(script: Path) -> None:
-    lines = script.read_text(encoding="utf-8").splitlines()
-    assert len(lines) < MAX_LINES
-    assert max(map(len, lines)) <= MAX_LENGTH
-
-
-def test_they_import_each_other_in_one_direction() -> None:
-    """Types, too."""
-    imports = {path.name: re.findall(r"""["(]\./([\w.]+\.js)["]""", path.read_text()) for path in FILES.glob("*.js")}
-    assert "api.js" in imports["photo.js"]
-    assert [*TopologicalSorter(imports).static_order()][-1] in {"app.js", "stream.js"}

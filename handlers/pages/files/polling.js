@@ -5,12 +5,12 @@ import { $, element } from "./dom.js";
 import { pause } from "./time.js";
 
 /**
- * Repeat `read` while the page is visible. Its note is shown, or the sentence of its error; `failed` is called with errors.
- * After a refused credential it waits for another one, or for a click.
+ * Repeat `read` while the page is visible, and show its note, or the sentence of its error. After a refused credential,
+ * wait for another one, or for a click.
  * @param {string} noteId
  * @param {() => Promise<string>} read
  * @param {number} everyMs
- * @param {(error: unknown) => void} [failed]
+ * @param {(error: unknown) => void} [failed] is called with each error
  */
 export async function poll(noteId, read, everyMs, failed = () => {}) {
   const note = $(noteId);
