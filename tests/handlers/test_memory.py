@@ -12,7 +12,7 @@ from handlers.decoding.raw import layout_bytes, tight
 from lab.pictures import bmp_words, encode, lying, png
 from models.frame import PIXEL_FORMAT_NAMES, PixelFormat
 from tests.support.client import ROOT
-from tools.hostile.lossless import lossless_webp
+from tools.hostile.webp_lossless import lossless_webp
 
 SIDE_PX = 3000
 BYTES_A_PIXEL = 8

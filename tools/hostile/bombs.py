@@ -12,9 +12,9 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from tools.hostile.lossless import lossless_webp
 from tools.hostile.mutations import PNG_SIGNATURE, Hostile, pieces
 from tools.hostile.pictures import RLE4, RLE8, WRITERS, bmp, photo
+from tools.hostile.webp_lossless import lossless_webp
 
 BODY_BYTES, PIXELS, SIDE_PX = 32 * 2**20, 36_000_000, 6000
 """The service's default limits, and the side of a square picture at the limit."""

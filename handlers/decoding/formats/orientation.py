@@ -9,7 +9,7 @@ import struct
 from handlers.decoding.essence import FILL, MAX_CHUNKS, SIGNATURE_BYTES, SOS
 from models.frame import Body
 
-AS_STORED = 1
+UPRIGHT = 1
 """The orientation of a picture that needs no turn."""
 MOST = 8
 TAG, SHORT = 0x0112, 3
@@ -25,24 +25,24 @@ MAX_SEGMENTS = 64
 
 
 def read_orientation(exif: Body) -> int:
-    """Return the orientation, 1..8, that a block of EXIF gives; AS_STORED if it gives none, or is malformed."""
+    """Return the orientation, 1..8, that a block of EXIF gives; UPRIGHT if it gives none, or is malformed."""
     block = memoryview(exif)
     if block[: len(PREFIX)] == PREFIX:
         block = block[len(PREFIX) :]
     order = BYTE_ORDERS.get(bytes(block[:4]))
     if order is None:
-        return AS_STORED
+        return UPRIGHT
     try:
         (at,) = struct.unpack_from(f"{order}I", block, 4)
         (count,) = struct.unpack_from(f"{order}H", block, at)
         for entry in range(min(count, MAX_ENTRIES)):
             tag, kind, values, value = struct.unpack_from(f"{order}HHIH", block, at + 2 + 12 * entry)
             if tag == TAG:
-                is_sound = (kind, values) == (SHORT, 1) and AS_STORED <= value <= MOST
-                return int(value) if is_sound else AS_STORED
+                is_sound = (kind, values) == (SHORT, 1) and UPRIGHT <= value <= MOST
+                return int(value) if is_sound else UPRIGHT
     except struct.error:  # the block ends before
         pass
-    return AS_STORED
+    return UPRIGHT
 
 
 def jpeg_exif(body: Body) -> Body:

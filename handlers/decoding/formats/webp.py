@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import _webp
 
-from handlers.decoding.formats.lossless import refuse_many_codes
+from handlers.decoding.formats.webp_lossless import refuse_many_codes
 from handlers.decoding.limits import refuse_large_webp
 from handlers.decoding.scaling import Scaler
 from handlers.errors import UndecodableFrameError

@@ -12,14 +12,14 @@ from PIL import Image
 
 from handlers.decoding.decoder import ROUTES, Decoder, RouteName
 from handlers.decoding.formats import webp
-from handlers.decoding.formats.lossless import MAX_BLOCKS, MAX_GROUPS
+from handlers.decoding.formats.webp_lossless import MAX_BLOCKS, MAX_GROUPS
 from handlers.errors import EdgeError, TooManyPixelsError, UndecodableFrameError
 from lab.pictures import encode, street
 from models.frame import DecodeTarget, Pixels
 from models.letterbox import Size
 from tests.support.cost import costs_at_most
-from tools.hostile.lossless import lossless_webp, riff_webp
 from tools.hostile.pictures import WRITERS
+from tools.hostile.webp_lossless import lossless_webp, riff_webp
 
 SMALL = street().resize((97, 71))
 DECODER, TARGET = Decoder(36_000_000), DecodeTarget((40, 30))
