@@ -223,6 +223,8 @@ def test_of_several_photos_the_first_is_taken(console: Chrome) -> None:
     bring(console, [STREET, PHOTOS / "coffee.jpg"])
     assert len(answer(console)) == 8
     assert "the first of 2" in part(console, "source-note").text
+    bring(console, [STREET])
+    wait(console, lambda: not part(console, "source-note").text)
 
 
 def test_a_picture_that_only_the_browser_reads_is_converted(console: Chrome, tmp_path: Path) -> None:
@@ -259,7 +261,7 @@ def test_another_model_is_asked_with_its_own_threshold(console: Chrome) -> None:
     assert "/inference/efficientnet-lite0?" in text_of(console, "curl")
 
 
-def test_a_refusal_is_told_and_nothing_stale_stays(browser: Chrome, server: LiveServer, tmp_path: Path) -> None:
+def test_a_refusal_is_shown_and_nothing_stale_stays(browser: Chrome, server: LiveServer, tmp_path: Path) -> None:
     """With the problem's detail; the browser itself logs the 400."""
     rubbish = tmp_path / "rubbish.jpg"
     rubbish.write_bytes(b"rubbish")

@@ -3,11 +3,13 @@
 import { ask, credentials, curl, Refused, sentence } from "./api.js";
 import { oneAnswer, patientAnswer } from "./asking.js";
 import { placeCaptions } from "./boxes.js";
+import { isCameraOn, startCamera, stopCamera } from "./camera.js";
 import { chosen, chosenName, labelsOf, onChoice } from "./choice.js";
-import { $, byId, copy, put, save } from "./dom.js";
+import { $, byId, copy, save } from "./dom.js";
 import { readable } from "./jpeg.js";
 import { showResults } from "./results.js";
-import { isCameraOn, setRatio, startCamera, startSources, stopCamera } from "./sources.js";
+import { startSources } from "./sources.js";
+import { setBusy, showPhoto } from "./stage.js";
 import { startTabs } from "./tabs.js";
 import { pause } from "./time.js";
 
@@ -59,7 +61,7 @@ function showProblem(text) {
 function clear() {
   now.asking.abort();
   now.asking = new AbortController();
-  $("stage").setAttribute("aria-busy", "false");
+  setBusy(false);
   showResults([], []);
   showProblem("");
   $("answer").textContent = $("summary").textContent = "";
@@ -76,11 +78,7 @@ async function take(photo, name) {
   now.photo = await readable(photo, byId("file", HTMLInputElement).accept);
   if (signal.aborted) return;
   now.name = name;
-  const picture = byId("picture", HTMLImageElement);
-  picture.alt = `The photo ${name}`;
-  picture.hidden = false;
-  $("stage").classList.remove("empty");
-  void put(picture, now.photo).then(() => setRatio(picture.naturalWidth / picture.naturalHeight));
+  void showPhoto(now.photo, name);
   await post();
 }
 
@@ -89,7 +87,7 @@ async function post() {
   showRequest();
   if (!now.photo) return;
   const signal = clear();
-  $("stage").setAttribute("aria-busy", "true");
+  setBusy(true);
   $("summary").textContent = "Asking \u2026";
   try {
     show(await patientAnswer(now.photo, target("inference"), signal, (text) => ($("summary").textContent = text)));
@@ -98,7 +96,7 @@ async function post() {
     $("summary").textContent = "";
     showProblem(sentence(error));
   }
-  $("stage").setAttribute("aria-busy", "false");
+  setBusy(false);
 }
 
 /** @param {Answer} answer */
