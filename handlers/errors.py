@@ -81,7 +81,7 @@ class UnknownStreamError(EdgeError):
 
     def __init__(self) -> None:
         super().__init__(
-            "No stream of that name is live; post a frame with ?stream= and that name. /streams lists the live streams."
+            "No stream of that name is live; post a frame with ?stream= and that name. /streams lists all streams."
         )
 
 
