@@ -42,8 +42,9 @@ export const sentence = (error) => (error instanceof Error ? error.message : Str
  * Send a request; return its answer. Throws Refused, and what `options.signal` was aborted with.
  * @param {string} path relative to the console
  * @param {RequestInit} [options]
+ * @param {boolean} [isNeeded] whether the person is asked for a credential if that is missing
  */
-export async function ask(path, options = {}) {
+export async function ask(path, options = {}, isNeeded = true) {
   const headers = new Headers(options.headers);
   if (now.authorization) headers.set("Authorization", now.authorization);
   const answer = await fetch(new URL(path, BASE), {
@@ -58,7 +59,7 @@ export async function ask(path, options = {}) {
   });
   if (answer.ok) return answer;
   const refused = await read(answer);
-  if (refused.isAboutCredentials) {
+  if (refused.isAboutCredentials && isNeeded) {
     const schemes = (answer.headers.get("WWW-Authenticate") ?? "").toLowerCase();
     credentials.dispatchEvent(new CustomEvent("needed", { detail: { schemes, message: refused.message } }));
   }

@@ -110,6 +110,9 @@ export function span(seconds) {
   return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** @param {string} time in UTC */
+export const agoS = (time) => Math.max(0, (Date.now() - Date.parse(time)) / 1000);
+
 /**
  * @param {number} count
  * @param {string} noun

@@ -59,7 +59,7 @@ function clear() {
   now.asking = new AbortController();
   showResults([], []);
   showProblem("");
-  $("answer").textContent = $("summary").textContent = "";
+  $("answer").textContent = $("summary").textContent = $("results-empty").textContent = "";
   for (const id of ["save-picture", "save-json"]) byId(id, HTMLButtonElement).disabled = true;
   return now.asking.signal;
 }
@@ -70,14 +70,19 @@ function clear() {
  */
 async function take(photo, name) {
   const signal = clear();
-  now.photo = await readable(photo, byId("file", HTMLInputElement).accept);
+  const shown = await readable(photo, byId("file", HTMLInputElement).accept);
   if (signal.aborted) return;
+  now.photo = shown;
   now.name = name;
   const picture = byId("picture", HTMLImageElement);
   picture.alt = `The photo ${name}`;
   picture.hidden = false;
   $("stage").classList.remove("empty");
-  void put(picture, now.photo).then(() => setRatio(picture.naturalWidth / picture.naturalHeight));
+  void put(picture, shown).then(() => {
+    if (now.photo !== shown) return;
+    $("stage").classList.toggle("empty", !picture.naturalWidth); // a damaged photo has no size
+    setRatio(picture.naturalWidth / picture.naturalHeight);
+  });
   await post();
 }
 

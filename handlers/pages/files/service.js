@@ -2,7 +2,7 @@
 
 import { ask, Refused } from "./api.js";
 import { Chart } from "./charts.js";
-import { $, element, span } from "./dom.js";
+import { $, agoS, element, span } from "./dom.js";
 import { showLoads } from "./models.js";
 
 /** @typedef {import("./contract").components["schemas"]["Status"]} Status */
@@ -97,9 +97,8 @@ export async function readRefusals() {
 
 /** @param {Refusal} refusal */
 function row({ lastAt, count, status, problem, detail, path = "", stream = "" }) {
-  const agoS = Math.max(0, (Date.now() - Date.parse(lastAt)) / 1000);
   const what = element("td", {}, detail, element("small", { textContent: problem }));
-  const texts = [`${span(agoS)} ago`, String(count), String(status), path, stream];
+  const texts = [`${span(agoS(lastAt))} ago`, String(count), String(status), path, stream];
   const [when, times, code, where, whose] = texts.map((text) => element("td", {}, text));
   return element("tr", {}, when, times, code, what, where, whose);
 }
