@@ -8,6 +8,8 @@ const DEFAULT_RETRY_S = 2;
 /** Tells of the events `needed`, when a credential is missing or wrong, and `changed`, when there is another one. */
 export const credentials = new EventTarget();
 
+const TOO_LITTLE =
+  "This credential may not do everything here: the console uses the permissions infer, read, view and monitor.";
 const KEPT_AS = "framehook.credential";
 
 /** What is sent with each request. `forCurl`: the option of curl that does the same. Kept until the tab is closed. */
@@ -75,7 +77,7 @@ async function read(answer) {
   const problem = await answer.json().catch(() => ({}));
   const retryAfterS = Number(answer.headers.get("Retry-After")) || DEFAULT_RETRY_S;
   const kind = (problem.type ?? "").split(":").at(-1);
-  const detail = kind === "unauthorized" ? forPeople() : problem.detail;
+  const detail = kind === "unauthorized" ? forPeople() : kind === "forbidden" ? TOO_LITTLE : problem.detail;
   return new Refused(answer.status, detail ?? `The service answered ${answer.status}.`, kind, retryAfterS);
 }
 

@@ -1,5 +1,6 @@
 // Where photos come from: a file, the clipboard, a drop, the sample, the camera of the device.
 
+import { ask, sentence } from "./api.js";
 import { jpegOf } from "./asking.js";
 import { $, byId, pause } from "./dom.js";
 
@@ -44,8 +45,8 @@ export function startSources(take, told) {
   });
   $("sample").addEventListener("click", async () => {
     stopCamera();
-    const answer = await fetch(new URL("street.jpg", import.meta.url));
-    take(await answer.blob(), "street.jpg");
+    const answer = await ask("console/street.jpg").catch((error) => told(sentence(error)));
+    if (answer) take(await answer.blob(), "street.jpg");
   });
 }
 
