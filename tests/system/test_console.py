@@ -49,7 +49,7 @@ axe.run(document, {resultTypes: ["violations"]}).then(({violations}) =>
 """
 VIEWS = ("photo", "streams", "models", "service")
 OVERLAPPING = """
-const grounds = [...document.querySelectorAll(".caption")].map((one) => one.getBoundingClientRect());
+const grounds = [...document.querySelectorAll(".caption:not(.crowded)")].map((one) => one.getBoundingClientRect());
 const stage = document.querySelector("#boxes").getBoundingClientRect();
 return grounds.filter((one, at) => one.left < stage.left - 1 || one.right > stage.right + 1 || one.top < stage.top - 1
   || one.bottom > stage.bottom + 1 || grounds.slice(at + 1).some((other) => one.left < other.right - 1
@@ -148,6 +148,23 @@ def test_a_row_lights_its_box_and_a_box_its_row(console: Chrome) -> None:
     wait(console, lambda: console.execute_script(lit) == [["DIV", "4"], ["LI", "4"]])
     console.execute_script("arguments[0].focus()", rows[5])
     assert console.execute_script(lit) == [["DIV", "5"], ["LI", "5"]]
+
+
+def test_captions_without_room_are_hidden_until_their_box_is_lit(console: Chrome) -> None:
+    choose(console, STREET)
+    assert len(answer(console)) == 8
+    slide(console, "confidence", Keys.HOME, 1)
+    wait(console, lambda: boxes(console) == 100)
+    assert console.execute_script(OVERLAPPING) == 0
+    crowded = console.find_element(By.CSS_SELECTOR, ".crowded")
+    row = console.find_element(By.CSS_SELECTOR, f"#results > li:nth-child({1 + index_of(crowded)}) > .result")
+    assert not crowded.is_displayed()
+    row.send_keys("")
+    wait(console, crowded.is_displayed)
+
+
+def index_of(caption: Any) -> int:
+    return int(caption.find_element(By.XPATH, "..").get_attribute("data-index"))
 
 
 def test_labels_filter_the_list_and_the_boxes(console: Chrome) -> None:
@@ -271,6 +288,8 @@ def test_a_refusal_is_shown_and_nothing_stale_stays(browser: Chrome, server: Liv
     choose(browser, rubbish)
     wait(browser, lambda: "is not a JPEG" in part(browser, "problem").text)
     assert (boxes(browser), text_of(browser, "answer"), part(browser, "summary").text) == (0, "", "")
+    assert not part(browser, "results-empty").is_displayed()
+    wait(browser, lambda: "Drop or paste" in part(browser, "stage").text)
     choose(browser, STREET)
     assert len(answer(browser)) == 8
     assert not part(browser, "problem").is_displayed()
@@ -332,7 +351,7 @@ def test_a_stream_is_watched(console: Chrome, server: LiveServer) -> None:
         view(console, "service")
         wait(console, lambda: re.search(r"answered [1-9]", part(console, "charts").text))
         view(console, "models")
-        wait(console, lambda: re.search(r"[1-9]\d* frames in all", part(console, "models").text))
+        wait(console, lambda: re.search(r"[1-9]\d* frames in total", part(console, "models").text))
 
 
 def test_a_silent_stream_says_so(console: Chrome, server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,6 +397,14 @@ def test_what_a_person_has_opened_or_selected_stays(console: Chrome, server: Liv
     console.find_element(By.CSS_SELECTOR, "#models summary").click()
     console.execute_async_script(READ_AGAIN, "models", "readModels")
     assert console.find_element(By.CSS_SELECTOR, "#models details").get_attribute("open")
+
+
+def test_a_stream_whose_frames_are_refused_says_why(browser: Chrome, server: LiveServer) -> None:
+    """On its page; the browser itself logs the 404 of its picture."""
+    server.client.post("/inference", content=b"<html>", params={"stream": "loft"})
+    browser.get(f"{server.url}/stream/loft")
+    wait(browser, lambda: "was refused" in part(browser, "note").text)
+    assert "it looks like HTML" in part(browser, "note").text
 
 
 CORNER = """

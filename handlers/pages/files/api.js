@@ -8,6 +8,8 @@ const DEFAULT_RETRY_S = 2;
 /** Has the events `needed`, when a credential is missing or wrong, and `changed`, when there is another one. */
 export const credentials = new EventTarget();
 
+const TOO_LITTLE =
+  "This credential may not do everything here: the console uses the permissions infer, read, view and monitor.";
 const KEPT_AS = "framehook.credential";
 
 /** What is sent with each request. `forCurl`: the option of curl that does the same. Kept until the tab is closed. */
@@ -42,8 +44,9 @@ export const sentence = (error) => (error instanceof Error ? error.message : Str
  * Send a request; return its answer. Throws Refused, and what `options.signal` was aborted with.
  * @param {string} path relative to the console
  * @param {RequestInit} [options]
+ * @param {boolean} [isNeeded] whether the person is asked for a credential if that is missing
  */
-export async function ask(path, options = {}) {
+export async function ask(path, options = {}, isNeeded = true) {
   const headers = new Headers(options.headers);
   if (now.authorization) headers.set("Authorization", now.authorization);
   const answer = await fetch(new URL(path, BASE), {
@@ -58,7 +61,7 @@ export async function ask(path, options = {}) {
   });
   if (answer.ok) return answer;
   const refused = await refusal(answer);
-  if (refused.isAboutCredentials) {
+  if (refused.isAboutCredentials && isNeeded) {
     const schemes = (answer.headers.get("WWW-Authenticate") ?? "").toLowerCase();
     credentials.dispatchEvent(new CustomEvent("needed", { detail: { schemes, message: refused.message } }));
   }
@@ -74,7 +77,7 @@ async function refusal(answer) {
   const problem = await answer.json().catch(() => ({}));
   const retryAfterS = Number(answer.headers.get("Retry-After")) || DEFAULT_RETRY_S;
   const kind = (problem.type ?? "").split(":").at(-1);
-  const detail = kind === "unauthorized" ? credentialSentence() : problem.detail;
+  const detail = kind === "unauthorized" ? credentialSentence() : kind === "forbidden" ? TOO_LITTLE : problem.detail;
   return new Refused(answer.status, detail ?? `The service answered ${answer.status}.`, kind, retryAfterS);
 }
 

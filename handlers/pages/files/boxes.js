@@ -102,7 +102,10 @@ function shapes(box, { mask, keypoints, corners }, colour) {
   return made;
 }
 
-/** Place captions above, below or inside their boxes, without overlap if there is room; surer results choose first. */
+/**
+ * Place captions above, below or inside their boxes, without overlap; surer results choose first. A caption without
+ * room is `crowded`: it is seen only while its box is lit.
+ */
 export function placeCaptions() {
   const { clientWidth, clientHeight } = $("boxes");
   const boxes = /** @type {HTMLElement[]} */ ([...$("boxes").children]).filter(({ hidden }) => !hidden);
@@ -120,8 +123,10 @@ export function placeCaptions() {
     const right = left + width;
     const isFree = (/** @type {number} */ top) =>
       taken.every((one) => left >= one.right || one.left >= right || top >= one.bottom || one.top >= top + height);
-    const top = tops.find(isFree) ?? tops[0];
-    taken.push({ left, top, right, bottom: top + height });
+    const free = tops.find(isFree);
+    const top = free ?? tops[0];
+    if (free !== undefined) taken.push({ left, top, right, bottom: top + height });
+    caption.classList.toggle("crowded", free === undefined);
     caption.style.left = `${left - box.offsetLeft - box.clientLeft}px`;
     caption.style.top = `${top - box.offsetTop - box.clientTop}px`;
   }

@@ -109,7 +109,7 @@ export function showLoads(loads) {
     const rate = Math.max(0, load.framesAnswered - (last?.framesAnswered ?? 0)) / passedS;
     const cores = Math.max(0, load.busyS - (last?.busyS ?? 0)) / passedS;
     const present = before.at ? `${rate.toFixed(1)} frames/s on ${cores.toFixed(2)} cores, ` : "";
-    place.textContent = `${present}${load.framesAnswered.toLocaleString("en")} frames in all`;
+    place.textContent = `${present}${load.framesAnswered.toLocaleString("en")} frames in total`;
   }
   before = now;
 }

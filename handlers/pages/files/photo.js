@@ -64,7 +64,7 @@ function clear() {
   setBusy(false);
   showResults([], []);
   showProblem("");
-  $("answer").textContent = $("summary").textContent = "";
+  $("answer").textContent = $("summary").textContent = $("results-empty").textContent = "";
   for (const id of ["save-picture", "save-json"]) byId(id, HTMLButtonElement).disabled = true;
   return now.asking.signal;
 }
@@ -75,10 +75,11 @@ function clear() {
  */
 async function take(photo, name) {
   const signal = clear();
-  now.photo = await readable(photo, byId("file", HTMLInputElement).accept);
+  const shown = await readable(photo, byId("file", HTMLInputElement).accept);
   if (signal.aborted) return;
+  now.photo = shown;
   now.name = name;
-  void showPhoto(now.photo, name);
+  void showPhoto(shown, name);
   await post();
 }
 

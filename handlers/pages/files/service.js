@@ -4,7 +4,7 @@ import { ask, Refused } from "./api.js";
 import { Chart } from "./charts.js";
 import { $, element } from "./dom.js";
 import { showLoads } from "./models.js";
-import { span } from "./time.js";
+import { agoS, span } from "./time.js";
 
 /** @typedef {import("./contract").components["schemas"]["Status"]} Status */
 /** @typedef {import("./contract").components["schemas"]["Refusal"]} Refusal */
@@ -94,7 +94,7 @@ export async function readRefusals() {
   const list = await (await ask("refusals")).text();
   if (list !== shownRefusals) showRefusals(JSON.parse(list));
   shownRefusals = list;
-  for (const time of $("refusals").querySelectorAll("time")) time.textContent = ago(time.dateTime);
+  for (const time of $("refusals").querySelectorAll("time")) time.textContent = `${span(agoS(time.dateTime))} ago`;
   return $("refusals").childElementCount ? "" : "None since the start.";
 }
 
@@ -111,6 +111,3 @@ function row({ lastAt, count, status, problem, detail, path = "", stream = "" })
   const cells = [[when], [String(count)], [String(status)], why, [path], [stream]];
   return element("tr", {}, ...cells.map((cell) => element("td", {}, ...cell)));
 }
-
-/** @param {string} at */
-const ago = (at) => `${span(Math.max(0, (Date.now() - Date.parse(at)) / 1000))} ago`;

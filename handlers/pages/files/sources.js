@@ -1,5 +1,6 @@
 // Where photos come from: a file, the clipboard, a drop, the sample.
 
+import { ask, sentence } from "./api.js";
 import { stopCamera } from "./camera.js";
 import { $, byId } from "./dom.js";
 
@@ -37,7 +38,7 @@ export function startSources(take, say) {
   $("sample").addEventListener("click", async () => {
     stopCamera();
     say("");
-    const answer = await fetch(new URL("street.jpg", import.meta.url));
-    take(await answer.blob(), "street.jpg");
+    const answer = await ask("console/street.jpg").catch((error) => say(sentence(error)));
+    if (answer) take(await answer.blob(), "street.jpg");
   });
 }

@@ -5,6 +5,8 @@ import { $, byId, put } from "./dom.js";
 const stage = $("stage");
 const picture = byId("picture", HTMLImageElement);
 const video = byId("video", HTMLVideoElement);
+/** @type {Blob | null} */
+let shown = null;
 
 /**
  * @param {Blob} photo
@@ -14,7 +16,10 @@ export async function showPhoto(photo, name) {
   picture.alt = `The photo ${name}`;
   picture.hidden = false;
   stage.classList.remove("empty");
+  shown = photo;
   await put(picture, photo);
+  if (photo !== shown) return;
+  stage.classList.toggle("empty", video.hidden && !picture.naturalWidth); // a damaged photo has no size
   setRatio(picture.naturalWidth / picture.naturalHeight);
 }
 

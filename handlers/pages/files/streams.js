@@ -17,7 +17,7 @@ const MOST_AT_ONCE = 3; // a browser has six connections to a server
 const PICTURE_EVERY_MS = 2000;
 const PICTURE_TIMEOUT_MS = 30_000;
 const IDLE_MS = 300;
-const HOW_TO = "None yet. Frames that are posted with ?stream=NAME appear here.";
+const HOW_TO = `None yet. Frames posted to ${new URL("../inference", import.meta.url).href}?stream=NAME appear here.`;
 
 /** @type {Map<string, Card>} */
 const cards = new Map();
@@ -75,7 +75,7 @@ function newCard(stream) {
   const rate = element("span", { className: "rate" });
   const rest = element("span", { className: "facts" });
   const text = element("span", { className: "about" }, element("strong", { textContent: id }), rate, rest);
-  const picture = element("span", { className: "thumbnail" }, image);
+  const picture = element("span", { className: "thumbnail" }, "No picture yet", image);
   const item = element("li", {}, element("button", { type: "button", onclick: () => open(id) }, picture, text));
   const card = { stream, item, image, rate, facts: rest, askedAt: 0 };
   const next = [...cards.keys()].filter((other) => other > id).sort()[0];

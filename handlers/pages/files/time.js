@@ -30,3 +30,9 @@ export function span(seconds) {
   const minutes = Math.round(seconds / 60);
   return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
+
+/**
+ * Return how long ago that was, in seconds.
+ * @param {string} time in UTC
+ */
+export const agoS = (time) => Math.max(0, (Date.now() - Date.parse(time)) / 1000);

@@ -3,9 +3,10 @@
 import { ask, Refused, sentence } from "./api.js";
 import { put } from "./dom.js";
 import { pictures } from "./moving.js";
-import { pause, span } from "./time.js";
+import { agoS, pause, span } from "./time.js";
 
 /** @typedef {import("./contract").components["schemas"]["Stream"]} Stream */
+/** @typedef {import("./contract").components["schemas"]["Refusal"]} Refusal */
 
 const RETRY_MS = 2000;
 const TICK_MS = 1000;
@@ -55,8 +56,23 @@ export async function watch(stream, { image, note, drawsRegions }, signal) {
 async function reason(stream, error) {
   if (!(error instanceof Refused) || error.problem !== "unknown-stream") return sentence(error);
   const record = await find(stream);
+  const refusal = await lastRefusal(stream);
+  if (refusal && !(Date.parse(refusal.lastAt) < Date.parse(record?.lastFrameAt ?? ""))) {
+    return `Its last frame was refused ${span(agoS(refusal.lastAt))} ago: ${refusal.detail}`;
+  }
   if (record) return `The stream has been silent for ${span(record.silentForS)}. This page waits for its next frame.`;
   return `No frame has come yet. This page waits for the first one, posted with ?stream=${encodeURIComponent(stream)}.`;
+}
+
+/**
+ * Return the last refusal of a stream's frames; undefined if there was none, or if it cannot be read.
+ * @param {string} stream
+ * @returns {Promise<Refusal | undefined>}
+ */
+async function lastRefusal(stream) {
+  /** @type {{refusals: Refusal[]}} */
+  const { refusals } = await ask("refusals", {}, false).then((answer) => answer.json(), () => ({ refusals: [] }));
+  return refusals.find((refusal) => refusal.stream === stream);
 }
 
 /**
