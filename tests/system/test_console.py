@@ -320,6 +320,8 @@ def test_it_waits_while_the_service_is_busy_or_gone(browser: Chrome, tmp_path: P
     choose(browser, STREET)
     wait(browser, lambda: "cannot be reached" in part(browser, "summary").text)
     wait(browser, lambda: part(browser, "state").text == "Not reachable")
+    part(browser, "camera").click()
+    wait(browser, lambda: part(browser, "stage").get_attribute("aria-busy") == "false")
 
 
 def test_the_camera_is_asked(console: Chrome) -> None:

@@ -110,7 +110,7 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
         accuracies: dict[str, Any] = evaluate(dataplane, settings, options, say) if evaluate else {}
     if options.format != TABLE:
         records = [{**record, "accuracy": accuracies.get(record["model"])} for record in records]
-        print_records(options.format, records, map(row_of, records))
+        print_records(options.format, records, row_of)
     if recognition.credentials:
         say(f"ok: {len(recognition.credentials)} credential(s), for the schemes {', '.join(recognition.schemes)}")
     say(f"ok: settings and {len(models)} model(s), ready after {ready_s:.2f} s")

@@ -125,8 +125,7 @@ def _list(settings: Settings, options: argparse.Namespace) -> int:
         {"name": credential.name, "may": credential.may, "models": credential.models or None}
         for credential in read_credentials_file(_file(settings, options))
     ]
-    rows = [{**record, "models": record["models"] or ["all"]} for record in records]
-    print_records(options.format, records, rows)
+    print_records(options.format, records, lambda record: {**record, "models": record["models"] or ["all"]})
     return 0
 
 

@@ -38,7 +38,7 @@ def models(settings: Settings, options: argparse.Namespace) -> int:
     paths = find_models(settings.model_repository, settings.models)
     aliases = {alias: settings.default_model for alias in settings.default_model_aliases if alias not in paths}
     records = [model_record(read_folder(path), aliases) for path in paths.values()]
-    print_records(options.format, records, map(_row, records))
+    print_records(options.format, records, _row)
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 Say: TypeAlias = Callable[[str], None]
 """Prints a text for people: to standard output, unless data for programs go there."""
+Record: TypeAlias = Mapping[str, Any]
 TABLE, JSON, CSV = FORMATS = ("table", "json", "csv")
 SHOWN = 3
 """Entries of a list that a table shows."""
@@ -24,13 +25,13 @@ def add_format_to(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def print_records(form: str, records: Iterable[Mapping[str, Any]], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print results. `records`: as JSON has them. `rows`: the same ones, flat and all with the same keys."""
+def print_records(form: str, records: Iterable[Record], row_of: Callable[[Record], Record]) -> None:
+    """Print results. `records`: as JSON has them. `row_of`: makes one flat; all rows have the same keys."""
     if form == JSON:
         for record in records:
             print(json.dumps(record, ensure_ascii=False))
         return
-    rows = list(rows)
+    rows = list(map(row_of, records))
     columns = list(rows[0]) if rows else []
     if form == CSV:
         writer = csv.DictWriter(sys.stdout, columns)

@@ -1,7 +1,9 @@
 """`framehook models pull`: brings a model of the catalogue into a model repository."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -64,25 +66,29 @@ def pull(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _list(catalogue: Catalogue, form: str) -> None:
-    models = catalogue.models.items()
-    print_records(
-        form,
-        [{"name": name, "sizeBytes": entry.size_bytes, "ap": _ap(entry), **_origin(entry)} for name, entry in models],
-        [
-            {"name": name, "MB": round(entry.size_bytes / 1e6, 1), "AP": _ap(entry), **_origin(entry)}
-            for name, entry in models
-        ],
-    )
+    print_records(form, [_record(name, entry) for name, entry in catalogue.models.items()], _row)
     if form == TABLE:
         print("AP: on COCO val2017 in percent, as published.")
 
 
-def _ap(entry: Entry) -> float | None:
-    return entry.published.map if entry.published else None
+def _record(name: str, entry: Entry) -> dict[str, Any]:
+    return {
+        "name": name,
+        "sizeBytes": entry.size_bytes,
+        "ap": entry.published.map if entry.published else None,
+        "licence": entry.licence,
+        "from": entry.urls[0],
+    }
 
 
-def _origin(entry: Entry) -> dict[str, str]:
-    return {"licence": entry.licence, "from": entry.urls[0]}
+def _row(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": record["name"],
+        "MB": round(record["sizeBytes"] / 1e6, 1),
+        "AP": record["ap"],
+        "licence": record["licence"],
+        "from": record["from"],
+    }
 
 
 def _own_repository(settings: Settings) -> Path:

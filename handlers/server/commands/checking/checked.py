@@ -1,7 +1,7 @@
 """What is known of a model that was loaded and run, in words and as data."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,7 @@ class Checked:
         }
 
 
-def row_of(record: dict[str, Any]) -> dict[str, Any]:
+def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record as one row of CSV, with the accuracy, if that was asked for."""
     size, accuracy = record["inputSize"], record["accuracy"] or {}
     return {
