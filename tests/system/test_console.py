@@ -90,8 +90,9 @@ def part(browser: Chrome, id_: str) -> Any:
     return browser.find_element(By.ID, id_)
 
 
-def wait(browser: Chrome, condition: Callable[[], object]) -> None:
-    WebDriverWait(browser, PATIENCE_S).until(lambda _: condition())
+def wait(browser: Chrome, condition: Callable[[], Any]) -> Any:
+    """Return what the condition returns, once that is true."""
+    return WebDriverWait(browser, PATIENCE_S).until(lambda _: condition())
 
 
 def choose(browser: Chrome, photo: Path) -> None:
@@ -105,8 +106,8 @@ def view(browser: Chrome, name: str) -> None:
 
 def answer(browser: Chrome) -> list[dict[str, Any]]:
     """Return the answer as the page shows it, once there is one."""
-    wait(browser, lambda: text_of(browser, "answer").startswith("{"))
-    found: list[dict[str, Any]] = json.loads(text_of(browser, "answer"))["inferences"]
+    text = wait(browser, lambda: (shown := text_of(browser, "answer")).startswith("{") and shown)
+    found: list[dict[str, Any]] = json.loads(text)["inferences"]
     return found
 
 
