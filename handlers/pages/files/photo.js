@@ -80,7 +80,7 @@ async function take(photo, name) {
   $("stage").classList.remove("empty");
   void put(picture, shown).then(() => {
     if (now.photo !== shown) return;
-    $("stage").classList.toggle("empty", !picture.naturalWidth); // a damaged photo has no size
+    $("stage").classList.toggle("empty", !picture.naturalWidth); // it cannot be shown
     setRatio(picture.naturalWidth / picture.naturalHeight);
   });
   await post();
