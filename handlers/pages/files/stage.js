@@ -19,7 +19,7 @@ export async function showPhoto(photo, name) {
   shown = photo;
   await put(picture, photo);
   if (photo !== shown) return;
-  stage.classList.toggle("empty", video.hidden && !picture.naturalWidth); // a damaged photo has no size
+  stage.classList.toggle("empty", video.hidden && !picture.naturalWidth); // it cannot be shown
   setRatio(picture.naturalWidth / picture.naturalHeight);
 }
 

@@ -17,7 +17,8 @@ const MOST_AT_ONCE = 3; // a browser has six connections to a server
 const PICTURE_EVERY_MS = 2000;
 const PICTURE_TIMEOUT_MS = 30_000;
 const IDLE_MS = 300;
-const HOW_TO = `None yet. Frames posted to ${new URL("../inference", import.meta.url).href}?stream=NAME appear here.`;
+const FRAMES = new URL("../inference", import.meta.url).href;
+const HOW_TO = `No streams yet. Frames posted to ${FRAMES}?stream=NAME appear here.`;
 
 /** @type {Map<string, Card>} */
 const cards = new Map();
