@@ -359,12 +359,13 @@ def test_a_stream_is_watched(console: Chrome, server: LiveServer) -> None:
 
 def test_a_silent_stream_says_so(console: Chrome, server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the wall and on its page, which goes on when frames come again."""
-    monkeypatch.setattr(live_view, "LIVE_S", 3.0)
     server.client.post("/inference", content=STREET.read_bytes(), params={"stream": "shed"})
     view(console, "streams")
-    wait(console, lambda: "silent for 1" in card(console, "shed").text)
-    console.get(f"{server.url}/stream/shed")
-    wait(console, lambda: "has been silent for" in part(console, "note").text)
+    with monkeypatch.context() as later:
+        later.setattr(live_view.LiveStream, "silent_for_s", 300.0)
+        wait(console, lambda: "silent for 5 min" in card(console, "shed").text)
+        console.get(f"{server.url}/stream/shed")
+        wait(console, lambda: "has been silent for 5 min" in part(console, "note").text)
     with posting(server, "shed", every_s=0.2):
         wait(console, lambda: console.execute_script("return document.querySelector('img').naturalWidth") == 768)
         wait(console, lambda: not part(console, "note").text)

@@ -11,7 +11,8 @@ import { agoS, pause, span } from "./time.js";
 const RETRY_MS = 2000;
 const TICK_MS = 1000;
 const QUIET_S = 5;
-const SILENT_S = 10;
+const LATE_S = 10;
+const SILENT_S = 60; // as the contract says
 
 /**
  * Show a stream until `signal` is aborted. Waits for its first picture, and for the next one when it is silent.
@@ -91,7 +92,8 @@ export async function find(stream) {
  * @param {Stream} stream
  */
 export function facts({ framesPerSecond, silentForS, size, model, frames, refused }) {
-  const rate = isSilent({ silentForS }) ? `silent for ${span(silentForS)}` : `${framesPerSecond.toFixed(1)} frames/s`;
+  const late = silentForS > LATE_S ? `last frame ${span(silentForS)} ago` : `${framesPerSecond.toFixed(1)} frames/s`;
+  const rate = isSilent({ silentForS }) ? `silent for ${span(silentForS)}` : late;
   const remembers = frames.regions || frames.repeated;
   return [
     rate,
