@@ -308,6 +308,15 @@ def test_streams_are_bounded(watched: LiveServer, monkeypatch: pytest.MonkeyPatc
     wait_for(lambda: not viewers(watched))
 
 
+def test_whoever_names_many_streams_drives_out_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_view, "MAX_STREAMS", 3)
+    known = live_view.LiveStreams(1, Lanes(1, 1, 1))
+    known.record_frame("gate", "identity", (64, 48), caller="192.0.2.1")
+    for number in range(9):
+        known.record_frame(f"more-{number}", "identity", (64, 48), caller="192.0.2.2")
+    assert [stream.name for stream in known.listed()] == ["gate", "more-7", "more-8"]
+
+
 def test_viewers_are_bounded_and_their_places_come_back(watched: LiveServer) -> None:
     with posting(watched, "crowd", FRAME), httpx.Client(base_url=watched.url) as client:
         for _ in range(2):
