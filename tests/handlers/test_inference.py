@@ -370,7 +370,7 @@ def test_expect_100_continue(server: LiveServer) -> None:
 
 def test_swagger_ui_is_served(server: LiveServer) -> None:
     assert server.client.get("/ui/").status_code == 200
-    assert server.client.get("/ui").headers["location"] == "/ui/"
+    assert server.client.get("/ui").headers["location"] == "ui/"
 
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 200), ("HEAD", 200), ("POST", 405)])
