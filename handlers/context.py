@@ -95,10 +95,10 @@ NO_MODEL = {
 class RequestRecord:
     """What is known of one request, for its line in the log and the metrics. Written on the event loop only.
 
-    `operation`: its operationId; None when the contract has none. `status`: of the answer. `stream`: whose turn the
-    frame waits for. `frame_format`: what the body's bytes are, or `raw`.
-    `dropped`: candidates left out because the model gave them a value that is no number. `problem` and `detail`: the
-    kind of refusal, and the sentence that was sent. `outcome`: of a frame. `shed`: why the frame was refused for
+    `operation`: its operationId; None when the contract has none. `status`: of the answer. `stream`: of the frame;
+    empty if it has none, and then it waits for the turn of its `caller`. `frame_format`: what the body's bytes are, or
+    `raw`. `dropped`: candidates left out because the model gave them a value that is no number. `problem` and `detail`:
+    the kind of refusal, and the sentence that was sent. `outcome`: of a frame. `shed`: why the frame was refused for
     now. `traceback`: the cause of a failure of our own. `credential`: whose it was. `peer`: the address of a caller
     that had to show one.
     """
@@ -110,6 +110,7 @@ class RequestRecord:
     stages_ms: dict[str, float] = field(default_factory=dict)
     model: str | None = None
     stream: str = ""
+    caller: str = ""
     outcome: Outcome | None = None
     body_bytes: int | None = None
     detections: int | None = None

@@ -46,15 +46,14 @@ class Refusals:
         if not record.problem or (record.operation and record.operation not in self._operations):
             return
         detail = HUNG_UP_DETAIL if record.problem == HUNG_UP else record.detail
-        stream = "" if record.stream.startswith("@") else record.stream
-        refusal = Refusal(record.status or 400, record.problem, detail or record.problem, _shown(path), stream)
+        refusal = Refusal(record.status or 400, record.problem, detail or record.problem, _shown(path), record.stream)
         count, _ = self._counts.pop(refusal, (0, None))
         self._counts[refusal] = count + 1, datetime.now(UTC)
         if len(self._counts) > MAX_REFUSALS:
             self._drop_one()
-        if stream and _may_send_frames(record):
+        if record.stream and _may_send_frames(record):
             with suppress(UnknownStreamError):  # one of which no frame was answered yet
-                self._streams.find(stream, even_silent=True).refused += 1
+                self._streams.find(record.stream, even_silent=True).refused += 1
 
     def _drop_one(self) -> None:
         """Drop the oldest of the problem that has the most: made-up paths and names drive out nothing else."""

@@ -284,13 +284,14 @@ def test_a_silent_stream_is_listed_for_a_day(watched: LiveServer, monkeypatch: p
     assert listed(watched, "night") == {}
 
 
-def test_refused_frames_of_a_stream_count(watched: LiveServer) -> None:
+@pytest.mark.parametrize("name", ["count", "@127.0.0.1"])
+def test_refused_frames_of_a_stream_count(watched: LiveServer, name: str) -> None:
     """Not those before its first answer: nobody can fill the list with names of refused frames."""
-    refused = partial(watched.client.post, "/inference", content=b"rubbish", params={"stream": "count"})
+    refused = partial(watched.client.post, "/inference", content=b"rubbish", params={"stream": name})
     assert refused().status_code == 400
-    assert listed(watched, "count") == {}
-    post(watched, "count")
-    assert [(refused().status_code, listed(watched, "count")["refused"]) for _ in range(2)] == [(400, 1), (400, 2)]
+    assert listed(watched, name) == {}
+    post(watched, name)
+    assert [(refused().status_code, listed(watched, name)["refused"]) for _ in range(2)] == [(400, 1), (400, 2)]
 
 
 def test_streams_are_bounded(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ class AdmissionMiddleware:
         record: RequestRecord = scope["state"]["record"]
         caller, stream = caller_of(scope["client"]), stream_of(scope["query_string"])
         scope["state"]["caller"], scope["state"]["stream"] = caller, stream
-        record.stream = stream or f"@{caller}"
+        record.stream, record.caller = stream, caller
         try:
             context.dataplane.refuse_if_unavailable(context.model_for(scope), stream, caller)
         except ModelNotFoundError:

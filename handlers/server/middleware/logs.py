@@ -130,7 +130,7 @@ def _known_facts(record: RequestRecord) -> dict[str, Any]:
     facts = {
         "stagesMs": record.stages_ms,
         "model": record.model,
-        "stream": record.stream or None,
+        "stream": record.stream or (f"@{record.caller}" if record.caller else None),
         "outcome": record.outcome,
         "format": record.frame_format,
         "bodyBytes": record.body_bytes,

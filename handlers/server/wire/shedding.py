@@ -61,7 +61,8 @@ class LoadShedder:
             return None
         except UnavailableError as error:
             asked_id = caller_id(headers)
-            record = RequestRecord(asked_id or str(uuid.uuid4()), operation, stream=stream or f"@{caller_of(client)}")
+            record_id = asked_id or str(uuid.uuid4())
+            record = RequestRecord(record_id, operation, stream=stream, caller=caller_of(client))
             answer = _answer(error, asked_id, record, path.decode())
             record.duration_ms = round((time.perf_counter() - started_at) * 1000, 3)
             self._report(record, "POST", path.decode())

@@ -185,7 +185,7 @@ def test_a_flood_of_one_kind_drives_out_no_other() -> None:
 
 
 def refused(
-    code: int = 400, problem: str = "undecodable-frame", detail: str | None = "No.", stream: str = "@here"
+    code: int = 400, problem: str = "undecodable-frame", detail: str | None = "No.", stream: str = ""
 ) -> RequestRecord:
     return RequestRecord("", "infer", code, problem=problem, detail=detail, stream=stream)
 
