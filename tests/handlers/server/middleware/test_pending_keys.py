@@ -8,12 +8,17 @@ from typing import Any
 import httpx
 import pytest
 from connexion import request
-from connexion.exceptions import UnsupportedMediaTypeProblem
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from handlers.deepstack.dialect import pending_key
-from handlers.errors import EdgeError, InvalidParameterError, TooManyPixelsError, UnauthorizedError
+from handlers.errors import (
+    EdgeError,
+    InvalidParameterError,
+    TooManyPixelsError,
+    UnauthorizedError,
+    UnsupportedMediaTypeError,
+)
 from handlers.server import app
 from handlers.server.contract import Contract, read_contract
 from lab.graphs import write_identity_model
@@ -77,7 +82,7 @@ CARELESS: dict[str, Operation] = {
     "a picture too large": raising(TooManyPixelsError(SECRET)),
     "no such model": raising(ModelNotFoundError(SECRET)),
     "no such path": raising(HTTPException(404)),
-    "another media type": raising(UnsupportedMediaTypeProblem(SECRET)),
+    "another media type": raising(UnsupportedMediaTypeError(SECRET)),
 }
 """Ways in which an operation may neglect to check the key."""
 
