@@ -23,8 +23,8 @@ RUN cd /opt/framehook/lib/python3*/site-packages \
  && rm -rf numpy/*/tests numpy/tests numpy/_core/include numpy/f2py \
     onnxruntime/transformers onnxruntime/quantization onnxruntime/tools onnxruntime/datasets onnxruntime/backend \
     onnxruntime/capi/libonnxruntime.so* \
-    PIL/_avif* PIL/_webp* PIL/_imagingcms* PIL/_imagingtk* \
-    pillow.libs/libavif* pillow.libs/libwebp* pillow.libs/libsharpyuv* pillow.libs/liblcms2* \
+    PIL/_avif* PIL/_imagingcms* PIL/_imagingtk* \
+    pillow.libs/libavif* pillow.libs/liblcms2* \
     swagger_ui_bundle/vendor/*/swagger-ui-es-* swagger_ui_bundle/vendor/*/swagger-ui.js \
     swagger_ui_bundle/vendor/*/swagger-ui-standalone-preset.js \
  && find . \( -name '*.map' -o -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.c' -o -name '*.a' \) -delete \
