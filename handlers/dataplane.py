@@ -69,7 +69,8 @@ class DataPlane:
 
     def show(self, order: FrameOrder, answered: Answered) -> None:
         """Show an answered frame to the viewers of its stream. To be called on the event loop."""
-        views = self.streams.record_frame(order.stream, answered.model, answered.size_wh, answered.seen.outcome)
+        outcome = answered.seen.outcome
+        views = self.streams.record_frame(order.stream, answered.model, answered.size_wh, outcome, order.caller)
         if max(answered.stages_ms.get(stage, 0) for stage in DECODING) <= MAX_SHOWN_DECODE_MS:
             for view in views:
                 seen = answered.seen if view.draws_seen else None

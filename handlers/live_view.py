@@ -23,7 +23,7 @@ LIVE_S = 60.0
 LISTED_S = 24 * 3600.0
 """A stream is listed for so long after its last frame: in the morning people see which camera stopped at night."""
 MAX_STREAMS = 256
-"""If there are more, the stream with the oldest last frame is dropped, of those without viewers."""
+"""If there are more, one without viewers is dropped: of the caller with the most, that with the oldest last frame."""
 MAX_WAITING_BYTES = 64 << 20
 """Of all frames that wait to be rendered; a frame over this limit is not shown."""
 REST_MULTIPLE = 9.0
@@ -74,15 +74,15 @@ class View:
 class LiveStream:
     """One stream, live or silent.
 
-    `model`, `size_wh`: of the last frame; size is (width, height) in pixels. `seen_at`: when that frame came, by the
-    monotonic clock, and `seen_at_utc` in seconds since 1970. `interval_s`: mean interval between frames; 0 after the
-    first. `frames`: how many had each outcome; `refused` had none. `views`: the ways to see it, plain and with regions
-    and motion.
+    `model`, `size_wh`, `caller`: of the last frame; size is (width, height) in pixels. `seen_at`: when that frame came,
+    by the monotonic clock, and `seen_at_utc` in seconds since 1970. `interval_s`: mean interval between frames; 0 after
+    the first. `frames`: how many had each outcome; `refused` had none. `views`: the ways to see it, plain and with
+    regions and motion.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.model, self.size_wh = "", (0, 0)
+        self.model, self.size_wh, self.caller = "", (0, 0), ""
         self.seen_at, self.seen_at_utc = 0.0, 0.0
         self.interval_s = 0.0
         self.frames: Counter[Outcome] = Counter()
@@ -136,13 +136,16 @@ class LiveStreams:
         self._waiting_bytes = 0
         self._is_closed = False
 
-    def record_frame(self, name: str, model: str, size_wh: Size, outcome: Outcome = "run") -> list[View]:
-        """Record a frame of that stream; return its views that have viewers."""
+    def record_frame(
+        self, name: str, model: str, size_wh: Size, outcome: Outcome = "run", caller: str = ""
+    ) -> list[View]:
+        """Record a caller's frame of that stream; return its views that have viewers."""
         stream = self._streams.pop(name, None)
         if stream is None:
             self._make_room()
             stream = LiveStream(name)
         stream.record_frame(model, size_wh, outcome)
+        stream.caller = caller
         self._streams[name] = stream
         return [view for view in stream.views if view.viewers]
 
@@ -247,8 +250,10 @@ class LiveStreams:
     def _make_room(self) -> None:
         self._drop_expired()
         if len(self._streams) >= MAX_STREAMS:
-            unwatched = (name for name, stream in self._streams.items() if not stream.viewers)
-            del self._streams[next(unwatched, next(iter(self._streams)))]
+            held = Counter(stream.caller for stream in self._streams.values())
+            unwatched = [stream for stream in self._streams.values() if not stream.viewers]
+            dropped = max(unwatched or self._streams.values(), key=lambda stream: held[stream.caller])  # the first one
+            del self._streams[dropped.name]
 
     def _drop_expired(self) -> None:
         for name in [name for name, stream in self._streams.items() if stream.silent_for_s > LISTED_S]:

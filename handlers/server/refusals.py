@@ -1,6 +1,6 @@
 """The last refusals, for the console: what a person wants to know first when frames do not come through."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,8 +15,7 @@ from handlers.server.middleware.problems import HUNG_UP
 
 MAX_REFUSALS = 20
 HUNG_UP_DETAIL = "The client hung up before the frame was answered."
-NOT_THE_STREAMS = {401, 403}
-"""Statuses that do not count for a stream: whoever sent these frames may not send any."""
+FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,9 @@ class Refusal:
 class Refusals:
     """The last refusals of the `operations` that take frames, and of paths that are not served.
 
-    It also counts the refused frames of `streams`. On the event loop only; each takes the same short time.
+    It also counts the refused frames of `streams`: those of callers who may send frames, and those that were refused
+    for lack of capacity before anybody looked at their credential. On the event loop only; each takes the same short
+    time.
     """
 
     def __init__(self, operations: Collection[str], streams: LiveStreams) -> None:
@@ -50,14 +51,24 @@ class Refusals:
         count, _ = self._counts.pop(refusal, (0, None))
         self._counts[refusal] = count + 1, datetime.now(UTC)
         if len(self._counts) > MAX_REFUSALS:
-            self._counts.popitem(last=False)
-        if record.stream and refusal.status not in NOT_THE_STREAMS:
+            self._drop_one()
+        if record.stream and _may_send_frames(record):
             with suppress(UnknownStreamError):  # one of which no frame was answered yet
                 self._streams.find(record.stream, even_silent=True).refused += 1
+
+    def _drop_one(self) -> None:
+        """Drop the oldest of the problem that has the most: made-up paths and names drive out nothing else."""
+        [(most, _)] = Counter(refusal.problem for refusal in self._counts).most_common(1)
+        del self._counts[next(refusal for refusal in self._counts if refusal.problem == most)]
 
     def as_records(self) -> list[dict[str, Any]]:
         """Return the contract's schema `Refusal` for each, the newest first."""
         return [_record(refusal, *self._counts[refusal]) for refusal in reversed(self._counts)]
+
+
+def _may_send_frames(record: RequestRecord) -> bool:
+    """Return whether a caller did not have to show a credential, or has shown one that allows it."""
+    return record.status != FORBIDDEN and bool(record.credential or not record.peer)
 
 
 def _record(refusal: Refusal, count: int, last_at: datetime) -> dict[str, Any]:

@@ -284,13 +284,14 @@ def test_a_silent_stream_is_listed_for_a_day(watched: LiveServer, monkeypatch: p
     assert listed(watched, "night") == {}
 
 
-def test_refused_frames_of_a_stream_count(watched: LiveServer) -> None:
+@pytest.mark.parametrize("name", ["count", "@127.0.0.1"])
+def test_refused_frames_of_a_stream_count(watched: LiveServer, name: str) -> None:
     """Not those before its first answer: nobody can fill the list with names of refused frames."""
-    refused = partial(watched.client.post, "/inference", content=b"rubbish", params={"stream": "count"})
+    refused = partial(watched.client.post, "/inference", content=b"rubbish", params={"stream": name})
     assert refused().status_code == 400
-    assert listed(watched, "count") == {}
-    post(watched, "count")
-    assert [(refused().status_code, listed(watched, "count")["refused"]) for _ in range(2)] == [(400, 1), (400, 2)]
+    assert listed(watched, name) == {}
+    post(watched, name)
+    assert [(refused().status_code, listed(watched, name)["refused"]) for _ in range(2)] == [(400, 1), (400, 2)]
 
 
 def test_streams_are_bounded(watched: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,6 +307,15 @@ def test_streams_are_bounded(watched: LiveServer, monkeypatch: pytest.MonkeyPatc
     assert len(names) <= 3 + MAX_VIEWERS
     assert {"first", "more-8"} <= set(names)
     wait_for(lambda: not viewers(watched))
+
+
+def test_whoever_names_many_streams_drives_out_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_view, "MAX_STREAMS", 3)
+    known = live_view.LiveStreams(1, Lanes(1, 1, 1))
+    known.record_frame("gate", "identity", (64, 48), caller="192.0.2.1")
+    for number in range(9):
+        known.record_frame(f"more-{number}", "identity", (64, 48), caller="192.0.2.2")
+    assert [stream.name for stream in known.listed()] == ["gate", "more-7", "more-8"]
 
 
 def test_viewers_are_bounded_and_their_places_come_back(watched: LiveServer) -> None:

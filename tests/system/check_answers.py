@@ -17,7 +17,7 @@ from openapi_core.templating.paths.exceptions import OperationNotFound, PathNotF
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 BYTES = ("image/jpeg", "image/png")
-TEXTS = ("application/yaml", "text/css", "text/javascript")
+TEXTS = ("application/yaml", "image/svg+xml", "text/css", "text/javascript")
 STREAM = "multipart/x-mixed-replace"
 """openapi-core reads each multipart body as a form."""
 

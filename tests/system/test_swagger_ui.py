@@ -23,6 +23,7 @@ pytestmark = pytest.mark.system
 def test_a_photo_is_uploaded_and_its_answer_shown(server: LiveServer, browser: Chrome, tmp_path: Path) -> None:
     browser.set_window_size(1280, 2400)
     browser.get(f"{server.url}/ui/")
+    assert browser.find_element(By.CSS_SELECTOR, ".servers select").get_attribute("value") == server.url
     operation = browser.find_element(By.ID, "operations-inference-infer")
     operation.click()
     operation.find_element(By.CSS_SELECTOR, ".try-out__btn").click()

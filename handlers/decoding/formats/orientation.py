@@ -21,7 +21,7 @@ PREFIX = b"Exif\0\0"
 """Before the block in a JPEG; some programs write it into other files, too."""
 APP1 = 0xE1
 MAX_SEGMENTS = 64
-"""Of a JPEG that are looked at. The block is in one of the first two, or behind a colour profile."""
+"""Of a JPEG that are looked at, and fill bytes. The block is in one of the first two, or behind a colour profile."""
 
 
 def read_orientation(exif: Body) -> int:
@@ -52,6 +52,9 @@ def jpeg_exif(body: Body) -> Body:
         fill, marker = bytes(view[at : at + 2]).ljust(2, b"\0")
         if fill != FILL or marker == SOS:
             break
+        if marker == FILL:  # any number of these may stand before a marker
+            at += 1
+            continue
         end = at + 2 + max(2, int.from_bytes(view[at + 2 : at + 4]))
         if marker == APP1 and view[at + 4 : at + 4 + len(PREFIX)] == PREFIX:
             return view[at + 4 : end]

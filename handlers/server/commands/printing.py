@@ -43,8 +43,14 @@ def print_records(form: str, records: Iterable[Record], row_of: Callable[[Record
     print("\n".join(aligned([columns, *cells], right=numbers)))
 
 
+def printable(text: str) -> str:
+    """Return a text as one line that a terminal only shows: names of files and models may have control characters."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def aligned(rows: Sequence[Sequence[str]], right: Collection[int]) -> Iterator[str]:
     """Yield the rows with equally wide columns. `right`: the numbers of those that are aligned to the right."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = zip(row, widths, strict=True)

@@ -45,7 +45,7 @@ class SwaggerUIMiddleware:
         media_type, _ = mimetypes.guess_type(path.name)
         headers = {"Content-Security-Policy": POLICY}
         page = Response(_content(path), media_type=media_type, headers=headers)
-        answer = page if name else RedirectResponse(f"{SWAGGER_UI}/", headers=headers)
+        answer = page if name else RedirectResponse("ui/", headers=headers)  # a proxy may have a prefix before it
         await answer(scope, receive, send)
 
 

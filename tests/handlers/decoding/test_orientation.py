@@ -159,6 +159,7 @@ def test_the_tag_is_found_though_the_block_is_cut_behind_it() -> None:
         pytest.param([segment(b"http://ns.adobe.com/xap/1.0/\0"), segment(b"Exif\0\0" + exif(6))], 6, id="behind XMP"),
         pytest.param([segment(b"x", 0xE2)] * 9 + [segment(b"Exif\0\0" + exif(6))], 6, id="behind a profile"),
         pytest.param([segment(b"", 0xFE)] * MAX_SEGMENTS + [segment(b"Exif\0\0" + exif(6))], 1, id="behind too many"),
+        pytest.param([b"\xff\xff" + segment(b"Exif\0\0" + exif(6))], 6, id="behind fill bytes"),
         pytest.param([b"junk", segment(b"Exif\0\0" + exif(6))], 1, id="behind junk"),
         pytest.param([segment(b"Exif\0\0" + exif(6), 0xE2)], 1, id="in another segment"),
         pytest.param([segment(exif(6))], 1, id="without its name"),

@@ -1,6 +1,8 @@
 """GET /status: what the console draws, from the same figures as /metrics."""
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,11 +152,36 @@ class TestRefusals:
         refusals.count(refused(problem=HUNG_UP, detail=None), "/inference")
         assert refusals.as_records()[0]["detail"] == HUNG_UP_DETAIL
 
-    @pytest.mark.parametrize(("code", "counted"), [(400, 1), (413, 1), (503, 1), (401, 0), (403, 0)])
-    def test_frames_that_nobody_may_send_are_not_the_streams(self, code: int, counted: int) -> None:
-        listed = streams("gate")
-        Refusals({"infer"}, listed).count(refused(code, stream="gate"), "/inference")
-        assert listed.listed()[0].refused == counted
+
+@pytest.mark.parametrize(
+    ("code", "peer", "credential", "counted"),
+    [
+        (400, None, None, 1),
+        (503, None, None, 1),
+        (413, "192.0.2.1", "gate", 1),
+        (403, "192.0.2.1", "gate", 0),
+        *((code, "192.0.2.1", None, 0) for code in (400, 401, 408, 413, 503)),
+    ],
+)
+def test_frames_that_nobody_may_send_are_not_the_streams(
+    code: int, peer: str | None, credential: str | None, counted: int
+) -> None:
+    listed = streams("gate")
+    record = replace(refused(code, stream="gate"), peer=peer, credential=credential)
+    Refusals({"infer"}, listed).count(record, "/inference")
+    assert listed.listed()[0].refused == counted
+
+
+def test_a_flood_of_one_kind_drives_out_no_other() -> None:
+    """Anybody can make up paths, and names of streams."""
+    refusals = Refusals({"infer"}, streams())
+    refusals.count(refused(), "/inference")
+    for number in range(3 * MAX_REFUSALS):
+        refusals.count(refused(404, "not-found"), f"/{number}")
+    for number in range(3 * MAX_REFUSALS):
+        refusals.count(refused(401, "unauthorized", stream=str(number)), "/inference")
+    kept = Counter(each["problem"] for each in refusals.as_records())
+    assert (kept["undecodable-frame"], kept.total()) == (1, MAX_REFUSALS)
 
 
 def refused(

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
+from handlers.server.commands.printing import printable
+
 CSV_COLUMNS = ("file", "frame", "time", "outcome", "type", "label", "confidence", "l", "t", "w", "h")
 
 
@@ -82,7 +84,7 @@ class Table:
         return f"{file:<{self._file_width}}{time_column}{outcome_column}"
 
     def _row(self, place: str, label: str, confidence: str, box_ltwh: tuple[str, ...]) -> str:
-        label = "".join(character if character.isprintable() else "?" for character in label)
+        place, label = printable(place), printable(label)
         self._label_width = max(self._label_width, len(label))
         sides = "  ".join(f"{side:>6}" for side in box_ltwh)
         return f"{place}  {label:<{self._label_width}}  {confidence:>10}  {sides}".rstrip() + "\n"
@@ -129,7 +131,7 @@ class Printer:
         if "error" in answer:
             self.failed = True
         if "error" in answer and not text:
-            tqdm.write(f"framehook: {answer['file']}: {answer['error']}", file=sys.stderr)
+            tqdm.write(printable(f"framehook: {answer['file']}: {answer['error']}"), file=sys.stderr)
         self._write(text)
 
     def _write(self, text: str) -> None:

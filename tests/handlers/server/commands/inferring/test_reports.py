@@ -111,3 +111,13 @@ def test_the_table_has_attributes_beside_the_label() -> None:
     table = Table(["a.jpg"], timed=False, has_outcomes=False)
     assert table.text(answer).split("  ")[1].rstrip() == "cup, espresso"
     assert Csv().text(answer).startswith("a.jpg,,,,entity,cup,")
+
+
+def test_names_of_files_cannot_control_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    file = "a\x1b[2J\n\u202eb.jpg"
+    printer = Printer(Table([file], timed=False, has_outcomes=False))
+    for answer in (NOTHING, FAULT):
+        printer.print(answer | {"file": file})
+    printed = capsys.readouterr()
+    assert printed.out == "a?[2J??b.jpg  -\n"
+    assert printed.err == "framehook: a?[2J??b.jpg: The file is broken.\n"
