@@ -29,6 +29,8 @@ MAX_WAITING_BYTES = 64 << 20
 REST_MULTIPLE = 9.0
 """A view rests after each picture, for this multiple of the time it took and of the views that are watched: all of them
 together take a tenth of a core, each an equal share of it."""
+MAX_REST_S = 20.0
+"""A view rests no longer: on a busy machine a picture takes seconds because its drawing waits, and costs little."""
 MAX_PAUSE_S = 0.25
 """The lane rests as long after each picture, but no longer: other streams need not wait for an expensive one."""
 CLOSE_S = 1.0
@@ -227,7 +229,7 @@ class LiveStreams:
                 del work
                 await _publish(rendering, view)
                 rest_s = REST_MULTIPLE * (time.monotonic() - started_at)
-                view.rests_until = time.monotonic() + rest_s * max(1, len(set(self._watched)))
+                view.rests_until = time.monotonic() + min(rest_s * max(1, len(set(self._watched))), MAX_REST_S)
                 await asyncio.sleep(min(rest_s, MAX_PAUSE_S))
 
     def end(self) -> None:

@@ -424,6 +424,13 @@ def test_a_stream_rests_for_itself() -> None:
     assert drawn["cheap"] > 5
 
 
+def test_a_stream_does_not_rest_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine drawing takes long because it waits."""
+    monkeypatch.setattr(live_view, "MAX_REST_S", 0.5)
+    drawn = asyncio.run(_drawn_in_3_s({"slow": 0.3}))
+    assert drawn["slow"] > 1
+
+
 async def _drawn_in_3_s(costs_s: dict[str, float]) -> Counter[str]:
     """Return how many pictures of each stream are drawn, if those of a stream take so many seconds."""
     streams = live_view.LiveStreams(2, painter())

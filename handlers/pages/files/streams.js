@@ -15,7 +15,7 @@ import { facts, isSilent, watch } from "./watching.js";
 
 const MOST_AT_ONCE = 3; // a browser has six connections to a server
 const PICTURE_EVERY_MS = 2000;
-const PICTURE_TIMEOUT_MS = 30_000;
+const PICTURE_TIMEOUT_MS = 15_000;
 const IDLE_MS = 300;
 const FRAMES = new URL("../inference", import.meta.url).href;
 const HOW_TO = `No streams yet. Frames posted to ${FRAMES}?stream=NAME appear here.`;
