@@ -45,7 +45,7 @@ def test_a_backend_that_cannot_be_imported_says_why(tmp_path: Path, monkeypatch:
         raise ImportError("libGL.so.1: cannot open shared object file")
 
     monkeypatch.setitem(backend_module.BACKENDS, "file", Backend(load, "framehook"))
-    with pytest.raises(ModelConfigError, match=r"model\.onnx: framehook cannot be imported: libGL\.so\.1"):
+    with pytest.raises(ModelConfigError, match=r"model\.onnx: its backend cannot be imported: libGL\.so\.1"):
         load_weights(read_folder(write_identity_model(tmp_path)), 1)
 
 
