@@ -4,7 +4,7 @@ import { ask, credentials, Refused, sentence } from "./api.js";
 import { $, byId, element, put } from "./dom.js";
 import { pictures } from "./moving.js";
 import { pause } from "./time.js";
-import { facts, isSilent, watch } from "./watching.js";
+import { facts, isLate, isSilent, watch } from "./watching.js";
 
 /** @typedef {import("./contract").components["schemas"]["Stream"]} Stream */
 /**
@@ -100,13 +100,20 @@ async function refreshCards() {
   }
 }
 
+/** Whether a picture of a late stream is awaited: one at a time, so that the others go on. */
+let awaitsLate = false;
+
 /** @param {Card} card */
-const isDue = ({ stream, item, askedAt }) =>
-  performance.now() > askedAt + PICTURE_EVERY_MS && !isSilent(stream) && isInSight(item);
+function isDue({ stream, item, askedAt }) {
+  const mayCome = isLate(stream) ? !awaitsLate && !isSilent(stream) : true;
+  return mayCome && performance.now() > askedAt + PICTURE_EVERY_MS && isInSight(item);
+}
 
 /** @param {Card} card */
 async function refresh(card) {
   card.askedAt = performance.now() + PICTURE_TIMEOUT_MS; // not due while it waits
+  const late = isLate(card.stream);
+  if (late) awaitsLate = true;
   try {
     const signal = AbortSignal.timeout(PICTURE_TIMEOUT_MS);
     for await (const picture of pictures(card.stream.id, "?frames=1", signal)) await put(card.image, picture);
@@ -115,6 +122,7 @@ async function refresh(card) {
     if (error.status === 503) card.facts.textContent = error.message;
     if (error.isAboutCredentials) unseen = `Their pictures: ${sentence(error)}`;
   } finally {
+    if (late) awaitsLate = false;
     card.askedAt = performance.now();
   }
 }

@@ -92,7 +92,7 @@ export async function find(stream) {
  * @param {Stream} stream
  */
 export function facts({ framesPerSecond, silentForS, size, model, frames, refused }) {
-  const late = silentForS > LATE_S ? `last frame ${span(silentForS)} ago` : `${framesPerSecond.toFixed(1)} frames/s`;
+  const late = isLate({ silentForS }) ? `last frame ${span(silentForS)} ago` : `${framesPerSecond.toFixed(1)} frames/s`;
   const rate = isSilent({ silentForS }) ? `silent for ${span(silentForS)}` : late;
   const remembers = frames.regions || frames.repeated;
   return [
@@ -103,6 +103,9 @@ export function facts({ framesPerSecond, silentForS, size, model, frames, refuse
     ...(refused ? [`${refused} refused`] : []),
   ];
 }
+
+/** @param {Pick<Stream, "silentForS">} stream */
+export const isLate = ({ silentForS }) => silentForS > LATE_S;
 
 /** @param {Pick<Stream, "silentForS">} stream */
 export const isSilent = ({ silentForS }) => silentForS > SILENT_S;
