@@ -549,6 +549,24 @@ def test_it_works_behind_tokens(browser: Chrome, tmp_path: Path) -> None:
         assert '--oauth2-bearer "$TOKEN"' in text_of(browser, "curl")
 
 
+def test_who_may_only_watch_is_not_asked_for_more(browser: Chrome, tmp_path: Path) -> None:
+    """The page of a stream does without what its credential may not read."""
+    watcher = with_token("watcher", "token-of-a-watcher", may=("view",))
+    settings = settings_for(ADMIN, watcher, anonymous_may="nothing")
+    with serving(write_identity_model(tmp_path), wait_until_ready=False, **settings) as guarded:
+        guarded.wait_until_ready(AUTHORIZED)
+        guarded.client.headers.update(AUTHORIZED)
+        browser.get(f"{guarded.url}/stream/gate")
+        part(browser, "token").send_keys("token-of-a-watcher", Keys.ENTER)
+        with posting(guarded, "gate", every_s=0.2, headers=AUTHORIZED):
+            wait(browser, lambda: browser.execute_script("return document.querySelector('img').naturalWidth") > 0)
+            refused = partial(refusals, guarded, "403", "list_streams")
+            before = refused()
+            wait(browser, lambda: refused() > before)
+            assert not part(browser, "token").is_displayed()
+            browser.get("about:blank")
+
+
 @pytest.mark.parametrize("other", [(), (with_token("reader", READER_TOKEN),)], ids=["alone", "beside tokens"])
 def test_it_works_behind_passwords(browser: Chrome, tmp_path: Path, other: tuple[Credential, ...]) -> None:
     """The page asks itself: the browser's own login would stand in the way of a token."""

@@ -66,13 +66,19 @@ async function reason(stream, error) {
 }
 
 /**
+ * Return a document of the service; an empty one if it cannot be read. Who may only watch is not asked for more.
+ * @param {string} path
+ */
+const readIfAllowed = (path) => ask(path, {}, false).then((answer) => answer.json(), () => ({}));
+
+/**
  * Return the last refusal of a stream's frames; undefined if there was none, or if it cannot be read.
  * @param {string} stream
  * @returns {Promise<Refusal | undefined>}
  */
 async function lastRefusal(stream) {
-  /** @type {{refusals: Refusal[]}} */
-  const { refusals } = await ask("refusals", {}, false).then((answer) => answer.json(), () => ({ refusals: [] }));
+  /** @type {{refusals?: Refusal[]}} */
+  const { refusals = [] } = await readIfAllowed("refusals");
   return refusals.find((refusal) => refusal.stream === stream);
 }
 
@@ -82,8 +88,8 @@ async function lastRefusal(stream) {
  * @returns {Promise<Stream | undefined>}
  */
 export async function find(stream) {
-  /** @type {{streams: Stream[]}} */
-  const { streams } = await ask("streams").then((answer) => answer.json(), () => ({ streams: [] }));
+  /** @type {{streams?: Stream[]}} */
+  const { streams = [] } = await readIfAllowed("streams");
   return streams.find(({ id }) => id === stream);
 }
 
