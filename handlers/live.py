@@ -40,7 +40,7 @@ async def list_streams() -> JSONResponse:
 
 
 async def show_stream(stream: str, draw: str = RESULTS) -> HTMLResponse:
-    """Return a page that shows a stream, and waits while it is not live. Raises UnknownStreamError for no name."""
+    """Return a page that shows a stream, and waits while it is not live. Raises UnknownStreamError for a wrong name."""
     if not STREAM_NAME.fullmatch(stream):
         raise UnknownStreamError
     depth = request.scope["raw_path"].count(b"/") - 1  # a name's slashes should be escaped, but need not

@@ -175,7 +175,7 @@ class LiveStreams:
         return [self._streams[name] for name in sorted(self._streams)]
 
     def find(self, name: str, *, even_silent: bool = False) -> LiveStream:
-        """Return the live stream of that name; raises UnknownStreamError."""
+        """Return the live stream of that name, or with `even_silent` any listed one; raises UnknownStreamError."""
         stream = self._streams.get(name)
         if stream is None or (stream.live_for_s <= 0 and not even_silent):
             raise UnknownStreamError

@@ -107,19 +107,17 @@ def create_app(settings: Settings, loaded: Callable[[bool], None]) -> AsyncApp:
     budget = BytesBudget(settings.max_bytes_in_flight, engine.served.lanes.retry_after_s)
     tls = create_tls(settings)
     metrics = Metrics(dataplane, budget, tls)
-    with_frame = frozenset(contract.operations_with_frame.values())
-    refusals = Refusals(with_frame, dataplane.streams)
+    refusals = Refusals(contract.frame_operations, dataplane.streams)
     report = partial(report_request, count=partial(_count, metrics, refusals))
     shedder = LoadShedder(dataplane, contract.operations_on_default_model, settings.max_body_bytes, report)
     reloader = create_reloader(settings, engine, metrics.count_reload)
-    status = Status(engine, metrics, with_frame)
     context = Context(
         dataplane=dataplane,
         reloader=reloader,
         contract_yaml=contract.as_yaml,
         contract_json=contract.as_json,
         metrics=Rationed(metrics.as_text),
-        status=Rationed(status.as_record),
+        status=Rationed(Status(engine, metrics, contract.frame_operations).as_record),
         refusals=refusals.as_records,
         challenges=security.recognition.challenges,
         kinds_of_model=contract.kinds_of_model,
@@ -130,13 +128,7 @@ def create_app(settings: Settings, loaded: Callable[[bool], None]) -> AsyncApp:
         state |= {"tls": tls, "count_handshake_failure": metrics.count_handshake_failure}
     app = AsyncApp(
         __name__,
-        lifespan=partial(
-            lifespan,
-            state=state,
-            settings=settings,
-            loaded=loaded,
-            close=security.recognition.close,
-        ),
+        lifespan=partial(lifespan, state=state, settings=settings, loaded=loaded, close=security.recognition.close),
         middlewares=_middlewares(settings, contract, budget, report),
         resolver=Resolver(OPERATIONS.__getitem__),
         pythonic_params=True,
@@ -176,7 +168,6 @@ def is_loopback(host: str) -> bool:
 
 def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, report: Report) -> list[Any]:
     """Return the whole stack of middleware, outermost first."""
-    with_frame = frozenset(contract.operations_with_frame.values())
     pages = cors_options(settings.allowed_origins, exposed=("Retry-After", REQUEST_ID_HEADER))
     names = (settings.host, *settings.allowed_hosts)
     return [
@@ -191,7 +182,7 @@ def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, re
         SecurityMiddleware,
         PendingKeyMiddleware,
         partial(KnownParametersMiddleware, names=contract.query_names),
-        partial(AdmissionMiddleware, operations=with_frame, budget=budget),
+        partial(AdmissionMiddleware, operations=contract.frame_operations, budget=budget),
         partial(
             MediaTypeMiddleware,
             media_types=contract.media_types,

@@ -38,6 +38,11 @@ class Contract:
         }
 
     @property
+    def frame_operations(self) -> frozenset[str]:
+        """Return the operationIds of those whose body is or holds a frame."""
+        return frozenset(self.operations_with_frame.values())
+
+    @property
     def media_types(self) -> dict[str, frozenset[str]]:
         """Return the media types that are listed for the bodies of operations: operationId → media types."""
         shared = self.document["components"]["requestBodies"]

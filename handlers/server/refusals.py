@@ -1,10 +1,11 @@
 """The last refusals, for the console: what a person wants to know first when frames do not come through."""
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 from handlers.context import RequestRecord
@@ -15,7 +16,6 @@ from handlers.server.middleware.problems import HUNG_UP
 
 MAX_REFUSALS = 20
 HUNG_UP_DETAIL = "The client hung up before the frame was answered."
-FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class Refusals:
 
     def __init__(self, operations: Collection[str], streams: LiveStreams) -> None:
         self._operations, self._streams = operations, streams
-        self._counts: OrderedDict[Refusal, tuple[int, datetime]] = OrderedDict()
+        self._counts: dict[Refusal, tuple[int, datetime]] = {}
+        """The one that was refused last is at the end."""
 
     def count(self, record: RequestRecord, path: str | None) -> None:
         """Count one finished request, if it was refused."""
@@ -47,7 +48,9 @@ class Refusals:
             return
         detail = HUNG_UP_DETAIL if record.problem == HUNG_UP else record.detail
         shown_path = (path or "")[:MAX_LOGGED_PATH]
-        refusal = Refusal(record.status or 400, record.problem, detail or record.problem, shown_path, record.stream)
+        refusal = Refusal(
+            record.status or HTTPStatus.BAD_REQUEST, record.problem, detail or record.problem, shown_path, record.stream
+        )
         count, _ = self._counts.pop(refusal, (0, None))
         self._counts[refusal] = count + 1, datetime.now(UTC)
         if len(self._counts) > MAX_REFUSALS:
@@ -68,7 +71,7 @@ class Refusals:
 
 def _may_send_frames(record: RequestRecord) -> bool:
     """Return whether a caller did not have to show a credential, or has shown one that allows it."""
-    return record.status != FORBIDDEN and bool(record.credential or not record.peer)
+    return record.status != HTTPStatus.FORBIDDEN and bool(record.credential or not record.peer)
 
 
 def _record(refusal: Refusal, count: int, last_at: datetime) -> dict[str, Any]:

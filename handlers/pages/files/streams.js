@@ -105,7 +105,7 @@ let awaitsLate = false;
 
 /** @param {Card} card */
 function isDue({ stream, item, askedAt }) {
-  const mayCome = isLate(stream) ? !awaitsLate && !isSilent(stream) : true;
+  const mayCome = !isSilent(stream) && !(isLate(stream) && awaitsLate);
   return mayCome && performance.now() > askedAt + PICTURE_EVERY_MS && isInSight(item);
 }
 
