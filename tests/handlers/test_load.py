@@ -24,7 +24,7 @@ from tests.support.waiting import PATIENCE_S, wait_for
 
 RUN_TIMEOUT_S, QUEUE_TIMEOUT_S = 6, 3
 ARRIVAL_S = 0.2
-FRAME, BUSY_FRAME = encode(board(7), "PNG"), encode(board(1, work=work_for(0.9)), "PNG")
+FRAME, BUSY_FRAME = encode(board(7), "PNG"), encode(board(1, work=work_for(1.5)), "PNG")
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER of 0 s: closing resets the connection."""
 GOODBYE = struct.pack("ii", 0, 0)
