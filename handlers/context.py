@@ -9,8 +9,8 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.types import Scope
 
 from handlers.dataplane import DataPlane
-from handlers.live_view import LiveStreams
 from handlers.parsing.queries import stream_of
+from handlers.streams.live_view import LiveStreams
 from models.errors import ModelNotFoundError, ShedReason
 from models.order import Outcome
 from models.repository.folder import ModelFolder

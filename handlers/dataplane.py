@@ -12,8 +12,8 @@ from handlers.decoding.decoder import Decoder
 from handlers.encoding import drawing
 from handlers.encoding.encoders import draw
 from handlers.encoding.lane_codec import LaneCodec
-from handlers.live_view import LiveStreams
-from handlers.stream_settings import SettingsOfStreams
+from handlers.streams.live_view import LiveStreams
+from handlers.streams.settings_files import SettingsOfStreams
 from models.frame import Body
 from models.letterbox import Size
 from models.order import Answered, FrameOrder, Seen
@@ -61,7 +61,8 @@ class DataPlane:
         settings = self.settings.of(order.stream)
         if settings is None:
             return order
-        return replace(order, settings=settings, model=order.model or settings.model, taken_at_s=time.monotonic())
+        model, begun_at_s = order.model or settings.model, self.streams.begun_at_s(order.stream)
+        return replace(order, settings=settings, model=model, taken_at_s=time.monotonic(), begun_at_s=begun_at_s)
 
     def infer(self, order: FrameOrder) -> Future[Answered]:
         """Queue one frame; the future gives its answer. Raises and is cancelled as `Engine.infer` says."""
@@ -71,6 +72,7 @@ class DataPlane:
         """Show an answered frame to the viewers of its stream. To be called on the event loop."""
         outcome = answered.seen.outcome
         views = self.streams.record_frame(order.stream, answered.model, answered.size_wh, outcome, order.caller)
+        self.streams.find(order.stream).scenes.record(answered.model, answered.scene, order.taken_at_s)
         if max(answered.stages_ms.get(stage, 0) for stage in DECODING) <= MAX_SHOWN_DECODE_MS:
             for view in views:
                 seen = answered.seen if view.draws_seen else None

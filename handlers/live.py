@@ -1,14 +1,12 @@
-"""The operations on streams: which ones there are, the live view of posted frames with their results, and settings."""
+"""The operations on streams: which ones there are, what is remembered of them, and their live view."""
 
-import asyncio
 import html
-import json
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeAlias, get_args
-from urllib.parse import quote
 
 from connexion import request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
@@ -16,13 +14,13 @@ from starlette.types import Receive, Scope, Send
 
 from handlers import pages
 from handlers.context import Context
-from handlers.errors import BodyTooLargeError, InvalidStreamSettingsError, NoStreamSettingsError, UnknownStreamError
-from handlers.http_frames import current_request
-from handlers.live_view import LiveStream, LiveStreams, View
+from handlers.encoding import metadata
+from handlers.errors import UnknownStreamError
 from handlers.parsing.queries import STREAM_NAME
-from handlers.stream_settings import DEFAULT, MAX_SETTINGS_BYTES, checked_settings
+from handlers.streams.live_view import LiveStream, LiveStreams, View
+from handlers.streams.scenes import Scenes
 from models.order import Outcome
-from scene.settings import StreamSettings
+from scene.events import Scene, SceneObject
 
 RESULTS = "results"
 """What is drawn by default; the other choice is regions and motion as well."""
@@ -39,6 +37,26 @@ async def list_streams() -> JSONResponse:
     return JSONResponse({"streams": [_record(stream) for stream in context.streams.listed()]})
 
 
+async def get_stream(stream: str) -> JSONResponse:
+    """Return what is remembered of a stream, live or silent. Raises UnknownStreamError."""
+    context: Context = request.state.context
+    known = context.streams.find(stream, even_silent=True)
+    scenes = [_scene(model, known.scenes.by_model[model]) for model in sorted(known.scenes.by_model)]
+    events = [
+        {"at": _time(reported.at_utc), "model": reported.model, "inference": metadata.event(reported.event)}
+        for reported in known.scenes.events
+    ]
+    return JSONResponse({"stream": _record(known), "scenes": scenes, "events": events})
+
+
+async def forget_stream(stream: str) -> Response:
+    """Forget what is remembered of a stream, live or silent. Raises UnknownStreamError."""
+    context: Context = request.state.context
+    known = context.streams.find(stream, even_silent=True)
+    known.scenes = Scenes(begun_at_s=time.monotonic())
+    return Response(status_code=204)
+
+
 async def show_stream(stream: str, draw: str = RESULTS) -> HTMLResponse:
     """Return a page that shows a stream, and waits while it is not live. Raises UnknownStreamError for a wrong name."""
     if not STREAM_NAME.fullmatch(stream):
@@ -53,31 +71,6 @@ async def watch_stream(stream: str, frames: int | None = None, draw: str = RESUL
     context: Context = request.state.context
     watching = partial(context.streams.watching, stream, draws_seen=draw.lower() != RESULTS)
     return _MovingPicture(context.streams, stream, watching, frames)
-
-
-async def get_stream_settings(stream: str) -> JSONResponse:
-    """Return the settings that apply to a stream. Raises NoStreamSettingsError."""
-    context: Context = request.state.context
-    known = context.dataplane.settings
-    settings = known.of(stream)
-    if settings is None:
-        raise NoStreamSettingsError
-    return _settings_answer(stream if stream in known else DEFAULT, settings)
-
-
-async def put_stream_settings(stream: str) -> JSONResponse:
-    """Set the settings of a stream. Raises InvalidStreamSettingsError and StreamSettingsLockedError."""
-    context: Context = request.state.context
-    settings = checked_settings(_parsed(await _read_settings()))
-    await asyncio.to_thread(context.dataplane.settings.put, stream, settings)
-    return _settings_answer(stream, settings)
-
-
-async def delete_stream_settings(stream: str) -> Response:
-    """Remove the settings of a stream. Raises NoStreamSettingsError and StreamSettingsLockedError."""
-    context: Context = request.state.context
-    await asyncio.to_thread(context.dataplane.settings.remove, stream)
-    return Response(status_code=204)
 
 
 class _MovingPicture(StreamingResponse):
@@ -125,7 +118,7 @@ def _record(stream: LiveStream) -> dict[str, Any]:
         "model": stream.model,
         "size": {"width": width, "height": height},
         "framesPerSecond": round(stream.frames_per_s, 2),
-        "lastFrameAt": datetime.fromtimestamp(stream.seen_at_utc, UTC).isoformat(timespec="milliseconds"),
+        "lastFrameAt": _time(stream.seen_at_utc),
         "silentForS": round(max(stream.silent_for_s, 0), 1),
         "viewers": stream.viewers,
         "frames": {outcome: stream.frames[outcome] for outcome in OUTCOMES},
@@ -133,32 +126,35 @@ def _record(stream: LiveStream) -> dict[str, Any]:
     }
 
 
-def _settings_answer(stream: str, settings: StreamSettings) -> JSONResponse:
-    name = stream.replace(".", "%2E") if stream in {".", ".."} else quote(stream, safe="")  # else another path
-    location = f"/streams/{name}/settings"
-    return JSONResponse(settings.as_document(), headers={"Content-Location": location})
+def _scene(model: str, scene: Scene) -> dict[str, Any]:
+    return {
+        "model": model,
+        "objects": [record for followed in scene.objects for record in _objects(followed)],
+        "lines": [
+            {
+                "name": line.name,
+                "clockwiseTotal": line.clockwise,
+                "counterclockwiseTotal": line.counterclockwise,
+                "total": line.clockwise + line.counterclockwise,
+            }
+            for line in scene.lines
+        ],
+        "zones": [{"name": zone.name, "count": zone.count, "enteredTotal": zone.entered} for zone in scene.zones],
+    }
 
 
-async def _read_settings() -> bytes:
-    """Return the body of the request at hand; raises BodyTooLargeError."""
-    body = b""
-    async for chunk in current_request().stream():
-        body += chunk
-        if len(body) > MAX_SETTINGS_BYTES:
-            raise BodyTooLargeError(f"Settings of a stream have at most {MAX_SETTINGS_BYTES} bytes.")
-    return body
+def _objects(followed: SceneObject) -> Iterator[dict[str, Any]]:
+    """Yield the record of an object, if its box is not empty."""
+    box = metadata.box_of(followed.box_xyxy)
+    if box:
+        yield {
+            "id": followed.track,
+            "label": followed.label,
+            "box": box,
+            "seen": followed.is_seen,
+            "presentForS": round(followed.present_for_s, 1),
+        }
 
 
-def _parsed(body: bytes) -> Any:
-    try:
-        return json.loads(body.decode(), object_pairs_hook=_each_key_once)
-    except (ValueError, RecursionError) as error:
-        raise InvalidStreamSettingsError("The body is not JSON in UTF-8.") from error
-
-
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a section; in YAML a repeated key is a fault, too."""
-    section = dict(pairs)
-    if len(section) < len(pairs):
-        raise InvalidStreamSettingsError("A key is there twice; expected each key once in its section.")
-    return section
+def _time(at_utc: float) -> str:
+    return datetime.fromtimestamp(at_utc, UTC).isoformat(timespec="milliseconds")

@@ -8,6 +8,7 @@ from models.boxes import BoxXyxy
 from models.frame import Body, RawLayout
 from models.letterbox import Size
 from models.results import Results
+from scene.events import Scene
 from scene.settings import StreamSettings
 
 Outcome: TypeAlias = Literal["run", "regions", "repeated"]
@@ -25,7 +26,8 @@ class FrameOrder:
     `confidence`: lowest confidence reported, 0..1; `labels`: the only ones reported; `max_detections`: most results
     reported; None means: as the model is configured. `stream`: the name of the frame's stream, whose state it reaches
     in the order of arrival; empty for no stream. `settings`: those of that stream; None: it has none.
-    `taken_at_s`: when the frame was taken, in seconds of the stream's clock. `caller`: whose turn the frame waits for.
+    `taken_at_s`: when the frame was taken, in seconds of the stream's clock. `begun_at_s`: what the stream remembers of
+    frames taken before is forgotten. `caller`: whose turn the frame waits for.
 
     An order names no version of the model: nothing in it depends on one, so any version can answer it.
     """
@@ -41,6 +43,7 @@ class FrameOrder:
     stream: str = ""
     settings: StreamSettings | None = None
     taken_at_s: float = 0
+    begun_at_s: float = 0
     caller: str = ""
 
     @property
@@ -69,6 +72,7 @@ class Answered:
     `value`: the encoded answer; empty when nothing was found, or nothing was to be encoded. `model` and `version`: what
     answered. `size_wh`: (width, height) of the picture as received, or as turned for the order, in pixels.
     `stages_ms`: stage → wall time in milliseconds, in the order in which they ran. `seen`: what was looked at.
+    `scene`: what is known of the stream's objects, and what has happened; None: they are not followed.
     """
 
     value: bytes
@@ -78,3 +82,4 @@ class Answered:
     size_wh: Size
     stages_ms: Mapping[str, float]
     seen: Seen = field(default_factory=Seen)
+    scene: Scene | None = None

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from models.boxes import BoxXyxy
+from scene.events import Sighting
 
 MAX_DETECTIONS = 1000
 """Most results of one frame that a model or a request may ask for; limits the cost of a very low confidence."""
@@ -22,7 +23,8 @@ class Detection:
     `confidence`: 0..1. `box_xyxy`: (left, top, right, bottom), each 0..1 of the picture as received, origin at the
     top left corner, with left < right and top < bottom. `extensions`: what else the model says of it. `chained`: what
     the models say of it that model.yaml names under `then`, in their order; those that found nothing, or were not run,
-    are left out. Raises ValueError for other values, NaN included.
+    are left out. `sighting`: which object of its stream it is; None: it is not followed. It does not count when
+    detections are compared. Raises ValueError for other values, NaN included.
     """
 
     label: str
@@ -31,6 +33,7 @@ class Detection:
     box_xyxy: BoxXyxy
     extensions: Extensions = ()
     chained: tuple["Chained", ...] = ()
+    sighting: Sighting | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Check the ranges."""

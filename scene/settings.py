@@ -2,11 +2,15 @@
 
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
 
+from scene import followed
+from scene.lines import Line
 from scene.motion import MotionSettings, Sensitivity
 from scene.regions import SIDE_PX
 from scene.remembered import Grid, Remembered, Rules
+from scene.tracks import TrackRules
+from scene.zones import Zone
 
 MAX_KEYS = 100
 """Of a section: a check that lists thousands of faults would keep the event loop."""
@@ -28,11 +32,14 @@ ModelName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]
 
 Label: TypeAlias = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]*$")]
 """One line: what YAML cannot keep as it is, no list of labels has."""
+SceneName: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]{1,64}$")]
+"""As a stream's: it is shown to people."""
+Labels: TypeAlias = Annotated[tuple[Label, ...], Field(max_length=100), FailFast()]
 Tiles: TypeAlias = Annotated[int, Field(ge=1, le=4, strict=True)]
 
 OTHERS = "*"
 """Among the thresholds: all labels that are not named."""
-MOTION, REGIONS = MotionSettings(), Rules()
+MOTION, REGIONS, TRACK = MotionSettings(), Rules(), TrackRules()
 """Their values are the defaults of the keys."""
 
 
@@ -91,12 +98,64 @@ class MotionRegions(_Section):
     side_px: Annotated[int, Field(ge=32, le=8192, strict=True)] = SIDE_PX
 
 
+class TrackSection(_Section):
+    """Objects are followed from frame to frame. See `scene.tracks.TrackRules`."""
+
+    lost_s: Annotated[float, Field(ge=0, le=60, strict=True)] = TRACK.lost_s
+
+
+class LineSection(_Section):
+    """A line that objects cross; only those with these labels count, all if there are none."""
+
+    name: SceneName
+    line: tuple[Point, Point]
+    labels: Labels = ()
+
+    @model_validator(mode="after")
+    def _has_length(self) -> Self:
+        if self.line[0] == self.line[1]:
+            raise ValueError("line: expected two different points")
+        return self
+
+    @property
+    def rules(self) -> Line:
+        """Return the line as it is counted."""
+        return Line(self.name, self.line, frozenset(self.labels))
+
+
+class ZoneSection(_Section):
+    """A part of the picture that objects enter and leave; only those with these labels count, all if there are none.
+
+    `dwell_s`: objects that are in it for so long are reported; None: they are not.
+    """
+
+    name: SceneName
+    polygon: Polygon
+    labels: Labels = ()
+    dwell_s: Annotated[float, Field(ge=0, le=86400, strict=True)] | None = None
+
+    @property
+    def rules(self) -> Zone:
+        """Return the zone as it is watched."""
+        return Zone(self.name, self.polygon, frozenset(self.labels), self.dwell_s)
+
+
+def _named_once(sections: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Refuse a name that two lines, or two zones, have."""
+    names = [section.name for section in sections]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"the name {name} is there twice; expected a name of its own for each")
+    return sections
+
+
 class StreamSettings(_Section):
     """What holds for the frames of a stream.
 
     `model`: answers frames that name none. `thresholds`: label, or OTHERS, → lowest confidence reported. `min_area`,
     `max_area`: of a box, as a share of the picture. `include`, `exclude`: where the middle of a box's lower edge must
-    lie, or must not. `motion`, `regions`: None turns them off.
+    lie, or must not. `motion`, `regions`, `track`: None turns them off, but `lines` and `zones` need tracks, too.
+    `sequence_id`: whether entities have their track as `sequenceId` as well.
     """
 
     model: ModelName | None = None
@@ -107,6 +166,10 @@ class StreamSettings(_Section):
     exclude: Polygons = ()
     motion: MotionSection | None = None
     regions: Annotated[GridRegions | MotionRegions, Field(discriminator="mode")] | None = None
+    track: TrackSection | None = None
+    lines: Annotated[tuple[LineSection, ...], Field(max_length=16), FailFast(), AfterValidator(_named_once)] = ()
+    zones: Annotated[tuple[ZoneSection, ...], Field(max_length=16), FailFast(), AfterValidator(_named_once)] = ()
+    sequence_id: Annotated[bool, Field(strict=True)] = False
 
     @model_validator(mode="after")
     def _leaves_an_area(self) -> Self:
@@ -117,7 +180,23 @@ class StreamSettings(_Section):
     @property
     def remembers(self) -> bool:
         """Return whether an answer depends on earlier frames of the stream."""
+        return self.looks or self.follows
+
+    @property
+    def looks(self) -> bool:
+        """Return whether it matters what has moved."""
         return self.motion is not None or isinstance(self.regions, MotionRegions)
+
+    @property
+    def follows(self) -> bool:
+        """Return whether objects are followed."""
+        return self.track is not None or bool(self.lines or self.zones)
+
+    @property
+    def follow_rules(self) -> followed.Rules:
+        """Return how objects are followed, and where it matters what they do."""
+        track = TrackRules((self.track or TrackSection()).lost_s)
+        return followed.Rules(track, tuple(line.rules for line in self.lines), tuple(zone.rules for zone in self.zones))
 
     @property
     def motion_rules(self) -> MotionSettings:

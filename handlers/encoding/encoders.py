@@ -20,11 +20,20 @@ def encode_nothing(_: Work, __: Decoder) -> bytes:
 
 def encode_metadata(work: Work, _: Decoder) -> bytes:
     """Return the inference metadata document; empty when nothing was found."""
-    settings = work.order.settings
-    is_reported = settings is not None and settings.motion is not None and settings.motion.report
-    moving_xyxy = work.seen.moving_xyxy if is_reported else ()
     chained = {each.name: _reported(each) for each in work.folder.chained}
-    return metadata.encode(work.results, _reported(work.folder), moving_xyxy, chained)
+    return metadata.encode(work.results, _reported(work.folder), chained, _happened(work))
+
+
+def _happened(work: Work) -> metadata.Happened:
+    """Return what is reported of the frame's stream besides results."""
+    settings = work.order.settings
+    if settings is None:
+        return metadata.NOTHING
+    return metadata.Happened(
+        work.seen.moving_xyxy if settings.motion and settings.motion.report else (),
+        work.scene.events if work.scene else (),
+        settings.sequence_id,
+    )
 
 
 def _reported(folder: ModelFolder) -> metadata.Reported:

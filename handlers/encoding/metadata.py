@@ -11,6 +11,7 @@ from typing import Any
 from models.boxes import BoxXyxy
 from models.families import INFERENCE_TYPES
 from models.results import Classification, Detection, Embedding, Points, Results, TextLine
+from scene.events import Event
 
 DECIMALS = 6
 """Of confidences and boxes: enough for a hundredth of a pixel of the widest picture."""
@@ -24,24 +25,38 @@ class Reported:
     subtype: str | None = None
 
 
-EVERYTHING = Reported()
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What is reported of a stream besides results.
+
+    `moving_xyxy`: boxes around what has moved. `events`: at lines and in zones. `has_sequence_ids`: whether entities
+    have their track as `sequenceId`, too.
+    """
+
+    moving_xyxy: Sequence[BoxXyxy] = ()
+    events: Sequence[Event] = ()
+    has_sequence_ids: bool = False
+
+
+EVERYTHING, NOTHING = Reported(), Happened()
 
 
 def encode(
     results: Results,
     reported: Reported = EVERYTHING,
-    moving_xyxy: Sequence[BoxXyxy] = (),
     chained: Mapping[str, Reported] = MappingProxyType({}),
+    happened: Happened = NOTHING,
 ) -> bytes:
     """Return the inference metadata document, or no bytes if there are no inferences.
 
     Strict JSON: finite numbers; every box within 0..1 of the picture as received, none of them empty. A line of text
     follows the entity with its box, and refers to it. What chained models say of an object follows the object: a class
-    becomes an attribute of it, other results refer to it. `moving_xyxy`: boxes around what has moved, to be reported as
-    well. `chained`: what is reported of chained models, by name.
+    becomes an attribute of it, other results refer to it. `chained`: what is reported of chained models, by name.
+    `happened`: what is reported besides.
     """
-    inferences = [*_Inferences(chained).of(results, reported)]
-    inferences += [{"type": "motion", "motion": {"box": box}} for box in map(_box, moving_xyxy) if box]
+    inferences = [*_Inferences(chained, has_sequence_ids=happened.has_sequence_ids).of(results, reported)]
+    inferences += [{"type": "motion", "motion": {"box": box}} for box in map(box_of, happened.moving_xyxy) if box]
+    inferences += map(event, happened.events)
     if not inferences:
         return b""
     document = {"inferences": inferences}
@@ -49,10 +64,10 @@ def encode(
 
 
 class _Inferences:
-    """Makes the inferences of one document. `chained`: as `encode` has it."""
+    """Makes the inferences of one document. `chained`, `has_sequence_ids`: as `encode` has them."""
 
-    def __init__(self, chained: Mapping[str, Reported]) -> None:
-        self._chained = chained
+    def __init__(self, chained: Mapping[str, Reported], *, has_sequence_ids: bool = False) -> None:
+        self._chained, self._has_sequence_ids = chained, has_sequence_ids
         self._numbers = itertools.count(1)
 
     def of(self, results: Results, reported: Reported, related: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
@@ -71,17 +86,21 @@ class _Inferences:
         entity = _entity(detection)
         if entity is None:
             return
+        sighting = detection.sighting
+        if sighting:
+            entity["entity"]["id"] = sighting.track
+            entity |= {"sequenceId": sighting.track} if self._has_sequence_ids else {}
         if not detection.chained:
-            yield from _described(entity, reported, related)
+            yield from _described(entity, reported, related, sighting.id if sighting else "")
             return
-        identifier = f"object-{next(self._numbers)}"
+        identifier = sighting.id if sighting else f"object-{next(self._numbers)}"
         others: list[dict[str, Any]] = []
         for chained in detection.chained:
             theirs = self._chained.get(chained.model, EVERYTHING)
             for each in chained.results.classifications if "classification" in theirs.types else ():
                 entity["entity"].setdefault("attributes", []).append(_attribute(chained.model, each))
             others += self.of(replace(chained.results, classifications=()), theirs, [identifier])
-        yield from _described(entity, reported, related, identifier if others else "")
+        yield from _described(entity, reported, related, identifier if others or sighting else "")
         yield from others
 
     def _line(self, line: TextLine, reported: Reported, related: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -111,6 +130,17 @@ def _described(
         }
 
 
+def event(happened: Event) -> dict[str, Any]:
+    """Return the inference that reports an event, as the line crossing node of Azure's video analyzer does."""
+    return {
+        "type": "event",
+        "subtype": happened.kind,
+        "inferenceId": happened.id,
+        "relatedInferences": list(happened.sightings),
+        "event": {"name": happened.name, "properties": dict(happened.properties)},
+    }
+
+
 def _attribute(model: str, classification: Classification) -> dict[str, Any]:
     tag = _tag(classification.label, classification.confidence)
     return {"name": model, **tag}
@@ -122,7 +152,7 @@ def _classification(classification: Classification) -> dict[str, Any]:
 
 def _entity(detection: Detection) -> dict[str, Any] | None:
     """Return one inference, or None if its box is empty once rounded to DECIMALS."""
-    box = _box(detection.box_xyxy)
+    box = box_of(detection.box_xyxy)
     if not box:
         return None
     known = {name: value if isinstance(value, str) else _points(value) for name, value in detection.extensions}
@@ -145,7 +175,7 @@ def _embedding(embedding: Embedding) -> dict[str, Any]:
     }
 
 
-def _box(box_xyxy: BoxXyxy) -> dict[str, float] | None:
+def box_of(box_xyxy: BoxXyxy) -> dict[str, float] | None:
     """Return a box of the protocol, or None if it is empty once rounded to DECIMALS."""
     left, top, right, bottom = (round(edge, DECIMALS) + 0.0 for edge in box_xyxy)
     width, height = round(right - left, DECIMALS), round(bottom - top, DECIMALS)

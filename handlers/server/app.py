@@ -15,7 +15,7 @@ from connexion.middleware.security import SecurityMiddleware
 from connexion.resolver import Resolver
 from starlette.middleware.cors import CORSMiddleware
 
-from handlers import annotate, catalog, console, inference, live, service
+from handlers import annotate, catalog, console, inference, live, service, stream_settings
 from handlers.context import Context, RequestRecord
 from handlers.deepstack import operations as deepstack
 from handlers.deepstack.dialect import FORM_TYPE, UnparsedForm
@@ -68,9 +68,11 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "get_model": catalog.get_model,
     "reload_model": catalog.reload_model,
     "list_streams": live.list_streams,
-    "get_stream_settings": live.get_stream_settings,
-    "put_stream_settings": live.put_stream_settings,
-    "delete_stream_settings": live.delete_stream_settings,
+    "get_stream": live.get_stream,
+    "forget_stream": live.forget_stream,
+    "get_stream_settings": stream_settings.get_stream_settings,
+    "put_stream_settings": stream_settings.put_stream_settings,
+    "delete_stream_settings": stream_settings.delete_stream_settings,
     "show_stream": live.show_stream,
     "watch_stream": live.watch_stream,
     "get_console": console.get_console,

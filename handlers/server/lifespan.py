@@ -15,7 +15,7 @@ from handlers.context import Context
 from handlers.server.settings import Settings
 from handlers.server.watching import PAUSE_PER_LOOK, POLL_S, watch
 from handlers.server.wire.tls import keep_renewed
-from handlers.stream_settings import SettingsOfStreams
+from handlers.streams.settings_files import SettingsOfStreams
 from models.errors import DrainingError, ModelsError
 from models.runtime.engine import Engine
 from models.workers import heap

@@ -29,7 +29,7 @@ from handlers.server.middleware.log_writer import LogWriter
 from handlers.server.middleware.problems import HUNG_UP, PROBLEMS
 from handlers.server.wire.handshakes import FAILURES
 from handlers.server.wire.tls import Tls
-from handlers.stream_settings import SettingsOfStreams
+from handlers.streams.settings_files import SettingsOfStreams
 from models.errors import SHED_REASONS
 from models.order import Outcome
 from models.runtime.engine import Engine

@@ -11,12 +11,12 @@ from handlers.deepstack.predictions import ENCODERS as DIALECT_ENCODERS
 from handlers.encoding.encoders import ENCODERS
 from handlers.encoding.lane_codec import LaneCodec
 from handlers.errors import ConfigurationError
-from handlers.live_view import LiveStreams
 from handlers.server.access.credentials import Credential, read_credentials, read_credentials_file, unique
 from handlers.server.access.recognition import Recognition
 from handlers.server.settings import Settings
 from handlers.server.settings_sources import ENVIRONMENT_PREFIX
-from handlers.stream_settings import SettingsOfStreams
+from handlers.streams.live_view import LiveStreams
+from handlers.streams.settings_files import SettingsOfStreams
 from models.errors import ModelConfigError, ModelNotFoundError
 from models.repository.folder import find_models, read_folder, reason_for_clients
 from models.runtime.engine import Engine

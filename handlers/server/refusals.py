@@ -10,9 +10,9 @@ from typing import Any
 
 from handlers.context import RequestRecord
 from handlers.errors import UnknownStreamError
-from handlers.live_view import LiveStreams
 from handlers.server.middleware.logs import MAX_LOGGED_PATH
 from handlers.server.middleware.problems import HUNG_UP
+from handlers.streams.live_view import LiveStreams
 
 MAX_REFUSALS = 20
 HUNG_UP_DETAIL = "The client hung up before the frame was answered."

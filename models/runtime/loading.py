@@ -119,7 +119,9 @@ class LoadedModel:
             work.run(self.steps)
         else:
             remembers, settings = order.remembers, order.settings
-            memory = self.memories.of(order.stream, settings) if remembers else StreamMemory(settings)
+            memory = (
+                self.memories.of(order, settings, folder.labels) if remembers else StreamMemory(settings, folder.labels)
+            )
             self.streamed.answer(work, selector_for(order, folder, settings), memory)
 
 

@@ -13,6 +13,9 @@ from scene.settings import StreamSettings
 
 Scored = TypeVar("Scored", Detection, Classification)
 
+UNSURE = 0.5
+"""The share of the threshold down to which an object continues a track."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selector:
@@ -29,7 +32,8 @@ class Selector:
     def lowest_confidence(self) -> float:
         """Return a confidence that no selected result is below, neither of this request nor of one without any."""
         asked = 1.0 if self.selection.confidence is None else self.selection.confidence
-        return min(asked, self.default_confidence, *self.settings.thresholds.values())
+        usual = min(self.default_confidence, *self.settings.thresholds.values(), 1.0)
+        return min(asked, UNSURE * usual if self.settings.follows else usual)
 
     def selected(self, results: Results) -> Results:
         """Return the selected results, in their order; the most confident ones, if there are too many."""
@@ -42,6 +46,18 @@ class Selector:
             lines=tuple(lines[number] for number in sorted(best)),
         )
 
+    def followed(self, detections: Iterable[Detection]) -> list[bool | None]:
+        """Return for each object whether it is sure, or None if it is not followed; the request changes nothing.
+
+        One that is not sure only continues a track: when an object is half hidden, the model is less confident of it.
+        """
+        return [self._is_sure(detection) for detection in detections]
+
+    def _is_sure(self, detection: Detection) -> bool | None:
+        usual = self._usual_threshold(detection.label)
+        is_followed = detection.confidence >= UNSURE * usual and self._is_placed(detection)
+        return detection.confidence >= usual if is_followed else None
+
     def _wanted(self, results: Iterable[Scored]) -> Iterable[Scored]:
         return filter(self._is_wanted, results)
 
@@ -52,8 +68,9 @@ class Selector:
         )
 
     def _threshold(self, label: str) -> float:
-        if self.selection.confidence is not None:
-            return self.selection.confidence
+        return self._usual_threshold(label) if self.selection.confidence is None else self.selection.confidence
+
+    def _usual_threshold(self, label: str) -> float:
         threshold = self.settings.threshold(label)
         return self.default_confidence if threshold is None else threshold
 

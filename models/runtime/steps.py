@@ -17,6 +17,7 @@ from models.order import Answered, FrameOrder, Seen
 from models.repository.folder import ModelFolder
 from models.results import Chained, Detection, Results, Selection
 from models.scheduling.deadlines import Limit
+from scene.events import Scene
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class Work:
     results: Results = field(init=False)
     size_wh: Size = (0, 0)
     seen: Seen = field(default_factory=Seen)
+    scene: Scene | None = None
     value: bytes = b""
 
     def run(self, steps: Sequence["Step"]) -> None:
@@ -71,7 +73,7 @@ class Work:
     def answered(self) -> Answered:
         """Return the answer, once all steps have run."""
         name, version = self.folder.name, self.folder.version
-        return Answered(self.value, self.results, name, version, self.size_wh, self.stages_ms, self.seen)
+        return Answered(self.value, self.results, name, version, self.size_wh, self.stages_ms, self.seen, self.scene)
 
 
 class Step(Protocol):

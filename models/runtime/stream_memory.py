@@ -7,12 +7,14 @@ with a `sequence`.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from secrets import token_hex
 
 from models.boxes import BoxXyxy
 from models.letterbox import WHOLE, Size
-from models.order import Seen
+from models.order import FrameOrder, Seen
 from models.results import Chained, Detection, Results
+from scene.followed import Followed
 from scene.light import Luma
 from scene.motion import STILL, Motion, MotionGate
 from scene.settings import StreamSettings
@@ -29,10 +31,13 @@ class StreamMemory:
     `gate`: finds motion, and `motion` is the last it found; none without a gate. `objects`: chooses regions, and
     remembers what is outside of them; None: the whole picture is run. `kept`: the last results, before any request's
     selection; None before the first. `chained`: what chained models said of objects among them; None: nothing.
-    `floor`: less confident results were not kept.
+    `floor`: less confident results were not kept. `followed`: the objects that are followed; None: none are.
+
+    `labels`: of the model. `begun_at_s`: when its first frame was taken.
     """
 
-    def __init__(self, settings: StreamSettings) -> None:
+    def __init__(self, settings: StreamSettings, labels: Sequence[str], begun_at_s: float = 0) -> None:
+        self.begun_at_s = begun_at_s
         self.settings = settings
         self.gate = MotionGate(settings.motion_rules)
         self.motion = STILL
@@ -41,6 +46,12 @@ class StreamMemory:
         self.kept: Results | None = None
         self.chained: dict[tuple[str, Detection], Chained | None] = {}
         self.floor = 1.0
+        self.followed = Followed(settings.follow_rules, labels, _new_id) if settings.follows else None
+
+    @property
+    def has_moving(self) -> bool:
+        """Return whether one of the objects that are followed moved at the last frame."""
+        return self.followed is not None and self.followed.is_moving
 
     def look(self, luma: Luma, size_wh: Size, now_s: float) -> Motion:
         """Return what has moved in a frame. Pictures of two sizes may have luma of one: they are not compared."""
@@ -61,7 +72,8 @@ class StreamMemory:
         unseen = {each for each in results.detections if not any(_overlap(each.box_xyxy, one) for one in regions_xyxy)}
         self.chained = {key: chained for key, chained in self.chained.items() if key[1] in unseen}
         self.kept = results
-        self.gate.ran()
+        if self.settings.looks:
+            self.gate.ran()
 
 
 class StreamMemories:
@@ -84,14 +96,18 @@ class StreamMemories:
         """Return how many streams are remembered."""
         return len(self._memories)
 
-    def of(self, stream: str, settings: StreamSettings) -> StreamMemory:
-        """Return the memory of a stream whose frame is being processed; a new one when its settings have changed."""
+    def of(self, order: FrameOrder, settings: StreamSettings, labels: Sequence[str]) -> StreamMemory:
+        """Return the memory of a stream whose frame is being processed.
+
+        A new one when its settings have changed, or when it was to be forgotten. `labels`: of the model.
+        """
+        stream = order.stream
         now = self._clock()
         with self._lock:
             self._forget_expired(now)
             memory, _ = self._memories.pop(stream, (None, 0.0))
-            if memory is None or memory.settings != settings:
-                memory = StreamMemory(settings)
+            if memory is None or memory.settings != settings or memory.begun_at_s < order.begun_at_s:
+                memory = StreamMemory(settings, labels, order.taken_at_s)
             if len(self._memories) >= self._max_streams:
                 del self._memories[next(iter(self._memories))]
             self._memories[stream] = memory, now
@@ -103,6 +119,10 @@ class StreamMemories:
             if now - seen_at < self._expiry_s:
                 return
             del self._memories[oldest]
+
+
+def _new_id() -> str:
+    return token_hex(16)
 
 
 def _overlap(box_xyxy: BoxXyxy, other_xyxy: BoxXyxy) -> bool:

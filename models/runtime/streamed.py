@@ -1,7 +1,7 @@
 """The frames of streams that have settings: what is run of each, and what is answered without a run."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -14,6 +14,7 @@ from models.results import MAX_DETECTIONS, Detection, Results, extensions_of_par
 from models.runtime.selecting import Selector
 from models.runtime.steps import Encode, FrameCodec, Step, Work
 from models.runtime.stream_memory import StreamMemory
+from scene.events import Sighting
 from scene.regions import WHOLE, Found
 
 RegionXyxy: TypeAlias = NDArray[np.float64]
@@ -34,7 +35,7 @@ class Look(Step):
         luma, work.size_wh = self.codec.luma(work.order)
         motion = self.memory.look(luma, work.size_wh, work.order.taken_at_s)
         is_first = self.memory.kept is None
-        is_run = motion.changed or motion.due or is_first
+        is_run = motion.changed or motion.due or is_first or self.memory.has_moving
         moving_xyxy = () if is_first else _boxes(motion.boxes_xyxy)  # there was nothing to compare it with
         work.seen = Seen("run" if is_run else "repeated", (), moving_xyxy)
 
@@ -51,6 +52,40 @@ class DecodeWhole(Step):
         """Fill in the frame; raises what the codec raises."""
         work.frame = work.whole = self.codec.whole(work.order)
         work.size_wh = work.frame.source_size_wh
+
+
+@dataclass(frozen=True, slots=True)
+class Follow(Step):
+    """From all results to those in which objects have identifiers, and to what has happened in the scene."""
+
+    name: ClassVar[str] = "track"
+
+    selector: Selector
+    memory: StreamMemory
+
+    def __call__(self, work: Work) -> None:
+        """Fill in the scene, and write the sightings into what is kept."""
+        followed, kept = self.memory.followed, self.memory.kept
+        if followed is None or kept is None:
+            return
+        is_sure = self.selector.followed(kept.detections)
+        found = [detection for detection, sure in zip(kept.detections, is_sure, strict=True) if sure is not None]
+        width, height = work.size_wh
+        named = iter(
+            followed.update(
+                np.array([detection.box_xyxy for detection in found]).reshape(-1, 4),
+                np.array([detection.class_id for detection in found], np.intp),
+                np.array([sure for sure in is_sure if sure is not None], np.bool_),
+                width / height,
+                work.order.taken_at_s,
+            )
+        )
+        detections = (
+            _named(detection, None if sure is None else next(named))
+            for detection, sure in zip(kept.detections, is_sure, strict=True)
+        )
+        self.memory.kept = replace(kept, detections=tuple(detections))
+        work.scene = followed.scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +122,13 @@ class StreamedModel:
         """Do all the work of one frame; raises what its steps raise. `memory`: of its stream."""
         memory.lower_floor(selector.lowest_confidence())
         work.selection = work.folder.select(memory.floor, None, MAX_DETECTIONS)
-        if memory.settings.remembers:
+        if memory.settings.looks:
             work.run((Look(self.codec, memory),))
         if work.seen.outcome != "repeated":
             memory.keep(self._results(work, memory), work.seen)
         work.chained = memory.chained
-        work.run((Select(selector, memory), *self.then, Encode(self.codec)))
+        follow = (Follow(selector, memory),) if memory.followed else ()
+        work.run((*follow, Select(selector, memory), *self.then, Encode(self.codec)))
 
     def _results(self, work: Work, memory: StreamMemory) -> Results:
         """Return all results of a frame, of the whole picture or of its regions."""
@@ -118,6 +154,10 @@ class StreamedModel:
         part.frame = self.codec.scaled(_cropped(work.frame, region_xyxy), self.target)
         part.run(self.on_pixels)
         return part
+
+
+def _named(detection: Detection, sighting: Sighting | None) -> Detection:
+    return replace(detection, sighting=sighting) if sighting or detection.sighting else detection
 
 
 def _cropped(frame: Frame, region_xyxy: RegionXyxy) -> Frame:

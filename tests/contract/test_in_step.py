@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from handlers import annotate, catalog, console, errors, inference, live, service
+from handlers import annotate, catalog, console, errors, inference, live, service, stream_settings
 from handlers.context import REQUEST_ID
 from handlers.decoding.description import (
     GSTREAMER_NAMES,
@@ -48,7 +48,7 @@ from tests.support.client import CONTRACT, ROOT
 from tests.support.client import OPERATIONS as DECLARED
 from tests.support.server import LiveServer
 
-OPERATION_MODULES = (inference, annotate, deepstack, catalog, live, console, service)
+OPERATION_MODULES = (inference, annotate, deepstack, catalog, live, stream_settings, console, service)
 SCHEMAS = CONTRACT["components"]["schemas"]
 SLUGS = {problem.slug for problem in (*PROBLEMS.values(), *ROUTING_PROBLEMS.values(), INTERNAL_PROBLEM)}
 NEVER_RENDERED = {

@@ -17,8 +17,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from handlers import live_view
 from handlers.server.access.credentials import Credential, with_password, with_token
+from handlers.streams import live_view
 from lab import ROOT
 from lab.graphs import board, work_for, write_identity_model
 from lab.pictures import PHOTOS, STREET, encode

@@ -17,7 +17,7 @@ from handlers.server.commands.offline import own_dataplane
 from handlers.server.commands.options import settings_options
 from handlers.server.commands.printing import CSV, TABLE, add_format_to
 from handlers.server.settings import Settings, split
-from handlers.stream_settings import read_settings, refuse_unknown_names
+from handlers.streams.settings_files import read_settings, refuse_unknown_names
 from models.extras import how_to_install
 from models.order import FrameOrder
 from models.results import MAX_DETECTIONS

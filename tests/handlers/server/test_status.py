@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from handlers.context import RequestRecord
-from handlers.live_view import LiveStreams
 from handlers.server.contract import read_contract
 from handlers.server.metrics import REQUEST_BUCKETS_S, Metrics
 from handlers.server.middleware.bytes_in_flight import BytesBudget
@@ -19,6 +18,7 @@ from handlers.server.parts import create_dataplane
 from handlers.server.refusals import HUNG_UP_DETAIL, MAX_REFUSALS, Refusals
 from handlers.server.settings import Settings
 from handlers.server.status import Status
+from handlers.streams.live_view import LiveStreams
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode
 from models.scheduling.lanes import Lanes

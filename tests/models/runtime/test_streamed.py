@@ -361,7 +361,7 @@ def test_memories_are_bounded_and_expire(events: list[tuple[str, float]]) -> Non
     for stream, passed_s in events:
         now += passed_s
         seen_at = {name: at for name, at in seen_at.items() if now - at < 4}
-        memory = memories.of(stream, MOTION)
+        memory = memories.of(FrameOrder(stream=stream), MOTION, ())
         assert (memory.kept is not None) == (stream in seen_at)
         memory.kept = Results()
         seen_at.pop(stream, None)

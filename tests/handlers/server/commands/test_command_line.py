@@ -325,7 +325,7 @@ def test_prepare_says_what_it_lacks(tmp_path: Path) -> None:
     [
         ("{model: identity, thresholds: {block: 0.6, '*': 0.7}}", "ok: settings of 1 stream(s)"),
         ("{model: identiti}", "yard.yaml: model: no such model; the models are: identity, ipcam-general."),
-        ("{thresholds: {blok: 0.6}}", "yard.yaml: thresholds.blok: no model for this stream has such a label."),
+        ("{thresholds: {blok: 0.6}}", "yard.yaml: thresholds: no model for this stream has the label blok."),
         ("{motion: {refresh: 5}}", "yard.yaml: motion.refresh: no such key."),
     ],
 )

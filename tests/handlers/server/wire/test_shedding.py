@@ -12,7 +12,7 @@ from handlers.context import RequestRecord
 from handlers.dataplane import DataPlane
 from handlers.server.contract import read_contract
 from handlers.server.wire.shedding import LoadShedder
-from handlers.stream_settings import SettingsOfStreams
+from handlers.streams.settings_files import SettingsOfStreams
 from lab.graphs import board, number_in, work_for, write_identity_model
 from lab.pictures import encode
 from lab.wire import connect, statuses

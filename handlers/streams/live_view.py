@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from handlers.errors import TooManyViewersError, UnknownStreamError
+from handlers.streams.scenes import Scenes
 from models.errors import DrainingError
 from models.letterbox import Size
 from models.order import Outcome
@@ -79,7 +80,7 @@ class LiveStream:
     `model`, `size_wh`, `caller`: of the last frame; size is (width, height) in pixels. `seen_at`: when that frame came,
     by the monotonic clock, and `seen_at_utc` in seconds since 1970. `interval_s`: mean interval between frames; 0 after
     the first. `frames`: how many had each outcome; `refused` had none. `views`: the ways to see it, plain and with
-    regions and motion.
+    regions and motion. `scenes`: what is known of its objects.
     """
 
     def __init__(self, name: str) -> None:
@@ -89,6 +90,7 @@ class LiveStream:
         self.interval_s = 0.0
         self.frames: Counter[Outcome] = Counter()
         self.refused = 0
+        self.scenes = Scenes()
         self.views = View(self, draws_seen=False), View(self, draws_seen=True)
 
     @property
@@ -150,6 +152,11 @@ class LiveStreams:
         stream.caller = caller
         self._streams[name] = stream
         return [view for view in stream.views if view.viewers]
+
+    def begun_at_s(self, name: str) -> float:
+        """Return since when what is remembered of a stream counts, by the monotonic clock; 0: since ever."""
+        stream = self._streams.get(name)
+        return stream.scenes.begun_at_s if stream else 0.0
 
     def queue_render(self, view: View, work: StatefulCall) -> None:
         """Queue a frame to be rendered for viewers; it replaces one of their view that still waits.

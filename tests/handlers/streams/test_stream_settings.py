@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from handlers.errors import ConfigurationError
 from handlers.parsing.queries import STREAM_NAME
 from handlers.server.access.credentials import with_token
-from handlers.stream_settings import MAX_FILES, MAX_SETTINGS_BYTES, SettingsOfStreams, file_name, read_settings
+from handlers.streams.settings_files import MAX_FILES, MAX_SETTINGS_BYTES, SettingsOfStreams, file_name, read_settings
 from lab.graphs import board, number_in, write_identity_model
 from lab.pictures import encode
 from scene.settings import StreamSettings

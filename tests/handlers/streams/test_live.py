@@ -23,12 +23,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handlers import dataplane, live_view
+from handlers import dataplane
 from handlers.decoding.decoder import Decoder
 from handlers.encoding.encoders import ENCODERS
 from handlers.encoding.lane_codec import LaneCodec
 from handlers.server.wire import http_server
-from handlers.stream_settings import SettingsOfStreams
+from handlers.streams import live_view
+from handlers.streams.settings_files import SettingsOfStreams
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode, street, street_as
 from lab.wire import connect, read_to_end, statuses

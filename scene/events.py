@@ -1,0 +1,79 @@
+"""What happens at the lines and in the zones of a scene, and the objects that it happens to: plain records."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from scene.geometry import Point
+
+EventKind: TypeAlias = Literal["lineCrossing", "zoneEnter", "zoneExit", "zoneDwell", "zoneCount"]
+BoxXyxy: TypeAlias = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A followed object as it was last seen.
+
+    `id`: of this sighting alone, for references; `track`: the same in all frames. `foot_xy`: the middle of its lower
+    edge, and `height`: its own; both in heights of the picture. `is_seen`: whether the frame at hand shows it.
+    """
+
+    id: str
+    track: str
+    label: str
+    foot_xy: Point
+    height: float
+    seen_at_s: float
+    is_seen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened.
+
+    `name`: of the line or zone. `properties`: the facts, as texts. `sightings`: the identifiers of those concerned.
+    """
+
+    id: str
+    kind: EventKind
+    name: str
+    properties: tuple[tuple[str, str], ...]
+    sightings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SceneObject:
+    """One followed object. `box_xyxy`: shares of the picture, where it was last seen."""
+
+    track: str
+    label: str
+    box_xyxy: BoxXyxy
+    is_seen: bool
+    present_for_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LineTotals:
+    """How often a line has been crossed, in each direction."""
+
+    name: str
+    clockwise: int
+    counterclockwise: int
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneTotals:
+    """How many objects are in a zone, and how often one has entered it."""
+
+    name: str
+    count: int
+    entered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that is known after a frame; `events` are those of the frame."""
+
+    objects: tuple[SceneObject, ...] = ()
+    lines: tuple[LineTotals, ...] = ()
+    zones: tuple[ZoneTotals, ...] = ()
+    events: tuple[Event, ...] = ()
