@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Self
 
 import httpx
+from PIL import ImageChops
 
 from handlers.deepstack.dialect import is_dialect
 from handlers.server.access.back_off import FREE_FAILURES
@@ -27,10 +28,13 @@ ARRIVAL_S = 0.2
 """Time for a frame to reach its lane; a fifth of the time of a slow frame there."""
 
 FRAME = encode(board(7), "PNG")
-LIVE_STREAM, SET_STREAM = "yard-1", "yard-2"
-SETTINGS = CONTRACT["components"]["requestBodies"]["StreamSettings"]["content"]["application/json"]["examples"]["yard"][
-    "value"
-]
+LIVE_STREAM, SET_STREAM, CROSSED_STREAM = "yard-1", "yard-2", "yard-3"
+SETTINGS = {
+    name: example["value"]
+    for name, example in CONTRACT["components"]["requestBodies"]["StreamSettings"]["content"]["application/json"][
+        "examples"
+    ].items()
+}
 RAW = {"Content-Type": "image/x-raw"}
 
 
@@ -186,12 +190,30 @@ def put(server: LiveServer, path: str, content: bytes, **headers: str) -> httpx.
     return server.client.put(path.replace("{stream}", SET_STREAM), content=content, headers=AUTHORIZED | headers)
 
 
-def stream_settings(server: LiveServer, path: str) -> httpx.Response:
+def stream_settings(server: LiveServer, path: str, name: str = "yard") -> httpx.Response:
     """Put the settings of a stream, and request them, or remove them."""
     assert isinstance(path, Target)
     path_of_stream = path.replace("{stream}", SET_STREAM)
-    written = put(server, path, json.dumps(SETTINGS).encode())
+    written = put(server, path, json.dumps(SETTINGS[name]).encode())
     return written if path.method == "PUT" else server.client.request(path.method, path_of_stream, headers=AUTHORIZED)
+
+
+def crossing(server: LiveServer, path: str) -> httpx.Response:
+    """Post two frames of a street on which a person crosses a line; return the second answer."""
+    stream = f"/streams/{CROSSED_STREAM}"
+    server.client.put(f"{stream}/settings", json=SETTINGS["gate"], headers=AUTHORIZED)
+    server.client.delete(stream, headers=AUTHORIZED)
+    for moved_px in (40, 80):
+        frame = encode(ImageChops.offset(street(), moved_px, 0), "JPEG", quality=95)
+        answer = post(server, path, frame, params={"stream": CROSSED_STREAM})
+    return answer
+
+
+def crossed_stream(server: LiveServer, path: str) -> httpx.Response:
+    """Request what is remembered of that street, or forget it."""
+    assert isinstance(path, Target)
+    crossing(server, "/inference")
+    return server.client.request(path.method, path.replace("{stream}", CROSSED_STREAM), headers=AUTHORIZED)
 
 
 def status_after_a_frame(server: LiveServer, path: str) -> httpx.Response:
@@ -252,6 +274,10 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "streamPage": stream_page,
     "movingPicture": moving_picture,
     "yard": stream_settings,
+    "gate": partial(stream_settings, name="gate"),
+    "crossing": crossing,
+    "streamState": crossed_stream,
+    "streamForgotten": crossed_stream,
     "settingsRemoved": stream_settings,
     "noStreamSettings": lambda server, path: server.client.request(
         "DELETE", path.replace("{stream}", "nope"), headers=AUTHORIZED
@@ -260,7 +286,9 @@ ON_DEFAULT_MODEL: dict[str, Builder] = {
     "notJson": lambda server, path: put(server, path, b"motion: {}"),
     "settingsTooLarge": lambda server, path: put(server, path, b" " * 65537),
     "encodedSettings": lambda server, path: put(server, path, b"{}", **{"Content-Encoding": "gzip"}),
-    "unknownStream": lambda server, path: get(server, path.replace("{stream}", "%07")),
+    "unknownStream": lambda server, path: server.client.request(
+        getattr(path, "method", "GET"), path.replace("{stream}", "%07"), headers=AUTHORIZED
+    ),
     "badDraw": lambda server, path: server.client.get(path, params={"draw": "motion"}),
     "badFrames": lambda server, path: server.client.get(path, params={"frames": 0}),
     "consolePage": get,

@@ -132,8 +132,8 @@ def _declared_response(method: str, path: str, status: int) -> dict[str, Any]:
 
 
 def _operations_at(path: str) -> dict[str, Any] | None:
-    """Return the operations of the path template that fits, a literal one before one with parameters."""
-    for template in sorted(CONTRACT["paths"], key=lambda template: "{" in template):
+    """Return the operations of the path template that fits: a literal one, else the longest."""
+    for template in sorted(CONTRACT["paths"], key=lambda template: ("{" in template, -len(template))):
         pattern = re.sub(r"\{stream\}", ".*", template)  # the only names with slashes
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", pattern), path):
             operations: dict[str, Any] = CONTRACT["paths"][template]

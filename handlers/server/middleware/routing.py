@@ -49,6 +49,7 @@ class ExactRoutingMiddleware(RoutingMiddleware):  # type: ignore[misc]  # connex
         super().add_api(*arguments, **options)
         self.router.default = _refuse  # paths with a line feed reach no mount
         for mount in self.router.routes:
+            mount.app.routes.sort(key=_ends_open)  # a stream's name may have slashes, so its own path fits longer ones
             mount.app.redirect_slashes = False
             mount.app.default = _refuse
 
@@ -68,6 +69,11 @@ class ExactRoutingMiddleware(RoutingMiddleware):  # type: ignore[misc]  # connex
         """Return the methods of a path."""
         routes = [route for mount in self.router.routes for route in mount.app.routes]
         return {method for route in routes if route.matches(scope)[0] is not Match.NONE for method in route.methods}
+
+
+def _ends_open(route: Any) -> bool:
+    """Return whether the path of a route ends with a parameter."""
+    return bool(route.path.endswith("}"))
 
 
 async def _refuse(_scope: Scope, _receive: Receive, _send: Send) -> None:
