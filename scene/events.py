@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from scene.geometry import Point
+from scene.geometry import BoxXyxy, Point
 
 EventKind: TypeAlias = Literal["lineCrossing", "zoneEnter", "zoneExit", "zoneDwell", "zoneCount"]
-BoxXyxy: TypeAlias = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from scene.events import Event, Scene, SceneObject, Sighting
+from scene.geometry import foot_of
 from scene.lines import Line, LineCounter
 from scene.regions import Flags, Floats, Ids
 from scene.tracks import Track, Tracker, TrackRules
@@ -69,10 +70,10 @@ class Followed:
         """Return a new sighting; of a track that the frame does not show, its last one."""
         if not track.seen:
             return replace(self._seen[track.id], is_seen=False)
-        left, top, right, bottom = track.box_xyxy
-        foot_xy = (left + right) / 2 * aspect, bottom
+        x, y = foot_of(track.box_xyxy)
+        _, top, _, bottom = track.box_xyxy
         label = self._labels[track.class_id]
-        return Sighting(self._new_id(), track.id, label, foot_xy, bottom - top, track.seen_at_s)
+        return Sighting(self._new_id(), track.id, label, (x * aspect, y), bottom - top, track.seen_at_s)
 
     def _object(self, track: Track, now_s: float) -> SceneObject:
         present_for_s = max(0.0, now_s - track.since_s)

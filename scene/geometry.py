@@ -1,7 +1,7 @@
 """Lines and polygons on a picture. A point is (x, y) as shares 0..1 of its width and height, from its top left."""
 
 from collections.abc import Iterable
-from math import hypot
+from math import hypot, nextafter
 from typing import TypeAlias
 
 import numpy as np
@@ -11,6 +11,18 @@ Point: TypeAlias = tuple[float, float]
 Segment: TypeAlias = tuple[Point, Point]
 Polygon: TypeAlias = tuple[Point, ...]
 """Corners in order; the last one is joined to the first."""
+BoxXyxy: TypeAlias = tuple[float, float, float, float]
+
+LOWEST = nextafter(1, 0)
+
+
+def foot_of(box_xyxy: BoxXyxy) -> Point:
+    """Return the middle of a box's lower edge; of one that reaches the picture's lower edge, a little above that.
+
+    A point on the picture's lower edge would be in no polygon.
+    """
+    left, _, right, bottom = box_xyxy
+    return (left + right) / 2, min(bottom, LOWEST)
 
 
 def contains(polygon: Polygon, point: Point) -> bool:

@@ -8,7 +8,7 @@ from models.families.candidates import count_of
 from models.order import FrameOrder
 from models.repository.folder import ModelFolder
 from models.results import Classification, Detection, Results, Selection
-from scene.geometry import contains
+from scene.geometry import contains, foot_of
 from scene.settings import StreamSettings
 
 Scored = TypeVar("Scored", Detection, Classification)
@@ -76,7 +76,7 @@ class Selector:
 
     def _is_placed(self, detection: Detection) -> bool:
         left, top, right, bottom = detection.box_xyxy
-        settings, foot_xy = self.settings, ((left + right) / 2, bottom)
+        settings, foot_xy = self.settings, foot_of(detection.box_xyxy)
         return (
             settings.min_area <= (right - left) * (bottom - top) <= settings.max_area
             and (not settings.include or any(contains(polygon, foot_xy) for polygon in settings.include))

@@ -10,9 +10,10 @@ from tests.support.published import PAYLOADS, PUBLISHED
 
 BOX = {"l": 0.1, "t": 0.2, "w": 0.3, "h": 0.4}
 TAG = {"value": "car", "confidence": 0.9}
+TRACK = "0999a1dde5b241c3a0b2db025f87ab32"
 FULL: dict[str, dict[str, Any]] = {
     "classification": {"tag": TAG, "attributes": [{"name": "colour", "value": "red", "confidence": 0.5}]},
-    "entity": {"id": "7", "tag": TAG, "attributes": [{"name": "colour", "value": "red"}], "box": BOX},
+    "entity": {"id": TRACK, "tag": TAG, "attributes": [{"name": "colour", "value": "red"}], "box": BOX},
     "motion": {"box": BOX},
     "event": {"name": "line crossed", "properties": {"count": "3"}, "box": BOX},
     "text": {"value": "STOP", "language": "en-GB", "startTimestamp": 1, "endTimestamp": 2},
@@ -64,7 +65,15 @@ def test_the_type_names_its_payload(kind: str) -> None:
 @pytest.mark.parametrize("kind", PAYLOADS)
 def test_nothing_else_is_allowed_inside(kind: str) -> None:
     assert not is_valid(document(kind, {**FULL[kind], "sequenceId": "7"}))
+    assert not is_valid(document(kind, FULL[kind], sequence="7"))
+
+
+@pytest.mark.parametrize("kind", PAYLOADS)
+def test_only_a_followed_object_has_a_sequence(kind: str) -> None:
+    """The published schema, which says nothing of tracks, rejects it everywhere."""
+    assert is_valid(document(kind, FULL[kind], sequenceId=TRACK)) == (kind == "entity")
     assert not is_valid(document(kind, FULL[kind], sequenceId="7"))
+    assert not PUBLISHED.is_valid(document(kind, FULL[kind], sequenceId=TRACK))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in PAYLOADS if LEAST[kind]])

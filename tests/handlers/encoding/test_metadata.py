@@ -2,13 +2,16 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.encoding import metadata
-from handlers.encoding.metadata import Reported
+from handlers.encoding.metadata import Happened, Reported
 from models.results import Chained, Classification, Detection, Embedding, Results, TextLine
+from scene.events import Sighting
+from scene.lines import Line, LineCounter
 from tests.support.client import check_schema
 from tests.support.published import PUBLISHED
 
@@ -113,3 +116,53 @@ def test_what_belongs_to_an_object_without_a_box_is_left_out_with_it() -> None:
     chained = (Chained("reader", Results((Detection("badge", 0, 0.5, (0.25, 0.25, 0.5, 0.5)),))),)
     thin = Detection("car", 2, 0.9, (0.5, 0.5, 0.5 + 1e-9, 0.6), chained=chained)
     assert metadata.encode(Results((thin,))) == b""
+
+
+LINE_CROSSING = {
+    "type": "event",
+    "subtype": "lineCrossing",
+    "inferenceId": "8f4f7b25d6654536908bcfe34add22b4",
+    "relatedInferences": ["cd65eba2d82145b4a8a1b1cbb14ab3f5"],
+    "event": {
+        "name": "LineCrossing1",
+        "properties": {
+            "counterclockwiseTotal": "35",
+            "direction": "counterclockwise",
+            "total": "38",
+            "clockwiseTotal": "3",
+        },
+    },
+}
+"""As the documentation of Azure's video analyzer shows it, with other identifiers."""
+
+
+def test_a_line_crossing_is_as_its_documentation_shows_it() -> None:
+    """The thirty-eighth crossing of a line, of which three were clockwise."""
+    line = LineCounter(Line("LineCrossing1", ((0.5, 0.1), (0.5, 0.9))), lambda: LINE_CROSSING["inferenceId"])  # type: ignore[arg-type,return-value]
+
+    def crossed(track: int, *edges: float) -> list[Any]:
+        seen = [Sighting("cd65eba2d82145b4a8a1b1cbb14ab3f5", str(track), "car", (x, 0.5), 0.2, 0) for x in edges]
+        return [event for one in seen for event in line.update([one], 1)]
+
+    for number in range(37):
+        crossed(number, *((0.7, 0.3) if number < 3 else (0.3, 0.7)))
+    encoded = metadata.encode(Results(), happened=Happened(events=crossed(37, 0.3, 0.7)))
+    assert json.loads(encoded) == {"inferences": [LINE_CROSSING]}
+    PUBLISHED.validate(json.loads(encoded))
+    check_schema(json.loads(encoded), {"$ref": "#/components/schemas/InferenceMetadata"})
+
+
+def test_a_followed_object_has_its_track_as_identifier() -> None:
+    """The published schemas reject `sequenceId`, so only the settings of a stream turn it on."""
+    track, seen = "0" * 31 + "7", "0" * 31 + "8"
+    chained = (Chained("reader", Results((Detection("badge", 0, 0.5, (0.25, 0.25, 0.5, 0.5)),))),)
+    sighting = Sighting(seen, track, "car", (0.25, 0.5), 0.5, 0)
+    car = Detection("car", 2, 0.9, (0.0, 0.0, 0.5, 0.5), chained=chained, sighting=sighting)
+    document = json.loads(metadata.encode(Results((car,))))
+    entity, badge = document["inferences"]
+    assert (entity["entity"]["id"], entity["inferenceId"], badge["relatedInferences"]) == (track, seen, [seen])
+    PUBLISHED.validate(document)
+    with_sequence = json.loads(metadata.encode(Results((car,)), happened=Happened(has_sequence_ids=True)))
+    assert with_sequence["inferences"] == [{**entity, "sequenceId": track}, badge]
+    for each in (document, with_sequence):
+        check_schema(each, {"$ref": "#/components/schemas/InferenceMetadata"})
