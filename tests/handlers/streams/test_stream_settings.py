@@ -20,7 +20,7 @@ from handlers.server.access.credentials import with_token
 from handlers.streams.settings_files import MAX_FILES, MAX_SETTINGS_BYTES, SettingsOfStreams, file_name, read_settings
 from lab.graphs import board, number_in, write_identity_model
 from lab.pictures import encode
-from scene.settings import StreamSettings
+from scene.settings import LineSection, StreamSettings, TrackSection, ZoneSection
 from tests.support.client import CONTRACT, ROOT
 from tests.support.credentials import AUTHORIZED, CAMERA_TOKEN, RELOADABLE, bearer, settings_for
 from tests.support.metrics import samples
@@ -356,6 +356,9 @@ def test_the_keys_of_the_contract_are_those_of_files() -> None:
         ("MotionSettings", StreamSettings.model_validate({"motion": {}}).motion),
         ("GridRegions", StreamSettings.model_validate({"regions": {"mode": "grid"}}).regions),
         ("MotionRegions", StreamSettings.model_validate({"regions": {"mode": "motion"}}).regions),
+        ("TrackSettings", TrackSection),
+        ("LineSettings", LineSection),
+        ("ZoneSettings", ZoneSection),
     ):
         assert section is not None
         fields = section.model_fields if isinstance(section, type) else type(section).model_fields
