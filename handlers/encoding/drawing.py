@@ -14,6 +14,8 @@ from models.frame import Frame
 from models.letterbox import Size
 from models.order import Outcome, Seen
 from models.results import Detection, Results
+from scene.events import Scene
+from scene.settings import StreamSettings
 
 FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG"}
 JPEG_QUALITY = 90
@@ -31,7 +33,7 @@ DARK = 0.179
 """Relative luminance, 0..1, below which white letters have more contrast to a background than black ones (WCAG 2.1)."""
 LINEAR_BELOW = 0.04045
 """Share of a channel below which sRGB is linear."""
-REGION_COLOUR, MOTION_COLOUR = "#ffffff", "#ffe000"
+REGION_COLOUR, MOTION_COLOUR, SCENE_COLOUR = "#ffffff", "#ffe000", "#00e5ff"
 OUTCOMES: dict[Outcome, str] = {
     "run": "run on the whole picture",
     "regions": "run on regions",
@@ -111,6 +113,29 @@ def draw_seen(picture: Image.Image, seen: Seen) -> None:
     caption = CaptionWriter(letter_px, picture.width).write(OUTCOMES[seen.outcome])
     top = picture.height - caption.size_wh[1]
     _draw(canvas, _Label(caption, REGION_COLOUR, (0.0, top, caption.size_wh[0], float(picture.height))))
+
+
+def draw_scene(picture: Image.Image, settings: StreamSettings, scene: Scene) -> None:
+    """Draw the lines and zones of a stream's settings into a picture, with what has been counted there."""
+    letter_px = round(max(picture.size) * LETTER_SHARE)
+    canvas, writer = ImageDraw.Draw(picture), CaptionWriter(letter_px, picture.width)
+    width = max(2, letter_px // LETTERS_PER_LINE_WIDTH)
+    shapes = [
+        *(
+            (section.line, f"{line.name}: {line.clockwise} clockwise, {line.counterclockwise} counterclockwise")
+            for section, line in zip(settings.lines, scene.lines, strict=True)
+        ),
+        *(
+            ((*section.polygon, section.polygon[0]), f"{zone.name}: {zone.count}")
+            for section, zone in zip(settings.zones, scene.zones, strict=True)
+        ),
+    ]
+    for points, text in shapes:
+        at_px = [(x * picture.width, y * picture.height) for x, y in points]
+        canvas.line(at_px, fill=SCENE_COLOUR, width=width, joint="curve")
+        caption = writer.write(text)
+        background = place((*at_px[0], *at_px[0]), caption.size_wh, picture.size, [])
+        _draw(canvas, _Label(caption, SCENE_COLOUR, background))
 
 
 def _draw(canvas: ImageDraw.ImageDraw, label: _Label) -> None:

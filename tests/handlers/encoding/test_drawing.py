@@ -5,12 +5,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from handlers.encoding.captions import EAST_ASIAN_PACKAGE, MAIN_FONT, east_asian_font
-from handlers.encoding.drawing import MAX_LONG_SIDE_PX, MIN_LONG_SIDE_PX, _colour, _ink, _luminance, annotate
+from handlers.encoding.drawing import (
+    MAX_LONG_SIDE_PX,
+    MIN_LONG_SIDE_PX,
+    SCENE_COLOUR,
+    _colour,
+    _ink,
+    _luminance,
+    annotate,
+    draw_scene,
+)
 from models.frame import Frame
 from models.results import Chained, Classification, Detection, Results, TextLine
+from scene.events import LineTotals, Scene, ZoneTotals
+from scene.settings import StreamSettings
 
 LABELS = ("person", "Zaunkönig Ж Ω", "x" * 200, "car")
 BOXES = ((0.0, 0.0, 0.4, 0.5), (0.3, 0.3, 0.7, 0.9), (0.31, 0.31, 0.7, 0.9), (0.95, 0.95, 1.0, 1.0))
@@ -39,6 +50,22 @@ def test_a_box_is_drawn_on_its_edges() -> None:
     assert drawn[399, 400]
     assert not drawn[300, 400]
     assert not drawn[:150].any()
+
+
+def test_lines_and_zones_are_drawn_with_their_counts() -> None:
+    settings = StreamSettings.model_validate(
+        {
+            "lines": [{"name": "gate", "line": [[0.25, 0.5], [0.75, 0.5]]}],
+            "zones": [{"name": "porch", "polygon": [[0.5, 0.6], [0.9, 0.6], [0.9, 0.9]]}],
+        }
+    )
+    scene = Scene(lines=(LineTotals("gate", 3, 35),), zones=(ZoneTotals("porch", 2, 4),))
+    picture = Image.new("RGB", (800, 400))
+    draw_scene(picture, settings, scene)
+    drawn = (np.asarray(picture) == ImageColor.getrgb(SCENE_COLOUR)).all(axis=2)
+    for x, y in ((240, 200), (590, 200), (560, 240), (720, 300), (560, 300)):
+        assert drawn[y - 2 : y + 3, x - 2 : x + 3].any()
+    assert not drawn[380:].any()
 
 
 def test_nothing_found_leaves_the_picture_alone() -> None:

@@ -10,8 +10,8 @@ from handlers.streams.scenes import MAX_EVENTS
 from lab.graphs import write_identity_model
 from lab.pictures import encode
 from lab.processes import kill_workers
-from tests.models.runtime.test_followed import GATE, LEFT, PORCH, RIGHT, block
 from tests.support.credentials import AUTHORIZED, RELOADABLE
+from tests.support.models.walks import GATE, LEFT, PORCH, RIGHT, block
 from tests.support.server import LiveServer, running
 from tests.support.waiting import wait_for
 
@@ -68,7 +68,9 @@ def remembered(live: LiveServer, stream: str) -> dict[str, Any]:
 def test_the_state_is_that_of_the_last_frame(live: LiveServer, stream: str) -> None:
     inferences = post(live, stream, LEFT, RIGHT)
     shown = state(live, stream)
-    assert shown["stream"] in live.client.get("/streams").json()["streams"]
+    [listed] = (each for each in live.client.get("/streams").json()["streams"] if each["id"] == stream)
+    assert shown["stream"].keys() == listed.keys()
+    assert shown["stream"]["lastFrameAt"] == listed["lastFrameAt"]
     [scene] = shown["scenes"]
     assert scene["lines"] == [{"name": "gate", "clockwiseTotal": 0, "counterclockwiseTotal": 1, "total": 1}]
     assert scene["zones"] == [{"name": "porch", "count": 1, "enteredTotal": 1}]

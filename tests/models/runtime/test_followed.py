@@ -1,7 +1,4 @@
-"""Objects of streams that are followed from frame to frame, with the gate, with shuffled lanes and with requests.
-
-The box of the identity model reaches from its left and top edges to the picture's lower right corner.
-"""
+"""Objects of streams that are followed from frame to frame, with the gate, with shuffled lanes and with requests."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -13,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lab.graphs import EDGE_UNIT, board, write_identity_model
+from lab.graphs import write_identity_model
 from models.errors import InferenceError
 from models.order import Answered, FrameOrder
 from models.runtime.engine import Engine
@@ -22,18 +19,9 @@ from scene.events import Event
 from scene.settings import StreamSettings
 from tests.models.runtime.test_streamed import shuffled
 from tests.support.models.engines import loaded_engine_of, order_of
+from tests.support.models.walks import GATE, LEFT, PORCH, RIGHT, block
 
 STREAMS, FRAMES = 4, 30
-GATE = {"name": "gate", "line": [[0.6, 0], [0.6, 1]]}
-PORCH = {"name": "porch", "polygon": [[0.6, 0], [1, 0], [1, 1], [0.6, 1]], "dwell_s": 2}
-LEFT, RIGHT = 0.54, 0.7
-"""Middles of a box on the two sides of the line."""
-
-
-def block(middle: float, **instructions: bool) -> Image.Image:
-    """Return a frame with a box that is half as high as the picture, with this middle of its lower edge."""
-    left = 2 * middle - 1
-    return board(round(left / EDGE_UNIT) | round(0.49 / EDGE_UNIT) << 16, **instructions)
 
 
 def order(picture: Image.Image, at_s: float, stream: str = "yard", **keys: Any) -> FrameOrder:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from handlers.decoding.decoder import Decoder
-from handlers.encoding.drawing import JPEG_QUALITY, canvas_size, draw_seen
+from handlers.encoding.drawing import JPEG_QUALITY, canvas_size, draw_scene, draw_seen
 from handlers.encoding.encoders import draw
 from handlers.server.commands.inferring.sources import Source
 from models.letterbox import Size
@@ -21,7 +21,7 @@ class Annotated:
     """What is written for one source: a JPEG for a picture, an MP4 for a video.
 
     The video has the size of the first frame, less a pixel where a side is odd, and the times of the frames. With
-    settings of a stream, regions and motion are drawn, too.
+    settings of a stream, regions, motion, lines and zones are drawn, too.
     """
 
     def __init__(self, folder: Path, source: Source, decoder: Decoder) -> None:
@@ -58,6 +58,8 @@ class Annotated:
         picture = draw(self._decoder, order, answered.results, size_wh)
         if order.settings:
             draw_seen(picture, answered.seen)
+            if answered.scene:
+                draw_scene(picture, order.settings, answered.scene)
         return picture
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from handlers.server.commands.printing import printable
 
-CSV_COLUMNS = ("file", "frame", "time", "outcome", "type", "label", "confidence", "l", "t", "w", "h")
+CSV_COLUMNS = ("file", "frame", "time", "outcome", "type", "label", "confidence", "l", "t", "w", "h", "id")
 
 
 class Report(Protocol):
@@ -95,13 +95,22 @@ def _rounded(number: float | None, decimals: int) -> str:
 
 
 def _flat(inference: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an inference says, by column; a line of text, whose box is an entity's, has its text as label."""
+    """Return what an inference says, by column.
+
+    A line of text, whose box is an entity's, has its text as label; an event what has happened and where.
+    """
     kind = inference["type"]
     found = inference[kind]
     tag = found.get("tag", {})
-    label = tag.get("value", found.get("value", ""))
+    label = _happened(inference) if kind == "event" else tag.get("value", found.get("value", ""))
     confidence = {"confidence": tag["confidence"]} if "confidence" in tag else {}
-    return {"type": kind, "label": label, **confidence, **found.get("box", {})}
+    return {"type": kind, "label": label, **confidence, **found.get("box", {}), "id": found.get("id", "")}
+
+
+def _happened(inference: Mapping[str, Any]) -> str:
+    """Return an event in words: lineCrossing gate clockwise."""
+    event = inference["event"]
+    return " ".join(filter(None, (inference["subtype"], event["name"], event["properties"].get("direction"))))
 
 
 def _in_words(inference: Mapping[str, Any]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from lab.graphs import board, number_in, work_for, write_identity_model
 from lab.pictures import STORED, encode, lying
 from lab.videos import Coding, read_video, write_video
 from models.order import FrameOrder
+from tests.support.models.walks import LEFT, RIGHT, block
 
 NUMBERS = [number * 3001 | number * 2003 << 16 for number in range(12)]
 """Edges of boxes that differ in every frame."""
@@ -142,8 +143,8 @@ def test_an_empty_folder_or_pattern_is_named_before_anything_is_run(infer: Infer
 def test_csv_and_table(infer: Infer, tmp_path: Path) -> None:
     path = write_video(tmp_path / "b.mkv", [board(1 << 15), board(nothing=True)])
     header, row = infer(path, "--format", "csv").out.split("\r\n")[:2]
-    assert header == "file,frame,time,outcome,type,label,confidence,l,t,w,h"
-    assert row == f"{path},0,0.0,,entity,block,0.9,0.25,0.0,0.75,1.0"
+    assert header == "file,frame,time,outcome,type,label,confidence,l,t,w,h,id"
+    assert row == f"{path},0,0.0,,entity,block,0.9,0.25,0.0,0.75,1.0,"
     table = infer(path, "--format", "table").out.splitlines()
     assert [line.split() for line in table] == [
         ["file", "time", "label", "confidence", "l", "t", "w", "h"],
@@ -238,6 +239,27 @@ def test_a_video_is_answered_as_a_stream_with_settings(infer: Infer, tmp_path: P
     assert set(outcomes) == {"run", "repeated"}
 
 
+def test_a_video_whose_settings_have_a_line_tells_who_crosses_it(infer: Infer, tmp_path: Path) -> None:
+    """And the drawn video shows the line."""
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("lines: [{name: gate, line: [[0.6, 0], [0.6, 1]]}]\n")
+    path = write_video(tmp_path / "walk.mkv", [block(LEFT), block(RIGHT), block(LEFT)])
+    run = infer(path, "--stream-settings", settings, "--annotate", tmp_path / "drawn")
+    entities, events = (
+        [[each for each in line["inferences"] if each["type"] == kind] for line in run.lines]
+        for kind in ("entity", "event")
+    )
+    assert len({entity["entity"]["id"] for [entity] in entities}) == 1
+    assert [[event["event"]["properties"]["direction"] for event in each] for each in events] == [
+        [],
+        ["counterclockwise"],
+        ["clockwise"],
+    ]
+    drawn = np.asarray(read_video(Path(run.lines[0]["annotated"]))[2][1])
+    red, green, blue = drawn[:, round(0.6 * drawn.shape[1])].mean(axis=0)
+    assert min(green, blue) > red + 60, "there is no line"
+
+
 def test_pictures_are_answered_with_settings_but_as_no_stream(infer: Infer, tmp_path: Path) -> None:
     settings = tmp_path / "settings.yaml"
     settings.write_text("motion: {}\nthresholds: {block: 0.95}\n")
@@ -248,7 +270,7 @@ def test_pictures_are_answered_with_settings_but_as_no_stream(infer: Infer, tmp_
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("motoin: {}", "motoin"), ("thresholds: {blok: 0.6}", "thresholds.blok"), (None, "settings.yaml")],
+    [("motoin: {}", "motoin"), ("thresholds: {blok: 0.6}", "the label blok"), (None, "settings.yaml")],
 )
 def test_settings_that_are_wrong_are_named(infer: Infer, tmp_path: Path, text: str | None, message: str) -> None:
     if text:

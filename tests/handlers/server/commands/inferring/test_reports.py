@@ -15,8 +15,13 @@ FRAME: dict[str, Any] = {
     "time": 0.28,
     "outcome": "regions",
     "inferences": [
-        {"type": "entity", "entity": {"tag": {"value": "person", "confidence": 0.914}, "box": BOX}},
+        {"type": "entity", "entity": {"id": "5510", "tag": {"value": "person", "confidence": 0.914}, "box": BOX}},
         {"type": "motion", "motion": {"box": {"l": 0, "t": 0, "w": 1, "h": 1}}},
+        {
+            "type": "event",
+            "subtype": "lineCrossing",
+            "event": {"name": "gate", "properties": {"direction": "clockwise", "total": "3"}},
+        },
     ],
 }
 PICTURE: dict[str, Any] = {
@@ -36,20 +41,22 @@ FAULT: dict[str, Any] = {"file": "broken.jpg", "error": "The file is broken."}
 ANSWERS = (FRAME, PICTURE, NOTHING, FAULT)
 
 CSV = """\
-file,frame,time,outcome,type,label,confidence,l,t,w,h
-gate.mp4,7,0.28,regions,entity,person,0.914,0.1,0.25,0.5,0.123456
-gate.mp4,7,0.28,regions,motion,,,0,0,1,1
-"a, b.jpg",,,,classification,cup,1.0,,,,
-"a, b.jpg",,,,entity,text,0.5,0.1,0.25,0.5,0.123456
+file,frame,time,outcome,type,label,confidence,l,t,w,h,id
+gate.mp4,7,0.28,regions,entity,person,0.914,0.1,0.25,0.5,0.123456,5510
+gate.mp4,7,0.28,regions,motion,,,0,0,1,1,
+gate.mp4,7,0.28,regions,event,lineCrossing gate clockwise,,,,,,
+"a, b.jpg",,,,classification,cup,1.0,,,,,
+"a, b.jpg",,,,entity,text,0.5,0.1,0.25,0.5,0.123456,
 "a, b.jpg",,,,text,"a ""quoted"", long
-line",,,,,
+line",,,,,,
 """
 TABLE = """\
 file             time  label         confidence       l       t       w       h
 gate.mp4        0.280  person              0.91  0.1000  0.2500  0.5000  0.1235
 gate.mp4        0.280  motion                    0.0000  0.0000  1.0000  1.0000
-a, b.jpg               cup                 1.00
-a, b.jpg               text                0.50  0.1000  0.2500  0.5000  0.1235
+gate.mp4        0.280  lineCrossing gate clockwise
+a, b.jpg               cup                                1.00
+a, b.jpg               text                               0.50  0.1000  0.2500  0.5000  0.1235
 a, b.jpg               a "quoted", long?line
 empty.png              -
 """
@@ -57,6 +64,7 @@ WITH_OUTCOMES = """\
 file            time  outcome   label         confidence       l       t       w       h
 gate.mp4       0.280  regions   person              0.91  0.1000  0.2500  0.5000  0.1235
 gate.mp4       0.280  regions   motion                    0.0000  0.0000  1.0000  1.0000
+gate.mp4       0.280  regions   lineCrossing gate clockwise
 """
 UNTIMED = """\
 file       label         confidence       l       t       w       h
@@ -72,7 +80,14 @@ def test_csv_has_a_row_per_inference() -> None:
     text = written(Csv(), *ANSWERS)
     assert text == CSV.replace("\n", "\r\n").replace("long\r\n", "long\n")
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    assert [row["label"] for row in rows] == ["person", "", "cup", "text", 'a "quoted", long\nline']
+    assert [row["label"] for row in rows] == [
+        "person",
+        "",
+        "lineCrossing gate clockwise",
+        "cup",
+        "text",
+        'a "quoted", long\nline',
+    ]
 
 
 def test_the_table_is_aligned() -> None:
