@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scene.regions import Flags, Floats
+from scene.regions import Flags, Floats, Ids
 
-ClassIds: TypeAlias = NDArray[np.intp]
 Box: TypeAlias = tuple[float, float, float, float]
 Place: TypeAlias = tuple[float, float, float, float]
 """Bottom centre x and y, and the logarithms of width and height. The unit of length is the picture's height."""
@@ -182,7 +180,7 @@ class Tracker:
         """Return the tracks that have not ended, seen and lost."""
         return tuple(known.track for known in self._known)
 
-    def update(self, boxes_xyxy: Floats, class_ids: ClassIds, sure: Flags, aspect: float, now_s: float) -> list[str]:
+    def update(self, boxes_xyxy: Floats, class_ids: Ids, sure: Flags, aspect: float, now_s: float) -> list[str]:
         """Return the id of each detection's track [N]; "" for an unsure one that fits none, and for one too many.
 
         `boxes_xyxy` [N, 4]: shares 0..1 of the picture; beyond 128, the first ones count. `class_ids` [N]. `sure` [N]:
@@ -215,7 +213,7 @@ class Tracker:
             self._known = sorted(self._known, key=lambda known: (known.unseen_s, known.unseen_frames))[:AT_MOST]
         return ids
 
-    def _cost(self, places: Floats, class_ids: ClassIds, sure: Flags) -> Floats:
+    def _cost(self, places: Floats, class_ids: Ids, sure: Flags) -> Floats:
         """Return what speaks against each detection being of each track [T, N]; inf if it cannot be."""
         rows = [(*known.place, known.size, known.variances[0] + JITTER**2, known.class_id) for known in self._known]
         x, y, log_width, log_height, size, variance, classes = np.array(rows).reshape(-1, 7).T[..., None]
