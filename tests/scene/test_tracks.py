@@ -177,7 +177,7 @@ def test_who_has_left_the_picture_is_not_who_comes_in() -> None:
 def test_who_is_unsure_continues_a_track_but_begins_none() -> None:
     known = tracker()
     assert see(known, boxes(PARKED), 0, sure=[False]) == [""]
-    assert known.tracks == ()
+    assert not known.tracks
     assert see(known, boxes(PARKED), 1) == ["id1"]
     assert see(known, boxes(PARKED, person(0.2)), 2, sure=[False, False]) == ["id1", ""]
     assert known.tracks[0].seen
