@@ -8,7 +8,7 @@ with a `sequence`.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from secrets import token_hex
+from random import Random
 
 from models.boxes import BoxXyxy
 from models.letterbox import WHOLE, Size
@@ -23,6 +23,7 @@ MAX_STREAMS = 256
 """Above this number, the stream with the oldest last frame is forgotten."""
 EXPIRY_S = 60.0
 """After its last frame, a stream is forgotten."""
+CHANCE = Random()  # noqa: S311  # names objects and keeps no secrets
 
 
 class StreamMemory:
@@ -122,7 +123,8 @@ class StreamMemories:
 
 
 def _new_id() -> str:
-    return token_hex(16)
+    """Return an identifier: unique, but no secret."""
+    return f"{CHANCE.getrandbits(128):032x}"
 
 
 def _overlap(box_xyxy: BoxXyxy, other_xyxy: BoxXyxy) -> bool:

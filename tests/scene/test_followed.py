@@ -108,6 +108,6 @@ def test_what_was_counted_is_what_was_said(frames: list[list[float]], every_s: f
         assert zone.entered == said.count("zoneEnter")
         assert zone.count == said.count("zoneEnter") - said.count("zoneExit")
         assert zone.count <= len(scene.scene.objects) <= AT_MOST
-    assert len({each.id for each in (*events, *sightings)}) == len(events) + len(sightings)
+    assert len({event.id for event in events} | {sighting.id for sighting in sightings}) == len(events) + len(sightings)
     seen = {sighting.id for sighting in sightings}
     assert all(seen >= set(event.sightings) for event in events)
