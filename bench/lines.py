@@ -1,16 +1,17 @@
 """Counts the people who cross lines on a street video, end to end, and compares with their true paths.
 
-    python -m bench.lines --video vtest.avi --truth FILE [--picture FILE]
+    python -m bench.lines --video vtest.avi --truth FILE
 
 Truth: as for bench.regions; its frames are those of the video, counted from 1. A true crossing is what the same rule
-counts on the true paths of all frames. An event is right in its direction if the nearest true crossing of its line, not
-yet taken, within some seconds, has the same one.
+counts on the true paths of all frames. An event is right in its direction if the nearest true crossing of its line, in
+time and place, has the same one.
 """
 
 import argparse
 import io
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -23,9 +24,9 @@ from bench.harness.workloads import QUALITY
 from bench.regions import FRAMES_PER_S
 from handlers.server.parts import create_dataplane
 from handlers.server.settings import Settings
-from models.order import Answered, FrameOrder
+from models.order import FrameOrder
 from scene.events import Event, Sighting
-from scene.geometry import Segment
+from scene.geometry import Point, Segment
 from scene.lines import Line, LineCounter
 from scene.settings import StreamSettings
 
@@ -46,27 +47,35 @@ SETTINGS = StreamSettings.model_validate(
 )
 STEPS = (1, 2, 4)
 """Take every frame, every second, every fourth: 7, 3.5 and 1.75 a second."""
-APART_S = 2.0
-"""An event and a true crossing are the same within so many seconds."""
+APART = 2.0
+"""An event and a true crossing are the same within so many seconds, or heights of the picture, together."""
+LEAST_CONFIDENCE = 0.05
+"""So that the answers have all objects that are followed, also those of which the model is less sure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Somebody crossed a line, when, and in which direction."""
+    """Somebody crossed a line, when and where, and in which direction. `foot_xy`: in heights of the picture."""
 
     line: str
     at_s: float
+    foot_xy: Point
     direction: str
+
+    def apart(self, other: "Crossing") -> float:
+        """Return how far another crossing is, a second counting as much as the picture's height."""
+        return abs(self.at_s - other.at_s) + math.dist(self.foot_xy, other.foot_xy)
 
 
 Crossings: TypeAlias = Sequence[Crossing]
 
 
-def crossings_of(events: Sequence[Event], at_s: float) -> Iterator[Crossing]:
+def crossings_of(events: Iterable[Event], sightings: Iterable[Sighting]) -> Iterator[Crossing]:
     """Yield the crossings among the events of a frame."""
+    seen = {sighting.id: sighting for sighting in sightings}
     for event in events:
-        if event.kind == "lineCrossing":
-            yield Crossing(event.name, at_s, dict(event.properties)["direction"])
+        who = seen[event.sightings[0]]
+        yield Crossing(event.name, who.seen_at_s, who.foot_xy, dict(event.properties)["direction"])
 
 
 def true_crossings(path: Path, size_wh: tuple[int, int]) -> list[Crossing]:
@@ -79,39 +88,41 @@ def true_crossings(path: Path, size_wh: tuple[int, int]) -> list[Crossing]:
     for number in np.unique(table[:, 0]):
         at_s = (number - 1) / FRAMES_PER_S
         people = [
-            Sighting(
-                "", str(person), "person", ((left + wide / 2) / height, (top + high) / height), high / height, at_s
-            )
-            for _, person, left, top, wide, high, *_ in table[table[:, 0] == number]
+            Sighting(new_id(), str(who), "person", ((x + wide / 2) / height, (y + high) / height), high / height, at_s)
+            for _, who, x, y, wide, high, *_ in table[table[:, 0] == number]
         ]
         for counter in counters:
-            found += crossings_of([*counter.update(people, width / height)], at_s)
+            found += crossings_of(counter.update(people, width / height), people)
     return found
 
 
-def answered(bodies: Mapping[int, bytes]) -> Iterator[tuple[float, Answered]]:
-    """Yield the answer to each frame of one stream, and its time."""
+def counted_crossings(bodies: Mapping[int, bytes]) -> list[Crossing]:
+    """Return the crossings that the answers to a stream's frames report."""
     dataplane = create_dataplane(Settings(isolation="thread"))
     dataplane.engine.load()
+    found: list[Crossing] = []
     try:
         for number, body in bodies.items():
             at_s = number / FRAMES_PER_S
-            order = FrameOrder(body, stream="street", settings=SETTINGS, taken_at_s=at_s)
-            yield at_s, dataplane.infer(order).result()
+            order = FrameOrder(body, stream="street", settings=SETTINGS, taken_at_s=at_s, confidence=LEAST_CONFIDENCE)
+            answered = dataplane.infer(order).result()
+            seen = (detection.sighting for detection in answered.results.detections)
+            found += crossings_of(answered.scene.events if answered.scene else (), filter(None, seen))
     finally:
         dataplane.engine.close()
+    return found
 
 
 def same_direction(found: Crossings, true: Crossings) -> tuple[int, int]:
     """Return how many of the crossings found are true ones, and how many of those have the right direction."""
     left, matched, right = list(true), 0, 0
     for crossing in found:
-        near = [each for each in left if each.line == crossing.line and abs(each.at_s - crossing.at_s) <= APART_S]
+        near = [each for each in left if each.line == crossing.line and crossing.apart(each) <= APART]
         if near:
-            best = min(near, key=lambda each: (each.direction != crossing.direction, abs(each.at_s - crossing.at_s)))
-            left.remove(best)
+            nearest = min(near, key=crossing.apart)
+            left.remove(nearest)
             matched += 1
-            right += best.direction == crossing.direction
+            right += nearest.direction == crossing.direction
     return matched, right
 
 
@@ -121,15 +132,13 @@ def counts(crossings: Crossings, line: str) -> tuple[int, int]:
     return directions.count("clockwise"), directions.count("counterclockwise")
 
 
-def print_rows(step: int, found: Crossings, true: Crossings) -> None:
-    """Print what was counted of the frames of one rate: clockwise + counterclockwise."""
-    cells = [f"{'{} + {}'.format(*counts(found, line))}" for line in LINES]
-    off = sum(abs(sum(counts(found, line)) - sum(counts(true, line))) for line in LINES) / len(true)
-    matched, right = same_direction(found, true)
-    print(
-        f"| {FRAMES_PER_S / step:g} | {' | '.join(cells)} | {len(found)} | {len(found) / len(true) - 1:+.3f} | {off:.3f} "
-        f"| {matched} | {right / max(1, matched):.3f} |"
-    )
+def row(name: str, crossings: Crossings, true: Crossings) -> str:
+    """Return a row of the table: clockwise + counterclockwise of each line, and how far off it is."""
+    both = [counts(crossings, line) for line in LINES]
+    cells = [f"{clockwise} + {counterclockwise}" for clockwise, counterclockwise in both]
+    off = sum(abs(sum(one) - sum(counts(true, line))) for one, line in zip(both, LINES, strict=True)) / len(true)
+    matched, right = same_direction(crossings, true)
+    return f"| {name} | {' | '.join(cells)} | {len(crossings)} | {off:.3f} | {matched} | {right / matched:.3f} |"
 
 
 def _jpeg(picture: Image.Image) -> bytes:
@@ -147,19 +156,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pictures = read_frames(options.video, 1)
     bodies = {number: _jpeg(picture) for number, picture in enumerate(pictures)}
     true = true_crossings(options.truth, pictures[0].size)
-    print(f"| frames a second | {' | '.join(LINES)} | all | off | off by line | matched | direction right |")
-    print("|---" * (len(LINES) + 6) + "|")
-    cells = [f"{'{} + {}'.format(*counts(true, line))}" for line in LINES]
-    print(f"| true | {' | '.join(cells)} | {len(true)} | | | | |")
+    print(f"| frames a second | {' | '.join(LINES)} | all | off by line | matched | direction right |")
+    print("|---" * (len(LINES) + 5) + "|")
+    print(row("true", true, true))
     for step in STEPS:
         of_rate = {number: body for number, body in bodies.items() if number % step == 0}
-        found = [
-            crossing
-            for at_s, answer in answered(of_rate)
-            if answer.scene
-            for crossing in crossings_of(answer.scene.events, at_s)
-        ]
-        print_rows(step, found, true)
+        print(row(f"{FRAMES_PER_S / step:g}", counted_crossings(of_rate), true), flush=True)
 
 
 if __name__ == "__main__":
