@@ -143,7 +143,8 @@ def go_live(base_url: str) -> str:
 
 
 def name_stream(case: schemathesis.Case[Any], base_url: str) -> None:
-    """Let a case name a live stream, or one that has settings; new ones set limits that leave an area.
+    """Let a case name a live stream, or one that has settings; new ones set limits that leave an
+    area, and lines and zones with names of their own and with a length.
 
     In a sequence of calls, settings that have been removed stay removed.
     """
@@ -160,6 +161,9 @@ def name_stream(case: schemathesis.Case[Any], base_url: str) -> None:
         case.body |= {"max_area": 1} if "max_area" in case.body else {}
         if isinstance(thresholds := case.body.get("thresholds"), dict):
             case.body["thresholds"] = {label: share for label, share in thresholds.items() if label.isprintable()}
+        for key in {"lines", "zones"} & case.body.keys():
+            named = {each["name"]: each for each in case.body[key]}
+            case.body[key] = [each for each in named.values() if key == "zones" or each["line"][0] != each["line"][1]]
 
 
 @functools.cache
