@@ -52,6 +52,7 @@ class Way:
     """One way to look at all frames. `runs`: of the model, for each frame."""
 
     judge: Judge
+    selection: Selection = PERSON
     found: dict[int, Found] = field(default_factory=dict)
     runs: list[int] = field(default_factory=list)
 
@@ -64,7 +65,7 @@ class Way:
         left, top, right, bottom = np.round(region_xyxy * np.tile(frame.source_size_wh, 2)).astype(int)
         scaler = Convolution(self.judge.target)
         cropped = scaler.frame(frame.pixels_hwc[top:bottom, left:right], frame.channel_order)
-        people = self.judge.detections(cropped, PERSON)
+        people = self.judge.detections(cropped, self.selection)
         boxes_xyxy = np.array([person.box_xyxy for person in people]).reshape(-1, 4)
         return Found(
             boxes_xyxy * np.tile(region_xyxy[2:] - region_xyxy[:2], 2) + np.tile(region_xyxy[:2], 2),

@@ -5,7 +5,7 @@ by the distance of their bottom centres from where they are expected, in units o
 What is expected depends on how much time has passed.
 
 The sources of the ideas are Frigate's distance (`track/norfair_tracker.py`), the two stages of ByteTrack (Zhang et al.,
-2022), and the Kalman filter with Singer's velocity (1970), which reverts to zero.
+2022), and the usual Kalman filter of place and velocity.
 """
 
 import math
@@ -23,15 +23,15 @@ Place: TypeAlias = tuple[float, float, float, float]
 
 SPEED = 1.0
 """Objects move by so many sizes a second: a standard deviation. A size is the square root of a box's area."""
-STEADY_S = 16.0
-"""An object keeps its velocity for about so long."""
+CHANGE = 0.3
+"""Within a second, their velocity changes by so many sizes a second: a standard deviation."""
 JITTER = 0.15
 """A detector's error, in sizes: a standard deviation."""
-RESIZED = 0.5
+RESIZED = 0.4
 """The same for the logarithms of width and height."""
-RESIZING_S = 2.0
+RESIZING_S = 3.0
 """Width and height are learned in about so long."""
-SURE_GATE, UNSURE_GATE = 12.0, 6.0
+SURE_GATE, UNSURE_GATE = 12.0, 4.0
 """A sure or an unsure detection differs by less from what its track expects: squared, in standard deviations."""
 REACH = 2.5
 """And it is less far away, in sizes, however long the track was not seen."""
@@ -52,7 +52,7 @@ class TrackRules:
     `lost_s`: a track ends once unseen for longer than this, and in more than 2 frames.
     """
 
-    lost_s: float = 2.0
+    lost_s: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +71,6 @@ class Track:
     seen_at_s: float
     confirmed: bool
     moving: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """The time between two frames, for a velocity that reverts to zero. `kept`: the share of it that is left.
-
-    `way_s`: the way, for each unit of velocity. The variances that are added, in sizes and seconds: of the place,
-    of both, and of the velocity.
-    """
-
-    elapsed_s: float
-    kept: float
-    way_s: float
-    added: tuple[float, float, float]
-
-    @classmethod
-    def of(cls, elapsed_s: float, at_most_s: float) -> "_Step":
-        """Return the step; a pause longer than `at_most_s` says no more about where things are."""
-        moved_s = min(elapsed_s, at_most_s)
-        lost = -math.expm1(-moved_s / STEADY_S)
-        kept, way_s = 1 - lost, STEADY_S * lost
-        added = (STEADY_S * (2 * moved_s - 2 * way_s - lost * way_s), way_s * lost, lost * (1 + kept))
-        return cls(elapsed_s, kept, way_s, (added[0] * SPEED**2, added[1] * SPEED**2, added[2] * SPEED**2))
 
 
 @dataclass(slots=True)
@@ -124,19 +101,18 @@ class _Known:
         times_s = self.since_s, self.seen_at_s
         return Track(self.id, self.class_id, self.box_xyxy, seen, *times_s, self.frames > 1, moving)
 
-    def expect(self, step: _Step) -> None:
-        """Move on to where the object is expected in the next frame."""
+    def expect(self, elapsed_s: float, moved_s: float) -> None:
+        """Move on to where the object is expected in the next frame, having kept its velocity for `moved_s`."""
         (x, y, log_width, log_height), (vx, vy) = self.place, self.velocity
-        self.place = (x + vx * step.way_s, y + vy * step.way_s, log_width, log_height)
-        self.velocity = (vx * step.kept, vy * step.kept)
-        place, both, velocity = self.variances
-        both_later = both + step.way_s * velocity
+        self.place = (x + vx * moved_s, y + vy * moved_s, log_width, log_height)
+        variance, both, speed_variance = self.variances
+        noise, way = CHANGE**2 * moved_s, moved_s * speed_variance
         self.variances = (
-            place + step.way_s * (both + both_later) + step.added[0],
-            step.kept * both_later + step.added[1],
-            step.kept**2 * velocity + step.added[2],
+            variance + moved_s * (2 * both + way + noise * moved_s / 3),
+            both + way + noise * moved_s / 2,
+            speed_variance + noise,
         )
-        self.unseen_s += step.elapsed_s
+        self.unseen_s += elapsed_s
         self.unseen_frames += 1
 
     def see(self, box_xyxy: Box, place: Place, now_s: float) -> None:
@@ -190,9 +166,8 @@ class Tracker:
         number = len(class_ids)
         elapsed_s = 0.0 if self._now_s is None else max(0.0, now_s - self._now_s)
         self._now_s = now_s
-        step = _Step.of(elapsed_s, self._rules.lost_s)
         for known in self._known:
-            known.expect(step)
+            known.expect(elapsed_s, min(elapsed_s, self._rules.lost_s))  # a pause says nothing of the way
         order = np.lexsort((sure[:AT_MOST], class_ids[:AT_MOST], *boxes_xyxy[:AT_MOST].T[::-1]))  # from left to right
         boxes_xyxy, class_ids, sure = boxes_xyxy[order], class_ids[order], sure[order]
         places = _places(boxes_xyxy, aspect)
@@ -215,12 +190,17 @@ class Tracker:
 
     def _cost(self, places: Floats, class_ids: Ids, sure: Flags) -> Floats:
         """Return what speaks against each detection being of each track [T, N]; inf if it cannot be."""
-        rows = [(*known.place, known.size, known.variances[0] + JITTER**2, known.class_id) for known in self._known]
-        x, y, log_width, log_height, size, variance, classes = np.array(rows).reshape(-1, 7).T[..., None]
-        way = ((places[0] - x) ** 2 + (places[1] - y) ** 2) / size**2
-        cost = way / variance + ((places[2] - log_width) ** 2 + (places[3] - log_height) ** 2) / RESIZED**2
-        fits = (cost < np.where(sure, SURE_GATE, UNSURE_GATE)) & (way < REACH**2) & (classes == class_ids)
-        return np.where(fits, cost + 2 * np.log(variance), np.inf)
+        rows = [(*known.place, known.size, known.variances[0], known.class_id) for known in self._known]
+        table = np.array(rows).reshape(-1, 7).T
+        variance = table[5] + JITTER**2
+        errors = np.empty((4, len(rows)))
+        errors[:2], errors[2:] = table[4] * np.sqrt(variance), RESIZED
+        gaps = ((places[:, None] - table[:4, :, None]) / errors[..., None]) ** 2
+        way = gaps[0] + gaps[1]
+        cost = way + gaps[2] + gaps[3]
+        fits = (cost < np.where(sure, SURE_GATE, UNSURE_GATE)) & (way < (REACH**2 / variance)[:, None])
+        fits &= table[6, :, None] == class_ids
+        return np.where(fits, cost + 2 * np.log(variance)[:, None], np.inf)
 
 
 def _places(boxes_xyxy: Floats, aspect: float) -> Floats:
@@ -234,11 +214,10 @@ def _matched(cost: Floats, sure: Flags) -> dict[int, int]:
     """Return the track of each detection that has one: the best pairs first, sure detections before others."""
     matched: dict[int, int] = {}
     taken: set[int] = set()
-    for stage in (sure, ~sure):
-        tracks, detections = np.nonzero((cost < np.inf) & stage)
-        best = np.argsort(cost[tracks, detections], kind="stable")
-        for track, detection in zip(tracks[best].tolist(), detections[best].tolist(), strict=True):
-            if track not in taken and detection not in matched:
-                taken.add(track)
-                matched[detection] = track
+    tracks, detections = np.nonzero(cost < np.inf)
+    best = np.lexsort((cost[tracks, detections], ~sure[detections]))
+    for track, detection in zip(tracks[best].tolist(), detections[best].tolist(), strict=True):
+        if track not in taken and detection not in matched:
+            taken.add(track)
+            matched[detection] = track
     return matched

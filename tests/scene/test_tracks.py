@@ -158,9 +158,10 @@ def test_a_track_ends_once_unseen_for_long_and_in_more_than_two_frames(
     assert see(known, boxes(PARKED), (unseen + 1) / per_s) == (["id1"] if remembered else ["id2"])
 
 
-def test_after_a_pause_only_what_is_in_its_place_keeps_its_id() -> None:
+@pytest.mark.parametrize("frames", [1, 10])
+def test_after_a_pause_only_what_is_in_its_place_keeps_its_id(frames: int) -> None:
     known = tracker()
-    for number in range(10):
+    for number in range(frames):
         see(known, boxes(person(0.2), PARKED), number / 5)
     assert see(known, boxes(person(0.5), PARKED), 32) == ["id3", "id2"]
 
