@@ -12,6 +12,7 @@ from handlers.decoding.decoder import Decoder
 from handlers.encoding import drawing
 from handlers.encoding.encoders import draw
 from handlers.encoding.lane_codec import LaneCodec
+from handlers.errors import UnknownStreamError
 from handlers.streams.live_view import LiveStreams
 from handlers.streams.settings_files import SettingsOfStreams
 from models.frame import Body
@@ -61,8 +62,14 @@ class DataPlane:
         settings = self.settings.of(order.stream)
         if settings is None:
             return order
-        model, begun_at_s = order.model or settings.model, self.streams.begun_at_s(order.stream)
+        model, begun_at_s = order.model or settings.model, self._begun_at_s(order.stream)
         return replace(order, settings=settings, model=model, taken_at_s=time.monotonic(), begun_at_s=begun_at_s)
+
+    def _begun_at_s(self, stream: str) -> float:
+        try:
+            return self.streams.find(stream, even_silent=True).scenes.begun_at_s
+        except UnknownStreamError:
+            return 0.0
 
     def infer(self, order: FrameOrder) -> Future[Answered]:
         """Queue one frame; the future gives its answer. Raises and is cancelled as `Engine.infer` says."""

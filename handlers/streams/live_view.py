@@ -153,11 +153,6 @@ class LiveStreams:
         self._streams[name] = stream
         return [view for view in stream.views if view.viewers]
 
-    def begun_at_s(self, name: str) -> float:
-        """Return since when what is remembered of a stream counts, by the monotonic clock; 0: since ever."""
-        stream = self._streams.get(name)
-        return stream.scenes.begun_at_s if stream else 0.0
-
     def queue_render(self, view: View, work: StatefulCall) -> None:
         """Queue a frame to be rendered for viewers; it replaces one of their view that still waits.
 

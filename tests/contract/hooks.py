@@ -158,12 +158,14 @@ def name_stream(case: schemathesis.Case[Any], base_url: str) -> None:
         path = f"{base_url}/streams/{quote(SET_STREAM, safe='')}/settings"
         httpx.put(path, headers=CREDENTIAL, json={"motion": {}}).raise_for_status()
     elif isinstance(case.body, dict):
-        case.body |= {"max_area": 1} if "max_area" in case.body else {}
-        if isinstance(thresholds := case.body.get("thresholds"), dict):
-            case.body["thresholds"] = {label: share for label, share in thresholds.items() if label.isprintable()}
-        for key in {"lines", "zones"} & case.body.keys():
-            named = {each["name"]: each for each in case.body[key]}
-            case.body[key] = [each for each in named.values() if key == "zones" or each["line"][0] != each["line"][1]]
+        settings: dict[str, Any] = case.body
+        settings |= {"max_area": 1} if "max_area" in settings else {}
+        if "thresholds" in settings:
+            thresholds = settings["thresholds"].items()
+            settings["thresholds"] = {label: share for label, share in thresholds if label.isprintable()}
+        for key in {"lines", "zones"} & settings.keys():
+            named = {each["name"]: each for each in settings[key]}
+            settings[key] = [each for each in named.values() if key == "zones" or each["line"][0] != each["line"][1]]
 
 
 @functools.cache
