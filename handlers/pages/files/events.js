@@ -19,7 +19,7 @@ export function words({ inference: { subtype, event } }) {
     case "zoneExit":
       return `${name} left after ${dwellSeconds} s, now ${count} in it`;
     case "zoneDwell":
-      return `${name}: someone or something has been in it for ${dwellSeconds} s`;
+      return `${name}: an object stayed for ${dwellSeconds} s`;
     default:
       return "";
   }

@@ -33,9 +33,20 @@ export function showForms(shapes, chosen, actions) {
     const form = forms.get(shape.key) ?? newForm(shape, actions);
     form.name.setCustomValidity(fault(shape, shapes));
     showLabels(form.chips, shape, actions);
-    if (shape.key === chosen) form.place.setAttribute("aria-current", "true");
-    else form.place.removeAttribute("aria-current");
+    mark(form.place, shape.key === chosen);
   }
+}
+
+/**
+ * Mark the chosen form, and scroll to it, unless a person is there already.
+ * @param {HTMLElement} place
+ * @param {boolean} isChosen
+ */
+function mark(place, isChosen) {
+  if (isChosen === place.hasAttribute("aria-current")) return;
+  if (!isChosen) return place.removeAttribute("aria-current");
+  place.setAttribute("aria-current", "true");
+  if (!place.contains(document.activeElement)) $("shapes").scrollTop = place.offsetTop;
 }
 
 /** Remove all forms: the next draft has others. */
