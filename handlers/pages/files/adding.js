@@ -8,6 +8,8 @@ import { onPicture } from "./geometry.js";
 /** @typedef {import("./draft.js").Step} Step */
 /** @typedef {import("./geometry.js").Point} Point */
 
+const TAKEN = "There is a point already. Click or tap elsewhere.";
+const END = "Click or tap where the line ends.";
 const MOST = 16; // of each kind, as the contract says
 /** @type {Record<Kind, Point[]>} */
 const IN_THE_MIDDLE = {
@@ -23,7 +25,7 @@ const IN_THE_MIDDLE = {
  */
 export function begin(draft, kind) {
   if (ofKind(draft.shapes, kind).length >= MOST) return { draft, said: `A stream has at most ${MOST} ${kind}s.` };
-  const said = `Tap the picture ${kind === "line" ? "where the line begins" : "at each corner of the zone"}.`;
+  const said = `Click or tap the picture ${kind === "line" ? "where the line begins" : "at each corner of the zone"}.`;
   return { draft: { ...draft, chosen: 0, begun: { kind, points: [] } }, said };
 }
 
@@ -39,13 +41,13 @@ export function withPoint(draft, point, isNear) {
   const { kind, points } = draft.begun;
   const at = onPicture(point);
   if (kind === "zone" && points.length >= LEAST_CORNERS && isNear(at, points[0])) return finished(draft);
-  if (points.some((other) => isNear(at, other))) return { draft, said: "There is a point already. Tap elsewhere." };
+  if (points.some((other) => isNear(at, other))) return { draft, said: TAKEN };
   const more = { ...draft, begun: { kind, points: [...points, at] } };
-  if (kind === "line") return points.length ? finished(more) : { draft: more, said: "Tap where the line ends." };
+  if (kind === "line") return points.length ? finished(more) : { draft: more, said: END };
   if (points.length + 1 >= MOST_CORNERS) return finished(more);
   const missing = LEAST_CORNERS - points.length - 1;
-  if (missing > 0) return { draft: more, said: `Tap the next corner; at least ${missing} more.` };
-  return { draft: more, said: "Tap the next corner. Enter, or the first corner again, finishes the zone." };
+  if (missing > 0) return { draft: more, said: `Click or tap the next corner; at least ${missing} more.` };
+  return { draft: more, said: "Click or tap the next corner. Enter, or the first corner again, finishes the zone." };
 }
 
 /**

@@ -1,21 +1,20 @@
 // Edits the lines and zones of a stream: one draft at a time, until it is saved or dropped.
 
 import { begin, centred, finished } from "./adding.js";
-import { Refused, sentence } from "./api.js";
+import { sentence } from "./api.js";
 import { $, byId, element } from "./dom.js";
-import { changed, draftOf, settingsOf, swapped, withCorner, without } from "./draft.js";
+import { changed, draftOf, settingsOf, swapped, withCorner, without, withoutPoint } from "./draft.js";
 import { draw, drawBegun } from "./drawing.js";
 import { clearForms, focusName, showForms } from "./forms.js";
-import { focusPoint, placeHandles, size, startPointing } from "./pointing.js";
-import { readSettings, writeSettings } from "./settings.js";
+import { focusPoint, markedPoint, placeHandles, size, startPointing } from "./pointing.js";
+import { save } from "./saving.js";
+import { readSettings } from "./settings.js";
 
 /** @typedef {import("./draft.js").Draft} Draft */
 /** @typedef {import("./draft.js").Kind} Kind */
 /** @typedef {import("./draft.js").Step} Step */
 /** @typedef {import("./settings.js").StreamSettings} StreamSettings */
 
-const ELSEWHERE = "Its lines and zones were changed elsewhere since you began. Save again to replace them by yours.";
-const KEPT = "What you have drawn is kept until you leave this page.";
 const UNFINISHED = "Finish what you are adding first, or do not add it.";
 
 /** `from`: the settings of which `draft` was made. @type {{draft: Draft, from: StreamSettings} | null} */
@@ -33,10 +32,10 @@ const overlay = byId("overlay", SVGSVGElement);
  * @param {string} stream
  * @param {Page} page
  */
-export function startEditor(stream, { saved, closed, labels }) {
+export function startEditor(stream, page) {
   const open = async (/** @type {(draft: Draft) => Step} */ first) => {
     try {
-      if (!editing) await edit(stream, labels);
+      if (!editing) await edit(stream, page.labels);
     } catch (error) {
       return say(sentence(error));
     }
@@ -47,7 +46,8 @@ export function startEditor(stream, { saved, closed, labels }) {
     clearForms();
     render();
     say(said);
-    closed();
+    page.closed();
+    $($("edit").hidden ? "add-line" : "edit").focus();
   };
   const add = (/** @type {Kind} */ kind) => open((draft) => begin(draft, kind)).then(() => $("surface").focus());
   const onDraft = (/** @type {(draft: Draft) => Step} */ step) => () => editing && apply(step(editing.draft));
@@ -66,9 +66,9 @@ export function startEditor(stream, { saved, closed, labels }) {
   $("cancel").addEventListener("click", () => close("Nothing was changed."));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const settings = await save(stream);
+    const settings = await saved(stream);
     if (!settings) return;
-    saved(settings);
+    page.saved(settings);
     close("Saved. The counts begin at 0.");
   });
   addEventListener("beforeunload", (event) => {
@@ -86,6 +86,7 @@ async function edit(stream, labels) {
   editing = { draft: draftOf(settings), from: settings };
   $("inherits").hidden = !isInherited;
   problem("");
+  say("");
   const names = await labels();
   $("labels").replaceChildren(...names.map((value) => element("option", { value })));
 }
@@ -107,10 +108,12 @@ function apply({ draft, said }) {
   render();
   if (said) say(said);
   if (isAdded && matchMedia("(pointer: fine)").matches) focusName(draft.chosen);
+  else if (isAdded) focusPoint(0);
 }
 
 function abandon() {
   if (editing) apply({ draft: { ...editing.draft, begun: null }, said: "Nothing was added." });
+  $("add-line").focus();
 }
 
 /** @type {import("./forms.js").Actions} */
@@ -121,12 +124,16 @@ const actions = {
   remove: (key) => {
     step((draft) => without(draft, key));
     $("add-line").focus();
+    say("Removed.");
   },
   addCorner: (key) => {
     if (!editing) return;
     const { index, ...next } = withCorner(editing.draft, key, size());
     apply(next);
     focusPoint(index);
+  },
+  removeCorner: (key) => {
+    if (editing) apply(withoutPoint(editing.draft, key, markedPoint()));
   },
 };
 
@@ -139,6 +146,7 @@ function render() {
   form.hidden = !editing;
   $("scene").hidden = Boolean(editing);
   $("drawing").hidden = !editing?.draft.begun;
+  $("begin").hidden = Boolean(editing?.draft.begun);
   $("finish").hidden = editing?.draft.begun?.kind !== "zone";
   for (const id of ["edit", "reset"]) if (editing) $(id).hidden = true;
   if (editing) showForms(editing.draft.shapes, editing.draft.chosen, actions);
@@ -158,31 +166,16 @@ export function drawDraft() {
  * Save the draft, and return the settings then; if it cannot be saved, the page says why, and keeps it.
  * @param {string} stream
  */
-async function save(stream) {
+async function saved(stream) {
   if (!editing || !form.reportValidity()) return null;
   if (editing.draft.begun) return problem(UNFINISHED);
   const button = byId("save", HTMLButtonElement);
   button.disabled = true;
-  try {
-    const { settings } = await readSettings(stream);
-    const isAsBefore = drawnIn(settings) === drawnIn(editing.from);
-    editing.from = settings;
-    if (!isAsBefore) return problem(ELSEWHERE);
-    return await writeSettings(stream, settingsOf(settings, editing.draft));
-  } catch (error) {
-    return problem(`Not saved: ${sentence(error)} ${remedy(error)} ${KEPT}`);
-  } finally {
-    button.disabled = false;
-  }
-}
-
-/** @param {StreamSettings} settings */
-const drawnIn = ({ lines, zones }) => JSON.stringify([lines, zones]);
-
-/** @param {unknown} error */
-function remedy(error) {
-  const isAboutCredentials = error instanceof Refused && error.isAboutCredentials;
-  return isAboutCredentials ? "Saving needs a credential with the permission configure." : "Then save again.";
+  const { settings, why } = await save(stream, editing.draft, editing.from);
+  button.disabled = false;
+  button.focus(); // it has lost the focus
+  if (editing) editing.from = settings;
+  return why ? problem(why) : settings;
 }
 
 /** @param {string} text */

@@ -6,7 +6,8 @@ import { $, element } from "./dom.js";
 /**
  * `change`: is called with a function that returns what is new of a shape; `choose`, when a person is at its form.
  * @typedef {{change: (key: number, change: (shape: Shape) => Partial<Shape>) => void, choose: (key: number) => void,
- *   remove: (key: number) => void, swap: (key: number) => void, addCorner: (key: number) => void}} Actions
+ *   remove: (key: number) => void, swap: (key: number) => void, addCorner: (key: number) => void,
+ *   removeCorner: (key: number) => void}} Actions
  */
 /** @typedef {{place: HTMLFieldSetElement, name: HTMLInputElement, chips: HTMLElement}} Form */
 
@@ -87,10 +88,13 @@ function newForm({ key, kind, name: text, dwellS }, actions) {
   const button = (/** @type {string} */ label, /** @type {() => void} */ onclick) =>
     element("button", { type: "button", onclick }, label);
   const special = kind === "line"
-    ? button("Swap its directions", () => actions.swap(key))
-    : button("Add a corner", () => actions.addCorner(key));
+    ? [button("Swap its directions", () => actions.swap(key))]
+    : [
+        button("Add a corner", () => actions.addCorner(key)),
+        button("Remove the marked corner", () => actions.removeCorner(key)),
+      ];
   const remove = button(`Remove the ${kind}`, () => actions.remove(key));
-  place.append(element("p", { className: "actions" }, special, remove));
+  place.append(element("p", { className: "actions" }, ...special, remove));
   place.addEventListener("focusin", () => actions.choose(key));
   $("shapes").append(place);
   const form = { place, name, chips };
@@ -116,7 +120,7 @@ function labelsField(key, actions) {
     event.preventDefault(); // it would save
     add();
   });
-  return element("label", {}, "Only this label ", field);
+  return element("label", {}, "Only these labels ", field);
 }
 
 /**

@@ -21,6 +21,11 @@ const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], A
 
 const surface = $("surface");
 const handles = $("handles");
+/** The point that had the focus last. */
+let marked = 0;
+
+/** Return the index of the marked point: the one that had the focus last. */
+export const markedPoint = () => marked;
 
 /** @param {Editing} editing */
 export function startPointing({ current, apply, abandon }) {
@@ -52,6 +57,10 @@ export function startPointing({ current, apply, abandon }) {
     const draft = current();
     if (draft?.begun) apply(withPoint(draft, pointOf(event), (one, other) => gap(one, other, size()) <= NEAR));
   });
+  handles.addEventListener("focusin", ({ target }) => {
+    marked = [...handles.children].findIndex((handle) => handle === target);
+    mark();
+  });
   surface.addEventListener("keydown", (event) => {
     const draft = current();
     if (draft?.begun && event.key === "Enter") apply(finished(draft));
@@ -67,19 +76,18 @@ export function startPointing({ current, apply, abandon }) {
  * @param {(step: Step) => void} apply
  */
 function pressed(event, draft, apply) {
-  const index = [...handles.children].findIndex((handle) => handle === document.activeElement);
   const shape = draft.shapes.find(({ key }) => key === draft.chosen);
   const direction = DIRECTIONS[event.key];
-  if (!shape || index < 0) return;
+  if (!shape) return;
   if (direction) {
-    const [x, y] = shape.points[index];
+    const [x, y] = shape.points[marked];
     const step = event.shiftKey ? LARGE_STEP : STEP;
-    const next = moved(draft, shape.key, index, [x + direction[0] * step, y + direction[1] * step]);
-    const there = next.shapes.find(({ key }) => key === shape.key)?.points[index] ?? [];
-    apply({ draft: next, said: `Point ${index + 1}: ${place(there)}` });
+    const next = moved(draft, shape.key, marked, [x + direction[0] * step, y + direction[1] * step]);
+    const there = next.shapes.find(({ key }) => key === shape.key)?.points[marked] ?? [];
+    apply({ draft: next, said: `Point ${marked + 1}: ${place(there)}` });
   } else if (event.key === "Delete" || event.key === "Backspace") {
-    apply(withoutPoint(draft, shape.key, index));
-    focusPoint(Math.min(index, handles.childElementCount - 1));
+    apply(withoutPoint(draft, shape.key, marked));
+    focusPoint(marked);
   } else return;
   event.preventDefault();
 }
@@ -99,6 +107,12 @@ export function placeHandles(shape) {
     Object.assign(handle.style, { left: `${point[0] * 100}%`, top: `${point[1] * 100}%` });
     handle.setAttribute("aria-label", `${shape?.name}, point ${index + 1} of ${points.length}: ${place(point)}`);
   }
+  mark();
+}
+
+function mark() {
+  marked = Math.max(0, Math.min(marked, handles.childElementCount - 1));
+  for (const [index, handle] of [...handles.children].entries()) handle.classList.toggle("marked", index === marked);
 }
 
 /** @param {number} index */
