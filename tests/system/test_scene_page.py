@@ -12,7 +12,7 @@ from PIL import Image
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.actions.action_builder import ActionBuilder
-from selenium.webdriver.common.actions.interaction import POINTER_TOUCH
+from selenium.webdriver.common.actions.interaction import POINTER_MOUSE, POINTER_TOUCH
 from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -107,25 +107,25 @@ def at(page: Chrome, x: float, y: float) -> tuple[int, int]:
     return round(box["left"] + x * box["width"]), round(box["top"] + y * box["height"])
 
 
+def gesture(page: Chrome, kind: str, *points: tuple[float, float]) -> None:
+    """Press a pointer at the first point, and release it at the last."""
+    builder = ActionBuilder(page, mouse=PointerInput(kind, kind))  # type: ignore[no-untyped-call]  # as all of selenium's
+    pointer: Any = builder.pointer_action
+    pointer.move_to_location(*at(page, *points[0])).pointer_down()
+    for point in points[1:]:
+        pointer.move_to_location(*at(page, *point))
+    pointer.pointer_up()
+    builder.perform()
+
+
 def click(page: Chrome, *points: tuple[float, float]) -> None:
     for point in points:
-        mouse = ActionBuilder(page)
-        mouse.pointer_action.move_to_location(*at(page, *point)).click()
-        mouse.perform()
+        gesture(page, POINTER_MOUSE, point)
 
 
 def tap(page: Chrome, *points: tuple[float, float]) -> None:
     for point in points:
-        touch = ActionBuilder(page, mouse=PointerInput(POINTER_TOUCH, POINTER_TOUCH))
-        touch.pointer_action.move_to_location(*at(page, *point)).pointer_down().pointer_up()
-        touch.perform()
-
-
-def drag(page: Chrome, kind: str, start: tuple[float, float], end: tuple[float, float]) -> None:
-    pointer = ActionBuilder(page, mouse=PointerInput(kind, kind))
-    action = pointer.pointer_action
-    action.move_to_location(*at(page, *start)).pointer_down().move_to_location(*at(page, *end)).pointer_up()
-    pointer.perform()
+        gesture(page, POINTER_TOUCH, point)
 
 
 def shape(page: Chrome, number: int) -> Any:
@@ -207,11 +207,11 @@ def test_points_are_dragged_added_and_removed(page: Chrome, server: LiveServer) 
     """With the mouse and by touch; what is cancelled is not saved."""
     put(server, lines=[GATE], zones=[PORCH])
     reopen(page)
-    drag(page, "mouse", (0.5, 0.1), (0.7, 0.3))
+    gesture(page, POINTER_MOUSE, (0.5, 0.1), (0.7, 0.3))
     assert page.execute_script(HANDLES) == 2
     click(page, (0.25, 0.2))
     assert page.execute_script(HANDLES) == 4
-    drag(page, POINTER_TOUCH, (0.1, 0.9), (0.2, 0.8))
+    gesture(page, POINTER_TOUCH, (0.1, 0.9), (0.2, 0.8))
     button(page, "Add a corner").click()
     assert page.execute_script(HANDLES) == 5
     tap(page, (0.2, 0.8))
@@ -226,9 +226,9 @@ def test_points_are_dragged_added_and_removed(page: Chrome, server: LiveServer) 
     assert saved(server) == {"lines": [GATE], "zones": [PORCH]}
     authorize(page)
     reopen(page)
-    drag(page, POINTER_TOUCH, (0.4, 0.9), (0.4, 0.6))
+    gesture(page, POINTER_TOUCH, (0.4, 0.9), (0.4, 0.6))
     assert page.execute_script(HANDLES) == 4, "a touch selects before it drags"
-    drag(page, POINTER_TOUCH, (0.4, 0.9), (0.4, 0.6))
+    gesture(page, POINTER_TOUCH, (0.4, 0.9), (0.4, 0.6))
     button(page, "Swap its directions").click()
     save(page)
     assert saved(server)["lines"][0]["line"] == GATE["line"][::-1]
@@ -253,12 +253,19 @@ def test_nothing_wrong_is_saved(page: Chrome, server: LiveServer) -> None:
     part(page, "save").click()
     assert "Another line has this name" in field(page, 1, "Name").get_property("validationMessage")
     name(page, 1, "hedge")
+    labels = field(page, 1, "Only these labels")
+    labels.send_keys("persons", Keys.ENTER)
+    assert "no such label" in labels.get_property("validationMessage")
+    labels.send_keys(Keys.BACKSPACE, Keys.ENTER)
     put(server, motion={}, lines=[GATE | {"name": "other"}])
     assert page.execute_script(ASKS_BEFORE_LEAVING)
     part(page, "save").click()
     wait(page, lambda: "changed elsewhere" in part(page, "problem").text)
     save(page)
-    assert [line["name"] for line in saved(server)["lines"]] == ["gate", "hedge"]
+    assert [(line["name"], line.get("labels")) for line in saved(server)["lines"]] == [
+        ("gate", None),
+        ("hedge", ["person"]),
+    ]
     assert saved(server)["motion"] == {}
     assert not page.execute_script(ASKS_BEFORE_LEAVING)
 
@@ -280,13 +287,10 @@ def test_what_crosses_a_line_is_counted(page: Chrome, server: LiveServer) -> Non
     """And can be set to 0: by who may, and after a question."""
     put(server, lines=[GATE], zones=[PORCH])
     with passing(server):
-        state = server.client.get("/streams/scene").json()
-        assert state["scenes"][0]["lines"] == [
-            {"name": "gate", "clockwiseTotal": 0, "counterclockwiseTotal": 1, "total": 1}
-        ]
+        (gate,) = scene(server)["lines"]
+        assert gate == {"name": "gate", "clockwiseTotal": 0, "counterclockwiseTotal": 1, "total": 1}
         wait(page, lambda: part(page, "lines-rows").text == "gate 0 1 1")
-        entered = state["scenes"][0]["zones"][0]["enteredTotal"]
-        wait(page, lambda: part(page, "zones-rows").text.split()[::2] == ["porch", str(entered)])
+        wait(page, lambda: part(page, "zones-rows").text == zone_row(server))
         assert "gate crossed counterclockwise, total 1" in part(page, "events").text
         assert "porch entered, now" in part(page, "events").text
         assert "person" in part(page, "followed").text
@@ -299,6 +303,17 @@ def test_what_crosses_a_line_is_counted(page: Chrome, server: LiveServer) -> Non
         wait(page, lambda: part(page, "reset").is_displayed())
         reset(page, "yes")
         wait(page, lambda: part(page, "lines-rows").text == "gate 0 0 0")
+
+
+def scene(server: LiveServer) -> Any:
+    (only,) = server.client.get("/streams/scene").json()["scenes"]
+    return only
+
+
+def zone_row(server: LiveServer) -> str:
+    (porch,) = scene(server)["zones"]
+    assert porch["enteredTotal"] > 0
+    return f"porch {porch['count']} {porch['enteredTotal']}"
 
 
 def reset(page: Chrome, answer: str) -> None:

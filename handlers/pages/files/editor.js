@@ -107,8 +107,8 @@ function apply({ draft, said }) {
   editing.draft = draft;
   render();
   if (said) say(said);
-  if (isAdded && matchMedia("(pointer: fine)").matches) focusName(draft.chosen);
-  else if (isAdded) focusPoint(0);
+  if (isAdded && matchMedia("(pointer: coarse)").matches) focusPoint(0);
+  else if (isAdded) focusName(draft.chosen);
 }
 
 function abandon() {

@@ -1,6 +1,6 @@
 // A form for each line and zone: its name, its labels, how long is long, and what can be done with it.
 
-import { $, element } from "./dom.js";
+import { $, byId, element } from "./dom.js";
 
 /** @typedef {import("./draft.js").Shape} Shape */
 /**
@@ -103,6 +103,15 @@ function newForm({ key, kind, name: text, dwellS }, actions) {
 }
 
 /**
+ * Return whether the model has a label; if its labels are not known, every one will do.
+ * @param {string} label
+ */
+function isKnown(label) {
+  const { options } = byId("labels", HTMLDataListElement);
+  return !options.length || [...options].some(({ value }) => value === label);
+}
+
+/**
  * @param {number} key
  * @param {Actions} actions
  */
@@ -111,14 +120,21 @@ function labelsField(key, actions) {
   field.setAttribute("list", "labels");
   const add = () => {
     const label = field.value.trim();
+    field.setCustomValidity(label && !isKnown(label) ? "The model has no such label." : "");
+    if (!field.checkValidity()) return;
     field.value = "";
     if (label) actions.change(key, ({ labels }) => ({ labels: [...new Set([...labels, label])] }));
   };
   field.addEventListener("change", add);
+  field.addEventListener("input", (event) => {
+    field.setCustomValidity("");
+    if (event instanceof InputEvent && event.inputType === "insertReplacementText") add(); // chosen from the list
+  });
   field.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault(); // it would save
     add();
+    field.reportValidity(); // not whenever it is left: the focus would come back
   });
   return element("label", {}, "Only these labels ", field);
 }

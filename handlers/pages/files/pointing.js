@@ -110,9 +110,13 @@ export function placeHandles(shape) {
   mark();
 }
 
+/** Mark the point, if it is a corner: it can be removed. */
 function mark() {
-  marked = Math.max(0, Math.min(marked, handles.childElementCount - 1));
-  for (const [index, handle] of [...handles.children].entries()) handle.classList.toggle("marked", index === marked);
+  const count = handles.childElementCount;
+  marked = Math.max(0, Math.min(marked, count - 1));
+  for (const [index, handle] of [...handles.children].entries()) {
+    handle.classList.toggle("marked", count > 2 && index === marked);
+  }
 }
 
 /** @param {number} index */

@@ -105,10 +105,14 @@ function showCounts() {
 }
 
 /**
+ * Fill a table, if it has changed: its text stays selected.
  * @param {"lines" | "zones"} id
  * @param {HTMLTableRowElement[]} rows
  */
 function fill(id, rows) {
+  const shown = rows.map(({ innerHTML }) => innerHTML).join();
+  if ($(id).dataset.shown === shown) return;
+  $(id).dataset.shown = shown;
   $(id).hidden = !rows.length;
   $(`${id}-rows`).replaceChildren(...rows);
 }
