@@ -60,7 +60,7 @@ export async function ask(path, options = {}, isNeeded = true) {
     throw new Refused(0, "The service cannot be reached.");
   });
   if (answer.ok) return answer;
-  const refused = await refusal(answer);
+  const refused = await refusal(answer, Boolean(options.method) && options.method !== "POST");
   if (refused.isAboutCredentials && isNeeded) {
     const schemes = (answer.headers.get("WWW-Authenticate") ?? "").toLowerCase();
     credentials.dispatchEvent(new CustomEvent("needed", { detail: { schemes, message: refused.message } }));
@@ -70,14 +70,16 @@ export async function ask(path, options = {}, isNeeded = true) {
 
 /**
  * @param {Response} answer
+ * @param {boolean} isChange whether the request was to change something
  * @returns {Promise<Refused>}
  */
-async function refusal(answer) {
+async function refusal(answer, isChange) {
   /** @type {Partial<Problem>} */
   const problem = await answer.json().catch(() => ({}));
   const retryAfterS = Number(answer.headers.get("Retry-After")) || DEFAULT_RETRY_S;
   const kind = (problem.type ?? "").split(":").at(-1);
-  const detail = kind === "unauthorized" ? credentialSentence() : kind === "forbidden" ? TOO_LITTLE : problem.detail;
+  const isTooLittle = kind === "forbidden" && !isChange;
+  const detail = kind === "unauthorized" ? credentialSentence() : isTooLittle ? TOO_LITTLE : problem.detail;
   return new Refused(answer.status, detail ?? `The service answered ${answer.status}.`, kind, retryAfterS);
 }
 

@@ -77,7 +77,9 @@ function newCard(stream) {
   const rest = element("span", { className: "facts" });
   const text = element("span", { className: "about" }, element("strong", { textContent: id }), rate, rest);
   const picture = element("span", { className: "thumbnail" }, "No picture yet", image);
-  const item = element("li", {}, element("button", { type: "button", onclick: () => open(id) }, picture, text));
+  const scene = element("a", { href: pageOf(id), className: "scene" }, "Lines and zones");
+  scene.setAttribute("aria-label", `Lines and zones of ${id}`);
+  const item = element("li", {}, element("button", { type: "button", onclick: () => open(id) }, picture, text), scene);
   const card = { stream, item, image, rate, facts: rest, askedAt: 0 };
   const next = [...cards.keys()].filter((other) => other > id).sort()[0];
   $("streams").insertBefore(item, cards.get(next)?.item ?? null);
@@ -134,9 +136,12 @@ function isInSight(item) {
 }
 
 /** @param {string} id */
+const pageOf = (id) => `stream/${encodeURIComponent(id)}`;
+
+/** @param {string} id */
 function open(id) {
   $("watch-title").textContent = id;
-  byId("watch-page", HTMLAnchorElement).href = `stream/${encodeURIComponent(id)}`;
+  byId("watch-page", HTMLAnchorElement).href = pageOf(id);
   byId("watch", HTMLDialogElement).showModal();
   showWatched();
 }

@@ -87,10 +87,10 @@ async function lastRefusal(stream) {
  * @param {string} stream
  * @returns {Promise<Stream | undefined>}
  */
-export async function find(stream) {
-  /** @type {{streams?: Stream[]}} */
-  const { streams = [] } = await readIfAllowed("streams");
-  return streams.find(({ id }) => id === stream);
+async function find(stream) {
+  /** @type {{stream?: Stream}} */
+  const { stream: record } = await readIfAllowed(`streams/${encodeURIComponent(stream)}`);
+  return record;
 }
 
 /**
