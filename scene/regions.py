@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
+Ids: TypeAlias = NDArray[np.intp]
 Notes: TypeAlias = NDArray[np.object_]
 Index: TypeAlias = NDArray[np.intp] | Flags
 
@@ -43,7 +44,7 @@ class Found:
     """
 
     boxes_xyxy: Floats
-    class_ids: NDArray[np.intp]
+    class_ids: Ids
     confidences: Floats
     notes: Notes | None = None
 

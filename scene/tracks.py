@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scene.regions import Flags, Floats
+from scene.regions import Flags, Floats, Ids
 
-ClassIds: TypeAlias = NDArray[np.intp]
 Box: TypeAlias = tuple[float, float, float, float]
 Place: TypeAlias = tuple[float, float, float, float]
 """Bottom centre x and y, and the logarithms of width and height. The unit of length is the picture's height."""
@@ -35,6 +33,8 @@ RESIZING_S = 3.0
 """Width and height are learned in about so long."""
 SURE_GATE, UNSURE_GATE = 12.0, 4.0
 """A sure or an unsure detection differs by less from what its track expects: squared, in standard deviations."""
+PAUSE_S = 3.0
+"""Of a longer time between two frames, no more than this counts for how far objects may have moved."""
 REACH = 2.5
 """And it is less far away, in sizes, however long the track was not seen."""
 MOVING, MOVING_S = 0.15, 1.0
@@ -54,7 +54,7 @@ class TrackRules:
     `lost_s`: a track ends once unseen for longer than this, and in more than 2 frames.
     """
 
-    lost_s: float = 3.0
+    lost_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,9 @@ class _Known:
         times_s = self.since_s, self.seen_at_s
         return Track(self.id, self.class_id, self.box_xyxy, seen, *times_s, self.frames > 1, moving)
 
-    def expect(self, elapsed_s: float, moved_s: float) -> None:
-        """Move on to where the object is expected in the next frame, having kept its velocity for `moved_s`."""
+    def expect(self, elapsed_s: float) -> None:
+        """Move on to where the object is expected in the next frame."""
+        moved_s = min(elapsed_s, PAUSE_S)
         (x, y, log_width, log_height), (vx, vy) = self.place, self.velocity
         self.place = (x + vx * moved_s, y + vy * moved_s, log_width, log_height)
         variance, both, speed_variance = self.variances
@@ -158,7 +159,7 @@ class Tracker:
         """Return the tracks that have not ended, seen and lost."""
         return tuple(known.track for known in self._known)
 
-    def update(self, boxes_xyxy: Floats, class_ids: ClassIds, sure: Flags, aspect: float, now_s: float) -> list[str]:
+    def update(self, boxes_xyxy: Floats, class_ids: Ids, sure: Flags, aspect: float, now_s: float) -> list[str]:
         """Return the id of each detection's track [N]; "" for an unsure one that fits none, and for one too many.
 
         `boxes_xyxy` [N, 4]: shares 0..1 of the picture; beyond 128, the first ones count. `class_ids` [N]. `sure` [N]:
@@ -169,7 +170,7 @@ class Tracker:
         elapsed_s = 0.0 if self._now_s is None else max(0.0, now_s - self._now_s)
         self._now_s = now_s
         for known in self._known:
-            known.expect(elapsed_s, min(elapsed_s, self._rules.lost_s))  # a pause says nothing of the way
+            known.expect(elapsed_s)
         order = np.lexsort((sure[:AT_MOST], class_ids[:AT_MOST], *boxes_xyxy[:AT_MOST].T[::-1]))  # from left to right
         boxes_xyxy, class_ids, sure = boxes_xyxy[order], class_ids[order], sure[order]
         places = _places(boxes_xyxy, aspect)
@@ -190,7 +191,7 @@ class Tracker:
             self._known = sorted(self._known, key=lambda known: (known.unseen_s, known.unseen_frames))[:AT_MOST]
         return ids
 
-    def _cost(self, places: Floats, class_ids: ClassIds, sure: Flags) -> Floats:
+    def _cost(self, places: Floats, class_ids: Ids, sure: Flags) -> Floats:
         """Return what speaks against each detection being of each track [T, N]; inf if it cannot be."""
         rows = [(*known.place, known.size, known.variances[0], known.class_id) for known in self._known]
         table = np.array(rows).reshape(-1, 7).T
