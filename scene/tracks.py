@@ -33,6 +33,8 @@ RESIZING_S = 3.0
 """Width and height are learned in about so long."""
 SURE_GATE, UNSURE_GATE = 12.0, 4.0
 """A sure or an unsure detection differs by less from what its track expects: squared, in standard deviations."""
+PAUSE_S = 3.0
+"""Of a longer time between two frames, no more than this counts for how far objects may have moved."""
 REACH = 2.5
 """And it is less far away, in sizes, however long the track was not seen."""
 MOVING, MOVING_S = 0.15, 1.0
@@ -52,7 +54,7 @@ class TrackRules:
     `lost_s`: a track ends once unseen for longer than this, and in more than 2 frames.
     """
 
-    lost_s: float = 3.0
+    lost_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,9 @@ class _Known:
         times_s = self.since_s, self.seen_at_s
         return Track(self.id, self.class_id, self.box_xyxy, seen, *times_s, self.frames > 1, moving)
 
-    def expect(self, elapsed_s: float, moved_s: float) -> None:
-        """Move on to where the object is expected in the next frame, having kept its velocity for `moved_s`."""
+    def expect(self, elapsed_s: float) -> None:
+        """Move on to where the object is expected in the next frame."""
+        moved_s = min(elapsed_s, PAUSE_S)
         (x, y, log_width, log_height), (vx, vy) = self.place, self.velocity
         self.place = (x + vx * moved_s, y + vy * moved_s, log_width, log_height)
         variance, both, speed_variance = self.variances
@@ -167,7 +170,7 @@ class Tracker:
         elapsed_s = 0.0 if self._now_s is None else max(0.0, now_s - self._now_s)
         self._now_s = now_s
         for known in self._known:
-            known.expect(elapsed_s, min(elapsed_s, self._rules.lost_s))  # a pause says nothing of the way
+            known.expect(elapsed_s)
         order = np.lexsort((sure[:AT_MOST], class_ids[:AT_MOST], *boxes_xyxy[:AT_MOST].T[::-1]))  # from left to right
         boxes_xyxy, class_ids, sure = boxes_xyxy[order], class_ids[order], sure[order]
         places = _places(boxes_xyxy, aspect)

@@ -145,6 +145,16 @@ def norfair(least: float, lost_s: float, delay: int, error: float) -> Callable[[
     return start
 
 
+BYTE_WIDE = {"minimum_iou_threshold": 0.01}
+C_BIOU_WIDE = {
+    "buffer_ratio_first": 0.5,
+    "buffer_ratio_second": 0.7,
+    "minimum_iou_threshold_first_assoc": 0.05,
+    "minimum_iou_threshold_second_assoc": 0.1,
+    "minimum_iou_threshold_unconfirmed_assoc": 0.05,
+}
+"""What few frames a second need: boxes of one object hardly overlap."""
+
 OURS = Peer("framehook", framehook)
 PEERS = [
     OURS,
@@ -152,8 +162,10 @@ PEERS = [
     Peer("ByteTrack, as documented, with times", lambda _: roboflow(ByteTrackTracker(), with_time=True)),
     Peer("ByteTrack, fitted", fitted(ByteTrackTracker, 2, with_time=False)),
     Peer("ByteTrack, fitted, with times", fitted(ByteTrackTracker, 2, with_time=True)),
+    Peer("ByteTrack, fitted, with times, IoU from 0.01", fitted(ByteTrackTracker, 2, with_time=True, **BYTE_WIDE)),
     Peer("C-BIoU, as documented", lambda _: roboflow(CBIoUTracker(), with_time=False)),
     Peer("C-BIoU, fitted, with times", fitted(CBIoUTracker, 2, with_time=True)),
+    Peer("C-BIoU, fitted, with times, wider buffers", fitted(CBIoUTracker, 2, with_time=True, **C_BIOU_WIDE)),
     Peer("norfair, as Frigate (5 s, sure ones only)", norfair(SURE, 5, 0, 4)),
     Peer("norfair, fitted (2 s, all, R = 1)", norfair(SURE / 2, 2, 1, 1)),
 ]

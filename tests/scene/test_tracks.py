@@ -88,10 +88,11 @@ def test_people_who_cross_keep_their_ids(per_s: float) -> None:
     assert ids[0] == ids[-1] == ["id1", "id2"]
 
 
+@pytest.mark.parametrize("lost_s", [0, 2])
 @pytest.mark.parametrize("per_s", [1.0, 1.75, 5.0])
-def test_who_walks_far_between_frames_keeps_the_id(per_s: float) -> None:
+def test_who_walks_far_between_frames_keeps_the_id(per_s: float, lost_s: float) -> None:
     """One and a half widths a frame: no box overlaps the one before."""
-    known = tracker()
+    known = tracker(lost_s)
     for number in range(12):
         assert see(known, boxes(person(0.1 + 1.5 * WIDTH * number)), number / per_s) == ["id1"]
 
@@ -307,7 +308,7 @@ def test_the_same_frames_give_the_same_ids() -> None:
     assert ids() == ids()
 
 
-def test_ids_are_those_of_the_caller() -> None:
+def test_ids_are_those_of_the_caller_from_left_to_right() -> None:
     make: Callable[[], str] = iter("abc").__next__
     known = Tracker(TrackRules(), make)
     assert see(known, boxes(PARKED, person(0.2)), 0) == ["b", "a"]
