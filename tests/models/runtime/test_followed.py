@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from lab.graphs import write_identity_model
+from lab.pictures import street
 from models.errors import InferenceError
 from models.order import Answered, FrameOrder
+from models.repository.folder import BUILT_IN_ZOO
 from models.runtime.engine import Engine
 from models.scheduling.lanes import Lanes
 from scene.events import Event
@@ -181,3 +183,28 @@ def test_shuffled_lanes_follow_as_one_lane_does(tmp_path: Path) -> None:
     ]
     assert len(crossings) > 4, "too few cross the line, so this proves nothing"
     assert all(one != other for one, other in pairwise(outcome[0]))
+
+
+def test_an_object_that_no_region_holds_keeps_its_track() -> None:
+    """A person walks through the street; the cars behind are run once and then carried from frame to frame."""
+    keys: dict[str, Any] = {"regions": {"mode": "motion"}, "track": {}}
+    photo = street()
+    person = photo.crop((290, 200, 350, 300))
+    ground = photo.crop((290, 320, 350, 420))
+    answered = []
+    with loaded_engine_of(BUILT_IN_ZOO, "ssdlite-mobilenet-v2", Lanes(1, 100, 60)) as engine:
+        for step in range(4):
+            frame = photo.copy()
+            frame.paste(ground, (290, 200))
+            frame.paste(person, (290 - 25 * step, 200))
+            answered.append(answer(engine, frame, step / 4, **keys))
+    assert [each.seen.outcome for each in answered] == ["run", *["regions"] * 3]
+    held = [box for each in answered[1:] for box in each.seen.regions_xyxy]
+    assert held
+    assert all(right < 0.8 for _, _, right, _ in held), "the cars are on the right"
+    cars = [
+        {found.sighting.track for found in each.results.detections if found.label == "car" and found.sighting}
+        for each in answered
+    ]
+    assert cars[0]
+    assert cars == [cars[0]] * 4
