@@ -33,10 +33,10 @@ RESIZING_S = 3.0
 """Width and height are learned in about so long."""
 SURE_GATE, UNSURE_GATE = 12.0, 4.0
 """A sure or an unsure detection differs by less from what its track expects: squared, in standard deviations."""
-PAUSE_S = 3.0
-"""Of a longer time between two frames, no more than this counts for how far objects may have moved."""
 REACH = 2.5
 """And it is less far away, in sizes, however long the track was not seen."""
+PAUSE_S = 3.0
+"""Of a longer time between two frames, no more than this counts for how far objects may have moved."""
 MOVING, MOVING_S = 0.15, 1.0
 """What is faster than so many sizes a second, in the mean of about so many seconds, is moving."""
 LEAST_SIDE = 1e-3
