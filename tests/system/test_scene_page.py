@@ -31,6 +31,7 @@ OTHERS = {"thresholds": {"person": 0.5}, "motion": {"refresh_s": 5.0}}
 """Settings that have nothing to do with lines and zones."""
 GATE = {"name": "gate", "line": [[0.5, 0.1], [0.5, 0.9]]}
 PORCH = {"name": "porch", "polygon": [[0.1, 0.2], [0.4, 0.2], [0.4, 0.9], [0.1, 0.9]], "labels": ["person"]}
+EDGE = {"name": "the right edge of the picture", "line": [[1, 0], [1, 1]]}
 STEPS = 8
 STEP_PX = 16
 """Of the photo that moves, for each frame."""
@@ -324,7 +325,7 @@ def reset(page: Chrome, answer: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_any_width(page: Chrome, server: LiveServer, scheme: str, tmp_path: Path) -> None:
     """Watched, edited and while something is added: the overlay is where the picture is, and axe-core finds nothing."""
-    put(server, lines=[GATE], zones=[PORCH])
+    put(server, lines=[GATE, EDGE], zones=[PORCH | {"name": "W" * 64}])
     with posting(server, "scene", every_s=0.3):
         page.refresh()
         wait(page, lambda: page.execute_script("return document.querySelector('img').naturalWidth") == 768)

@@ -15,6 +15,9 @@ const ARROW = 24; // pixels
 const HEAD = 7;
 const BEYOND = 14;
 const MARGIN = 12;
+const CHARACTER = 9; // most are narrower
+const MOST_CHARACTERS = 24;
+const TEXT_LINE = 16;
 
 /**
  * Draw on an overlay that has the size of its picture.
@@ -26,7 +29,9 @@ export function draw(overlay, shapes, chosen = 0) {
   const { clientWidth: width, clientHeight: height } = overlay;
   if (!width || !height) return;
   overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  overlay.replaceChildren(...shapes.map((shape) => drawn(shape, { width, height }, shape.key === chosen)));
+  const isChosen = (/** @type {Drawn} */ { key }) => Boolean(chosen) && key === chosen;
+  const order = shapes.toSorted((one, other) => Number(isChosen(one)) - Number(isChosen(other))); // it is on top
+  overlay.replaceChildren(...order.map((shape) => drawn(shape, { width, height }, isChosen(shape))));
 }
 
 /**
@@ -58,7 +63,7 @@ function drawn(shape, size, isChosen) {
  * @param {Size} size
  */
 function zoneParts({ name, points, counts }, size) {
-  const text = counts ? `${name}: ${counts[0]}` : name;
+  const text = counts ? `${short(name, size)}: ${counts[0]}` : short(name, size);
   return [...stroked("polygon", { points: listed(points, size) }), label(pixels(middle(points), size), text, size)];
 }
 
@@ -78,7 +83,7 @@ function lineParts({ name, points, counts }, size) {
     const away = ARROW + BEYOND + Math.abs(across) * 4;
     return [...arrow([x, y], tip, [across, along]), label([x + across * away, y + along * away], text, size)];
   });
-  const title = label([higher[0], higher[1] - BEYOND], name, size);
+  const title = label([higher[0], higher[1] - BEYOND], short(name, size), size);
   return [...stroked("polyline", { points: listed(points, size) }), ...ends, title];
 }
 
@@ -101,14 +106,27 @@ function arrow(from, [x, y], [dx, dy]) {
 const stroked = (name, attributes) => [svg(name, { ...attributes, class: "edge" }), svg(name, attributes)];
 
 /**
+ * Return a name, cut if it is long.
+ * @param {string} name
+ * @param {Size} size
+ */
+function short(name, { width }) {
+  const most = Math.min(MOST_CHARACTERS, Math.floor(width / 2 / CHARACTER));
+  return name.length > most ? `${name.slice(0, most)}\u2026` : name;
+}
+
+/**
+ * Return a text around a place; if the picture has no room there, beside and above it.
  * @param {number[]} at in pixels
  * @param {string} text
  * @param {Size} size
  */
 function label([x, y], text, { width, height }) {
-  const anchor = x < width / 5 ? "start" : x > (width * 4) / 5 ? "end" : "middle";
-  const [left, top] = [Math.min(width - 4, Math.max(4, x)), Math.min(height - MARGIN, Math.max(MARGIN, y))];
-  return svg("text", { x: left, y: top, "text-anchor": anchor }, text);
+  const half = (text.length * CHARACTER) / 2;
+  const left = Math.max(half, Math.min(width - half, x));
+  const top = left === x ? y : y - TEXT_LINE;
+  const inside = Math.max(MARGIN, Math.min(height - MARGIN, top));
+  return svg("text", { x: left, y: inside, "text-anchor": "middle" }, text);
 }
 
 /**
