@@ -14,6 +14,7 @@ from handlers.encoding.encoders import draw
 from handlers.encoding.lane_codec import LaneCodec
 from handlers.errors import UnknownStreamError
 from handlers.streams.live_view import LiveStreams
+from handlers.streams.scenes import Scenes
 from handlers.streams.settings_files import SettingsOfStreams
 from models.frame import Body
 from models.letterbox import Size
@@ -62,14 +63,28 @@ class DataPlane:
         settings = self.settings.of(order.stream)
         if settings is None:
             return order
-        model, begun_at_s = order.model or settings.model, self._begun_at_s(order.stream)
-        return replace(order, settings=settings, model=model, taken_at_s=time.monotonic(), begun_at_s=begun_at_s)
+        now_s, model = time.monotonic(), order.model or settings.model
+        scenes = self.scenes_of(order.stream)
+        begun_at_s = scenes.begun_at_s if scenes else now_s
+        return replace(order, settings=settings, model=model, taken_at_s=now_s, begun_at_s=begun_at_s)
 
-    def _begun_at_s(self, stream: str) -> float:
+    def scenes_of(self, stream: str) -> Scenes | None:
+        """Return what is known of the objects of a listed stream, under its present settings; None: it has none."""
         try:
-            return self.streams.find(stream, even_silent=True).scenes.begun_at_s
+            listed = self.streams.find(stream, even_silent=True)
         except UnknownStreamError:
-            return 0.0
+            return None
+        settings = self.settings.of(stream)
+        if settings is None:
+            listed.scenes = None
+        elif listed.scenes is None or listed.scenes.settings is not settings:
+            listed.scenes = Scenes(settings, time.monotonic())
+        return listed.scenes
+
+    def forget(self, stream: str) -> None:
+        """Forget what is remembered of a stream. Raises UnknownStreamError."""
+        self.streams.find(stream, even_silent=True).scenes = None
+        self.scenes_of(stream)
 
     def infer(self, order: FrameOrder) -> Future[Answered]:
         """Queue one frame; the future gives its answer. Raises and is cancelled as `Engine.infer` says."""
@@ -79,12 +94,19 @@ class DataPlane:
         """Show an answered frame to the viewers of its stream. To be called on the event loop."""
         outcome = answered.seen.outcome
         views = self.streams.record_frame(order.stream, answered.model, answered.size_wh, outcome, order.caller)
-        self.streams.find(order.stream).scenes.record(answered.model, answered.scene, order.taken_at_s)
+        self._record_scene(order, answered)
         if max(answered.stages_ms.get(stage, 0) for stage in DECODING) <= MAX_SHOWN_DECODE_MS:
             for view in views:
                 seen = answered.seen if view.draws_seen else None
                 picture = ShownPicture(replace(order, body=b""), answered.results, answered.size_wh, seen)
                 self.streams.queue_render(view, StatefulCall(partial(_unchanged, picture), order.body))
+
+    def _record_scene(self, order: FrameOrder, answered: Answered) -> None:
+        stream = self.streams.find(order.stream)
+        if stream.scenes is None and order.settings is not None:
+            stream.scenes = Scenes(order.settings, order.begun_at_s)
+        if stream.scenes and answered.scene and order.settings is stream.scenes.settings:
+            stream.scenes.record(answered.model, answered.scene, order.taken_at_s)
 
     def close(self) -> None:
         """End the lanes of the engine, and the one that draws pictures."""

@@ -1,7 +1,6 @@
 """The operations on streams: which ones there are, what is remembered of them, and their live view."""
 
 import html
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -18,7 +17,6 @@ from handlers.encoding import metadata
 from handlers.errors import UnknownStreamError
 from handlers.parsing.queries import STREAM_NAME
 from handlers.streams.live_view import LiveStream, LiveStreams, View
-from handlers.streams.scenes import Scenes
 from models.order import Outcome
 from scene.events import Scene, SceneObject
 
@@ -40,20 +38,20 @@ async def list_streams() -> JSONResponse:
 async def get_stream(stream: str) -> JSONResponse:
     """Return what is remembered of a stream, live or silent. Raises UnknownStreamError."""
     context: Context = request.state.context
-    known = context.streams.find(stream, even_silent=True)
-    scenes = [_scene(model, known.scenes.by_model[model]) for model in sorted(known.scenes.by_model)]
+    listed = context.streams.find(stream, even_silent=True)
+    known = context.dataplane.scenes_of(stream)
+    scenes = [_scene(model, scene) for model, scene in known.by_model.items()] if known else []
     events = [
         {"at": _time(reported.at_utc), "model": reported.model, "inference": metadata.event(reported.event)}
-        for reported in known.scenes.events
+        for reported in (known.events if known else ())
     ]
-    return JSONResponse({"stream": _record(known), "scenes": scenes, "events": events})
+    return JSONResponse({"stream": _record(listed), "scenes": scenes, "events": events})
 
 
 async def forget_stream(stream: str) -> Response:
     """Forget what is remembered of a stream, live or silent. Raises UnknownStreamError."""
     context: Context = request.state.context
-    known = context.streams.find(stream, even_silent=True)
-    known.scenes = Scenes(begun_at_s=time.monotonic())
+    context.dataplane.forget(stream)
     return Response(status_code=204)
 
 

@@ -13,7 +13,8 @@ class Sighting:
     """A followed object as it was last seen.
 
     `id`: of this sighting alone, for references; `track`: the same in all frames. `foot_xy`: the middle of its lower
-    edge, and `height`: its own; both in heights of the picture. `is_seen`: whether the frame at hand shows it.
+    edge, in shares of the picture. `height`: its own, as a share of the picture's. `is_seen`: whether the frame at hand
+    shows it.
     """
 
     id: str
@@ -70,7 +71,7 @@ class ZoneTotals:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that is known after a frame; `events` are those of the frame."""
+    """All that is known after a frame; `events`: what has happened in it, and in frames before that have failed."""
 
     objects: tuple[SceneObject, ...] = ()
     lines: tuple[LineTotals, ...] = ()

@@ -16,6 +16,12 @@ BoxXyxy: TypeAlias = tuple[float, float, float, float]
 LOWEST = nextafter(1, 0)
 
 
+def in_heights(point: Point, aspect: float) -> Point:
+    """Return a point given in shares of a picture in heights of it. `aspect`: its width over its height."""
+    x, y = point
+    return x * aspect, y
+
+
 def foot_of(box_xyxy: BoxXyxy) -> Point:
     """Return the middle of a box's lower edge; of one that reaches the picture's lower edge, a little above that.
 

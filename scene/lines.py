@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from scene.events import Event, LineTotals, Sighting
-from scene.geometry import Point, Segment, beyond, intersect
+from scene.geometry import Point, Segment, beyond, in_heights, intersect
 
 Direction: TypeAlias = Literal["clockwise", "counterclockwise"]
 
@@ -26,12 +26,17 @@ class Line:
     labels: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where an object was last clearly on one side. `is_left`: as seen from the line's first point to its second."""
+@dataclass(slots=True)
+class _Way:
+    """The way of one object. `foot_xy`: where it was seen last, in shares of the picture.
+
+    `was_left`: on which side it was last clearly, as seen from the line's first point to its second. `has_crossed`:
+    whether its way since then has crossed the line, an odd number of times.
+    """
 
     foot_xy: Point
-    is_left: bool
+    was_left: bool
+    has_crossed: bool = False
 
 
 class LineCounter:
@@ -39,7 +44,7 @@ class LineCounter:
 
     def __init__(self, line: Line, new_id: Callable[[], str]) -> None:
         self._line, self._new_id = line, new_id
-        self._places: dict[str, _Place] = {}
+        self._ways: dict[str, _Way] = {}
         self._counts: dict[Direction, int] = {"clockwise": 0, "counterclockwise": 0}
 
     @property
@@ -48,31 +53,38 @@ class LineCounter:
         return LineTotals(self._line.name, self._counts["clockwise"], self._counts["counterclockwise"])
 
     def update(self, sightings: Collection[Sighting], aspect: float) -> Iterator[Event]:
-        """Yield an event for each object that has crossed the line since it was last clearly on one side of it.
+        """Yield an event for each object that is now clearly on the other side, having crossed the line on its way.
 
         `sightings`: of all objects that are followed; the others are forgotten. `aspect`: width over height of the
         picture.
         """
-        (x1, y1), (x2, y2) = self._line.segment
-        segment = (x1 * aspect, y1), (x2 * aspect, y2)
         followed = {sighting.track for sighting in sightings}
-        self._places = {track: place for track, place in self._places.items() if track in followed}
+        self._ways = {track: way for track, way in self._ways.items() if track in followed}
         for sighting in sightings:
             if sighting.is_seen and (not self._line.labels or sighting.label in self._line.labels):
-                direction = self._moved(sighting, segment)
+                direction = self._moved(sighting, aspect)
                 if direction:
                     yield self._crossing(sighting, direction)
 
-    def _moved(self, sighting: Sighting, segment: Segment) -> Direction | None:
-        """Update where an object is; return the direction in which it has crossed the line, if it has."""
-        distance = beyond(segment, sighting.foot_xy)
-        before, now = self._places.get(sighting.track), _Place(sighting.foot_xy, distance > 0)
-        if before and abs(distance) < BEYOND * sighting.height:
+    def _moved(self, sighting: Sighting, aspect: float) -> Direction | None:
+        """Let an object go on; return the direction in which it has crossed the line, if that is clear now."""
+        start, end = (in_heights(point, aspect) for point in self._line.segment)
+        foot_xy = in_heights(sighting.foot_xy, aspect)
+        distance = beyond((start, end), foot_xy)
+        if not distance:
+            return None  # on neither side
+        is_left = distance > 0
+        way = self._ways.setdefault(sighting.track, _Way(sighting.foot_xy, is_left))
+        before_xy, way.foot_xy = in_heights(way.foot_xy, aspect), sighting.foot_xy
+        changes_sides = (beyond((start, end), before_xy) > 0) != is_left
+        way.has_crossed ^= changes_sides and intersect((before_xy, foot_xy), (start, end))
+        if abs(distance) < BEYOND * sighting.height:
             return None
-        self._places[sighting.track] = now
-        if before is None or before.is_left == now.is_left or not intersect((before.foot_xy, now.foot_xy), segment):
+        has_crossed = way.has_crossed and way.was_left != is_left
+        way.was_left, way.has_crossed = is_left, False
+        if not has_crossed:
             return None
-        return "counterclockwise" if now.is_left else "clockwise"
+        return "counterclockwise" if is_left else "clockwise"
 
     def _crossing(self, sighting: Sighting, direction: Direction) -> Event:
         self._counts[direction] += 1

@@ -118,6 +118,18 @@ class _Known:
         self.unseen_s += elapsed_s
         self.unseen_frames += 1
 
+    def stay(self, now_s: float) -> None:
+        """Learn that nothing has moved: an object that was seen is still where it was."""
+        if not self.unseen_frames:
+            self.velocity = self.mean_velocity = (0.0, 0.0)
+            self.seen_at_s = now_s
+
+    def widen(self, factor: float) -> None:
+        """Let what is known hold for a picture that is wider by a factor, in its heights."""
+        (x, y, log_width, log_height), (vx, vy), (mx, my) = self.place, self.velocity, self.mean_velocity
+        self.place = (x * factor, y, log_width + math.log(factor), log_height)
+        self.velocity, self.mean_velocity = (vx * factor, vy), (mx * factor, my)
+
     def see(self, box_xyxy: Box, place: Place, now_s: float) -> None:
         """Learn from where the object is in this frame."""
         (x, y, log_width, log_height), (vx, vy), (mx, my) = self.place, self.velocity, self.mean_velocity
@@ -153,6 +165,7 @@ class Tracker:
         self._new_id = new_id
         self._known: list[_Known] = []
         self._now_s: float | None = None
+        self._aspect = 1.0
 
     @property
     def tracks(self) -> tuple[Track, ...]:
@@ -163,14 +176,16 @@ class Tracker:
         """Return the id of each detection's track [N]; "" for an unsure one that fits none, and for one too many.
 
         `boxes_xyxy` [N, 4]: shares 0..1 of the picture; beyond 128, the first ones count. `class_ids` [N]. `sure` [N]:
-        the others only continue tracks. `aspect`: the picture's width by its height, in pixels. A time before the last
-        one counts as the same.
+        the others only continue tracks. `aspect`: the picture's width by its height, in pixels. If the clock goes
+        back, no time has passed.
         """
         number = len(class_ids)
-        elapsed_s = 0.0 if self._now_s is None else max(0.0, now_s - self._now_s)
-        self._now_s = now_s
+        elapsed_s = self._passed_s(now_s)
         for known in self._known:
+            if aspect != self._aspect:
+                known.widen(aspect / self._aspect)
             known.expect(elapsed_s)
+        self._aspect = aspect
         order = np.lexsort((sure[:AT_MOST], class_ids[:AT_MOST], *boxes_xyxy[:AT_MOST].T[::-1]))  # from left to right
         boxes_xyxy, class_ids, sure = boxes_xyxy[order], class_ids[order], sure[order]
         places = _places(boxes_xyxy, aspect)
@@ -187,9 +202,20 @@ class Tracker:
                 continue
             ids[order[index]] = known.id
         self._known = [known for known in self._known if not known.is_over(self._rules.lost_s, aspect)]
-        if len(self._known) > AT_MOST:
-            self._known = sorted(self._known, key=lambda known: (known.unseen_s, known.unseen_frames))[:AT_MOST]
+        for known in sorted(self._known, key=lambda known: (known.unseen_s, known.unseen_frames))[AT_MOST:]:
+            self._known.remove(known)
         return ids
+
+    def stay(self, now_s: float) -> None:
+        """Take note of a frame in which nothing has moved: who was seen is there, and nobody was looked for."""
+        self._passed_s(now_s)
+        for known in self._known:
+            known.stay(now_s)
+
+    def _passed_s(self, now_s: float) -> float:
+        """Return the time since the last frame; 0 if the clock went back: from then on it counts from there."""
+        before_s, self._now_s = self._now_s, now_s
+        return 0.0 if before_s is None else max(0.0, now_s - before_s)
 
     def _cost(self, places: Floats, class_ids: Ids, sure: Flags) -> Floats:
         """Return what speaks against each detection being of each track [T, N]; inf if it cannot be."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from scene.events import Event, EventKind, Sighting, ZoneTotals
-from scene.geometry import Polygon, contains, distance
+from scene.geometry import Polygon, contains, distance, in_heights
 
 OUTSIDE = 0.1
 """An object has left once it is so far outside, in its own heights: one that stands on the edge enters once."""
@@ -55,30 +55,29 @@ class ZoneWatch:
 
         `sightings`: of all objects that are followed; others have left. `aspect`: width over height of the picture.
         """
-        polygon = tuple((x * aspect, y) for x, y in self._zone.polygon)
         before = len(self._stays)
-        yield from self._exits(sightings, polygon)
-        yield from self._entries(sightings, polygon)
+        yield from self._exits(sightings, aspect)
+        yield from self._entries(sightings)
         yield from self._dwells()
         if len(self._stays) != before:
             present = tuple(stay.sighting.id for stay in self._stays.values())
             yield self._event("zoneCount", present, count=self._count)
 
-    def _exits(self, sightings: Iterable[Sighting], polygon: Polygon) -> Iterator[Event]:
+    def _exits(self, sightings: Iterable[Sighting], aspect: float) -> Iterator[Event]:
         followed = {sighting.track: sighting for sighting in sightings}
         for track, stay in list(self._stays.items()):
             sighting = followed.get(track)
             stay.sighting = sighting or stay.sighting
-            if sighting is None or _is_outside(sighting, polygon):
+            if sighting is None or self._is_outside(sighting, aspect):
                 del self._stays[track]
                 facts = {"count": self._count, "dwellSeconds": f"{stay.duration_s:.1f}"}
                 yield self._event("zoneExit", (stay.sighting.id,), **facts)
 
-    def _entries(self, sightings: Iterable[Sighting], polygon: Polygon) -> Iterator[Event]:
+    def _entries(self, sightings: Iterable[Sighting]) -> Iterator[Event]:
         zone = self._zone
         for sighting in sightings:
             is_meant = sighting.is_seen and (not zone.labels or sighting.label in zone.labels)
-            if is_meant and sighting.track not in self._stays and contains(polygon, sighting.foot_xy):
+            if is_meant and sighting.track not in self._stays and contains(zone.polygon, sighting.foot_xy):
                 self._stays[sighting.track] = _Stay(sighting.seen_at_s, sighting)
                 self._entered += 1
                 yield self._event("zoneEnter", (sighting.id,), count=self._count)
@@ -90,14 +89,15 @@ class ZoneWatch:
                 stay.dwelt = True
                 yield self._event("zoneDwell", (stay.sighting.id,), dwellSeconds=f"{stay.duration_s:.1f}")
 
+    def _is_outside(self, sighting: Sighting, aspect: float) -> bool:
+        if contains(self._zone.polygon, sighting.foot_xy):
+            return False
+        polygon = tuple(in_heights(corner, aspect) for corner in self._zone.polygon)
+        return distance(polygon, in_heights(sighting.foot_xy, aspect)) >= OUTSIDE * sighting.height
+
     @property
     def _count(self) -> str:
         return str(len(self._stays))
 
     def _event(self, kind: EventKind, sightings: tuple[str, ...], **properties: str) -> Event:
         return Event(self._new_id(), kind, self._zone.name, tuple(properties.items()), sightings)
-
-
-def _is_outside(sighting: Sighting, polygon: Polygon) -> bool:
-    foot_xy = sighting.foot_xy
-    return not contains(polygon, foot_xy) and distance(polygon, foot_xy) >= OUTSIDE * sighting.height

@@ -80,7 +80,7 @@ class LiveStream:
     `model`, `size_wh`, `caller`: of the last frame; size is (width, height) in pixels. `seen_at`: when that frame came,
     by the monotonic clock, and `seen_at_utc` in seconds since 1970. `interval_s`: mean interval between frames; 0 after
     the first. `frames`: how many had each outcome; `refused` had none. `views`: the ways to see it, plain and with
-    regions and motion. `scenes`: what is known of its objects.
+    regions and motion. `scenes`: what is known of its objects; None: its settings have not asked for that so far.
     """
 
     def __init__(self, name: str) -> None:
@@ -90,7 +90,7 @@ class LiveStream:
         self.interval_s = 0.0
         self.frames: Counter[Outcome] = Counter()
         self.refused = 0
-        self.scenes = Scenes()
+        self.scenes: Scenes | None = None
         self.views = View(self, draws_seen=False), View(self, draws_seen=True)
 
     @property

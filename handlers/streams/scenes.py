@@ -2,12 +2,15 @@
 
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scene.events import Event, Scene
+from scene.settings import StreamSettings
 
 MAX_EVENTS = 50
 """Of one stream; older ones are dropped."""
+KEPT_S = 60.0
+"""A scene is shown for so long after its last frame: then the lane has forgotten it, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +23,30 @@ class Reported:
 
 
 class Scenes:
-    """The scenes of one stream, by model. `begun_at_s`: frames taken before, by the monotonic clock, do not count."""
+    """The scenes of one stream, by model, as long as its settings stay the same.
 
-    def __init__(self, begun_at_s: float = 0) -> None:
-        self.begun_at_s = begun_at_s
-        self.by_model: dict[str, Scene] = {}
+    `begun_at_s`: frames taken before, by the monotonic clock, do not count.
+    """
+
+    def __init__(self, settings: StreamSettings, begun_at_s: float) -> None:
+        self.settings, self.begun_at_s = settings, begun_at_s
+        self._by_model: dict[str, tuple[float, Scene]] = {}
+        """Model → when its last frame was taken, and the scene."""
         self._events: deque[Reported] = deque(maxlen=MAX_EVENTS)
+
+    @property
+    def by_model(self) -> dict[str, Scene]:
+        """Return the scenes that are not forgotten yet, sorted by model."""
+        oldest_s = time.monotonic() - KEPT_S
+        return {model: scene for model, (taken_at_s, scene) in sorted(self._by_model.items()) if taken_at_s > oldest_s}
 
     @property
     def events(self) -> list[Reported]:
         """Return the last events, the newest first."""
         return [*reversed(self._events)]
 
-    def record(self, model: str, scene: Scene | None, taken_at_s: float) -> None:
-        """Record the scene of a frame; None: the objects of that model are not followed any more."""
-        if scene is None:
-            self.by_model.pop(model, None)
-        elif taken_at_s >= self.begun_at_s:
-            self.by_model[model] = scene
+    def record(self, model: str, scene: Scene, taken_at_s: float) -> None:
+        """Record the scene of a frame, unless it was taken before the scenes began."""
+        if taken_at_s >= self.begun_at_s:
+            self._by_model[model] = taken_at_s, replace(scene, events=())
             self._events.extend(Reported(time.time(), model, event) for event in scene.events)

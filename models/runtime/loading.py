@@ -119,9 +119,7 @@ class LoadedModel:
             work.run(self.steps)
         else:
             remembers, settings = order.remembers, order.settings
-            memory = (
-                self.memories.of(order, settings, folder.labels) if remembers else StreamMemory(settings, folder.labels)
-            )
+            memory = self.memories.of(order, settings, folder.labels) if remembers else StreamMemory(settings)
             self.streamed.answer(work, selector_for(order, folder, settings), memory)
 
 

@@ -30,7 +30,7 @@ class Selector:
     max_results: int
 
     def lowest_confidence(self) -> float:
-        """Return a confidence that no selected result is below, neither of this request nor of one without any."""
+        """Return a confidence that no selected or followed result is below, of this request and of one without any."""
         asked = 1.0 if self.selection.confidence is None else self.selection.confidence
         usual = min(self.default_confidence, *self.settings.thresholds.values(), 1.0)
         return min(asked, UNSURE * usual if self.settings.follows else usual)

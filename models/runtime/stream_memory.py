@@ -17,6 +17,7 @@ from models.results import Chained, Detection, Results
 from scene.followed import Followed
 from scene.light import Luma
 from scene.motion import STILL, Motion, MotionGate
+from scene.regions import NOTHING, Floats
 from scene.settings import StreamSettings
 
 MAX_STREAMS = 256
@@ -33,11 +34,12 @@ class StreamMemory:
     remembers what is outside of them; None: the whole picture is run. `kept`: the last results, before any request's
     selection; None before the first. `chained`: what chained models said of objects among them; None: nothing.
     `floor`: less confident results were not kept. `followed`: the objects that are followed; None: none are.
+    `begun_at_s`: when its first frame was taken.
 
-    `labels`: of the model. `begun_at_s`: when its first frame was taken.
+    `labels`: of the model; None: for a frame of no stream, in which nobody is followed.
     """
 
-    def __init__(self, settings: StreamSettings, labels: Sequence[str], begun_at_s: float = 0) -> None:
+    def __init__(self, settings: StreamSettings, labels: Sequence[str] | None = None, begun_at_s: float = 0) -> None:
         self.begun_at_s = begun_at_s
         self.settings = settings
         self.gate = MotionGate(settings.motion_rules)
@@ -47,12 +49,13 @@ class StreamMemory:
         self.kept: Results | None = None
         self.chained: dict[tuple[str, Detection], Chained | None] = {}
         self.floor = 1.0
-        self.followed = Followed(settings.follow_rules, labels, _new_id) if settings.follows else None
+        is_followed = settings.follows and labels is not None
+        self.followed = Followed(settings.follow_rules, labels or (), _new_id) if is_followed else None
 
     @property
-    def has_moving(self) -> bool:
-        """Return whether one of the objects that are followed moved at the last frame."""
-        return self.followed is not None and self.followed.is_moving
+    def restless_xyxy(self) -> Floats:
+        """Return [R, 4]: where objects are that are followed and must be looked at, in shares of the picture."""
+        return NOTHING.boxes_xyxy if self.followed is None else self.followed.restless_xyxy
 
     def look(self, luma: Luma, size_wh: Size, now_s: float) -> Motion:
         """Return what has moved in a frame. Pictures of two sizes may have luma of one: they are not compared."""

@@ -15,6 +15,7 @@ from models.runtime.selecting import Selector
 from models.runtime.steps import Encode, FrameCodec, Step, Work
 from models.runtime.stream_memory import StreamMemory
 from scene.events import Sighting
+from scene.followed import Followed
 from scene.regions import WHOLE, Found
 
 RegionXyxy: TypeAlias = NDArray[np.float64]
@@ -35,7 +36,7 @@ class Look(Step):
         luma, work.size_wh = self.codec.luma(work.order)
         motion = self.memory.look(luma, work.size_wh, work.order.taken_at_s)
         is_first = self.memory.kept is None
-        is_run = motion.changed or motion.due or is_first or self.memory.has_moving
+        is_run = motion.changed or motion.due or is_first or len(self.memory.restless_xyxy) > 0
         moving_xyxy = () if is_first else _boxes(motion.boxes_xyxy)  # there was nothing to compare it with
         work.seen = Seen("run" if is_run else "repeated", (), moving_xyxy)
 
@@ -61,31 +62,36 @@ class Follow(Step):
     name: ClassVar[str] = "track"
 
     selector: Selector
+    followed: Followed
     memory: StreamMemory
 
     def __call__(self, work: Work) -> None:
         """Fill in the scene, and write the sightings into what is kept."""
-        followed, kept = self.memory.followed, self.memory.kept
-        if followed is None or kept is None:
-            return
+        width, height = work.size_wh
+        if work.seen.outcome == "repeated":
+            self.followed.stay(width / height, work.order.taken_at_s)
+        elif self.memory.kept:
+            self.memory.kept = self._named(self.memory.kept, width / height, work.order.taken_at_s)
+        work.scene = self.followed.scene
+
+    def _named(self, kept: Results, aspect: float, now_s: float) -> Results:
+        """Return results in which objects have their sightings."""
         is_sure = self.selector.followed(kept.detections)
         found = [detection for detection, sure in zip(kept.detections, is_sure, strict=True) if sure is not None]
-        width, height = work.size_wh
         named = iter(
-            followed.update(
+            self.followed.update(
                 np.array([detection.box_xyxy for detection in found]).reshape(-1, 4),
                 np.array([detection.class_id for detection in found], np.intp),
                 np.array([sure for sure in is_sure if sure is not None], np.bool_),
-                width / height,
-                work.order.taken_at_s,
+                aspect,
+                now_s,
             )
         )
         detections = (
             _named(detection, None if sure is None else next(named))
             for detection, sure in zip(kept.detections, is_sure, strict=True)
         )
-        self.memory.kept = replace(kept, detections=tuple(detections))
-        work.scene = followed.scene
+        return replace(kept, detections=tuple(detections))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +133,11 @@ class StreamedModel:
         if work.seen.outcome != "repeated":
             memory.keep(self._results(work, memory), work.seen)
         work.chained = memory.chained
-        follow = (Follow(selector, memory),) if memory.followed else ()
+        followed = memory.followed
+        follow = (Follow(selector, followed, memory),) if followed else ()
         work.run((*follow, Select(selector, memory), *self.then, Encode(self.codec)))
+        if followed:
+            followed.reported()
 
     def _results(self, work: Work, memory: StreamMemory) -> Results:
         """Return all results of a frame, of the whole picture or of its regions."""
@@ -137,7 +146,8 @@ class StreamedModel:
             work.run((self.decode, *self.on_pixels))
             return work.results
         now_s, motion = work.order.taken_at_s, memory.motion
-        plan = memory.objects.plan(motion.boxes_xyxy, motion.present_xyxy, work.size_wh, now_s)
+        present_xyxy = motion.present_xyxy if motion.changed else memory.restless_xyxy
+        plan = memory.objects.plan(motion.boxes_xyxy, present_xyxy, work.size_wh, now_s)
         is_whole = np.array_equal(plan.regions_xyxy, WHOLE)
         if len(plan.regions_xyxy):  # else all that has moved is gone
             work.run((self.decode if is_whole else DecodeWhole(self.codec),))

@@ -30,6 +30,7 @@ def see(scene: Followed, at_s: float, *middles: float, labels: Sequence[int] = (
     """Let a frame show objects with these middles; return their sightings."""
     boxes = np.array([(x - WIDTH / 2, TOP, x + WIDTH / 2, TOP + HEIGHT) for x in middles]).reshape(-1, 4)
     class_ids = np.array(list(labels) or [0] * len(middles), np.intp)
+    scene.reported()
     found = scene.update(boxes, class_ids, np.full(len(middles), sure), 4 / 3, at_s)
     return [sighting for sighting in found if sighting]
 
@@ -89,10 +90,10 @@ def test_a_moving_object_is_known() -> None:
     scene = followed()
     for number in range(5):
         see(scene, number, 0.3)
-    assert not scene.is_moving
+    assert not len(scene.restless_xyxy)
     for number in range(5, 8):
         see(scene, number, 0.3 + 0.1 * (number - 4))
-    assert scene.is_moving
+    assert len(scene.restless_xyxy) == 1
 
 
 @given(st.lists(st.lists(st.floats(0.05, 0.95), max_size=5), max_size=15), st.floats(0.1, 2))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scene.events import Event, LineTotals, Sighting
@@ -85,14 +85,14 @@ def test_an_object_that_appears_on_the_line_counts_when_it_leaves_on_the_other_s
     assert directions(walk(counter(), (0.501, 0.5), (0.7, 0.5))) == []
 
 
+@example([(0.5, 0.5), (0.7, 0.5)], 1.0)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=30), st.sampled_from([1.0, 16 / 9]))
 def test_an_endless_line_is_crossed_to_and_fro(points: list[Point], aspect: float) -> None:
     """Directions alternate; forwards and backwards, and with swapped ends, they are opposites."""
     endless: Segment = ((0.5, -1e3), (0.5, 1e3))
-    scaled = [(x * aspect, y) for x, y in points]
-    found = directions(walk(counter(endless), *scaled, aspect=aspect))
+    found = directions(walk(counter(endless), *points, aspect=aspect))
     assert all(one != other for one, other in itertools.pairwise(found))
-    swapped = directions(walk(counter(endless[::-1]), *scaled, aspect=aspect))
+    swapped = directions(walk(counter(endless[::-1]), *points, aspect=aspect))
     other = {"clockwise": "counterclockwise", "counterclockwise": "clockwise"}
     assert swapped == [other[direction] for direction in found]
 
@@ -127,7 +127,55 @@ def test_an_object_that_is_not_followed_any_more_is_forgotten() -> None:
 
 
 def test_the_margin_is_measured_on_the_picture_as_it_is_seen() -> None:
-    """On a wide picture, a hundredth of the width is more than a hundredth of the height."""
+    """On a picture four times as wide as high, a step to the side is four times as long as its share says."""
+    line, margin = counter(), BEYOND * HEIGHT / 4
+    assert directions(walk(line, (0.3, 0.5), (0.5 + 0.9 * margin, 0.5), aspect=4)) == []
+    assert directions(walk(line, (0.5 + 1.1 * margin, 0.5), aspect=4)) == ["counterclockwise"]
+
+
+DOOR: Segment = ((0.5, 0.6), (0.5, 0.9))
+
+
+@pytest.mark.parametrize(
+    ("way", "expected"),
+    [
+        pytest.param(
+            [
+                (0.44, 0.7),
+                (0.46, 0.65),
+                (0.48, 0.58),
+                (0.49, 0.55),
+                (0.51, 0.55),
+                (0.52, 0.58),
+                (0.54, 0.65),
+                (0.56, 0.7),
+            ],
+            [],
+            id="around the end in small steps",
+        ),
+        pytest.param(
+            [(0.44, 0.7), (0.48, 0.7), (0.51, 0.7), (0.512, 0.6), (0.513, 0.5), (0.56, 0.3)],
+            ["counterclockwise"],
+            id="through it and then past its end",
+        ),
+        pytest.param(
+            [(0.44, 0.7), (0.49, 0.7), (0.51, 0.7), (0.51, 0.5), (0.49, 0.5), (0.44, 0.7)], [], id="once around its end"
+        ),
+    ],
+)
+def test_the_whole_way_counts(way: list[Point], expected: list[str]) -> None:
+    assert directions(walk(counter(DOOR), *way)) == expected
+
+
+def test_an_object_on_the_line_is_on_neither_side() -> None:
+    for end in (0.3, 0.7):
+        assert directions(walk(counter(), (0.5, 0.5), (end, 0.5))) == []
+    for start, end in ((0.3, 0.7), (0.7, 0.3)):
+        assert len(walk(counter(), (start, 0.5), (0.5, 0.5), (end, 0.5))) == 1
+
+
+@pytest.mark.parametrize("aspect", [16 / 9, 9 / 16])
+def test_one_that_crosses_while_the_picture_changes_its_shape_counts(aspect: float) -> None:
     line = counter()
-    assert directions(walk(line, (0.3 * 4, 0.5), (0.5 * 4 + BEYOND * HEIGHT * 0.9, 0.5), aspect=4)) == []
-    assert directions(walk(line, (0.5 * 4 + BEYOND * HEIGHT * 1.1, 0.5), aspect=4)) == ["counterclockwise"]
+    ways = [(0.4, 4 / 3), (0.46, 4 / 3), (0.54, aspect), (0.6, aspect)]
+    assert len([event for x, shape in ways for event in line.update([sighting(x)], shape)]) == 1

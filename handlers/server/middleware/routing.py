@@ -58,6 +58,8 @@ class ExactRoutingMiddleware(RoutingMiddleware):  # type: ignore[misc]  # connex
 
         The router's own refusal of a method knows only those of one operation of the path.
         """
+        if scope["type"] == "http" and _escapes_settings(scope):
+            raise HTTPException(404)
         try:
             await super().__call__(scope, receive, send)
         except HTTPException as error:
@@ -69,6 +71,13 @@ class ExactRoutingMiddleware(RoutingMiddleware):  # type: ignore[misc]  # connex
         """Return the methods of a path."""
         routes = [route for mount in self.router.routes for route in mount.app.routes]
         return {method for route in routes if route.matches(scope)[0] is not Match.NONE for method in route.methods}
+
+
+def _escapes_settings(scope: Scope) -> bool:
+    """Return whether a path names a stream `NAME/settings`, which must not be taken for the settings of NAME."""
+    last = unquote(plain_path(scope["raw_path"]).rpartition(b"/")[2].decode("latin-1"))
+    path: str = scope["path"]
+    return path.startswith("/streams/") and path.endswith("/settings") and last != "settings"
 
 
 def _ends_open(route: Any) -> bool:

@@ -326,7 +326,7 @@ def test_key_points_found_in_regions_are_in_shares_of_the_whole_picture(tmp_path
 
 def test_what_was_said_of_objects_that_were_not_looked_at_is_kept() -> None:
     still, seen = (Detection("thing", 0, 0.9, box_of(left, 0)) for left in (0, 4))
-    memory = StreamMemory(GATED, ())
+    memory = StreamMemory(GATED)
     facts = {("kind", each): Chained("kind", Results()) for each in (still, seen)}
     kept: list[set[Detection]] = []
     looks = Seen("regions", (box_of(4, 0),)), Seen("regions", ((0.4, 0.0, 1.0, 1.0),)), Seen("run")

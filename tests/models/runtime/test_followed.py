@@ -72,20 +72,22 @@ def test_an_object_that_walks_keeps_its_track_and_its_crossing_is_an_event(engin
 
 
 def test_a_frame_in_which_nothing_has_moved_keeps_its_tracks_and_time_goes_on(engine: Engine) -> None:
-    """A person who stands still in a zone dwells there, though no frame is run."""
+    """A person who stands still in a zone dwells there, though no frame is run once a second one has shown them."""
     keys: dict[str, Any] = {"motion": {}, "zones": [PORCH]}
     answered = [answer(engine, block(RIGHT), at_s, **keys) for at_s in range(5)]
-    assert [each.seen.outcome for each in answered] == ["run", *["repeated"] * 4]
+    assert [each.seen.outcome for each in answered] == ["run", "run", *["repeated"] * 3]
     assert len({track_in(each) for each in answered}) == 1
     assert [kinds_in(each) for each in answered] == [[], ["zoneEnter", "zoneCount"], [], ["zoneDwell"], []]
+    ids = [each.results.detections[0].sighting for each in answered[1:]]
+    assert ids == [ids[0]] * 4, "the answer is repeated as it was"
 
 
 def test_an_answer_without_content_has_the_events(engine: Engine) -> None:
     keys: dict[str, Any] = {"motion": {"answer": "no_content"}, "zones": [PORCH], "encoding": "metadata"}
-    answered = [answer(engine, block(RIGHT), at_s, **keys) for at_s in range(3)]
-    assert [each.results.count for each in answered] == [1, 0, 0]
-    assert [b'"zoneEnter"' in each.value for each in answered] == [False, True, False]
-    assert answered[2].value == b""
+    answered = [answer(engine, block(RIGHT), at_s, **keys) for at_s in range(5)]
+    assert [each.results.count for each in answered] == [1, 1, 0, 0, 0]
+    assert [b'"zoneDwell"' in each.value for each in answered] == [False, False, False, True, False]
+    assert answered[2].value == answered[4].value == b""
 
 
 def test_a_frame_is_run_while_an_object_moves(engine: Engine) -> None:
