@@ -112,3 +112,42 @@ def test_what_was_counted_is_what_was_said(frames: list[list[float]], every_s: f
     assert len({event.id for event in events} | {sighting.id for sighting in sightings}) == len(events) + len(sightings)
     seen = {sighting.id for sighting in sightings}
     assert all(seen >= set(event.sightings) for event in events)
+
+
+def test_people_who_stand_still_keep_their_tracks_when_the_picture_changes_its_shape() -> None:
+    scene, tracks = followed(), set()
+    for number, aspect in enumerate((4 / 3, 4 / 3, 16 / 9, 9 / 16)):
+        boxes = np.array([(x - 0.03, 0.4, x + 0.03, 0.7) for x in (0.4, 0.55, 0.8)])
+        found = scene.update(boxes, np.zeros(3, np.intp), np.ones(3, np.bool_), aspect, number / 5)
+        tracks.add(tuple(sighting.track for sighting in found if sighting))
+    assert len(tracks) == 1
+    assert scene.scene.zones == (ZoneTotals("right", count=2, entered=2),)
+
+
+def test_while_nothing_moves_only_time_passes() -> None:
+    """Nobody is looked for, so nobody is given up; who was seen is still there."""
+    scene = followed()
+    for at_s in (0, 0.2):
+        see(scene, at_s, 0.7, 0.9)
+    see(scene, 0.4, 0.7)
+    for at_s in range(1, 60):
+        scene.reported()
+        scene.stay(4 / 3, at_s)
+        assert not scene.scene.events
+    seen, hidden = scene.scene.objects
+    assert (seen.is_seen, hidden.is_seen) == (True, False)
+    assert seen.present_for_s == 59
+    [again, found] = see(scene, 60, 0.7, 0.9)
+    assert (again.track, found.track) == (seen.track, hidden.track)
+
+
+def test_events_of_a_frame_that_failed_come_with_the_next() -> None:
+    scene = followed()
+    see(scene, 0, 0.7)
+    see(scene, 0.2, 0.7)
+    before = scene.scene.events
+    scene.stay(4 / 3, 0.4)
+    assert scene.scene.events == before
+    scene.reported()
+    scene.stay(4 / 3, 0.6)
+    assert not scene.scene.events

@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handlers.server.middleware.swagger_ui import SWAGGER_UI
 
+STATE_METHODS = ("DELETE", "GET", "HEAD")
+"""Of the path of a stream's state."""
 DOUBLED = re.compile(rb"//+")
 FOLDER = f"{SWAGGER_UI}/".encode()
 """The one path that ends with a slash: its page links to files beside it."""
@@ -59,13 +61,20 @@ class ExactRoutingMiddleware(RoutingMiddleware):  # type: ignore[misc]  # connex
         The router's own refusal of a method knows only those of one operation of the path.
         """
         if scope["type"] == "http" and _escapes_settings(scope):
-            raise HTTPException(404)
+            self._refuse_state(scope["method"])
         try:
             await super().__call__(scope, receive, send)
         except HTTPException as error:
             if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
                 error.headers = {"Allow": ", ".join(sorted(self._methods(scope)))}
             raise
+
+    @staticmethod
+    def _refuse_state(method: str) -> None:
+        """Raise HTTPException as the path of the state of a stream that nobody knows does."""
+        if method not in STATE_METHODS:
+            raise HTTPException(405, headers={"Allow": ", ".join(STATE_METHODS)})
+        raise HTTPException(404)
 
     def _methods(self, scope: Scope) -> set[str]:
         """Return the methods of a path."""

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from handlers.streams import live_view, scenes
 from handlers.streams.scenes import MAX_EVENTS
 from lab.graphs import write_identity_model
 from lab.pictures import encode
 from lab.processes import kill_workers
+from scene.events import Event, Scene
+from scene.settings import StreamSettings
 from tests.support.credentials import AUTHORIZED, RELOADABLE
 from tests.support.models.walks import GATE, LEFT, PORCH, RIGHT, block
 from tests.support.server import LiveServer, running
@@ -103,6 +106,64 @@ def test_a_stream_that_is_forgotten_begins_at_0(live: LiveServer, stream: str) -
     assert inferences[0]["entity"]["id"] != first["entity"]["id"]
     assert state(live, stream)["scenes"][0]["lines"][0]["total"] == 1
     assert live.client.get(f"/streams/{stream}/settings").json() == {"lines": [GATE], "zones": [PORCH]}
+
+
+def test_new_settings_begin_anew(live: LiveServer, stream: str) -> None:
+    """Also those that say the same, and for models that get no frames any more; what was before is shown no longer."""
+    post(live, stream, LEFT, RIGHT, LEFT)
+    post(live, stream, LEFT, model="second")
+    settings(live, stream, lines=[GATE], zones=[PORCH])
+    assert remembered(live, stream) == NOBODY
+    post(live, stream, LEFT, RIGHT)
+    [scene] = state(live, stream)["scenes"]
+    assert scene["lines"][0]["total"] == 1
+    settings(live, stream, motion={})
+    post(live, stream, RIGHT)
+    assert remembered(live, stream) == NOBODY
+
+
+def test_the_path_of_a_stream_whose_name_ends_with_settings_is_no_other_stream(live: LiveServer, stream: str) -> None:
+    post(live, f"{stream}/settings", LEFT)
+    path = f"/streams/{stream}%2Fsettings"
+    statuses = [live.client.request(method, path, headers=AUTHORIZED) for method in ("GET", "DELETE", "PUT")]
+    assert [answer.status_code for answer in statuses] == [404, 404, 405]
+    assert statuses[2].headers["allow"] == "DELETE, GET, HEAD"
+    assert live.client.get(f"/streams/{stream}/settings").status_code == 200
+    settings(live, f"{stream}%2Fsettings", track={})
+    assert live.client.get(f"/streams/{stream}%2F%73ettings/settings").json() == {"track": {}}
+
+
+def test_a_stream_that_others_displaced_begins_anew(
+    live: LiveServer, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post(live, stream, LEFT, RIGHT)
+    listed = live.client.get("/streams").json()["streams"]
+    monkeypatch.setattr(live_view, "MAX_STREAMS", len(listed))
+    for other in range(len(listed)):
+        post(live, f"other {other}", LEFT)
+    assert live.client.get(f"/streams/{stream}").status_code == 404
+    post(live, stream, LEFT)
+    assert state(live, stream)["scenes"][0]["lines"][0]["total"] == 0
+
+
+def test_a_scene_is_forgotten_when_no_frame_comes(
+    live: LiveServer, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the lane forgets it; the events are kept for those who ask later."""
+    post(live, stream, LEFT, RIGHT)
+    monkeypatch.setattr(scenes, "KEPT_S", 0)
+    assert remembered(live, stream)["scenes"] == []
+    assert remembered(live, stream)["events"]
+
+
+def test_frames_that_were_taken_before_the_scenes_began_do_not_count() -> None:
+    """They were in work when a person let the stream begin anew."""
+    known = scenes.Scenes(StreamSettings(), begun_at_s=2)
+    event = Event("id", "zoneCount", "porch", (("count", "1"),), ())
+    known.record("one", Scene(events=(event,)), taken_at_s=1)
+    assert known.events == []
+    known.record("one", Scene(events=(event,)), taken_at_s=2)
+    assert [reported.event for reported in known.events] == [event]
 
 
 def test_only_who_may_configure_makes_a_stream_forgotten(live: LiveServer, stream: str) -> None:

@@ -41,8 +41,8 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         yield loaded
 
 
-def answer(engine: Engine, picture: Image.Image, at_s: float, **keys: Any) -> Answered:
-    return engine.infer(order(picture, at_s, **keys)).result(60)
+def answer(engine: Engine, picture: Image.Image, at_s: float, stream: str = "yard", **keys: Any) -> Answered:
+    return engine.infer(order(picture, at_s, stream, **keys)).result(60)
 
 
 def track_in(answered: Answered) -> str:
@@ -210,3 +210,21 @@ def test_an_object_that_no_region_holds_keeps_its_track() -> None:
     ]
     assert cars[0]
     assert cars == [cars[0]] * 4
+
+
+def test_an_object_that_moves_is_looked_at_in_regions_though_no_motion_is_seen(tmp_path: Path) -> None:
+    """Else the frame would count as run though nothing was run, and nobody would be found."""
+    write_identity_model(tmp_path)
+    keys: dict[str, Any] = {"regions": {"mode": "motion"}, "track": {}}
+    with loaded_engine_of(tmp_path, lanes=Lanes(1, 100, 60)) as engine:
+        middles = (0.5, 0.56, 0.62, 0.68, 0.74, 0.74)
+        answered = [answer(engine, block(middle), number / 4, **keys) for number, middle in enumerate(middles)]
+    assert answered[-1].seen.outcome == "run"
+    assert answered[-1].seen.regions_xyxy
+    assert not answered[-1].seen.moving_xyxy
+
+
+def test_a_picture_of_no_stream_has_no_tracks(engine: Engine) -> None:
+    alone = answer(engine, block(RIGHT), 0, stream="", track={}, zones=[PORCH])
+    assert alone.scene is None
+    assert alone.results.detections[0].sighting is None

@@ -50,7 +50,7 @@ def _failed(error: Exception) -> Future[Answered]:
 def _order_for(order: FrameOrder, shot: Shot) -> FrameOrder:
     """Return the order for one frame. With stream settings, a video is a stream, and a picture is a frame of none."""
     is_stream = order.settings is not None and shot.time_s is not None
-    stream = str(shot.source) if is_stream else ""
+    stream = f"{id(shot.source)}" if is_stream else ""  # a file that is named twice is two streams
     return replace(order, body=shot.body, layout=shot.layout, stream=stream, taken_at_s=shot.time_s or 0)
 
 
