@@ -8,7 +8,6 @@ union with a true one is 0.5 or more.
 """
 
 import argparse
-import io
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,11 +16,10 @@ from statistics import fmean
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image
 
 from bench.agreement import MAX_PIXELS, Judge
 from bench.harness.frames import read_frames
-from bench.harness.workloads import QUALITY
+from bench.motion import encode
 from handlers.decoding.decoder import Decoder
 from handlers.decoding.scaling import Convolution
 from models.frame import Frame
@@ -132,12 +130,6 @@ def read_truth(path: Path, size_wh: tuple[int, int]) -> Mapping[int, Truth]:
     }
 
 
-def _jpeg(picture: Image.Image) -> bytes:
-    body = io.BytesIO()
-    picture.save(body, "JPEG", quality=QUALITY)
-    return body.getvalue()
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Measures what regions find of the people on a street video.")
@@ -146,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--step", type=int, default=5, help="take every N-th frame")
     options = parser.parse_args(arguments)
     pictures, judge = read_frames(options.video, options.step), Judge(None)
-    bodies = {number * options.step: _jpeg(picture) for number, picture in enumerate(pictures)}
+    bodies = {number * options.step: encode(picture) for number, picture in enumerate(pictures)}
     truth = read_truth(options.truth, pictures[0].size)
     ways: dict[str, Callable[[Way], None]] = {
         "whole picture": lambda way: in_regions(way, bodies, WHOLE),

@@ -212,16 +212,16 @@ def test_an_object_that_no_region_holds_keeps_its_track() -> None:
     assert cars == [cars[0]] * 4
 
 
-def test_an_object_that_moves_is_looked_at_in_regions_though_no_motion_is_seen(tmp_path: Path) -> None:
-    """Else the frame would count as run though nothing was run, and nobody would be found."""
+def test_an_object_that_was_not_seen_is_looked_for_in_regions_though_nothing_moves(tmp_path: Path) -> None:
+    """Else the frame would count as run though nothing was run, and the object would never be found again."""
     write_identity_model(tmp_path)
     keys: dict[str, Any] = {"regions": {"mode": "motion"}, "track": {}}
+    frames = [block(LEFT), block(LEFT), block(LEFT, nothing=True), block(LEFT, nothing=True)]
     with loaded_engine_of(tmp_path, lanes=Lanes(1, 100, 60)) as engine:
-        middles = (0.5, 0.56, 0.62, 0.68, 0.74, 0.74)
-        answered = [answer(engine, block(middle), number / 4, **keys) for number, middle in enumerate(middles)]
-    assert answered[-1].seen.outcome == "run"
-    assert answered[-1].seen.regions_xyxy
-    assert not answered[-1].seen.moving_xyxy
+        *_, last = (answer(engine, frame, number / 4, **keys) for number, frame in enumerate(frames))
+    assert last.seen.outcome in {"run", "regions"}
+    assert last.seen.regions_xyxy
+    assert not last.seen.moving_xyxy
 
 
 def test_a_picture_of_no_stream_has_no_tracks(engine: Engine) -> None:
