@@ -3,8 +3,8 @@
     python -m bench.lines --video vtest.avi --truth FILE
 
 Truth: as for bench.regions; its frames are those of the video, counted from 1. A true crossing is what the same rule
-counts on the true paths of all frames; who is hidden walks on. An event is right in its direction if the nearest true crossing of its line, in
-time and place, has the same one.
+counts on the true paths of all frames; who is hidden walks on. An event is right in its direction if the nearest true
+crossing of its line, in time and place, has the same one.
 """
 
 import argparse

@@ -130,12 +130,13 @@ def draw_scene(picture: Image.Image, settings: StreamSettings, scene: Scene) -> 
             for section, zone in zip(settings.zones, scene.zones, strict=True)
         ),
     ]
+    taken: list[PixelBox] = []
     for points, text in shapes:
         at_px = [(x * picture.width, y * picture.height) for x, y in points]
         canvas.line(at_px, fill=SCENE_COLOUR, width=width, joint="curve")
         caption = writer.write(text)
-        background = place((*at_px[0], *at_px[0]), caption.size_wh, picture.size, [])
-        _draw(canvas, _Label(caption, SCENE_COLOUR, background))
+        taken.append(place((*at_px[0], *at_px[0]), caption.size_wh, picture.size, taken))
+        _draw(canvas, _Label(caption, SCENE_COLOUR, taken[-1]))
 
 
 def _draw(canvas: ImageDraw.ImageDraw, label: _Label) -> None:

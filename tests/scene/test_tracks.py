@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import count
+from random import Random
 
 import numpy as np
 import pytest
@@ -248,7 +249,7 @@ def test_beyond_the_bound_those_unseen_longest_are_forgotten() -> None:
 def test_the_order_of_detections_is_nothing(
     before: tuple[Floats, list[int], list[bool]],
     after: tuple[Floats, list[int], list[bool]],
-    random: "np.random.Generator",
+    random: Random,
     elapsed_s: float,
 ) -> None:
     """Detections that are all the same may take each other's ids."""
@@ -296,16 +297,6 @@ def test_the_same_frame_again_keeps_all_ids(scene: tuple[Floats, list[int], list
             zip(found.tolist(), class_ids, first, strict=True)
         )
     assert not any(track.moving for track in known.tracks)
-
-
-def test_the_same_frames_give_the_same_ids() -> None:
-    def ids() -> list[list[str]]:
-        known, random = tracker(), np.random.default_rng(2)
-        return [
-            see(known, boxes(*[person(x, y) for x, y in random.random((20, 2))]), number / 2) for number in range(9)
-        ]
-
-    assert ids() == ids()
 
 
 def test_ids_are_those_of_the_caller_from_left_to_right() -> None:

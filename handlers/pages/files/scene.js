@@ -73,7 +73,7 @@ const named = (totals, name) => totals.find((each) => each.name === name) ?? {};
 /** Draw the lines and zones with their counts, unless somebody edits them. */
 export function drawScene() {
   if (!$("editor").hidden) return;
-  const [scene] = scenes();
+  const scene = scenes().find(({ model }) => model === known.state?.stream.model) ?? NOTHING;
   const { lines = [], zones = [] } = known.settings;
   const drawnLines = lines.map(({ name, line }) => {
     const { clockwiseTotal = 0, counterclockwiseTotal = 0 } = named(scene.lines, name);

@@ -19,8 +19,7 @@ from models.runtime.engine import Engine
 from models.scheduling.lanes import Lanes
 from scene.events import Event
 from scene.settings import StreamSettings
-from tests.models.runtime.test_streamed import shuffled
-from tests.support.models.engines import loaded_engine_of, order_of
+from tests.support.models.engines import loaded_engine_of, order_of, shuffled
 from tests.support.models.walks import GATE, LEFT, PORCH, RIGHT, block
 
 STREAMS, FRAMES = 4, 30

@@ -3,12 +3,10 @@
 The identity model proves it: each of its answers says from which frame it comes.
 """
 
-import io
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -30,10 +28,9 @@ from models.runtime.loading import LoadedModel
 from models.runtime.stream_memory import StreamMemories
 from models.scheduling.lanes import Lanes
 from scene.settings import StreamSettings
-from tests.support.models.engines import ScriptedCodec, engine_of, loaded_engine_of, order_of
+from tests.support.models.engines import MAX_DELAY_S, loaded_engine_of, order_of, shuffled
 
 STREAMS, FRAMES, LANES = 4, 40, 3
-MAX_DELAY_S = 0.003
 MOTION = StreamSettings.model_validate({"motion": {}})
 
 
@@ -265,34 +262,6 @@ def test_what_has_left_is_looked_for_and_forgotten() -> None:
     assert any(found.label == "person" for found in came.results.detections)
     assert (left.seen.outcome, left.results.count) == ("regions", 0)
     assert (0, 0, 1, 1) not in left.seen.regions_xyxy
-
-
-def after_a_while() -> None:
-    time.sleep(CHANCE.uniform(0, MAX_DELAY_S))
-
-
-CHANCE = Random(2)
-
-
-@contextmanager
-def shuffled(folder: Path, lanes: Lanes, wait: Callable[[], object] = after_a_while) -> Iterator[Engine]:
-    """Yield an engine in which looking at a frame takes a random time, so that lanes finish in any order.
-
-    Nothing looks at two frames of a stream at the same time.
-    """
-    at_once: set[str] = set()
-
-    def decode(order: FrameOrder) -> Image.Image:
-        assert order.stream not in at_once
-        at_once.add(order.stream)
-        wait()
-        at_once.discard(order.stream)
-        return Image.open(io.BytesIO(order.body)).convert("RGB")
-
-    write_identity_model(folder)
-    with closing(engine_of(folder, lanes=lanes, codec=ScriptedCodec(decode))) as engine:
-        engine.load()
-        yield engine
 
 
 def frames_of(stream: int) -> list[Image.Image]:

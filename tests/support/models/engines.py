@@ -1,9 +1,11 @@
 """Engines without a service, with the real decoder and encoders or with a scripted decoder."""
 
 import io
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from random import Random
 
 import numpy as np
 from PIL import Image
@@ -11,6 +13,7 @@ from PIL import Image
 from handlers.decoding.decoder import Decoder
 from handlers.encoding.encoders import ENCODERS
 from handlers.encoding.lane_codec import LaneCodec
+from lab.graphs import write_identity_model
 from models.frame import DecodeTarget, Frame, Pixels
 from models.letterbox import Size
 from models.order import FrameOrder
@@ -22,6 +25,8 @@ from models.runtime.steps import FrameCodec, Work
 from models.scheduling.lanes import Lanes
 from tests.support.models.repositories import read_repository
 
+MAX_DELAY_S = 0.003
+CHANCE = Random(2)
 CODEC = LaneCodec(Decoder(36_000_000), ENCODERS)
 
 
@@ -82,5 +87,30 @@ def loaded_engine_of(
 ) -> Iterator[Engine]:
     """Yield such an engine with its models loaded, and close it after the block."""
     with closing(engine_of(models, default_model, lanes, codec, run_timeout_s)) as engine:
+        engine.load()
+        yield engine
+
+
+def after_a_while() -> None:
+    time.sleep(CHANCE.uniform(0, MAX_DELAY_S))
+
+
+@contextmanager
+def shuffled(folder: Path, lanes: Lanes, wait: Callable[[], object] = after_a_while) -> Iterator[Engine]:
+    """Yield an engine in which looking at a frame takes a random time, so that lanes finish in any order.
+
+    Nothing looks at two frames of a stream at the same time.
+    """
+    at_once: set[str] = set()
+
+    def decode(order: FrameOrder) -> Image.Image:
+        assert order.stream not in at_once
+        at_once.add(order.stream)
+        wait()
+        at_once.discard(order.stream)
+        return Image.open(io.BytesIO(order.body)).convert("RGB")
+
+    write_identity_model(folder)
+    with closing(engine_of(folder, lanes=lanes, codec=ScriptedCodec(decode))) as engine:
         engine.load()
         yield engine
