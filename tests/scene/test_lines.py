@@ -72,7 +72,7 @@ def test_which_way_an_object_crosses(segment: Segment, start: Point, end: Point,
 
 def test_an_object_that_stands_on_the_line_counts_once() -> None:
     """It comes from the left, trembles on the line by less than the margin, and goes on to the right."""
-    within = BEYOND * HEIGHT * 0.99
+    within = 0.099 * HEIGHT
     trembling = [(0.5 + within * math.sin(7 * step), 0.5) for step in range(200)]
     line = counter()
     assert directions(walk(line, (0.3, 0.5), *trembling)) == []

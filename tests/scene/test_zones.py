@@ -61,7 +61,7 @@ def test_an_object_that_is_not_followed_any_more_has_left() -> None:
 
 
 def test_an_object_that_stands_on_the_edge_enters_once() -> None:
-    within = OUTSIDE * HEIGHT * 0.99
+    within = 0.099 * HEIGHT
     trembling = [(0.6 + within * sign, 0.5) for sign in (-1, 1) * 20]
     assert kinds(watch(), *trembling, (0.6 + 1.1 * OUTSIDE * HEIGHT, 0.5)) == [
         ["zoneEnter", "zoneCount"],
