@@ -364,3 +364,10 @@ def test_the_keys_of_the_contract_are_those_of_files() -> None:
         fields = section.model_fields if isinstance(section, type) else type(section).model_fields
         assert list(schemas[name]["properties"]) == list(fields)
         assert all(f"`{key}`" in documented for key in fields if key != "mode")
+
+
+def test_the_default_of_lost_s_is_documented() -> None:
+    default = f"{TrackSection().lost_s:g}"
+    description = CONTRACT["components"]["schemas"]["TrackSettings"]["properties"]["lost_s"]["description"]
+    assert f"The default is {default}." in " ".join(description.split())
+    assert f"| `lost_s` | {default} |" in (ROOT / "docs" / "streams.md").read_text()
