@@ -9,8 +9,8 @@ If the service needs a token, put it into the environment variable TOKEN. It mus
 import argparse
 import json
 import os
+import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
@@ -20,16 +20,22 @@ INTERVAL_S = 1.0
 """The service keeps the last 50 events of a stream."""
 
 
-def events_of(url: str, stream: str) -> Iterator[dict[str, Any]]:
-    """Yield the events of a stream, the oldest first; none while no frame of it has come."""
+def events_of(url: str, stream: str) -> list[dict[str, Any]] | None:
+    """Return the last events of a stream, the oldest first; None if they are not known now: ask again later.
+
+    Raises SystemExit if the service refuses to tell them.
+    """
     headers = {"Authorization": f"Bearer {os.environ['TOKEN']}"} if os.environ.get("TOKEN") else {}
     request = Request(f"{url}/streams/{quote(stream, safe='')}", headers=headers)  # noqa: S310  # what the user typed
     try:
         with urlopen(request, timeout=30) as answer:  # noqa: S310  # as above
-            yield from reversed(json.load(answer)["events"])
+            return list(reversed(json.load(answer)["events"]))
     except HTTPError as error:
-        if error.code not in {404, 503}:
-            raise SystemExit(f"{error.code}: {json.load(error)['detail']}") from error
+        if error.code in {401, 403}:
+            raise SystemExit(f"{error.code}: {error.read().decode(errors='replace')}") from error
+    except (OSError, ValueError) as error:
+        print(f"No answer: {error}", file=sys.stderr)
+    return None
 
 
 def main() -> None:
@@ -40,11 +46,12 @@ def main() -> None:
     options = parser.parse_args()
     seen: set[str] = set()
     while True:
-        events = list(events_of(options.url, options.stream))
-        for event in events:
-            if event["inference"]["inferenceId"] not in seen:
-                print(json.dumps(event), flush=True)
-        seen = {event["inference"]["inferenceId"] for event in events}
+        events = events_of(options.url, options.stream)
+        if events is not None:
+            for event in events:
+                if event["inference"]["inferenceId"] not in seen:
+                    print(json.dumps(event), flush=True)
+            seen = {event["inference"]["inferenceId"] for event in events}
         time.sleep(INTERVAL_S)
 
 

@@ -63,10 +63,9 @@ class DataPlane:
         settings = self.settings.of(order.stream)
         if settings is None:
             return order
-        now_s, model = time.monotonic(), order.model or settings.model
-        scenes = self.scenes_of(order.stream)
-        begun_at_s = scenes.begun_at_s if scenes else now_s
-        return replace(order, settings=settings, model=model, taken_at_s=now_s, begun_at_s=begun_at_s)
+        model, scenes = order.model or settings.model, self.scenes_of(order.stream)
+        begun_at_s = scenes.begun_at_s if scenes else self.streams.displaced_at_s
+        return replace(order, settings=settings, model=model, taken_at_s=time.monotonic(), begun_at_s=begun_at_s)
 
     def scenes_of(self, stream: str) -> Scenes | None:
         """Return what is known of the objects of a listed stream, under its present settings; None: it has none."""

@@ -71,10 +71,12 @@ class LineCounter:
         start, end = (in_heights(point, aspect) for point in self._line.segment)
         foot_xy = in_heights(sighting.foot_xy, aspect)
         distance = beyond((start, end), foot_xy)
-        if not distance:
-            return None  # on neither side
         is_left = distance > 0
-        way = self._ways.setdefault(sighting.track, _Way(sighting.foot_xy, is_left))
+        way = self._ways.get(sighting.track)
+        if way is None:
+            if distance:  # one that begins on the line is on neither side
+                self._ways[sighting.track] = _Way(sighting.foot_xy, is_left)
+            return None
         before_xy, way.foot_xy = in_heights(way.foot_xy, aspect), sighting.foot_xy
         changes_sides = (beyond((start, end), before_xy) > 0) != is_left
         way.has_crossed ^= changes_sides and intersect((before_xy, foot_xy), (start, end))

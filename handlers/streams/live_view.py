@@ -134,6 +134,8 @@ class LiveStreams:
     def __init__(self, max_viewers: int, painter: Lanes) -> None:
         self._max_viewers, self._painter = max_viewers, painter
         self._streams: dict[str, LiveStream] = {}
+        self.displaced_at_s = 0.0
+        """When a stream last had to make room, by the monotonic clock; 0: never."""
         self._watched: list[View] = []
         """One entry per viewer."""
         self._to_render: asyncio.Queue[View] = asyncio.Queue()
@@ -258,6 +260,7 @@ class LiveStreams:
             unwatched = [stream for stream in self._streams.values() if not stream.viewers]
             dropped = max(unwatched or self._streams.values(), key=lambda stream: held[stream.caller])  # the first one
             del self._streams[dropped.name]
+            self.displaced_at_s = time.monotonic()
 
     def _drop_expired(self) -> None:
         for name in [name for name, stream in self._streams.items() if stream.silent_for_s > LISTED_S]:

@@ -187,7 +187,9 @@ class SettingsOfStreams:
                     continue
                 try:
                     stream = _stream_of(self._folder / file)
-                    by_stream[stream] = read_settings(self._folder / file)
+                    settings = read_settings(self._folder / file)
+                    if settings != by_stream.get(stream):  # what the same settings remember is kept
+                        by_stream[stream] = settings
                 except ConfigurationError as error:
                     faults.append(str(error))
                     del files[file]  # it is read again at the next look

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,38 @@ def test_each_event_is_printed_once(live: LiveServer) -> None:
         finally:
             printing.kill()
     assert [each["inference"]["event"]["properties"]["total"] for each in said] == ["1", "2", "3"]
+
+
+def test_what_was_printed_is_not_printed_again_after_a_pause_of_the_service() -> None:
+    """An answer 503, one that is no JSON, and none at all; then the same events and one more."""
+    documents = [
+        {"events": [{"inference": {"inferenceId": f"{number}"}} for number in reversed(range(count))]}
+        for count in (2, 3)
+    ]
+    answers = [(200, json.dumps(documents[0])), (503, "{}"), (200, "<html>"), (200, json.dumps(documents[1]))]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, text = answers.pop(0)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        program: list[str | Path] = [sys.executable, ROOT / "examples" / "events.py", "x", "--url"]
+        url = f"http://127.0.0.1:{server.server_port}"
+        with subprocess.Popen([*program, url], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as printing:
+            assert printing.stdout is not None
+            try:
+                said = [json.loads(printing.stdout.readline())["inference"]["inferenceId"] for _ in range(3)]
+            finally:
+                printing.kill()
+        server.shutdown()
+    assert said == ["0", "1", "2"]
 
 
 def test_a_refusal_is_printed(tmp_path: Path) -> None:

@@ -174,6 +174,12 @@ def test_an_object_on_the_line_is_on_neither_side() -> None:
         assert len(walk(counter(), (start, 0.5), (0.5, 0.5), (end, 0.5))) == 1
 
 
+def test_the_way_over_the_line_beyond_its_end_counts_where_it_is() -> None:
+    short: Segment = ((0.5, 0.0), (0.5, 0.4))
+    assert walk(counter(short), (0.4, 0.3), (0.5, 0.5), (0.6, 0.3)) == []
+    assert len(walk(counter(short), (0.4, 0.45), (0.5, 0.3), (0.6, 0.55))) == 1
+
+
 @pytest.mark.parametrize("aspect", [16 / 9, 9 / 16])
 def test_one_that_crosses_while_the_picture_changes_its_shape_counts(aspect: float) -> None:
     line = counter()

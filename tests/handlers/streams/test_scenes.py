@@ -1,5 +1,6 @@
 """What the service says of a stream's objects, lines and zones, over HTTP and with lanes that are processes."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,15 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def live(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("streams")
+
+
+@pytest.fixture(scope="module")
+def live(repository: Path, folder: Path) -> Iterator[LiveServer]:
     write_identity_model(repository)
     write_identity_model(repository, "second")
     served: dict[str, Any] = {"model_repository": repository, "default_model": "identity"}
-    folder = tmp_path_factory.mktemp("streams")
     with running(**served, streams=folder, isolation="process", **RELOADABLE) as server:
         yield server
 
@@ -40,7 +45,7 @@ def live(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture
 def stream(live: LiveServer, request: pytest.FixtureRequest) -> str:
     """Return a stream of the test's own, with a line and a zone."""
-    name = str(request.node.name)[:60]
+    name = re.sub(r"\W", "-", str(request.node.name))[:60]
     settings(live, name, lines=[GATE], zones=[PORCH])
     return name
 
@@ -120,6 +125,29 @@ def test_new_settings_begin_anew(live: LiveServer, stream: str) -> None:
     settings(live, stream, motion={})
     post(live, stream, RIGHT)
     assert remembered(live, stream) == NOBODY
+
+
+def test_a_file_that_says_the_same_again_changes_nothing(live: LiveServer, folder: Path, stream: str) -> None:
+    post(live, stream, LEFT, RIGHT)
+    path = folder / f"{stream}.yaml"
+    path.write_text(path.read_text() + "# the same\n")
+    (folder / "signal.yaml").write_text("{}")
+    wait_for(lambda: live.client.get("/streams/signal/settings").status_code == 200)
+    post(live, stream, LEFT)
+    assert state(live, stream)["scenes"][0]["lines"][0]["total"] == 2
+
+
+@pytest.mark.parametrize("path", ["/inference", "/v1/vision/detection"])
+def test_the_first_frame_under_new_settings_counts(live: LiveServer, stream: str, path: str) -> None:
+    """Also on the paths of DeepStack."""
+    post(live, stream, LEFT)
+    settings(live, stream, lines=[GATE])
+    for middle in (LEFT, RIGHT):
+        body: dict[str, Any] = (
+            {"files": {"image": FRAMES[middle]}} if path.startswith("/v1") else {"content": FRAMES[middle]}
+        )
+        live.client.post(path, params={"stream": stream}, **body).raise_for_status()
+    assert state(live, stream)["scenes"][0]["lines"][0]["total"] == 1
 
 
 def test_the_path_of_a_stream_whose_name_ends_with_settings_is_no_other_stream(live: LiveServer, stream: str) -> None:

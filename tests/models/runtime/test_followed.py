@@ -200,7 +200,7 @@ def test_an_object_that_no_region_holds_keeps_its_track() -> None:
             frame.paste(person, (290 - 25 * step, 200))
             answered.append(answer(engine, frame, step / 4, **keys))
     assert [each.seen.outcome for each in answered] == ["run", *["regions"] * 3]
-    held = [box for each in answered[1:] for box in each.seen.regions_xyxy]
+    held = [box for each in answered[2:] for box in each.seen.regions_xyxy]  # the second run confirms all objects
     assert held
     assert all(right < 0.8 for _, _, right, _ in held), "the cars are on the right"
     cars = [
@@ -221,6 +221,16 @@ def test_an_object_that_was_not_seen_is_looked_for_in_regions_though_nothing_mov
     assert last.seen.outcome in {"run", "regions"}
     assert last.seen.regions_xyxy
     assert not last.seen.moving_xyxy
+
+
+def test_what_one_run_alone_has_shown_is_not_confirmed_by_memory(tmp_path: Path) -> None:
+    """With regions, objects outside of them stay as they were; that is no second run that shows them."""
+    write_identity_model(tmp_path)
+    keys: dict[str, Any] = {"regions": {"mode": "motion"}, "zones": [PORCH]}
+    frames = [block(RIGHT), *[block(RIGHT, nothing=True)] * 4]
+    with loaded_engine_of(tmp_path, lanes=Lanes(1, 100, 60)) as engine:
+        answered = [answer(engine, frame, number / 4, **keys) for number, frame in enumerate(frames)]
+    assert [kinds_in(each) for each in answered] == [[]] * 5
 
 
 def test_a_picture_of_no_stream_has_no_tracks(engine: Engine) -> None:
