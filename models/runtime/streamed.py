@@ -146,10 +146,9 @@ class StreamedModel:
             work.run((self.decode, *self.on_pixels))
             return work.results
         now_s, motion = work.order.taken_at_s, memory.motion
-        moving_xyxy, present_xyxy = (
-            np.concatenate([boxes_xyxy, memory.restless_xyxy])
-            for boxes_xyxy in (motion.boxes_xyxy, motion.present_xyxy)
-        )
+        restless_xyxy = memory.restless_xyxy
+        moving_xyxy = np.concatenate([motion.boxes_xyxy, restless_xyxy])
+        present_xyxy = np.concatenate([motion.present_xyxy, restless_xyxy])
         plan = memory.objects.plan(moving_xyxy, present_xyxy, work.size_wh, now_s)
         is_whole = np.array_equal(plan.regions_xyxy, WHOLE)
         if len(plan.regions_xyxy):  # else all that has moved is gone

@@ -49,11 +49,9 @@ def test_each_event_is_printed_once(live: LiveServer) -> None:
 
 def test_what_was_printed_is_not_printed_again_after_a_pause_of_the_service() -> None:
     """An answer 503, one that is no JSON, and none at all; then the same events and one more."""
-    documents = [
-        {"events": [{"inference": {"inferenceId": f"{number}"}} for number in reversed(range(count))]}
-        for count in (2, 3)
-    ]
-    answers = [(200, json.dumps(documents[0])), (503, "{}"), (200, "<html>"), (200, json.dumps(documents[1]))]
+    events = [{"inference": {"inferenceId": name}} for name in "210"]
+    before, after = json.dumps({"events": events[1:]}), json.dumps({"events": events})
+    answers = [(200, before), (503, "{}"), (200, "<html>"), (200, after)]
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -200,9 +200,8 @@ def test_an_object_that_no_region_holds_keeps_its_track() -> None:
             frame.paste(person, (290 - 25 * step, 200))
             answered.append(answer(engine, frame, step / 4, **keys))
     assert [each.seen.outcome for each in answered] == ["run", *["regions"] * 3]
-    held = [box for each in answered[2:] for box in each.seen.regions_xyxy]  # the second run confirms all objects
-    assert held
-    assert all(right < 0.8 for _, _, right, _ in held), "the cars are on the right"
+    are_outside = [all(right < 0.8 for _, _, right, _ in each.seen.regions_xyxy) for each in answered]
+    assert any(are_outside), "regions always held the cars, which are on the right, so this proves nothing"
     cars = [
         {found.sighting.track for found in each.results.detections if found.label == "car" and found.sighting}
         for each in answered
