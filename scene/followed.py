@@ -43,14 +43,17 @@ class Followed:
 
     @property
     def restless_xyxy(self) -> Floats:
-        """Return [R, 4]: the boxes of objects that move, were not seen, or were seen only once; shares of the picture.
+        """Return [R, 4]: the boxes of objects that move, or were not seen; shares of the picture.
 
         While there is one, even a frame that looks like the last one is worth a run.
         """
-        restless = [
-            track.box_xyxy for track in self._tracker.tracks if track.moving or not track.seen or not track.confirmed
-        ]
+        restless = [track.box_xyxy for track in self._tracker.tracks if track.moving or not track.seen]
         return np.array(restless, np.float64).reshape(-1, 4)
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Return whether all objects were seen in two frames at least."""
+        return all(track.confirmed for track in self._tracker.tracks)
 
     def update(
         self, boxes_xyxy: Floats, class_ids: Ids, sure: Flags, aspect: float, now_s: float

@@ -57,6 +57,17 @@ class StreamMemory:
         """Return [R, 4]: where objects are that are followed and must be looked at, in shares of the picture."""
         return NOTHING.boxes_xyxy if self.followed is None else self.followed.restless_xyxy
 
+    @property
+    def needs_run(self) -> bool:
+        """Return whether a frame must be run even if nothing has moved, for the objects that are followed.
+
+        Those that one frame alone has shown need another, unless regions remember them: a square may miss what the
+        whole picture shows.
+        """
+        if self.followed is None:
+            return False
+        return len(self.followed.restless_xyxy) > 0 or (self.objects is None and not self.followed.is_confirmed)
+
     def look(self, luma: Luma, size_wh: Size, now_s: float) -> Motion:
         """Return what has moved in a frame. Pictures of two sizes may have luma of one: they are not compared."""
         if size_wh != self._size_wh:

@@ -36,7 +36,7 @@ class Look(Step):
         luma, work.size_wh = self.codec.luma(work.order)
         motion = self.memory.look(luma, work.size_wh, work.order.taken_at_s)
         is_first = self.memory.kept is None
-        is_run = motion.changed or motion.due or is_first or len(self.memory.restless_xyxy) > 0
+        is_run = motion.changed or motion.due or is_first or self.memory.needs_run
         moving_xyxy = () if is_first else _boxes(motion.boxes_xyxy)  # there was nothing to compare it with
         work.seen = Seen("run" if is_run else "repeated", (), moving_xyxy)
 

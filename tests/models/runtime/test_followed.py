@@ -222,16 +222,6 @@ def test_an_object_that_was_not_seen_is_looked_for_in_regions_though_nothing_mov
     assert not last.seen.moving_xyxy
 
 
-def test_what_one_run_alone_has_shown_is_not_confirmed_by_memory(tmp_path: Path) -> None:
-    """With regions, objects outside of them stay as they were; that is no second run that shows them."""
-    write_identity_model(tmp_path)
-    keys: dict[str, Any] = {"regions": {"mode": "motion"}, "zones": [PORCH]}
-    frames = [block(RIGHT), *[block(RIGHT, nothing=True)] * 4]
-    with loaded_engine_of(tmp_path, lanes=Lanes(1, 100, 60)) as engine:
-        answered = [answer(engine, frame, number / 4, **keys) for number, frame in enumerate(frames)]
-    assert [kinds_in(each) for each in answered] == [[]] * 5
-
-
 def test_a_picture_of_no_stream_has_no_tracks(engine: Engine) -> None:
     alone = answer(engine, block(RIGHT), 0, stream="", track={}, zones=[PORCH])
     assert alone.scene is None
