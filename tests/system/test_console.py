@@ -446,6 +446,7 @@ def test_it_fits_any_width(console: Chrome, server: LiveServer, width: int, sche
             view(console, name)
             if name == "streams":
                 image = card(console, "gate-3").find_element(By.TAG_NAME, "img")
+                console.execute_script("arguments[0].scrollIntoView()", image)  # streams of other tests may be above
                 wait(console, partial(console.execute_script, LOADED, image))
             if name == "service":
                 wait(console, lambda: re.search(r"median \d", part(console, "charts").text))
