@@ -15,9 +15,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from scene.geometry import BoxXyxy
 from scene.regions import Flags, Floats, Ids
 
-Box: TypeAlias = tuple[float, float, float, float]
 Place: TypeAlias = tuple[float, float, float, float]
 """Bottom centre x and y, and the logarithms of width and height. The unit of length is the picture's height."""
 
@@ -67,7 +67,7 @@ class Track:
 
     id: str
     class_id: int
-    box_xyxy: Box
+    box_xyxy: BoxXyxy
     seen: bool
     since_s: float
     seen_at_s: float
@@ -81,7 +81,7 @@ class _Known:
 
     id: str
     class_id: int
-    box_xyxy: Box
+    box_xyxy: BoxXyxy
     place: Place
     since_s: float
     seen_at_s: float
@@ -130,7 +130,7 @@ class _Known:
         self.place = (x * factor, y, log_width + math.log(factor), log_height)
         self.velocity, self.mean_velocity = (vx * factor, vy), (mx * factor, my)
 
-    def see(self, box_xyxy: Box, place: Place, now_s: float) -> None:
+    def see(self, box_xyxy: BoxXyxy, place: Place, now_s: float) -> None:
         """Learn from where the object is in this frame."""
         (x, y, log_width, log_height), (vx, vy), (mx, my) = self.place, self.velocity, self.mean_velocity
         variance, both, speed_variance = self.variances

@@ -4,13 +4,12 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 
+from models.runtime.stream_memory import EXPIRY_S
 from scene.events import Event, Scene
 from scene.settings import StreamSettings
 
 MAX_EVENTS = 50
 """Of one stream; older ones are dropped."""
-KEPT_S = 60.0
-"""A scene is shown for so long after its last frame: then the lane has forgotten it, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,8 @@ class Scenes:
 
     @property
     def by_model(self) -> dict[str, Scene]:
-        """Return the scenes that are not forgotten yet, sorted by model."""
-        oldest_s = time.monotonic() - KEPT_S
+        """Return the scenes that their lanes have not forgotten yet, sorted by model."""
+        oldest_s = time.monotonic() - EXPIRY_S
         return {model: scene for model, (taken_at_s, scene) in sorted(self._by_model.items()) if taken_at_s > oldest_s}
 
     @property

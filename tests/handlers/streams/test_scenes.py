@@ -179,7 +179,7 @@ def test_a_scene_is_forgotten_when_no_frame_comes(
 ) -> None:
     """As the lane forgets it; the events are kept for those who ask later."""
     post(live, stream, LEFT, RIGHT)
-    monkeypatch.setattr(scenes, "KEPT_S", 0)
+    monkeypatch.setattr(scenes, "EXPIRY_S", 0)
     assert remembered(live, stream)["scenes"] == []
     assert remembered(live, stream)["events"]
 
