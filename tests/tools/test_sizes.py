@@ -11,7 +11,7 @@ from lab import ROOT
 
 MAX_MODULES, MAX_LINES, MAX_PUBLIC_METHODS, MAX_FUNCTION_LINES = 12, 300, 10, 60
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
-MODULES = [path for package in ("handlers", "models", "scene") for path in sorted((ROOT / package).rglob("*.py"))]
+MODULES = [path for package in ("handlers", "models", "scene", "player") for path in sorted((ROOT / package).rglob("*.py"))]
 
 
 def definitions(path: Path) -> Iterator[ast.AST]:

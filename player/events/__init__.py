@@ -1,0 +1,1 @@
+"""What a pipeline reports, and where it goes."""
