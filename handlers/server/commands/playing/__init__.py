@@ -1,0 +1,1 @@
+"""What `framehook play` needs besides the player."""

@@ -1,0 +1,97 @@
+"""The extension that is in the same process: frames of a pipeline reach the models without HTTP and without a codec."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from handlers.dataplane import DataPlane
+from handlers.decoding.raw import tight
+from handlers.parsing.numbers import read_number, read_whole_number
+from handlers.parsing.queries import STREAM_NAME, STREAM_PARAMETERS
+from handlers.server.settings import split
+from models.errors import FrameError, ModelsError, UnavailableError
+from models.order import FrameOrder
+from models.results import MAX_DETECTIONS
+from player.errors import ExtensionBusyError, ExtensionError, ExtensionRefusedError, TopologyError
+from player.flow import Inference, Picture
+
+PATH = re.compile(r"/(?:inference|score|models/(?P<model>[A-Za-z0-9._-]+)/inference)/?")
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+INTERNAL_ERROR = 500
+
+
+def is_local(url: str) -> bool:
+    """Return whether an extension's address is one of this machine."""
+    return urlsplit(url).hostname in LOOPBACK
+
+
+def order_of(url: str, caller: str) -> FrameOrder:
+    """Return what a frame posted to that address would be ordered with. `caller`: whose turn it waits for.
+
+    Raises TopologyError for a path or a parameter that does not exist.
+    """
+    parts = urlsplit(url)
+    found = PATH.fullmatch(parts.path)
+    if not found:
+        raise TopologyError(
+            f"{parts.path or '/'} takes no frames here; the extension's address ends in /inference, /score or "
+            "/models/NAME/inference."
+        )
+    order = FrameOrder(model=found["model"], encoding="metadata", caller=caller)
+    for name, text in parse_qsl(parts.query, keep_blank_values=True):
+        order = _with_parameter(order, name, text)
+    return order
+
+
+def _with_parameter(order: FrameOrder, name: str, text: str) -> FrameOrder:
+    number = read_number(text)
+    if name == "confidence" and number is not None and 0 <= number <= 1:
+        return replace(order, confidence=number)
+    count = read_whole_number(text)
+    if name == "maxDetections" and count is not None and 1 <= count <= MAX_DETECTIONS:
+        return replace(order, max_detections=count)
+    if name == "object" and text:
+        return replace(order, labels=split(text))
+    if name in STREAM_PARAMETERS and STREAM_NAME.fullmatch(text):
+        return replace(order, stream=text)
+    raise TopologyError(
+        f"The extension's address has {name}={text[:100]!r}; expected confidence=0..1, maxDetections=1..{MAX_DETECTIONS}, "
+        "object=LABELS or stream=NAME."
+    )
+
+
+class LocalExtension:
+    """Answers like POST /inference. `order`: without a frame. `loop`: on which viewers are shown the frames."""
+
+    def __init__(
+        self, dataplane: DataPlane, loop: asyncio.AbstractEventLoop, order: FrameOrder, timeout_s: float
+    ) -> None:
+        dataplane.refuse_unknown_labels(order)
+        self._dataplane, self._loop, self._order, self._timeout_s = dataplane, loop, order, timeout_s
+
+    def ask(self, picture: Picture, at_s: float) -> tuple[Inference, ...]:  # noqa: ARG002  # the server has its own clock
+        """Return what is in a picture. Raises ExtensionError."""
+        body = picture.pixels("bgr24", picture.size_wh)
+        order = replace(self._order, body=body, layout=tight("bgr24", picture.size_wh))
+        try:
+            order = self._dataplane.with_settings(order)
+            answered = self._dataplane.infer(order).result(self._timeout_s)
+        except UnavailableError as error:
+            raise ExtensionBusyError(str(error), error.retry_after_s) from error
+        except FrameError as error:
+            raise ExtensionRefusedError(str(error), INTERNAL_ERROR, str(error)) from error
+        except (FutureTimeoutError, CancelledError) as error:
+            raise ExtensionError(f"The server gave no answer within {self._timeout_s:g} s.") from error
+        if order.stream:
+            self._loop.call_soon_threadsafe(self._dataplane.show, order, answered)
+        document: Mapping[str, Any] = json.loads(answered.value) if answered.value else {}
+        return tuple(document.get("inferences", ()))
+
+    def close(self) -> None:
+        """Do nothing: the server ends by itself."""

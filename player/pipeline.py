@@ -1,1 +1,0 @@
-"""Runs one pipeline: reads its source, and passes what comes through its nodes."""

@@ -1,0 +1,1 @@
+"""Pipelines that run: their nodes joined, one thread each, and what can be seen of them."""

@@ -1,0 +1,37 @@
+"""What can be seen of a running pipeline: numbers that its threads count up, and others read."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Phase: TypeAlias = Literal["connecting", "playing", "ended", "failed"]
+
+
+@dataclass(slots=True)
+class PipelineState:
+    """The state of one pipeline. Each number is written by one thread, or under the pipeline's lock.
+
+    `phase`: connecting, while the source is away as well; ended: a file is over, or it was stopped; failed: a fault of
+    the player itself. `fault`: the last one of the source, a sentence; empty while all is well. `sessions`: connections
+    to the source so far. `at_s`: capture time of the last packet. `events`: how many, by their type. `asked`: requests
+    to extensions, by how they ended: answered, busy, refused, failed. `waited_s`: for their answers, in all. `skipped`:
+    frames that were due for an extension while it was still busy with one before.
+    """
+
+    name: str
+    topology: str
+    source: str
+    phase: Phase = "connecting"
+    fault: str = ""
+    sessions: int = 0
+    packets: int = 0
+    received_bytes: int = 0
+    frames: int = 0
+    at_s: float = 0.0
+    clips: int = 0
+    clip_bytes: int = 0
+    events: Counter[str] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
+    waited_s: float = 0.0
+    skipped: int = 0
+    clip_faults: int = 0
