@@ -72,10 +72,10 @@ class _Token(NamedTuple):
     offset: int
 
 
-def shown(text: str) -> str:
+def shown(text: str, limit: int = MAX_SHOWN) -> str:
     """Return a key or a name as a message repeats it: short, on one line."""
-    line = "".join(char if char.isprintable() else "?" for char in text[:MAX_SHOWN])
-    return line if len(text) <= MAX_SHOWN else f"{line}..."
+    line = "".join(char if char.isprintable() else "?" for char in text[:limit])
+    return line if len(text) <= limit else f"{line}..."
 
 
 def fault(place: Place, reason: str) -> TopologyError:

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from player.topology.endpoints import Endpoint
-from player.topology.filters import Lines, TriggerFilter
-from player.topology.images import Image
-from player.topology.keys import Keyed, folded
 from player.topology.naming import DATE_TIME, has_date_time
+from player.topology.sections.endpoints import Endpoint
+from player.topology.sections.filters import Lines, TriggerFilter
+from player.topology.sections.images import Image
+from player.topology.sections.keys import Keyed, folded
 
 Dialect: TypeAlias = Literal["lva", "ava"]
 Transport: TypeAlias = Literal["http", "tcp"]

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from player.errors import TopologyError
 from player.topology.document import Place, Placed, fault, shown
-from player.topology.keys import Keyed, folded, near
+from player.topology.sections.keys import Keyed, folded, near
 
 ParameterType: TypeAlias = Literal["string", "secretString", "int", "double", "bool"]
 MAX_VALUE_LENGTH = 1 << 16

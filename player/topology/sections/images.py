@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from player.flow import PixelFormat
-from player.topology.endpoints import kind_of
-from player.topology.keys import Keyed, folded
+from player.topology.sections.endpoints import kind_of
+from player.topology.sections.keys import Keyed, folded
 
 ScaleMode: TypeAlias = Literal["preserveAspectRatio", "pad", "stretch"]
 Side: TypeAlias = Annotated[int, Field(ge=1, le=8192)]

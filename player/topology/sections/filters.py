@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from player.errors import TopologyError
 from player.topology.document import parse
-from player.topology.keys import Keyed, folded, tail
+from player.topology.sections.keys import Keyed, folded, tail
 
 LineType: TypeAlias = Literal["NamedLineString"]
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
@@ -45,7 +45,7 @@ def _is_line(name: Any) -> Any:
 class NamedLineString(Keyed):
     """A line. `line`: two points, as shares of the picture's width and height from its top left corner."""
 
-    type: Annotated[LineType, BeforeValidator(_is_line), folded(LineType)] = "NamedLineString"
+    type: Annotated[LineType, folded(LineType), BeforeValidator(_is_line)] = "NamedLineString"
     name: LineName
     line: Annotated[tuple[Point, Point], BeforeValidator(_points)]
 

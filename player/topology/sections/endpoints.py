@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag
 
-from player.topology.keys import Keyed, folded, tail
+from player.topology.sections.keys import Keyed, folded, tail
 
 EndpointType: TypeAlias = Literal["UnsecuredEndpoint", "TlsEndpoint"]
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
@@ -52,7 +52,7 @@ class HttpHeaderCredentials(Keyed):
 
 
 def kind_of(section: Any) -> str:
-    """Return the tail of a section's type, which tells kinds of sections apart; for a section that is read, its class."""
+    """Return the tail of a section's type, or, for one that is read already, its class: it tells kinds apart."""
     if isinstance(section, dict):
         return tail(str(next((section[key] for key in section if key.lower() == "@type"), "")))
     return type(section).__name__.lower()
@@ -93,14 +93,17 @@ class TlsValidationOptions(Keyed):
     ignore_signature: bool = False
 
 
+def _kind(name: Any) -> Any:
+    return tail(name) if isinstance(name, str) else name
+
+
 class Endpoint(Keyed):
     """A server. Credentials in its URL become credentials; the URL is without them then.
 
     `trusted_certificates`: instead of the usual ones; None: the usual ones.
     """
 
-    type: Annotated[EndpointType, BeforeValidator(lambda name: tail(name) if isinstance(name, str) else name),
-                    folded(EndpointType)] = "UnsecuredEndpoint"  # fmt: skip
+    type: Annotated[EndpointType, folded(EndpointType), BeforeValidator(_kind)] = "UnsecuredEndpoint"
     url: Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*$", repr=False)]
     credentials: Annotated[Credentials | None, AfterValidator(_unless_empty)] = None
     trusted_certificates: PemCertificateList | None = None
