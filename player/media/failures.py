@@ -1,0 +1,56 @@
+"""FFmpeg's errors as the player's. Their own messages show addresses with passwords, so they are never passed on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import av
+
+from player.errors import SourceError, SourceRefusedError, UnsupportedMediaError
+from player.media.address import Address
+
+DAMAGES = (av.FFmpegError, OSError, ValueError, LookupError, ArithmeticError, RuntimeError)
+"""What PyAV raises for sources that contradict themselves: it has no base for its own errors."""
+STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (av.error.HTTPUnauthorizedError, 401),
+    (av.error.HTTPForbiddenError, 403),
+    (av.error.HTTPNotFoundError, 404),
+    (av.error.HTTPTooManyRequestsError, 429),
+    (av.error.HTTPClientError, 400),
+    (av.error.HTTPServerError, 500),
+)
+"""FFmpeg's error → the status that it stands for; the last two stand for any other of their hundred."""
+REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (av.error.ConnectionRefusedError, "refuses connections"),
+    (av.error.ConnectionResetError, "closed the connection"),
+    (av.error.BrokenPipeError, "closed the connection"),
+    (av.error.EOFError, "ended its answer too early"),
+    (av.error.FileNotFoundError, "does not exist"),
+    (av.error.PermissionError, "may not be read"),
+    (av.error.MemoryError, "sends more than memory holds"),
+)
+
+
+@contextmanager
+def translated(address: Address, late: str) -> Iterator[None]:
+    """Raise SourceError for what PyAV raises. `late`: what to say if the time was up, such as "did not answer"."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except DAMAGES as error:
+        raise _translated(error, address, late) from None  # the cause would show the password in a traceback
+
+
+def _translated(error: Exception, address: Address, late: str) -> SourceError:
+    for kind, status in STATUSES:
+        if isinstance(error, kind):
+            reason = {401: "wrong user name or password", 404: "no such stream"}.get(status, "it refuses")
+            return SourceRefusedError(f"{address} answered with status {status}: {reason}.", status)
+    if isinstance(error, (av.error.ExitError, TimeoutError)):
+        return SourceError(f"{address} {late}.")
+    for kind, words in REASONS:
+        if isinstance(error, kind):
+            return SourceError(f"{address} {words}.")
+    if isinstance(error, ValueError):  # InvalidDataError
+        return UnsupportedMediaError(f"{address} sends no video that can be read, or a damaged one.")
+    return SourceError(f"{address} cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}.")

@@ -1,0 +1,97 @@
+"""The folder of clips: what a crash has left in it, and how much it may hold."""
+
+import fcntl
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import av
+
+from player.errors import ClipError
+from player.media.failures import DAMAGES
+from player.media.mp4 import PART
+
+LOG = logging.getLogger(__name__)
+
+
+class Folder:
+    """A folder of clips. Other files in it, links and folders are never touched. Methods raise ClipError.
+
+    `pattern`: what the names of the clips match as a whole. `max_bytes`: of all clips together; None: no limit.
+    """
+
+    def __init__(self, path: Path, pattern: re.Pattern[str], max_bytes: int | None = None) -> None:
+        self.path, self._pattern, self._max_bytes = path, pattern, max_bytes
+
+    def prepare(self) -> tuple[Path, ...]:
+        """Make the folder if there is none. Return the clips that a crash had left unfinished: they get their names.
+
+        Those that cannot be played are removed; those that another process is writing are left alone.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            parts = [entry for entry in self._entries() if entry.name.endswith(PART)]
+            return tuple(whole for part in parts if (whole := _recover(Path(part.path))) is not None)
+        except OSError as error:
+            raise ClipError(f"The folder {self.path} cannot be used: {error.strerror}.") from error
+
+    def make_room(self) -> tuple[Path, ...]:
+        """Remove the oldest clips until the rest is within the limit; the newest one stays. Return what was removed."""
+        if self._max_bytes is None:
+            return ()
+        try:
+            return tuple(self._remove_oldest(self._max_bytes))
+        except OSError as error:
+            raise ClipError(f"Old clips in {self.path} cannot be removed: {error.strerror}.") from error
+
+    def _remove_oldest(self, max_bytes: int) -> Iterator[Path]:
+        found = sorted(self._entries(), key=lambda entry: (entry.stat(follow_symlinks=False).st_mtime_ns, entry.name))
+        rest_bytes = sum(entry.stat(follow_symlinks=False).st_size for entry in found)
+        whole = [entry for entry in found if not entry.name.endswith(PART)]
+        for entry in whole[:-1]:
+            if rest_bytes <= max_bytes:
+                return
+            Path(entry.path).unlink(missing_ok=True)
+            rest_bytes -= entry.stat(follow_symlinks=False).st_size
+            yield Path(entry.path)
+
+    def _entries(self) -> list["os.DirEntry[str]"]:
+        """Return the clips, whole and unfinished."""
+        with os.scandir(self.path) as entries:
+            return [entry for entry in entries if self._is_clip(entry)]
+
+    def _is_clip(self, entry: "os.DirEntry[str]") -> bool:
+        name = entry.name.removesuffix(PART)
+        return self._pattern.fullmatch(name) is not None and entry.is_file(follow_symlinks=False)
+
+
+def _recover(part: Path) -> Path | None:
+    """Give an unfinished clip its name, or remove it; return its path if it is a clip now."""
+    with suppress(FileNotFoundError):
+        lock = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            whole = part.with_name(part.name.removesuffix(PART))
+            if whole.exists() or not _is_playable(part):
+                part.unlink()
+                return None
+            part.rename(whole)
+        except BlockingIOError:
+            return None
+        else:
+            return whole
+        finally:
+            os.close(lock)
+    return None
+
+
+def _is_playable(path: Path) -> bool:
+    """Return whether a file has video to show."""
+    try:
+        with av.open(f"file:{path}", format="mp4", options={"protocol_whitelist": "file"}) as container:
+            return any(packet.size for packet in container.demux(container.streams.video[0]))
+    except DAMAGES:
+        return False

@@ -1,0 +1,113 @@
+"""One MP4 file, from its first packet to its name."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+
+from player.errors import ClipError
+from player.media.failures import DAMAGES
+from player.media.tracks import Content, Track
+
+if TYPE_CHECKING:
+    from av.stream import Stream
+
+PART = ".part"
+"""The end of the names of files that are not whole."""
+OPTIONS = {
+    "movflags": "+hybrid_fragmented+frag_keyframe+default_base_moof",
+    "frag_duration": "1000000",  # in microseconds: what a crash may cost, besides the packets of other streams
+    "flush_packets": "1",
+    "max_interleave_delta": "1000000",  # in microseconds: how long one stream is held back for another
+}
+TAGS = {"hevc": "hvc1"}
+"""The name of a codec within the file, where the usual one is not played by all players."""
+
+
+class Mp4File:
+    """An MP4 file that is being written. Times begin at 0 with the keyframe `first`. All methods raise ClipError.
+
+    `path`: of the whole file, in a folder that there is; it is not there yet. `tracks`: of the session; those that MP4
+    cannot hold are left out.
+    """
+
+    def __init__(self, path: Path, tracks: Sequence[Track], first: Content) -> None:
+        self.path, self._part = path, path.with_name(path.name + PART)
+        self._begin = first.packet.dts or 0
+        self._streams: dict[Track, Stream] = {}
+        with _writing(path):
+            self._lock = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # Folder.recover leaves locked files alone
+                self._container = av.open(f"file:{self._part}", "w", format="mp4", options=OPTIONS)
+                self._add_streams(tracks)
+            except BaseException:
+                self._release()
+                raise
+
+    def _add_streams(self, tracks: Sequence[Track]) -> None:
+        for track in tracks:
+            if track.fits_mp4 and track.template is not None:
+                stream = self._container.add_stream_from_template(track.template, opaque=True)
+                if track.codec in TAGS:
+                    stream.codec_context.codec_tag = TAGS[track.codec]
+                self._streams[track] = stream
+
+    def write(self, content: Content) -> bool:
+        """Add a packet; return False if the file cannot have it: it is earlier than the first, or of another stream."""
+        stream = self._streams.get(content.track)
+        packet = content.copy()
+        if stream is None or packet.pts is None or packet.dts is None or packet.dts < self._begin:
+            return False
+        packet.pts, packet.dts = packet.pts - self._begin, packet.dts - self._begin
+        packet.stream = stream
+        with _writing(self.path):
+            self._container.mux_one(packet)
+        return True
+
+    def finish(self) -> int:
+        """Write the index, see that all is on the disk, and give the file its name. Return its size in bytes."""
+        with _writing(self.path):
+            self._container.close()
+            os.fsync(self._lock)
+            if self.path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            self._part.rename(self.path)
+            size_bytes = os.fstat(self._lock).st_size
+            os.close(self._lock)
+            _sync_folder(self.path.parent)
+        return size_bytes
+
+    def abandon(self) -> None:
+        """Remove the file."""
+        with suppress(*DAMAGES):
+            self._container.close()
+        self._release()
+
+    def _release(self) -> None:
+        self._part.unlink(missing_ok=True)
+        with suppress(OSError):
+            os.close(self._lock)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DAMAGES as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise ClipError(f"{path} cannot be written: {reason}.") from error
+
+
+def _sync_folder(path: Path) -> None:
+    """See that the names of its files are on the disk."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

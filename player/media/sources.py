@@ -1,0 +1,193 @@
+"""Sessions with sources: a connection to a camera, or an open file, from which packets are read."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+
+from player.errors import SourceError, UnsupportedMediaError
+from player.flow import Packet
+from player.media.address import Address
+from player.media.clock import CaptureClock, Times
+from player.media.description import describe
+from player.media.failures import translated
+from player.media.tracks import TICK_S, TICKS_PER_S, AnyStream, Content, Track, track_of
+
+if TYPE_CHECKING:
+    from av.stream import Stream
+
+CONTAINERS = "avi,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts"
+"""FFmpeg's names of the file formats that are read, whatever a file is called. Others, such as playlists, name further
+files and addresses, which FFmpeg would open."""
+FORMATS = {"rtsp": "rtsp", "http": "mpjpeg", "file": None, "device": "video4linux2"}
+OPTIONS = {
+    "rtsp": {"rtsp_transport": "tcp", "allowed_media_types": "video+audio", "fpsprobesize": "0"},
+    "http": {"max_redirects": "3", "fpsprobesize": "0"},
+    "file": {"format_whitelist": CONTAINERS},
+    "device": {},
+}
+"""The kind of source → FFmpeg's options. Without fpsprobesize, it reads 20 frames before it passes on the first one."""
+PROTOCOLS = {
+    ("rtsp", False): "tcp",
+    ("rtsp", True): "tcp,tls",
+    ("http", False): "http,tcp",
+    ("http", True): "https,tls,tcp",
+    ("file", False): "file",
+    ("device", False): "file",
+}
+"""The kind of source, and whether it is encrypted → the protocols that it may make FFmpeg use."""
+DEFAULT_RATE = 25.0
+"""Frames a second, where a source does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source, and how it is to be read.
+
+    `is_paced`: whether a file is read at the pace of its pictures, not as fast as possible; `is_looped`: whether it is
+    read again and again. `open_timeout_s`, `read_timeout_s`: how long a source may take to connect, and to send the
+    next picture. `max_pixels`: of a picture; `max_packet_bytes`: of an encoded one.
+    """
+
+    address: Address
+    is_paced: bool = True
+    is_looped: bool = False
+    open_timeout_s: float = 10.0
+    read_timeout_s: float = 10.0
+    max_pixels: int = 100_000_000
+    max_packet_bytes: int = 32 << 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Session:
+    """A session. All but `packets` may be used after its end. `number`: counted from 0 by the reader.
+
+    `began_s`: in seconds of Unix time. `sdp`: a description of its streams; FFmpeg does not pass on the camera's own.
+    """
+
+    number: int
+    source: Source
+    began_s: float
+    tracks: tuple[Track, ...]
+    _container: "av.container.InputContainer" = field(repr=False)
+    _streams: dict[int, Track] = field(repr=False)
+
+    @property
+    def video(self) -> Track:
+        """Return the track of the video."""
+        return self.tracks[0]
+
+    @property
+    def sdp(self) -> str:
+        """Return a description of the streams (RFC 8866)."""
+        return describe(self.tracks)
+
+    def packets(self, clock: CaptureClock) -> Iterator[Packet]:
+        """Yield the packets of the video and the sound, stamped by the clock, in the order in which they come.
+
+        Ends with a file that is not looped; raises SourceError if there is nothing more to read from another source.
+        """
+        address = self.source.address
+        while True:
+            count = 0
+            with translated(address, f"has sent nothing for {self.source.read_timeout_s:g} s"):
+                for packet in self._demuxed():
+                    count += 1
+                    yield self._stamped(packet, clock)
+            if address.is_live:
+                raise SourceError(f"{address} ended the stream.")
+            if not count:
+                raise UnsupportedMediaError(f"{address} has no video that can be read.")
+            if not self.source.is_looped:
+                return
+            with translated(address, "cannot be read again"):
+                self._container.seek(self._container.start_time or 0)
+
+    def _demuxed(self) -> Iterator["av.Packet[Stream]"]:
+        """Yield what FFmpeg reads. Raises TimeoutError if other streams go on, but not the video."""
+        video_s = time.monotonic()
+        for packet in self._container.demux():
+            track = self._streams.get(packet.stream_index)
+            if track is self.video:
+                video_s = time.monotonic()
+            elif self.source.address.is_live and time.monotonic() - video_s > self.source.read_timeout_s:
+                raise TimeoutError
+            if packet.size > self.source.max_packet_bytes:
+                raise SourceError(f"{self.source.address} sends pictures of more than {packet.size - 1} bytes.")
+            if track is not None and packet.size:
+                yield packet
+
+    def _stamped(self, packet: "av.Packet[Stream]", clock: CaptureClock) -> Packet:
+        track = self._streams[packet.stream_index]
+        unit = packet.time_base
+        duration_s = float((packet.duration or 0) * unit)
+        if not duration_s and track.media_type == "video":
+            duration_s = 1 / (track.rate or DEFAULT_RATE)
+        times = Times(_seconds(packet.pts, unit), _seconds(packet.dts, unit), duration_s)
+        stamp = clock.stamp(track.media_type, times, time.time())
+        packet.pts, packet.dts = round(stamp.at_s * TICKS_PER_S), round(stamp.order_s * TICKS_PER_S)
+        packet.duration, packet.time_base = round(duration_s * TICKS_PER_S), TICK_S
+        return Packet(
+            media_type=track.media_type,
+            at_s=packet.pts / TICKS_PER_S,
+            order_s=packet.dts / TICKS_PER_S,
+            is_keyframe=packet.is_keyframe,
+            size_bytes=packet.size,
+            session=self.number,
+            content=Content(packet, track, self.tracks),
+        )
+
+
+def _seconds(ticks: int | None, unit: Fraction) -> float | None:
+    return None if ticks is None else float(ticks * unit)
+
+
+@contextmanager
+def open_session(source: Source, number: int = 0) -> Iterator[Session]:
+    """Yield a session, and end it. Raises SourceError: see its subclasses."""
+    address = source.address
+    if address.kind == "file" and not Path(address.for_people).is_file():  # FFmpeg would wait for a named pipe
+        raise SourceError(f"{address} does not exist, or is no file.")
+    began_s = time.time()
+    options = {
+        **OPTIONS[address.kind],
+        "protocol_whitelist": PROTOCOLS[address.kind, address.is_encrypted],
+        "max_pixels": str(source.max_pixels),
+        "threads": "1",
+    }
+    with translated(address, f"did not answer within {source.open_timeout_s:g} s"):
+        container = av.open(
+            address.for_ffmpeg,
+            format=FORMATS[address.kind],
+            options=options,
+            timeout=(source.open_timeout_s, source.read_timeout_s),
+        )
+    with container:
+        streams = _tracks(container, source)
+        yield Session(number, source, began_s, tuple(streams.values()), container, streams)
+
+
+def _tracks(container: "av.container.InputContainer", source: Source) -> dict[int, Track]:
+    """Return the number of a stream → its track: the first video that is no cover picture, and the first sound."""
+    address = source.address
+    videos = [stream for stream in container.streams.video if not stream.disposition & 0x400]
+    if not videos or not _is_known(videos[0]):
+        raise UnsupportedMediaError(f"{address} sends no video that FFmpeg can decode.")
+    context = videos[0].codec_context
+    if context.width * context.height > source.max_pixels:
+        raise UnsupportedMediaError(
+            f"{address} sends pictures of {context.width} x {context.height} pixels; the limit is {source.max_pixels}."
+        )
+    chosen: list[AnyStream] = [videos[0], *[stream for stream in container.streams.audio if _is_known(stream)][:1]]
+    with translated(address, "cannot be read"):
+        return {stream.index: track_of(stream) for stream in chosen}
+
+
+def _is_known(stream: "Stream") -> bool:
+    """Return whether FFmpeg has a decoder for a stream. PyAV's types do not tell that it may have none."""
+    return getattr(stream, "codec_context", None) is not None
