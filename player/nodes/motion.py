@@ -1,7 +1,7 @@
 """Finds motion, and passes on the frames that show it.
 
-Of a camera's frames, a few a second are looked at. Each is compared with the last one that showed motion, or with one of
-ten seconds ago: so slow movement adds up until it shows.
+Of a camera's frames, a few a second are looked at. Each is compared with the last one that showed motion, or with one
+of ten seconds ago: so slow movement adds up until it shows.
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,8 @@ ROWS = 128
 """The height to which pictures are reduced."""
 GAP_S = 10.0
 """After a longer time without a frame there is nothing to compare with: the light has changed, or the camera."""
+ROUNDING_S = 1e-3
+"""By so much, a window may be shorter: capture times are rounded."""
 MAX_BOXES = 32
 """Of one event."""
 
@@ -102,7 +104,7 @@ class _Windows:
             self._pending = []
             return []
         self._pending = _merged([*self._pending, *boxes_xyxy])
-        if at_s - self._reported_at_s < self._window_s:
+        if at_s - self._reported_at_s < self._window_s - ROUNDING_S:
             return []
         reported, self._pending = self._pending, []
         self._reported_at_s = at_s

@@ -55,6 +55,7 @@ class Scale:
     height: int | None = None
 
     def __post_init__(self) -> None:
+        """Raise TopologyError if a side is missing."""
         given = [side for side in (self.width, self.height) if side is not None]
         needed = {"pad": 2, "stretch": 2, "preserveAspectRatio": 1, "none": 0}[self.mode]
         if len(given) < needed or any(side < 1 for side in given):
