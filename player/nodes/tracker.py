@@ -11,6 +11,7 @@ import numpy as np
 
 from player.flow import Finding, Frame, Inference, Item
 from player.nodes.scaling import box_of, edges_of
+from scene.regions import Ids
 from scene.tracks import Tracker, TrackRules
 
 MAX_EXPECTED_S, MAX_EXPECTED_FRAMES = 2.0, 15
@@ -24,9 +25,9 @@ USUAL_ASPECT = 16 / 9
 class ObjectTracking:
     """Replaces the finding of an extension by one with the same objects on every frame.
 
-    Each has a `sequenceId`, 32 hexadecimal digits, the same on all frames; the rest of it is that of its last detection,
-    such as its confidence. Objects that the extension did not find again are left out until it does. `name`: of the
-    node; `follows`: that of the extension.
+    Each has a `sequenceId`, 32 hexadecimal digits, the same on all frames; the rest of it is that of its last
+    detection, such as its confidence. Objects that the extension did not find again are left out until it does.
+    `name`: of the node; `follows`: that of the extension.
     """
 
     def __init__(self, name: str, follows: str, rules: TrackRules | None = None) -> None:
@@ -69,13 +70,13 @@ class ObjectTracking:
         sure = np.ones(len(entities), np.bool_)
         return self._tracker.update(boxes_xyxy, self._numbers(labels), sure, self._aspect, frame.at_s)
 
-    def _numbers(self, labels: Sequence[str]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    def _numbers(self, labels: Sequence[str]) -> Ids:
         """Return a number for each label, the same as before as long as there are objects with it."""
         used = {track.class_id for track in self._tracker.tracks}
         self._class_ids = {label: number for label, number in self._class_ids.items() if number in used}
         for label in labels:
             self._class_ids.setdefault(label, max(self._class_ids.values(), default=-1) + 1)
-        return np.array([self._class_ids[label] for label in labels], np.int64)
+        return np.array([self._class_ids[label] for label in labels], np.intp)
 
     def _expect(self, at_s: float) -> Iterator[Inference]:
         """Yield the objects where they are expected on a frame that the extension was not asked about."""
