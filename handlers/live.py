@@ -18,7 +18,7 @@ from handlers.errors import UnknownStreamError
 from handlers.parsing.queries import STREAM_NAME
 from handlers.streams.live_view import LiveStream, LiveStreams, View
 from models.order import Outcome
-from scene.events import Scene, SceneObject
+from scene.events import Scene, SceneObject, inference_of
 
 RESULTS = "results"
 """What is drawn by default; the other choice is regions and motion as well."""
@@ -42,7 +42,7 @@ async def get_stream(stream: str) -> JSONResponse:
     known = context.dataplane.scenes_of(stream)
     scenes = [_scene(model, scene) for model, scene in known.by_model.items()] if known else []
     events = [
-        {"at": _time(reported.at_utc), "model": reported.model, "inference": metadata.event(reported.event)}
+        {"at": _time(reported.at_utc), "model": reported.model, "inference": inference_of(reported.event)}
         for reported in (known.events if known else ())
     ]
     return JSONResponse({"stream": _record(listed), "scenes": scenes, "events": events})

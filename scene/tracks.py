@@ -103,6 +103,13 @@ class _Known:
         times_s = self.since_s, self.seen_at_s
         return Track(self.id, self.class_id, self.box_xyxy, seen, *times_s, self.frames > 1, moving)
 
+    def box_after(self, elapsed_s: float, aspect: float) -> BoxXyxy:
+        """Return where the object is expected after a time, as shares of the picture; it may be outside."""
+        moved_s = min(elapsed_s, PAUSE_S)
+        x, y = self.velocity[0] * moved_s / aspect, self.velocity[1] * moved_s
+        left, top, right, bottom = self.box_xyxy
+        return left + x, top + y, right + x, bottom + y
+
     def expect(self, elapsed_s: float) -> None:
         """Move on to where the object is expected in the next frame."""
         moved_s = min(elapsed_s, PAUSE_S)
@@ -205,6 +212,16 @@ class Tracker:
         for known in sorted(self._known, key=lambda known: (known.unseen_s, known.unseen_frames))[AT_MOST:]:
             self._known.remove(known)
         return ids
+
+    def expected_xyxy(self, now_s: float) -> dict[str, BoxXyxy]:
+        """Return where the objects of the last frame are at a later time, by their velocity; changes nothing.
+
+        By track: shares of the picture, which may lie outside 0..1. Tracks that the last frame did not show are left
+        out.
+        """
+        elapsed_s = 0.0 if self._now_s is None else max(0.0, now_s - self._now_s)
+        seen = [known for known in self._known if not known.unseen_frames]
+        return {known.id: known.box_after(elapsed_s, self._aspect) for known in seen}
 
     def stay(self, now_s: float) -> None:
         """Take note of a frame in which nothing has moved: who was seen is there, and nobody was looked for."""

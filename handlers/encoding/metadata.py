@@ -11,7 +11,7 @@ from typing import Any
 from models.boxes import BoxXyxy
 from models.families import INFERENCE_TYPES
 from models.results import Classification, Detection, Embedding, Points, Results, TextLine
-from scene.events import Event
+from scene.events import Event, inference_of
 
 DECIMALS = 6
 """Of confidences and boxes: enough for a hundredth of a pixel of the widest picture."""
@@ -56,7 +56,7 @@ def encode(
     """
     inferences = [*_Inferences(chained, has_sequence_ids=happened.has_sequence_ids).of(results, reported)]
     inferences += [{"type": "motion", "motion": {"box": box}} for box in map(box_of, happened.moving_xyxy) if box]
-    inferences += map(event, happened.events)
+    inferences += map(inference_of, happened.events)
     if not inferences:
         return b""
     document = {"inferences": inferences}
@@ -128,17 +128,6 @@ def _described(
             **({"inferenceId": identifier} if identifier else {}),
             **({"relatedInferences": list(related)} if related else {}),
         }
-
-
-def event(happened: Event) -> dict[str, Any]:
-    """Return the inference that reports an event, as the line crossing node of Azure's video analyzer does."""
-    return {
-        "type": "event",
-        "subtype": happened.kind,
-        "inferenceId": happened.id,
-        "relatedInferences": list(happened.sightings),
-        "event": {"name": happened.name, "properties": dict(happened.properties)},
-    }
 
 
 def _attribute(model: str, classification: Classification) -> dict[str, Any]:
