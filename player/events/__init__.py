@@ -1,1 +1,1 @@
-"""What a pipeline reports, and where it goes."""
+"""The events that a pipeline reports, and the ways they go: standard output, files, webhooks, MQTT."""

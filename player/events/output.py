@@ -1,0 +1,102 @@
+"""What the ways of events have in common.
+
+DeliveryError
+├── LaterError        the receiver is not there, or busy: the same event is to be tried again
+├── EndedError        the output has ended, and takes nothing any longer
+└── OutputTextError   the text that describes an output is wrong
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from player.errors import DeliveryError
+from player.events.event import Event
+
+
+class LaterError(DeliveryError):
+    """An event is to be tried again. `pause_s`: after so many seconds; None: after a pause that grows."""
+
+    def __init__(self, message: str, pause_s: float | None = None) -> None:
+        super().__init__(message)
+        self.pause_s = pause_s
+
+
+class EndedError(DeliveryError):
+    """An output has ended, such as standard output whose reader has gone."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_final=True)
+
+
+class OutputTextError(DeliveryError):
+    """The text that describes an output is wrong; the message says what is, and never contains a password."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_final=True)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """Whether the receiver can be reached. `connected_since_s`: in Unix time; None while it cannot.
+
+    `last_error`: a sentence, also once the receiver is back; None if there was none. `last_error_at_s`: in Unix time.
+    """
+
+    connected_since_s: float | None = None
+    last_error: str | None = None
+    last_error_at_s: float | None = None
+
+
+class Link:
+    """Remembers whether the receiver can be reached. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock, self._state = threading.Lock(), LinkState()
+
+    @property
+    def state(self) -> LinkState:
+        """Return what is known now."""
+        return self._state
+
+    def is_up(self) -> None:
+        """Note that the receiver has taken something."""
+        with self._lock:
+            if self._state.connected_since_s is None:
+                self._state = LinkState(time.time(), self._state.last_error, self._state.last_error_at_s)
+
+    def is_down(self, error: str) -> None:
+        """Note that the receiver cannot be reached."""
+        with self._lock:
+            self._state = LinkState(None, error, time.time())
+
+    def has_refused(self, error: str) -> None:
+        """Note that the receiver is there, and has refused an event."""
+        with self._lock:
+            self._state = LinkState(self._state.connected_since_s, error, time.time())
+
+
+class Output(Protocol):
+    """One way for events. `deliver` is called by one thread, `close` by another one, also in the meantime."""
+
+    @property
+    def name(self) -> str:
+        """Return what people call it: its address without a password."""
+        ...
+
+    @property
+    def link(self) -> Link:
+        """Return whether its receiver can be reached."""
+        ...
+
+    def deliver(self, event: Event) -> None:
+        """Return once the receiver has the event. Raises DeliveryError.
+
+        If that is not final, the next call is for the same event.
+        """
+        ...
+
+    def close(self) -> None:
+        """End connections; a call of `deliver` in progress ends soon."""
+        ...
