@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from player.flow import Finding, Frame, Inference, Item
-from player.nodes.scaling import edges_of
+from player.nodes.protocol.boxes import edges_of
 from scene.events import Sighting, inference_of
 from scene.geometry import foot_of
 from scene.lines import Line, LineCounter

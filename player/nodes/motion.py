@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from player.flow import Finding, Frame, Inference, Item, Picture
 from player.nodes.frame_rate import Rate
-from player.nodes.scaling import box_of
+from player.nodes.protocol.boxes import box_of
 from scene.geometry import BoxXyxy
 from scene.light import Luma
 from scene.motion import MotionGate, MotionSettings, Sensitivity

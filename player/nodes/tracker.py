@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from player.flow import Finding, Frame, Inference, Item
-from player.nodes.scaling import box_of, edges_of
+from player.nodes.protocol.boxes import box_of, edges_of
 from scene.regions import Ids
 from scene.tracks import Tracker, TrackRules
 

@@ -1,19 +1,13 @@
 """How a picture is scaled for an extension, and where the boxes of its answer are on the picture itself."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from player.errors import TopologyError
 from player.flow import Inference, SizeWh
-from scene.geometry import BoxXyxy
+from player.nodes.protocol.boxes import Box, box_of
 
 ScaleMode: TypeAlias = Literal["pad", "preserveAspectRatio", "stretch", "none"]
-Box: TypeAlias = Mapping[str, float]
-"""A box of the protocol: l, t, w and h, as shares of the picture."""
-
-DECIMALS = 6
-"""Of boxes that were calculated here: enough for a hundredth of a pixel of the widest picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +33,7 @@ class Placement:
 
     def _shares(self, start: float, end: float, axis: int) -> tuple[float, float]:
         canvas, picture, offset = self.canvas_wh[axis], self.picture_wh[axis], self.offset_xy[axis]
-        return _share((start * canvas - offset) / picture), _share((end * canvas - offset) / picture)
+        return (start * canvas - offset) / picture, (end * canvas - offset) / picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +90,6 @@ def restored(inference: Inference, placement: Placement) -> Inference | None:
         return None
     kept: dict[str, Any] = {name: value for name, value in payload.items() if name != "box"}
     return {**inference, inference["type"]: kept if box is None else {**kept, "box": box}}
-
-
-def box_of(box_xyxy: BoxXyxy) -> Box | None:
-    """Return a box of the protocol, cut off at the picture's edges; None if nothing is left of it."""
-    left, top, right, bottom = (round(_share(edge), DECIMALS) for edge in box_xyxy)
-    width, height = round(right - left, DECIMALS), round(bottom - top, DECIMALS)
-    return {"l": left, "t": top, "w": width, "h": height} if width > 0 and height > 0 else None
-
-
-def edges_of(box: Box) -> BoxXyxy:
-    """Return the left, top, right and bottom edges of a box of the protocol, cut off at the picture's."""
-    left, top = box["l"], box["t"]
-    return _share(left), _share(top), _share(left + box["w"]), _share(top + box["h"])
-
-
-def _share(value: float) -> float:
-    return min(max(value, 0.0), 1.0)
 
 
 def _fitted(source_wh: SizeWh, limits_wh: SizeWh) -> SizeWh:

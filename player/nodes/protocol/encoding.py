@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from player.flow import Picture, PixelFormat, SizeWh
-from player.nodes.scaling import Placement, Scale
+from player.nodes.protocol.scaling import Placement, Scale
 
 FormatName: TypeAlias = Literal["bmp", "jpeg", "png", "raw"]
 Pixels: TypeAlias = NDArray[np.uint8]

@@ -1,0 +1,1 @@
+"""What is sent to extension servers, and what they answer."""
