@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from player.flow import Item, MediaType, Node
+from player.flow import Activation, Item, MediaType, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,6 @@ class Graph:
     def pass_on(self, name: str, item: Item) -> None:
         """Give an item that comes from the node of that name to those that take it, and so on."""
         for link in self._links.get(name, ()):
-            if item.media_type in link.media_types:
+            if item.media_type in link.media_types or isinstance(item, Activation):
                 for result in self._nodes[link.node].take(item, link.port):
                     self.pass_on(link.node, result)

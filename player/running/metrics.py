@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from player.events.publisher import OutputState
+from player.events.sending import OutputStatus
 from player.running.state import PipelineState
 
 Value: TypeAlias = Callable[[PipelineState], float]
@@ -21,8 +21,10 @@ COUNTERS: dict[str, tuple[str, Value]] = {
     "packets": ("Packets that the source has sent.", lambda state: state.packets),
     "received_bytes": ("Bytes of these packets.", lambda state: state.received_bytes),
     "frames_decoded": ("Frames that were decoded.", lambda state: state.frames),
-    "extension_wait_seconds": ("Time for which extensions were waited for.", lambda state: state.waited_s),
-    "frames_skipped": ("Frames due for an extension that was still busy.", lambda state: state.skipped),
+    "extension_wait_seconds": ("Time for which extensions were waited for.", lambda state: state.total("waited_s")),
+    "extension_requests": ("Frames that extensions were asked about.", lambda state: state.total("asked")),
+    "extension_failures": ("Requests without a usable answer.", lambda state: state.total("failed")),
+    "frames_skipped": ("Frames due for an extension that was still busy.", lambda state: state.total("skipped")),
     "clips": ("Clips that were written.", lambda state: state.clips),
     "clip_bytes": ("Bytes of these clips.", lambda state: state.clip_bytes),
     "clip_faults": ("Clips that could not be written.", lambda state: state.clip_faults),
@@ -40,7 +42,7 @@ class _Pipelines(Collector):
     def __init__(
         self,
         pipelines: Callable[[], Iterable[PipelineState]],
-        outputs: Callable[[], Iterable[OutputState]],
+        outputs: Callable[[], Iterable[OutputStatus]],
     ) -> None:
         self._pipelines, self._outputs = pipelines, outputs
 
@@ -57,8 +59,7 @@ class _Pipelines(Collector):
             for state in states:
                 gauge.add_metric([state.name], value(state))
             yield gauge
-        yield _by_word("extension_requests", "Requests to extensions, by how they ended.", "result", states, "asked")
-        yield _by_word("events", "Events, by their type.", "type", states, "events")
+        yield _events(states)
         yield from self._of_outputs()
 
     def _of_outputs(self) -> Iterator[Metric]:
@@ -72,16 +73,16 @@ class _Pipelines(Collector):
         yield from (delivered, dropped, waiting)
 
 
-def _by_word(name: str, text: str, label: str, states: Iterable[PipelineState], attribute: str) -> Metric:
-    family = CounterMetricFamily(PREFIX + name, text, labels=["pipeline", label])
+def _events(states: Iterable[PipelineState]) -> Metric:
+    family = CounterMetricFamily(PREFIX + "events", "Events, by their type.", labels=["pipeline", "type"])
     for state in states:
-        for word, count in sorted(getattr(state, attribute).items()):
-            family.add_metric([state.name, word], count)
+        for kind, count in sorted(state.events.items()):
+            family.add_metric([state.name, kind], count)
     return family
 
 
 def as_text(
-    pipelines: Callable[[], Iterable[PipelineState]], outputs: Callable[[], Iterable[OutputState]]
+    pipelines: Callable[[], Iterable[PipelineState]], outputs: Callable[[], Iterable[OutputStatus]]
 ) -> Callable[[], bytes]:
     """Return a function that gives all metrics in Prometheus's text format."""
     registry = CollectorRegistry()

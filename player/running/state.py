@@ -4,6 +4,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from player.nodes.extension import Counts
+
+CountName: TypeAlias = Literal["asked", "answered", "failed", "skipped", "dropped", "waited_s"]
 Phase: TypeAlias = Literal["connecting", "playing", "ended", "failed"]
 
 
@@ -11,11 +14,10 @@ Phase: TypeAlias = Literal["connecting", "playing", "ended", "failed"]
 class PipelineState:
     """The state of one pipeline. Each number is written by one thread, or under the pipeline's lock.
 
-    `phase`: connecting, while the source is away as well; ended: a file is over, or it was stopped; failed: a fault of
-    the player itself. `fault`: the last one of the source, a sentence; empty while all is well. `sessions`: connections
-    to the source so far. `at_s`: capture time of the last packet. `events`: how many, by their type. `asked`: requests
-    to extensions, by how they ended: answered, busy, refused, failed. `waited_s`: for their answers, in all. `skipped`:
-    frames that were due for an extension while it was still busy with one before.
+    `phase`: connecting, while the source is away as well; ended: a file is over, or it was stopped; failed: a file that
+    cannot be read, or a fault of the player. `fault`: the last one of the source, a sentence; empty while all is well.
+    `sessions`: connections to the source so far. `at_s`: capture time of the last packet. `events`: how many, by their
+    type. `extensions`: what each node of an extension has counted.
     """
 
     name: str
@@ -31,7 +33,9 @@ class PipelineState:
     clips: int = 0
     clip_bytes: int = 0
     events: Counter[str] = field(default_factory=Counter)
-    asked: Counter[str] = field(default_factory=Counter)
-    waited_s: float = 0.0
-    skipped: int = 0
     clip_faults: int = 0
+    extensions: list[Counts] = field(default_factory=list)
+
+    def total(self, name: CountName) -> float:
+        """Return the sum of one count of all extensions."""
+        return sum(float(getattr(counts, name)) for counts in self.extensions)

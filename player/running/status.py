@@ -4,7 +4,7 @@ import html
 import socket
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from player.errors import PlayerError
-from player.events.publisher import OutputState
+from player.events.sending import OutputStatus
 from player.running.metrics import as_text
 from player.running.state import PipelineState
 
@@ -46,7 +46,7 @@ class Watched:
     """What a status shows: functions that return the states of all pipelines and outputs."""
 
     pipelines: Callable[[], Iterable[PipelineState]]
-    outputs: Callable[[], Iterable[OutputState]]
+    outputs: Callable[[], Iterable[OutputStatus]]
 
 
 class StatusServer:
@@ -87,9 +87,9 @@ class StatusServer:
 class _QuietServer(uvicorn.Server):
     """Leaves signals to the command."""
 
-    def capture_signals(self) -> Any:
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # without a generator
         """Capture none."""
-        return suppress()
+        return nullcontext()
 
 
 def create_app(host: str, watched: Watched) -> Starlette:
@@ -139,11 +139,7 @@ def create_app(host: str, watched: Watched) -> Starlette:
 
 
 def _of_pipeline(state: PipelineState) -> dict[str, Any]:
-    answered = state.asked["answered"]
-    known = {
-        "at": datetime.fromtimestamp(state.at_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "waitMs": round(1000 * state.waited_s / answered, 3) if answered else None,
-    }
+    answered = state.total("answered")
     return {
         "name": state.name,
         "topology": state.topology,
@@ -154,22 +150,29 @@ def _of_pipeline(state: PipelineState) -> dict[str, Any]:
         "packets": state.packets,
         "receivedBytes": state.received_bytes,
         "frames": state.frames,
-        **({"at": known["at"]} if state.at_s else {}),
-        "asked": {word: count for word, count in dict(state.asked).items() if count},
-        **({"waitMs": known["waitMs"]} if answered else {}),
-        "skipped": state.skipped,
+        **({"at": _iso(state.at_s)} if state.at_s else {}),
+        "asked": state.total("asked"),
+        "answered": answered,
+        "failed": state.total("failed"),
+        "skipped": state.total("skipped"),
+        **({"waitMs": round(1000 * state.total("waited_s") / answered, 3)} if answered else {}),
         "events": dict(state.events),
         "clips": state.clips,
     }
 
 
-def _of_output(state: OutputState) -> dict[str, Any]:
+def _iso(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _of_output(state: OutputStatus) -> dict[str, Any]:
+    is_well = state.connected_since_s is not None and not state.is_over
     return {
         "name": state.name,
         "delivered": state.delivered,
         "waiting": state.waiting,
         "dropped": state.dropped,
-        "fault": state.fault,
+        "fault": "" if is_well else state.last_error or "",
     }
 
 

@@ -11,12 +11,14 @@ from typing import NoReturn
 
 from handlers.errors import ConfigurationError, EdgeError
 from handlers.server.commands import check, credentials, infer, models, prepare, serve
+from handlers.server.commands.playing import play
 from handlers.server.parts import with_only_model
 from handlers.server.settings import Settings
 from handlers.server.settings_sources import CONFIG_NAME, read_settings
 from models.errors import ModelsError
+from player.errors import PlayerError
 
-COMMANDS = (serve, infer, models, check, prepare, credentials)
+COMMANDS = (serve, infer, play, models, check, prepare, credentials)
 """In the order in which the help text lists them."""
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {name: value for name, value in vars(options).items() if name in (*Settings.model_fields, CONFIG_NAME)}
     try:
         status: int = options.command(with_only_model(read_settings(given, os.environ)), options)
-    except (ConfigurationError, EdgeError, ModelsError) as error:
+    except (ConfigurationError, EdgeError, ModelsError, PlayerError) as error:
         print(f"framehook: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

@@ -3,11 +3,10 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from handlers.dataplane import DataPlane
@@ -15,15 +14,26 @@ from handlers.decoding.raw import tight
 from handlers.parsing.numbers import read_number, read_whole_number
 from handlers.parsing.queries import STREAM_NAME, STREAM_PARAMETERS
 from handlers.server.settings import split
-from models.errors import FrameError, ModelsError, UnavailableError
+from models.errors import FrameError, UnavailableError
 from models.order import FrameOrder
 from models.results import MAX_DETECTIONS
 from player.errors import ExtensionBusyError, ExtensionError, ExtensionRefusedError, TopologyError
 from player.flow import Inference, Picture
+from player.nodes.protocol.encoding import Body, ImageFormat, ImageSettings, encode
+from player.nodes.protocol.scaling import Scale, restored
 
 PATH = re.compile(r"/(?:inference|score|models/(?P<model>[A-Za-z0-9._-]+)/inference)/?")
+RAW = ImageFormat("raw", pixel_format="bgr24")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 INTERNAL_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How an extension is asked: the size of pictures, and how long an answer may take."""
+
+    scale: Scale
+    timeout_s: float
 
 
 def is_local(url: str) -> bool:
@@ -61,26 +71,33 @@ def _with_parameter(order: FrameOrder, name: str, text: str) -> FrameOrder:
     if name in STREAM_PARAMETERS and STREAM_NAME.fullmatch(text):
         return replace(order, stream=text)
     raise TopologyError(
-        f"The extension's address has {name}={text[:100]!r}; expected confidence=0..1, maxDetections=1..{MAX_DETECTIONS}, "
-        "object=LABELS or stream=NAME."
+        f"The extension's address has {name}={text[:100]!r}; expected confidence=0..1, object=LABELS, stream=NAME or "
+        f"maxDetections=1..{MAX_DETECTIONS}."
     )
 
 
 class LocalExtension:
-    """Answers like POST /inference. `order`: without a frame. `loop`: on which viewers are shown the frames."""
+    """Answers like POST /inference, with the same settings of a picture's size.
 
-    def __init__(
-        self, dataplane: DataPlane, loop: asyncio.AbstractEventLoop, order: FrameOrder, timeout_s: float
-    ) -> None:
-        dataplane.refuse_unknown_labels(order)
-        self._dataplane, self._loop, self._order, self._timeout_s = dataplane, loop, order, timeout_s
+    `order`: without a frame. `loop`: on which viewers are shown the frames.
+    """
 
-    def ask(self, picture: Picture, at_s: float) -> tuple[Inference, ...]:  # noqa: ARG002  # the server has its own clock
-        """Return what is in a picture. Raises ExtensionError."""
-        body = picture.pixels("bgr24", picture.size_wh)
-        order = replace(self._order, body=body, layout=tight("bgr24", picture.size_wh))
+    def __init__(self, dataplane: DataPlane, loop: asyncio.AbstractEventLoop, order: FrameOrder, asked: Asked) -> None:
+        self._dataplane, self._loop, self._order = dataplane, loop, order
+        self._image, self._timeout_s = ImageSettings(asked.scale, RAW), asked.timeout_s
+
+    def prepare(self, picture: Picture, at_s: float) -> Callable[[], tuple[Inference, ...]]:  # noqa: ARG002
+        """Take the pixels of a picture; return what asks about it. The server has a clock of its own."""
+        body = encode(picture, self._image)
+        return lambda: self._answer(body)
+
+    def close(self) -> None:
+        """Do nothing: the server ends by itself."""
+
+    def _answer(self, body: Body) -> tuple[Inference, ...]:
+        layout = tight("bgr24", body.placement.canvas_wh)
         try:
-            order = self._dataplane.with_settings(order)
+            order = self._dataplane.with_settings(replace(self._order, body=body.content, layout=layout))
             answered = self._dataplane.infer(order).result(self._timeout_s)
         except UnavailableError as error:
             raise ExtensionBusyError(str(error), error.retry_after_s) from error
@@ -90,8 +107,5 @@ class LocalExtension:
             raise ExtensionError(f"The server gave no answer within {self._timeout_s:g} s.") from error
         if order.stream:
             self._loop.call_soon_threadsafe(self._dataplane.show, order, answered)
-        document: Mapping[str, Any] = json.loads(answered.value) if answered.value else {}
-        return tuple(document.get("inferences", ()))
-
-    def close(self) -> None:
-        """Do nothing: the server ends by itself."""
+        found = json.loads(answered.value)["inferences"] if answered.value else ()
+        return tuple(filter(None, (restored(inference, body.placement) for inference in found)))

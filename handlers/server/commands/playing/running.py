@@ -1,0 +1,107 @@
+"""Runs the pipelines of `framehook play` until they end, or a signal ends them; with the server if that is asked for."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from handlers.server.commands.playing.local import Asked, LocalExtension, is_local, order_of
+from handlers.server.commands.playing.progress import Progress
+from handlers.server.middleware import logs
+from handlers.server.settings import Settings
+from models.workers import heap
+from player.nodes.extension import Asked as Extension
+from player.running.images import image_settings
+from player.running.player import CreateExtension, Player, Playing, Wanted, http_extension
+from player.running.status import StatusServer, Watched
+from player.topology.nodes import HttpExtension
+
+LOOK_S = 1.0
+"""How often the line on a terminal is written anew."""
+FAILED = 1
+
+LOG = logging.getLogger("framehook")
+
+
+def run(settings: Settings, options: argparse.Namespace, wanted: Sequence[Wanted]) -> int:
+    """Run pipelines. Return 1 if one failed, or events could not be delivered, else 0. Raises PlayerError."""
+    logs.configure(settings.log_level)
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: _stop(number, over))
+    if not options.serve:
+        return _play(options, wanted, over, lambda _, record: http_extension(record))
+    with _server(settings, over) as create_extension:
+        return FAILED if create_extension is None else _play(options, wanted, over, create_extension)
+
+
+def _stop(number: int, over: threading.Event) -> None:
+    """End in order; the second signal ends the process at once."""
+    signal.signal(number, signal.SIG_DFL)
+    over.set()
+
+
+def _play(
+    options: argparse.Namespace, wanted: Sequence[Wanted], over: threading.Event, create_extension: CreateExtension
+) -> int:
+    playing = Playing(options.speed == "real", options.loop, options.clips, create_extension)
+    player = Player(wanted, playing, over.set)
+    watched = Watched(lambda: player.pipelines, lambda: player.outputs)
+    status = StatusServer(*options.status, watched) if options.status else None
+    progress = Progress(watched, wanted)
+    try:
+        player.start()
+        while not over.wait(LOOK_S):
+            progress.show()
+    finally:
+        lost = player.close()
+        progress.end()
+        if status:
+            status.close()
+    if lost:
+        LOG.warning("events lost", extra={"facts": {"events": lost}})
+    has_failed = any(state.phase == "failed" for state in player.pipelines)
+    return FAILED if lost or has_failed else 0
+
+
+@contextmanager
+def _server(settings: Settings, over: threading.Event) -> Iterator[CreateExtension | None]:
+    """Run the server in a thread until the block ends; yield what asks it, None if it cannot be ready.
+
+    Extensions whose address is on this machine are this server's; others are asked over HTTP.
+    """
+    # The web application, which no other command but `serve` imports.
+    from handlers.server.app import create_app  # noqa: PLC0415
+    from handlers.server.wire.http_server import create_server  # noqa: PLC0415
+
+    heap.keep_one()
+    known = threading.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def loaded(is_ready: bool) -> None:  # noqa: FBT001  # a callback
+        if is_ready:
+            loops.append(asyncio.get_running_loop())
+        known.set()
+
+    server = create_server(settings, create_app(settings, loaded))
+    thread = threading.Thread(target=server.run, name="server")
+    thread.start()
+
+    def create_extension(pipeline: str, record: HttpExtension) -> Extension:
+        url = record.endpoint.url
+        if not is_local(url):
+            return http_extension(record)
+        asked = Asked(image_settings(record.image).scale, record.timeout.total_seconds())
+        order = order_of(url, f"pipeline {pipeline}")
+        return LocalExtension(server.lifespan.state["context"].dataplane, loops[0], order, asked)
+
+    try:
+        while not known.wait(LOOK_S / 10) and not over.is_set() and thread.is_alive():
+            pass
+        yield create_extension if loops else None
+    finally:
+        server.drain()
+        thread.join()

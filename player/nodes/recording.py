@@ -1,0 +1,140 @@
+"""Sinks that write clips: each activation of a signal gate, or segment after segment without one."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from player.errors import ClipError
+from player.flow import Activation, Frame, Item, Packet
+from player.media.clips import Clip, ClipWriter
+from player.media.folder import Folder
+
+SUFFIX, NOTES_SUFFIX = ".mp4", ".jsonl"
+
+
+class Reporter(Protocol):
+    """Learns what becomes of clips. `at_s`: a capture time; `correlation`: names the activation, if there is one."""
+
+    def began(self, path: Path, at_s: float, correlation: str) -> None:
+        """Take note that a clip has begun."""
+        ...
+
+    def ended(self, clips: tuple[Clip, ...], path: Path, at_s: float, correlation: str) -> None:
+        """Take note that a clip is whole, in one file or more."""
+        ...
+
+    def failed(self, error: ClipError, at_s: float) -> None:
+        """Take note that a clip could not be written."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Where and how clips are kept.
+
+    `name`: returns a file's name, without ending, for a capture time. `segment_s`: without a gate, so long is a
+    clip; None: a clip is as long as the gate is open. `retention_s`: older clips are removed; None: they are kept.
+    """
+
+    folder: Folder
+    name: Callable[[float], str]
+    segment_s: float | None = None
+    retention_s: float | None = None
+
+
+class Recorder:
+    """Writes what reaches it into clips, and what was found in frames into a file beside each."""
+
+    def __init__(self, segments: Segments, reporter: Reporter) -> None:
+        self._segments, self._reporter = segments, reporter
+        self._writing: _Writing | None = None
+        self._is_gated = False
+
+    def take(self, item: Item, port: int) -> Iterator[Item]:  # noqa: ARG002  # all inputs are alike
+        """Write an item; nothing goes on."""
+        match item:
+            case Activation(kind="begin"):
+                self._is_gated = True
+                self._end()
+                self._begin(item.at_s, item.correlation)
+            case Activation():
+                self._end()
+            case Packet():
+                self._write(item)
+            case Frame() if self._writing:
+                self._writing.note(item)
+        return iter(())
+
+    def finish(self) -> Iterator[Item]:
+        """End the clip that is being written: nothing follows."""
+        self._end()
+        return iter(())
+
+    def _write(self, packet: Packet) -> None:
+        if not self._is_gated and self._is_due(packet):
+            self._end()
+            self._begin(packet.at_s, "")
+        if self._writing:
+            try:
+                self._writing.write(packet)
+            except ClipError as error:
+                self._fail(error, packet.at_s)
+
+    def _is_due(self, packet: Packet) -> bool:
+        """Return whether a segment begins with a packet."""
+        if packet.media_type != "video" or not packet.is_keyframe:
+            return False
+        segment_s = self._segments.segment_s
+        return self._writing is None or (segment_s is not None and packet.at_s >= self._writing.begin_s + segment_s)
+
+    def _begin(self, at_s: float, correlation: str) -> None:
+        segments = self._segments
+        try:
+            segments.folder.make_room()
+        except ClipError as error:
+            self._fail(error, at_s)
+        path = segments.folder.path / (segments.name(at_s) + SUFFIX)
+        self._writing = _Writing(ClipWriter(path), path, at_s, correlation)
+        self._reporter.began(path, at_s, correlation)
+
+    def _end(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is None:
+            return
+        try:
+            clips = writing.close()
+        except ClipError as error:
+            self._fail(error, writing.end_s)
+        else:
+            self._reporter.ended(clips, writing.path, writing.end_s, writing.correlation)
+
+    def _fail(self, error: ClipError, at_s: float) -> None:
+        self._reporter.failed(error, at_s)
+
+
+class _Writing:
+    """One clip that is being written, from `begin_s` on."""
+
+    def __init__(self, writer: ClipWriter, path: Path, begin_s: float, correlation: str) -> None:
+        self._writer, self.path, self.begin_s, self.correlation = writer, path, begin_s, correlation
+        self.end_s = begin_s
+
+    def write(self, packet: Packet) -> None:
+        self._writer.write(packet)
+        self.end_s = max(self.end_s, packet.at_s)
+
+    def note(self, frame: Frame) -> None:
+        """Write down what was found in a frame, as a line of JSON."""
+        if frame.findings:
+            found = [inference for finding in frame.findings for inference in finding.inferences]
+            line = json.dumps({"timestamp": round(frame.at_s * 90_000), "inferences": found}, ensure_ascii=False)
+            try:
+                with self.path.with_suffix(NOTES_SUFFIX).open("a", encoding="utf-8") as notes:
+                    notes.write(line + "\n")
+            except OSError:
+                return
+
+    def close(self) -> tuple[Clip, ...]:
+        return self._writer.close()
