@@ -12,8 +12,9 @@ STEP_S = 0.001
 """The least time between two packets of a media type: 90 ticks of an event's timestamp."""
 TOLERANCE_S = 2.0
 """How far the times in a live stream may be off the wall clock."""
-BACKWARDS_S = 0.5
-"""How far times may step back without being taken for a new start: packets of B-frames without decoding times do."""
+BACKWARDS_S = 1.0
+"""How far times may step back without being taken for a new start: those of B-frames do, if only their times of being
+shown are known."""
 LAG_S = 10.0
 """How long a live stream may lag by more than the tolerance: a connection that stalls catches up within that time."""
 GAP_S = 60.0
@@ -81,8 +82,10 @@ class CaptureClock:
             if time_s is None or (last.time_s is not None and last.time_s - BACKWARDS_S <= time_s < last.time_s):
                 time_s = last.time_s
         self._last[sort] = _Last(time_s, now_s, order_s, times.duration_s)
-        delay_s = 0.0 if times.pts_s is None or times.dts_s is None else times.pts_s - times.dts_s
-        at_s = order_s + (delay_s if 0 < delay_s <= DELAY_S else 0.0)
+        at_s = order_s
+        if times.pts_s is not None and self._offset_s is not None:
+            delayed_s = self._offset_s + times.pts_s
+            at_s = delayed_s if order_s < delayed_s <= order_s + DELAY_S else order_s
         self._floor_s = max(self._floor_s, at_s + STEP_S)
         return Stamp(at_s, order_s)
 
