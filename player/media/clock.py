@@ -12,16 +12,19 @@ STEP_S = 0.001
 """The least time between two packets of a media type: 90 ticks of an event's timestamp."""
 TOLERANCE_S = 2.0
 """How far the times in a live stream may be off the wall clock."""
-BACKWARDS_S = 0.5
-"""How far times may step back without being taken for a new start: packets of B-frames without decoding times do."""
+BACKWARDS_S = 1.0
+"""How far times may step back without being taken for a new start: those of B-frames do, if only their times of being
+shown are known."""
 LAG_S = 10.0
 """How long a live stream may lag by more than the tolerance: a connection that stalls catches up within that time."""
 GAP_S = 60.0
 """The longest gap in a file that is kept."""
 DELAY_S = 10.0
 """The longest time between decoding and showing a packet that is believed."""
-PACE_EARLY, PACE_FAR_AHEAD = 0.9, 0.5
-"""The pace of a live stream that is ahead of the wall clock, by less and by more than the tolerance."""
+LAG_WINDOW_S = 2.0
+"""So long, the least lag of all packets is observed."""
+PACE_LATE, PACE_EARLY, PACE_FAR_AHEAD = 1.1, 0.9, 0.5
+"""The pace of a live stream that lags, that is ahead of the wall clock, that is ahead by more than the tolerance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,36 @@ class _Last:
 
 
 @dataclass(slots=True)
+class _Lag:
+    """How late packets come. Some always come late; the anchor is wrong if all do."""
+
+    least_s: float = 0.0
+    _begin_s: float | None = None
+    _seen_s: float = 0.0
+    _large_since_s: float | None = None
+
+    def forget(self) -> None:
+        """Begin anew: a packet came early."""
+        self.least_s, self._begin_s, self._large_since_s = 0.0, None, None
+
+    def is_long(self, lag_s: float, now_s: float) -> bool:
+        """Take note of a packet that was late by `lag_s`; return whether all were far too late for long.
+
+        `least_s` is then how late the least late one of the last seconds was.
+        """
+        if self._begin_s is None or now_s - self._begin_s >= LAG_WINDOW_S:
+            self.least_s = self._seen_s if self._begin_s is not None else 0.0
+            self._begin_s, self._seen_s = now_s, lag_s
+        self._seen_s = min(self._seen_s, lag_s)
+        self.least_s = min(self.least_s, lag_s)
+        if lag_s <= TOLERANCE_S:
+            self._large_since_s = None
+        elif self._large_since_s is None:
+            self._large_since_s = now_s
+        return self._large_since_s is not None and now_s - self._large_since_s >= LAG_S
+
+
+@dataclass(slots=True)
 class CaptureClock:
     """Stamps the packets of a source, session after session.
 
@@ -63,11 +96,12 @@ class CaptureClock:
     _offset_s: float | None = None
     _floor_s: float = 0.0
     _last: dict[Sort, _Last] = field(default_factory=dict)
-    _lags_since_s: float | None = None
+    _lag: _Lag = field(default_factory=_Lag)
 
     def begin(self, began_s: float) -> None:
         """Begin a session: its first packet gets the time `began_s`, or the one after all that was stamped before."""
-        self._offset_s = self._lags_since_s = None
+        self._offset_s = None
+        self._lag.forget()
         self._floor_s = max(self._floor_s, began_s)
         self._last.clear()
 
@@ -81,8 +115,10 @@ class CaptureClock:
             if time_s is None or (last.time_s is not None and last.time_s - BACKWARDS_S <= time_s < last.time_s):
                 time_s = last.time_s
         self._last[sort] = _Last(time_s, now_s, order_s, times.duration_s)
-        delay_s = 0.0 if times.pts_s is None or times.dts_s is None else times.pts_s - times.dts_s
-        at_s = order_s + (delay_s if 0 < delay_s <= DELAY_S else 0.0)
+        at_s = order_s
+        if times.pts_s is not None and self._offset_s is not None:
+            delayed_s = self._offset_s + times.pts_s
+            at_s = delayed_s if order_s < delayed_s <= order_s + DELAY_S else order_s
         self._floor_s = max(self._floor_s, at_s + STEP_S)
         return Stamp(at_s, order_s)
 
@@ -116,18 +152,17 @@ class CaptureClock:
         return not -BACKWARDS_S <= passed_s <= longest_s
 
     def _follow(self, last: _Last | None, time_s: float, now_s: float) -> None:
-        """Move the anchor of a live stream towards the wall clock."""
-        if self._offset_s is None:
+        """Move the anchor of a live stream towards the wall clock: by a jump if they are far apart for long."""
+        if self._offset_s is None or last is None:
             return
         ahead_s = self._offset_s + time_s - now_s
-        if ahead_s > 0 and last is not None:
-            self._lags_since_s = None
-            passed_s = max(self._offset_s + time_s - last.order_s, 0.0)
+        passed_s = max(self._offset_s + time_s - last.order_s, 0.0)
+        if ahead_s > 0:
+            self._lag.forget()
             pace = PACE_EARLY if ahead_s <= TOLERANCE_S else PACE_FAR_AHEAD
             self._offset_s -= min(ahead_s, (1 - pace) * passed_s)
-        elif ahead_s >= -TOLERANCE_S:
-            self._lags_since_s = None
-        elif self._lags_since_s is None:
-            self._lags_since_s = now_s
-        elif now_s - self._lags_since_s >= LAG_S:
-            self._offset_s, self._lags_since_s = now_s - time_s, None
+        elif self._lag.is_long(-ahead_s, now_s):
+            self._offset_s = now_s - time_s
+            self._lag.forget()
+        else:
+            self._offset_s += min(self._lag.least_s, (PACE_LATE - 1) * passed_s)

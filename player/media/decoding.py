@@ -20,7 +20,7 @@ class Decoder:
 
     It begins with a keyframe, and again after each session and each damaged packet; pictures that FFmpeg had to patch
     up are left out. `threads`: how many FFmpeg may use. `max_pixels`: of a picture; larger ones count as damaged.
-    `damaged`: how many packets could not be decoded.
+    `damaged`: how many packets could not be decoded, or not wholly.
     """
 
     def __init__(self, threads: int = 1, max_pixels: int = 100_000_000) -> None:
@@ -69,7 +69,9 @@ class Decoder:
             LOG.debug("A packet of video cannot be decoded: %s.", type(error).__name__)
             context.flush_buffers()
             return []
-        return [self._picture(frame) for frame in frames if not frame.is_corrupt and frame.pts is not None]
+        whole = [frame for frame in frames if not frame.is_corrupt]
+        self.damaged += len(frames) - len(whole)
+        return [self._picture(frame) for frame in whole]
 
     def _picture(self, frame: av.VideoFrame) -> tuple[float, AvPicture]:
         self._last_s = max((frame.pts or 0) / TICKS_PER_S, self._last_s + STEP_S)

@@ -84,6 +84,6 @@ class AvPicture:
 def _rows(frame: av.VideoFrame, number: int, pixel_bytes: int) -> NDArray[np.uint8]:
     """Return a plane [height, width], or [height, width, bytes of a pixel], as a view without its padding."""
     plane = frame.planes[number]
-    rows = np.frombuffer(memoryview(plane), np.uint8)[: plane.height * plane.line_size].reshape(plane.height, plane.line_size)
-    rows = rows[:, : plane.width * pixel_bytes]
+    padded = np.frombuffer(memoryview(plane), np.uint8, plane.height * plane.line_size)
+    rows = padded.reshape(plane.height, plane.line_size)[:, : plane.width * pixel_bytes]
     return rows if pixel_bytes == 1 else rows.reshape(plane.height, plane.width, pixel_bytes)

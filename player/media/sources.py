@@ -1,5 +1,6 @@
 """Sessions with sources: a connection to a camera, or an open file, from which packets are read."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,12 @@ PROTOCOLS = {
     ("device", False): "file",
 }
 """The kind of source, and whether it is encrypted → the protocols that it may make FFmpeg use."""
+SLICES = {
+    "h264": re.compile(rb"\x00\x00\x01[\x01-\x05\x21-\x25\x41-\x45\x61-\x65]"),
+    "hevc": re.compile(rb"\x00\x00\x01[\x00-\x3f]"),
+}
+"""Codec → how a part of a picture begins in a stream with start codes (H.264 and H.265, table 7-1)."""
+START_CODE = b"\0\0\0\1"
 DEFAULT_RATE = 25.0
 """Frames a second, where a source does not say."""
 
@@ -119,7 +126,7 @@ class Session:
                 raise TimeoutError
             if packet.size > self.source.max_packet_bytes:
                 raise SourceError(f"{self.source.address} sends pictures of more than {packet.size - 1} bytes.")
-            if track is not None and packet.size:
+            if track is not None and _has_picture(packet, track):
                 yield packet
 
     def _stamped(self, packet: "av.Packet[Stream]", clock: CaptureClock) -> Packet:
@@ -145,6 +152,18 @@ class Session:
 
 def _seconds(ticks: int | None, unit: Fraction) -> float | None:
     return None if ticks is None else float(ticks * unit)
+
+
+def _has_picture(packet: "av.Packet[Stream]", track: Track) -> bool:
+    """Return whether a packet holds a picture, or sound.
+
+    At the end, FFmpeg adds empty packets. If a camera goes away, the last packet may hold no more than what announces
+    a picture: then decoders and players would find it damaged.
+    """
+    slices = SLICES.get(track.codec)
+    if slices is None or bytes(memoryview(packet)[:4]) != START_CODE:
+        return packet.size > 0
+    return slices.search(memoryview(packet)) is not None
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from player.media.clock import Sort
 TICKS_PER_S = 90_000
 """The unit of times in packets: capture time, as in the timestamps of events."""
 TICK_S = Fraction(1, TICKS_PER_S)
-AnyStream: TypeAlias = "av.VideoStream | av.AudioStream"
+AnyStream: TypeAlias = av.VideoStream | av.AudioStream
 
 
 @dataclass(frozen=True, slots=True, eq=False)

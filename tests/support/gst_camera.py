@@ -16,8 +16,10 @@ from typing import Any, Self
 
 PYTHON = Path("/usr/bin/python3")
 ENCODERS = {
-    "h264": "x264enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} ! rtph264pay config-interval=-1",
-    "h264-b-frames": "x264enc bframes=2 speed-preset=veryfast key-int-max={gop} ! rtph264pay config-interval=-1",
+    "h264": "x264enc tune=zerolatency sliced-threads=false speed-preset=ultrafast key-int-max={gop} "
+    "! rtph264pay config-interval=-1",
+    "h264-b-frames": "x264enc bframes=2 b-adapt=false rc-lookahead=5 speed-preset=veryfast key-int-max={gop} "
+    "! video/x-h264,profile=main ! rtph264pay config-interval=-1",
     "h265": "x265enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} ! rtph265pay config-interval=-1",
     "mjpeg": "jpegenc ! rtpjpegpay",
 }
