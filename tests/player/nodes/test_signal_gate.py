@@ -312,9 +312,13 @@ def expected_numbers(events: Sequence[int], times: GateTimes) -> list[list[int]]
     return written
 
 
+LENGTHS_S = st.integers(1, 40).map(lambda seconds: seconds + 0.02)
+"""So that no event is exactly at the end of a clip, where rounding would decide."""
+
+
 @given(
     st.lists(st.integers(0, 1000), max_size=12, unique=True),
-    st.builds(GateTimes, st.floats(0, 10), st.integers(-20, 10), st.integers(1, 30), st.integers(1, 60)),
+    st.builds(GateTimes, st.floats(0, 10), st.integers(-20, 10), LENGTHS_S, LENGTHS_S),
 )
 def test_the_formula(events: list[int], times: GateTimes) -> None:
     found = clips([Event(number / FPS + 0.05) for number in events], times, [packet(n, gop=1) for n in range(1600)])
