@@ -25,7 +25,7 @@ Answer: TypeAlias = tuple[Inference, ...] | ExtensionError
 
 MAX_PICTURES, MAX_FRAMES = 30, 1000
 """Of held frames: later ones are held without their pictures, and still later ones are dropped."""
-FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
+FIRST_WAIT_S, LONGEST_WAIT_S, MAX_DOUBLINGS = 1.0, 30.0, 5
 """How long an extension is left alone after a failure; twice as long after each further one."""
 BUSY_TRIES = 5
 """So often a file waits for a busy extension, for one frame."""
@@ -74,7 +74,8 @@ class ExtensionNode:
 
     `emit`: live, it is called by another thread with frames that go on. It must make sure that no other thread calls
     `take` until it has iterated over them, and only then begin to iterate. None: the caller's thread asks, and waits.
-    `report`: is called with an error, by either thread, when it differs from the one before; others are only counted.
+    `report`: is called with an error when it differs from the one before, others are only counted; within `take`, or
+    while `emit` iterates.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class ExtensionNode:
         return self._is_idle.wait(timeout_s)
 
     def close(self) -> None:
-        """End the request that is under way, and the connections. Held frames go on, if there is time."""
+        """End the request that is under way, and the connections. Held frames go on, if `emit` can."""
         self._is_closed.set()
         self._extension.close()
         self._questions.put(None)
@@ -157,9 +158,11 @@ class ExtensionNode:
     def _released(self, answer: Answer) -> Iterator[Item]:
         """Yield the held frames; the first is the one that was asked about. Runs while nobody takes."""
         held, self._held = self._held, deque()
-        self._is_idle.set()
-        yield self._completed(held.popleft(), answer, time.monotonic())
-        yield from held
+        try:
+            yield self._completed(held.popleft(), answer, time.monotonic())
+            yield from held
+        finally:
+            self._is_idle.set()
 
     def _hold(self, frame: Frame) -> None:
         if len(self._held) < MAX_FRAMES:
@@ -231,4 +234,4 @@ class _Patience:
             error.status == BAD_REQUEST or error.status >= SERVER_ERROR
         )
         doublings = self._failures - 1 - concerns_frame
-        return min(FIRST_WAIT_S * 2**doublings, LONGEST_WAIT_S) if doublings >= 0 else 0.0
+        return min(FIRST_WAIT_S * 2 ** min(doublings, MAX_DOUBLINGS), LONGEST_WAIT_S) if doublings >= 0 else 0.0
