@@ -108,13 +108,11 @@ def naming(name: str | Path) -> Iterator[None]:
 def complete(draft: Draft, values: Mapping[str, str], source: str | None, pipeline: str, notes: list[str]) -> Loaded:
     """Return a draft with values in it, and checked; raises TopologyError."""
     notes += _unused(draft)
-    if source is not None:
-        draft = draft.with_source(source)
-    found = draft.uses()
     texts = {**chosen(draft.parameters, values), **system_values(draft.name, pipeline)}
     if source is not None:
+        draft = draft.with_source(source, texts)
         texts[SOURCE_REFERENCE[2:-1].lower()] = source
-    require(found, draft.parameters, texts)
+    require(draft.uses(), draft.parameters, texts)
     notes += _shown_secrets(draft)
     topology = _built(draft, Filling(texts), notes)
     return Loaded(topology, (*notes, *warnings_of(graph_of(topology))))

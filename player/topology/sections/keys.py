@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, Self, get_args
+from typing import Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails
@@ -32,6 +32,9 @@ class Keyed(BaseModel):
         hide_input_in_errors=True,
     )
 
+    unused_keys: ClassVar[frozenset[str]] = frozenset()
+    """Keys, in small letters, that are in order and have no effect here."""
+
     @classmethod
     def known(cls) -> dict[str, str]:
         """Return the keys, in small letters → names of fields; a section with other names for keys adds them."""
@@ -50,10 +53,11 @@ class Keyed(BaseModel):
         known = cls.known()
         values = {}
         for key, value in section.items():
-            name = known.get(key.lower().replace("_", "").removeprefix("@"))
+            small = key.lower().replace("_", "").removeprefix("@")
+            name = known.get(small)
             if name is not None and value is not None:
                 values[name] = value
-            elif name is None and key.lower() != "@type" and info.context is not None:
+            elif name is None and small not in {"type", *cls.unused_keys} and info.context is not None:
                 _note_unknown(info.context, section, key, known.values())
         return cls.adjusted(values)
 
