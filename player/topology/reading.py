@@ -152,15 +152,9 @@ def _node(section: Placed, group: Group, kinds: Mapping[str, type[NodeT]], notes
     if kind in kinds:
         return kinds[kind].checked(section, name_of(section), notes)
     known = {"sources": SOURCES, "processors": PROCESSORS, "sinks": SINKS}
-    others = [other for other, types in known.items() if kind in types]
-    if others:
-        reason = f"is one of the {others[0]}, not of the {group}"
-    elif not kind:
-        reason = f"needs an @type, one of {', '.join(kinds[each].__name__ for each in kinds)}"
-    else:
-        reason = REFUSED.get(kind, "is of a type that is not known")
-    raise fault(section.place, f"{name_of(section)}, {_article(type_of(section))}, {reason}.")
-
-
-def _article(kind: str) -> str:
-    return f"{'an' if kind[:1].lower() in tuple('aeiou') else 'a'} {kind}"
+    if not kind:
+        raise fault(section.place, f"{name_of(section)} needs an @type.")
+    known = {"sources": SOURCES, "processors": PROCESSORS, "sinks": SINKS}
+    others = [f"is one of the {other}, not of the {group}" for other, types in known.items() if kind in types]
+    reason = REFUSED.get(kind) or "".join(others) or "is of a type that is not known"
+    raise fault(section.place, f"{name_of(section)} ({type_of(section)}) {reason}.")
