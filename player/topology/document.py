@@ -250,4 +250,4 @@ def _odd_one(character: str) -> str:
         case "/" | "#":
             return "it has no comments."
         case _:
-            return "expected a value; this begins none."
+            return "no value begins with this character; perhaps a double quote before it lacks its \\."

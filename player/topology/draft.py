@@ -1,7 +1,7 @@
 """A topology before its parameters have values: which nodes it has, and what it declares."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -30,7 +30,8 @@ class _Properties(Keyed):
 
 
 class _Document(Keyed):
-    api_version: Any = None
+    unused_keys = frozenset({"apiversion"})
+
     name: Text
     properties: Any
 
@@ -54,16 +55,17 @@ class Draft:
         by_place = {use.parameter.lower() for use in self.uses() if use.key.lower() in SECRET_KEYS}
         return by_place | {parameter.name.lower() for parameter in self.parameters if parameter.is_secret}
 
-    def with_source(self, url: str) -> "Draft":
-        """Return the draft where SOURCE_REFERENCE is the URL of the only camera.
+    def with_source(self, url: str, valued: Collection[str]) -> "Draft":
+        """Return the draft where SOURCE_REFERENCE is the URL of the only camera; raises TopologyError.
 
-        The credentials in the file are left out if the URL has some, or is a file. Raises TopologyError.
+        `valued`: the parameters that have values, in small letters. The draft's credentials are left out if the URL
+        has some, if it is that of a file, and if they are made of parameters of which none has a value.
         """
         cameras = [section for section in self.nodes["sources"] if kind_of(section) == "rtspsource"]
         if len(cameras) != 1:
             raise TopologyError(f"--source replaces the URL of the only RtspSource; it has {len(cameras)}.")
         sources = tuple(
-            _replaced(section, url) if section is cameras[0] else section for section in self.nodes["sources"]
+            _replaced(section, url, valued) if section is cameras[0] else section for section in self.nodes["sources"]
         )
         return dataclasses.replace(self, nodes={**self.nodes, "sources": sources})
 
@@ -103,19 +105,23 @@ def _sections(properties: Placed, group: Group) -> Iterator[Placed]:
         yield section
 
 
-def _replaced(section: Placed, url: str) -> Placed:
+def _replaced(section: Placed, url: str, valued: Collection[str]) -> Placed:
     """Return a camera's section where the URL is a reference."""
-    scheme, separator, rest = url.partition("://")
-    is_file = not separator or scheme.lower() not in _LOGIN_SCHEMES
-    dropped = {"url", "credentials"} if "@" in rest.partition("/")[0] else {"url"}
-    own = section.find("endpoint")
-    endpoint = Placed(section.place)
-    if isinstance(own, Placed) and not is_file:
-        endpoint = _copied(own, dropped)
+    own, endpoint = section.find("endpoint"), Placed(section.place)
+    if isinstance(own, Placed) and url.partition("://")[0].lower() in _LOGIN_SCHEMES:
+        endpoint = _copied(own, {"url"} if _keeps_credentials(own, url, valued) else {"url", "credentials"})
     endpoint["url"], endpoint.places["url"] = SOURCE_REFERENCE, endpoint.place
     replaced = _copied(section, {"endpoint"})
     replaced["endpoint"], replaced.places["endpoint"] = endpoint, endpoint.place
     return replaced
+
+
+def _keeps_credentials(endpoint: Placed, url: str, valued: Collection[str]) -> bool:
+    """Return whether an endpoint's credentials are for a URL that replaces its own."""
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        return False
+    names = {use.parameter.lower() for use in uses(endpoint.find("credentials"))}
+    return not names or not names.isdisjoint(valued)
 
 
 def _copied(section: Placed, dropped: set[str]) -> Placed:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from player.topology.naming import DATE_TIME, has_date_time
 from player.topology.sections.endpoints import Endpoint
@@ -200,12 +200,13 @@ class VideoSink(Keyed):
     `segment_length`: of Live Video Analytics; see `segment`.
     """
 
+    unused_keys = frozenset({"videopublishingoptions"})
+
     name: NodeName
     inputs: Inputs
     video_name: Text
     video_creation_properties: VideoCreationProperties = VideoCreationProperties()
     segment_length: Duration | None = None
-    video_publishing_options: Annotated[None, BeforeValidator(lambda _: None)] = None
     local_media_cache_path: Text | None = None
     local_media_cache_maximum_size_mib: Mebibytes | None = None
 

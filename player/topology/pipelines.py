@@ -37,7 +37,7 @@ class PipelineEntry(Keyed):
     name: PipelineName
     topology: Value
     source: Annotated[Value | None, Field(repr=False)] = None
-    set: Annotated[dict[str, str], Field(repr=False)] = {}
+    set: Annotated[dict[str, str], Field(default_factory=dict, repr=False)]
     events: Events | None = None
 
 

@@ -108,13 +108,11 @@ def naming(name: str | Path) -> Iterator[None]:
 def complete(draft: Draft, values: Mapping[str, str], source: str | None, pipeline: str, notes: list[str]) -> Loaded:
     """Return a draft with values in it, and checked; raises TopologyError."""
     notes += _unused(draft)
-    if source is not None:
-        draft = draft.with_source(source)
-    found = draft.uses()
     texts = {**chosen(draft.parameters, values), **system_values(draft.name, pipeline)}
     if source is not None:
+        draft = draft.with_source(source, texts)
         texts[SOURCE_REFERENCE[2:-1].lower()] = source
-    require(found, draft.parameters, texts)
+    require(draft.uses(), draft.parameters, texts)
     notes += _shown_secrets(draft)
     topology = _built(draft, Filling(texts), notes)
     return Loaded(topology, (*notes, *warnings_of(graph_of(topology))))
@@ -154,15 +152,9 @@ def _node(section: Placed, group: Group, kinds: Mapping[str, type[NodeT]], notes
     if kind in kinds:
         return kinds[kind].checked(section, name_of(section), notes)
     known = {"sources": SOURCES, "processors": PROCESSORS, "sinks": SINKS}
-    others = [other for other, types in known.items() if kind in types]
-    if others:
-        reason = f"is one of the {others[0]}, not of the {group}"
-    elif not kind:
-        reason = f"needs an @type, one of {', '.join(kinds[each].__name__ for each in kinds)}"
-    else:
-        reason = REFUSED.get(kind, "is of a type that is not known")
-    raise fault(section.place, f"{name_of(section)}, {_article(type_of(section))}, {reason}.")
-
-
-def _article(kind: str) -> str:
-    return f"{'an' if kind[:1].lower() in tuple('aeiou') else 'a'} {kind}"
+    if not kind:
+        raise fault(section.place, f"{name_of(section)} needs an @type.")
+    known = {"sources": SOURCES, "processors": PROCESSORS, "sinks": SINKS}
+    others = [f"is one of the {other}, not of the {group}" for other, types in known.items() if kind in types]
+    reason = REFUSED.get(kind) or "".join(others) or "is of a type that is not known"
+    raise fault(section.place, f"{name_of(section)} ({type_of(section)}) {reason}.")

@@ -30,18 +30,28 @@ class Scale(Keyed):
         return self
 
 
+ENCODED = frozenset({"encoding"})
+"""What Live Video Analytics 1.0 has in place of a type for each format."""
+
+
 class ImageFormatBmp(Keyed):
     """Windows bitmaps: large, exact, and quick to make."""
+
+    unused_keys = ENCODED | {"quality"}
 
 
 class ImageFormatJpeg(Keyed):
     """JPEG. `quality`: 0..100."""
+
+    unused_keys = ENCODED
 
     quality: Annotated[int, Field(ge=0, le=100)] = 90
 
 
 class ImageFormatPng(Keyed):
     """PNG."""
+
+    unused_keys = ENCODED | {"quality"}
 
 
 class ImageFormatRaw(Keyed):

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, Self, get_args
+from typing import Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails
@@ -15,6 +15,27 @@ MAX_LISTED = 60
 
 MAX_NOTES = 50
 """Of one topology."""
+
+SENTENCES = {
+    "missing": "it is missing",
+    "greater_than": "expected more than {gt}",
+    "greater_than_equal": "expected at least {ge}",
+    "less_than_equal": "expected at most {le}",
+    "literal_error": "expected {expected}",
+    "too_short": "expected at least {min_length}",
+    "too_long": "expected at most {max_length}",
+    "string_too_short": "it is empty",
+    "string_too_long": "expected at most {max_length} characters",
+    "string_pattern_mismatch": "it is empty, too long, or has characters that are not possible here",
+    "string_type": "expected text",
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "expected a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "expected a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "expected true or false"),
+    **dict.fromkeys(("time_delta_type", "time_delta_parsing"), "expected a duration such as PT30S"),
+    "tuple_type": "expected a list",
+    **dict.fromkeys(("model_type", "dict_type"), "expected a section with keys"),
+}
+"""pydantic's names of faults → ours."""
 
 
 class Keyed(BaseModel):
@@ -31,6 +52,9 @@ class Keyed(BaseModel):
         coerce_numbers_to_str=True,
         hide_input_in_errors=True,
     )
+
+    unused_keys: ClassVar[frozenset[str]] = frozenset()
+    """Keys, in small letters, that are in order and have no effect here."""
 
     @classmethod
     def known(cls) -> dict[str, str]:
@@ -50,10 +74,11 @@ class Keyed(BaseModel):
         known = cls.known()
         values = {}
         for key, value in section.items():
-            name = known.get(key.lower().replace("_", "").removeprefix("@"))
+            small = key.lower().replace("_", "").removeprefix("@")
+            name = known.get(small)
             if name is not None and value is not None:
                 values[name] = value
-            elif name is None and key.lower() != "@type" and info.context is not None:
+            elif name is None and small not in {"type", *cls.unused_keys} and info.context is not None:
                 _note_unknown(info.context, section, key, known.values())
         return cls.adjusted(values)
 
@@ -109,8 +134,11 @@ def _translated(error: ErrorDetails, section: Any, label: str) -> TopologyError:
     keys, place, origins = _followed(section, error["loc"])
     name = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
     reason = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "missing":
-        reason = "it is missing"
+    if error["type"] in SENTENCES:
+        bounds = {
+            name: f"{bound:g}" if isinstance(bound, float) else bound for name, bound in error.get("ctx", {}).items()
+        }
+        reason = SENTENCES[error["type"]].format_map(bounds)
     if origins:
         reason += f" (its value comes from {' and '.join(origins)})"
     text = ": ".join(part for part in (label, name, reason) if part)
@@ -123,7 +151,8 @@ def _followed(section: Any, loc: tuple[int | str, ...]) -> tuple[list[int | str]
     Parts of `loc` that are no keys, such as the names that tell kinds of a section apart, are left out.
     """
     keys: list[int | str] = []
-    here, place, origins = section, getattr(section, "place", None), ()
+    here, place = section, getattr(section, "place", None)
+    origins: tuple[str, ...] = ()
     for number, part in enumerate(loc):
         if isinstance(part, int) and isinstance(here, list) and part < len(here):
             keys.append(part)
