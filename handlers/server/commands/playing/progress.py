@@ -23,9 +23,8 @@ class Progress:
         """Write the line anew. The cursor stays at its begin, so that the next line of the log replaces it."""
         if self._is_shown:
             columns = shutil.get_terminal_size().columns
-            line = _line(
-                [*self._watched.pipelines()], self._rate(), sum(out.waiting for out in self._watched.outputs())
-            )
+            waiting = sum(output.waiting for output in self._watched.outputs())
+            line = _line([*self._watched.pipelines()], self._rate(), waiting)
             print(f"\x1b[K{line[: columns - 1]}", end="\r", file=sys.stderr, flush=True)
 
     def end(self) -> None:
@@ -46,10 +45,9 @@ def _line(states: Sequence[PipelineState], rate: float, waiting: int) -> str:
     asked, answered = (int(sum(state.total(name) for state in states)) for name in ("asked", "answered"))
     waited_s = sum(state.total("waited_s") for state in states)
     found = sum(state.events["Inference"] for state in states)
+    playing = sum(state.phase == "playing" for state in states)
     parts = [
-        states[0].phase
-        if len(states) == 1
-        else f"{sum(state.phase == 'playing' for state in states)} of {len(states)} play",
+        states[0].phase if len(states) == 1 else f"{playing} of {len(states)} play",
         f"{rate:.1f} frames/s",
         f"{answered} of {asked} answered" + (f" in {1000 * waited_s / answered:.0f} ms" if answered else ""),
         f"{found} events" + (f", {waiting} waiting" if waiting else ""),

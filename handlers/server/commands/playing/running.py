@@ -1,4 +1,4 @@
-"""Runs the pipelines of `framehook play` until they end, or a signal ends them; with the server if that is asked for."""
+"""Runs the pipelines of `framehook play` until they end, or a signal ends them; with the server if asked for."""
 
 import argparse
 import asyncio
@@ -50,7 +50,7 @@ def _play(
     playing = Playing(options.speed == "real", options.loop, options.clips, create_extension)
     player = Player(wanted, playing, over.set)
     watched = Watched(lambda: player.pipelines, lambda: player.outputs)
-    status = StatusServer(*options.status, watched) if options.status else None
+    status = _status(options.status, watched)
     progress = Progress(watched, wanted)
     try:
         player.start()
@@ -65,6 +65,13 @@ def _play(
         LOG.warning("events lost", extra={"facts": {"events": lost}})
     has_failed = any(state.phase == "failed" for state in player.pipelines)
     return FAILED if lost or has_failed else 0
+
+
+def _status(address: tuple[str, int] | None, watched: Watched) -> StatusServer | None:
+    if address is None:
+        return None
+    host, port = address
+    return StatusServer(host, port, watched)
 
 
 @contextmanager
