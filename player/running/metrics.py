@@ -21,7 +21,7 @@ COUNTERS: dict[str, tuple[str, Value]] = {
     "packets": ("Packets that the source has sent.", lambda state: state.packets),
     "received_bytes": ("Bytes of these packets.", lambda state: state.received_bytes),
     "frames_decoded": ("Frames that were decoded.", lambda state: state.frames),
-    "extension_wait_seconds": ("Time for which extensions were waited for.", lambda state: state.total("waited_s")),
+    "extension_wait_seconds": ("Time for which extensions were waited for.", lambda state: state.waited_s),
     "extension_requests": ("Frames that extensions were asked about.", lambda state: state.total("asked")),
     "extension_failures": ("Requests without a usable answer.", lambda state: state.total("failed")),
     "frames_skipped": ("Frames due for an extension that was still busy.", lambda state: state.total("skipped")),

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from player.nodes.extension import Counts
 
-CountName: TypeAlias = Literal["asked", "answered", "failed", "skipped", "dropped", "waited_s"]
+CountName: TypeAlias = Literal["asked", "answered", "failed", "skipped", "dropped"]
 Phase: TypeAlias = Literal["connecting", "playing", "ended", "failed"]
 
 
@@ -36,6 +36,11 @@ class PipelineState:
     clip_faults: int = 0
     extensions: list[Counts] = field(default_factory=list)
 
-    def total(self, name: CountName) -> float:
+    def total(self, name: CountName) -> int:
         """Return the sum of one count of all extensions."""
-        return sum(float(getattr(counts, name)) for counts in self.extensions)
+        return sum(int(getattr(counts, name)) for counts in self.extensions)
+
+    @property
+    def waited_s(self) -> float:
+        """Return for how long extensions were waited for."""
+        return sum(counts.waited_s for counts in self.extensions)

@@ -155,7 +155,7 @@ def _of_pipeline(state: PipelineState) -> dict[str, Any]:
         "answered": answered,
         "failed": state.total("failed"),
         "skipped": state.total("skipped"),
-        **({"waitMs": round(1000 * state.total("waited_s") / answered, 3)} if answered else {}),
+        **({"waitMs": round(1000 * state.waited_s / answered, 3)} if answered else {}),
         "events": dict(state.events),
         "clips": state.clips,
     }

@@ -43,7 +43,7 @@ class Progress:
 def _line(states: Sequence[PipelineState], rate: float, waiting: int) -> str:
     """Return one line about all pipelines."""
     asked, answered = (int(sum(state.total(name) for state in states)) for name in ("asked", "answered"))
-    waited_s = sum(state.total("waited_s") for state in states)
+    waited_s = sum(state.waited_s for state in states)
     found = sum(state.events["Inference"] for state in states)
     playing = sum(state.phase == "playing" for state in states)
     parts = [
