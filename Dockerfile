@@ -3,13 +3,15 @@
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
+# The packages of requirements/LOCK.txt: tls, or player for `framehook play`, which brings FFmpeg with parts under the GPL.
+ARG LOCK=tls
 WORKDIR /src
-COPY requirements/tls.txt requirements/build.txt requirements/
+COPY requirements/${LOCK}.txt requirements/build.txt requirements/
 RUN python3 -m venv /opt/build \
  && /opt/build/bin/pip install --no-cache-dir --require-hashes --requirement requirements/build.txt \
  && python3 -m venv --without-pip /opt/framehook \
  && /opt/build/bin/python -m pip --python /opt/framehook/bin/python install --no-cache-dir --no-compile \
-    --require-hashes --requirement requirements/tls.txt
+    --require-hashes --requirement requirements/${LOCK}.txt
 COPY pyproject.toml README.md LICENSE NOTICE openapi.yaml ./
 COPY handlers handlers
 COPY models models

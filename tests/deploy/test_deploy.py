@@ -18,6 +18,7 @@ from tests.support.client import CONTRACT, ROOT
 
 DEPLOY = ROOT / "deploy"
 UNIT = DEPLOY / "systemd" / "framehook.service"
+PLAYER_UNIT = DEPLOY / "systemd" / "framehook-player.service"
 CREDENTIALS_UNIT = DEPLOY / "systemd" / "credentials.conf"
 COMPOSE = DEPLOY / "compose" / "compose.yaml"
 DEPLOYING = (ROOT / "docs" / "deploying.md").read_text()
@@ -79,6 +80,26 @@ def test_the_compose_service_is_hardened() -> None:
     assert service["restart"] == "always"
     assert service["ports"] == [f"127.0.0.1:8080:{Settings().port}"]
     assert (COMPOSE.parent / service["build"] / "Dockerfile").resolve() == ROOT / "Dockerfile"
+
+
+def test_the_player_of_compose_plays_what_is_there_and_is_hardened() -> None:
+    document = yaml.safe_load((COMPOSE.parent / "player.yaml").read_text())
+    service = document["services"]["player"]
+    assert (ROOT / "requirements" / f"{service['build']['args']['LOCK']}.txt").is_file()
+    assert {key: service[key] for key in ("read_only", "cap_drop", "security_opt", "tmpfs")} == {
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "tmpfs": ["/tmp"],
+    }
+    command = [word.replace("${CAMERA:?the address of your camera}", "rtsp://camera.example/stream")
+               .replace("${LABELS:-person}", "person") for word in service["command"]]  # fmt: skip
+    checked = subprocess.run(
+        [Path(sys.executable).with_name("framehook"), *command, "--check"], capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
+    mounted = document["services"]["broker"]["volumes"][0].partition(":")[0]
+    assert (COMPOSE.parent / mounted).is_file()
 
 
 def test_the_dockerfile_runs_as_the_same_user_on_all_addresses() -> None:
@@ -144,22 +165,27 @@ def test_iot_edge_gives_the_credentials_to_the_service() -> None:
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("names", [["compose"], ["compose", "credentials"]], ids="+".join)
-def test_compose_finds_no_fault(names: list[str]) -> None:
+@pytest.mark.parametrize("names", [["compose"], ["compose", "credentials"], ["compose", "player"]], ids="+".join)
+def test_compose_finds_no_fault(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMERA", "rtsp://camera.example/stream")
     files = [argument for name in names for argument in ("--file", str(COMPOSE.parent / f"{name}.yaml"))]
     command = ["docker-compose", *files, "config", "--quiet"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == ""
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("drop_ins", [[], [CREDENTIALS_UNIT]], ids=["alone", "credentials"])
-def test_systemd_finds_no_fault(tmp_path: Path, drop_ins: list[Path]) -> None:
+@pytest.mark.parametrize(
+    ("file", "drop_ins"),
+    [(UNIT, []), (UNIT, [CREDENTIALS_UNIT]), (PLAYER_UNIT, [])],
+    ids=["alone", "credentials", "player"],
+)
+def test_systemd_finds_no_fault(tmp_path: Path, file: Path, drop_ins: list[Path]) -> None:
     framehook = shutil.which("framehook", path=str(Path(sys.executable).parent))
-    unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text().replace("/opt/framehook/.venv/bin/framehook", str(framehook)))
-    (tmp_path / f"{UNIT.name}.d").mkdir()
+    unit = tmp_path / file.name
+    unit.write_text(file.read_text().replace("/opt/framehook/.venv/bin/framehook", str(framehook)))
+    (tmp_path / f"{file.name}.d").mkdir()
     for path in drop_ins:
-        shutil.copy(path, tmp_path / f"{UNIT.name}.d")
+        shutil.copy(path, tmp_path / f"{file.name}.d")
     verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
     assert verified.returncode == 0, verified.stderr
-    assert not {UNIT.name, *(path.name for path in drop_ins)} & set(re.findall(r"[\w.-]+", verified.stderr))
+    assert not {file.name, *(path.name for path in drop_ins)} & set(re.findall(r"[\w.-]+", verified.stderr))

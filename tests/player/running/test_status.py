@@ -1,4 +1,5 @@
 import json
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -119,6 +120,28 @@ def test_every_metric_is_on_the_page_about_the_player(client: httpx.Client) -> N
         if sample.name.startswith("framehook_player_")
     }
     assert {name for name in names if f"`{name}`" not in page} == set()
+
+
+def test_the_dashboard_asks_for_metrics_that_are_served(client: httpx.Client) -> None:
+    dashboard = (Path(__file__).parents[3] / "deploy" / "grafana" / "player.json").read_text()
+    served = {
+        sample.name
+        for family in text_string_to_metric_families(client.get("/metrics").text)
+        for sample in family.samples
+    }
+    asked = set(re.findall(r"framehook_\w+", "".join(texts_of(json.loads(dashboard)))))
+    assert len(asked) > 8
+    assert asked <= served
+
+
+def texts_of(node: Any) -> Iterator[str]:
+    """Yield every query of a dashboard."""
+    if isinstance(node, dict):
+        yield from (node[key] for key in ("expr", "query") if isinstance(node.get(key), str))
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from texts_of(child)
 
 
 def test_a_port_in_use_is_one_sentence() -> None:
