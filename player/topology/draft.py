@@ -9,7 +9,7 @@ from player.errors import TopologyError
 from player.topology.document import Placed, fault, read_document, shown
 from player.topology.nodes import Dialect, Text
 from player.topology.parameters import Parameter, Use, declared, uses
-from player.topology.sections.endpoints import kind_of
+from player.topology.sections.endpoints import kind_of, without_credentials
 from player.topology.sections.keys import Keyed
 
 Group: TypeAlias = Literal["sources", "processors", "sinks"]
@@ -64,6 +64,7 @@ class Draft:
         cameras = [section for section in self.nodes["sources"] if kind_of(section) == "rtspsource"]
         if len(cameras) != 1:
             raise TopologyError(f"--source replaces the URL of the only RtspSource; it has {len(cameras)}.")
+        _refuse_odd(url)
         sources = tuple(
             _replaced(section, url, valued) if section is cameras[0] else section for section in self.nodes["sources"]
         )
@@ -103,6 +104,16 @@ def _sections(properties: Placed, group: Group) -> Iterator[Placed]:
         if not isinstance(section, Placed):
             raise fault(properties.places[properties.written(group) or ""], f"{group}: expected a list of objects.")
         yield section
+
+
+def _refuse_odd(url: str) -> None:
+    """Raise TopologyError for what is no URL, and no path either."""
+    if not url:
+        raise TopologyError("--source is empty; expected a URL, or the path of a file.")
+    try:
+        without_credentials(url)
+    except ValueError as error:
+        raise TopologyError(f"--source: {error}.") from None
 
 
 def _replaced(section: Placed, url: str, valued: Collection[str]) -> Placed:

@@ -8,21 +8,24 @@ MAX_NAME_BYTES = 200
 """Of UTF-8; most file systems take 255, and an ending is added."""
 DATE_TIME = "${System.DateTime}"
 """What stands for the time until a name is made."""
+VARIABLES = {
+    "System.TopologyName": "TopologyName",
+    "System.GraphTopologyName": "TopologyName",
+    "System.PipelineName": "PipelineName",
+    "System.GraphInstanceName": "PipelineName",
+    "System.DateTime": "DateTime",
+    "System.Runtime.DateTime": "DateTime",
+}
+"""The system variables of both dialects, and what they stand for."""
 
 _DATE_TIMES = re.compile(r"\$\{System\.(?:Runtime\.)?DateTime\}", re.IGNORECASE)
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]')
 
 
 def system_values(topology: str, pipeline: str) -> Mapping[str, str]:
-    """Return the system variables of both dialects, in small letters → value; the time stays to be filled in."""
-    return {
-        "system.topologyname": topology,
-        "system.graphtopologyname": topology,
-        "system.pipelinename": pipeline,
-        "system.graphinstancename": pipeline,
-        "system.datetime": DATE_TIME,
-        "system.runtime.datetime": DATE_TIME,
-    }
+    """Return the system variables, in small letters → value; the time stays to be filled in."""
+    values = {"TopologyName": topology, "PipelineName": pipeline, "DateTime": DATE_TIME}
+    return {name.lower(): values[meaning] for name, meaning in VARIABLES.items()}
 
 
 def has_date_time(pattern: str) -> bool:

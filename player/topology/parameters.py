@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from player.errors import TopologyError
 from player.topology.document import Place, Placed, fault, shown
+from player.topology.naming import VARIABLES
 from player.topology.sections.keys import Keyed, folded, near
 
 ParameterType: TypeAlias = Literal["string", "secretString", "int", "double", "bool"]
@@ -150,8 +151,8 @@ def require(found: Iterable[Use], parameters: Iterable[Parameter], texts: Mappin
             continue
         if folded_name not in names:
             kind = "there is no system variable" if folded_name.startswith(SYSTEM) else "it declares no parameter"
-            known = [*names.values(), *(name for name in texts if name.startswith(SYSTEM))]
-            raise fault(use.place, f"{kind} {shown(use.parameter)}.{near(use.parameter, known)}")
+            question = near(use.parameter, [*names.values(), *VARIABLES])
+            raise fault(use.place, f"{kind} {shown(use.parameter)}.{question}")
         missing[names[folded_name]] = None
     if missing:
         verb = "has" if len(missing) == 1 else "have"

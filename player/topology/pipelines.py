@@ -23,12 +23,19 @@ MAX_VALUES = 10_000
 MAX_PIPELINES = 64
 MAX_EVENTS = 16
 
-_QUOTED = re.compile(r"'[^']{2,}'|\"[^\"]{2,}\"")
-"""What a message of PyYAML quotes from the text, which may be secret; marks of punctuation may stay."""
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+"""What a message of PyYAML quotes from the text, which may be secret, or a mark of punctuation."""
 
-PipelineName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+def _is_name(name: str) -> str:
+    if not re.fullmatch("[A-Za-z0-9._-]{1,64}", name):
+        raise ValueError("expected 1 to 64 letters, digits, dots, _ and -")
+    return name
+
+
+PipelineName: TypeAlias = Annotated[str, AfterValidator(_is_name)]
 Value: TypeAlias = Annotated[str, Field(min_length=1, max_length=4096)]
-Events: TypeAlias = Annotated[tuple[Value, ...], Field(max_length=MAX_EVENTS, repr=False)]
+Events: TypeAlias = Annotated[tuple[Value, ...], Field(max_length=MAX_EVENTS)]
 
 
 class PipelineEntry(Keyed):
@@ -38,7 +45,7 @@ class PipelineEntry(Keyed):
     topology: Value
     source: Annotated[Value | None, Field(repr=False)] = None
     set: Annotated[dict[str, str], Field(default_factory=dict, repr=False)]
-    events: Events | None = None
+    events: Annotated[Events | None, Field(repr=False)] = None
 
 
 def _named_once(entries: tuple[PipelineEntry, ...]) -> tuple[PipelineEntry, ...]:
@@ -53,7 +60,7 @@ def _named_once(entries: tuple[PipelineEntry, ...]) -> tuple[PipelineEntry, ...]
 class PipelineList(Keyed):
     """Pipelines that run together. `events`: where theirs go. `clips`: the folder of their clips; None: as they say."""
 
-    events: Events = ()
+    events: Annotated[Events, Field(repr=False)] = ()
     clips: Value | None = None
     pipelines: Annotated[
         tuple[PipelineEntry, ...], Field(min_length=1, max_length=MAX_PIPELINES), AfterValidator(_named_once)
@@ -66,12 +73,20 @@ def read_pipelines(path: Path) -> PipelineList:
     Paths of topologies, of sources that are files, and of the folder of clips are relative to the list's folder.
     """
     with naming(path):
-        section = _composed(_text(path))
-        notes: list[str] = []
+        return _relative_to(path.parent, _checked(_composed(_text(path))))
+
+
+def _checked(section: Placed) -> PipelineList:
+    """Return what a section says; a key that is not known is refused, and explains what is missing."""
+    notes: list[str] = []
+    try:
         listed = PipelineList.checked(section, "", notes)
-        if notes:
-            raise TopologyError(notes[0].replace(", and has no effect", ""))
-        return _relative_to(path.parent, listed)
+    except TopologyError:
+        if not notes:
+            raise
+    if notes:
+        raise TopologyError(notes[0].replace(", and has no effect", "")) from None
+    return listed
 
 
 def _relative_to(folder: Path, listed: PipelineList) -> PipelineList:
@@ -101,7 +116,7 @@ def _composed(text: str) -> Placed:
         _refuse_expensive(yaml.parse(text, Loader=yaml.BaseLoader))
         node = yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
-        problem = _QUOTED.sub("...", error.problem or "it cannot be read")
+        problem = _QUOTED.sub(_unless_long, error.problem or "it cannot be read")
         raise fault(_place(error.problem_mark), f"this is not YAML: {problem}.") from None
     except yaml.YAMLError:
         raise TopologyError("this is not YAML: it has characters that YAML does not allow.") from None
@@ -109,6 +124,11 @@ def _composed(text: str) -> Placed:
     if not isinstance(value, Placed):
         raise TopologyError("line 1, column 1: expected a section with the key pipelines.")
     return value
+
+
+def _unless_long(quoted: re.Match[str]) -> str:
+    """Return a mark of punctuation as it is quoted, dots for anything longer."""
+    return quoted[0] if len(quoted[0]) == len("':'") else "..."
 
 
 def _refuse_expensive(events: Iterator[yaml.Event]) -> None:

@@ -44,7 +44,7 @@ from tests.player.topology.documents import (
 )
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-ALL = [
+ALL: list[dict[str, Any]] = [
     {"@type": "RtspSource", "name": "camera", "endpoint": {"@type": "UnsecuredEndpoint", "url": "rtsp://a"}},
     {"@type": "IotHubMessageSource", "name": "messages", "hubInputName": "record"},
     {"@type": "MotionDetectionProcessor", "name": "motion", "inputs": fed("camera")},
@@ -526,8 +526,8 @@ def test_keys_that_are_not_known_are_named(tmp_path: Path) -> None:
     assert load(tmp_path, document).warnings == (
         "line 49, column 2: the key systemdata is not known, and has no effect.",
         "line 45, column 3: the key systemData is not known, and has no effect.",
-        "line 34, column 5: the key samplingOption is not known, and has no effect. Did you mean samplingOptions?",
-        "line 32, column 6: the key uri is not known, and has no effect. Did you mean url?",
+        "line 30, column 5: the key samplingOption is not known, and has no effect. Did you mean samplingOptions?",
+        "line 28, column 6: the key uri is not known, and has no effect. Did you mean url?",
     )
 
 
