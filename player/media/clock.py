@@ -95,6 +95,7 @@ class CaptureClock:
     is_live: bool
     _offset_s: float | None = None
     _floor_s: float = 0.0
+    _ended_s: float = 0.0
     _last: dict[Sort, _Last] = field(default_factory=dict)
     _lag: _Lag = field(default_factory=_Lag)
 
@@ -102,6 +103,7 @@ class CaptureClock:
         """Begin a session: its first packet gets the time `began_s`, or the one after all that was stamped before."""
         self._offset_s = None
         self._lag.forget()
+        self._ended_s = self._floor_s
         self._floor_s = max(self._floor_s, began_s)
         self._last.clear()
 
@@ -110,7 +112,9 @@ class CaptureClock:
         time_s = times.dts_s if times.dts_s is not None else times.pts_s
         order_s = self._order(sort, time_s, now_s)
         last = self._last.get(sort)
-        if last is not None:
+        if last is None:
+            order_s = max(order_s, self._ended_s)
+        else:
             order_s = max(order_s, last.order_s + STEP_S)
             if time_s is None or (last.time_s is not None and last.time_s - BACKWARDS_S <= time_s < last.time_s):
                 time_s = last.time_s

@@ -38,7 +38,11 @@ def translated(address: Address, late: str) -> Iterator[None]:
     except SourceError:
         raise
     except DAMAGES as error:
-        raise _translated(error, address, late) from None  # the cause would show the password in a traceback
+        failure = _translated(error, address, late)
+        try:
+            raise failure from None
+        finally:
+            failure.__context__ = None  # some loggers would show it, and with it the password
 
 
 def _translated(error: Exception, address: Address, late: str) -> SourceError:

@@ -117,6 +117,7 @@ class Session:
 
     def _demuxed(self) -> Iterator["av.Packet[Stream]"]:
         """Yield what FFmpeg reads. Raises TimeoutError if other streams go on, but not the video."""
+        limit = self.source.max_packet_bytes
         video_s = time.monotonic()
         for packet in self._container.demux():
             track = self._streams.get(packet.stream_index)
@@ -124,8 +125,8 @@ class Session:
                 video_s = time.monotonic()
             elif self.source.address.is_live and time.monotonic() - video_s > self.source.read_timeout_s:
                 raise TimeoutError
-            if packet.size > self.source.max_packet_bytes:
-                raise SourceError(f"{self.source.address} sends pictures of more than {packet.size - 1} bytes.")
+            if packet.size > limit:
+                raise SourceError(f"{self.source.address} sends pictures of more than {limit} bytes.")
             if track is not None and _has_picture(packet, track):
                 yield packet
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,7 +90,7 @@ def test_a_stream_that_lags_for_long_is_moved_up() -> None:
 def test_the_wall_clock_may_be_put_back() -> None:
     clock = begun(is_live=True)
     found_s = orders(clock, [0, 0.1, 0.2, 0.3], [0, 0.1, -3599.8, -3599.7])
-    assert all(after >= before + STEP_S - 1e-6 for before, after in zip(found_s, found_s[1:], strict=False))
+    assert all(after >= before + STEP_S - 1e-6 for before, after in pairwise(found_s))
     assert found_s[-1] < 0.5
 
 
@@ -108,7 +110,7 @@ def test_b_frames_of_cameras_that_do_not_say_when_to_decode_them_are_shown_in_or
     stamps = [clock.stamp("video", Times(*pair, 0.1), NOW_S + 0.1 * number) for number, pair in enumerate(seen)]
     shown = sorted(range(4, 7), key=lambda number: stamps[number].at_s)
     assert shown == [5, 6, 4]
-    assert all(after.order_s > before.order_s for before, after in zip(stamps, stamps[1:], strict=False))
+    assert all(after.order_s > before.order_s for before, after in pairwise(stamps))
 
 
 def test_video_and_sound_share_an_anchor() -> None:

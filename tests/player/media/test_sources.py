@@ -1,0 +1,235 @@
+"""Sources are opened, read, refused and left in time, whatever they send; nobody sees their passwords."""
+
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from PIL import Image
+
+from lab.videos import Coding, write_sound, write_video
+from player.errors import SourceError, SourceRefusedError, UnsupportedMediaError
+from player.flow import Packet
+from player.media.address import address_of
+from player.media.clock import CaptureClock
+from player.media.description import describe
+from player.media.sources import Source, open_session
+from player.media.tracks import Content, Track
+from tests.support.http_camera import http_camera
+
+QUICK_S = 0.6
+
+
+def quick(url: str, **settings: Any) -> Source:
+    return Source(address_of(url), open_timeout_s=QUICK_S, read_timeout_s=QUICK_S, **settings)
+
+
+def read(source: Source, limit: int = 1000) -> list[Packet]:
+    found: list[Packet] = []
+    with open_session(source, number=3) as session:
+        clock = CaptureClock(source.address.is_live)
+        clock.begin(session.began_s)
+        for packet in session.packets(clock):
+            found.append(packet)
+            if len(found) >= limit:
+                break
+    return found
+
+
+@contextmanager
+def listener(answer: bytes = b"") -> Iterator[int]:
+    """Accept connections, send an answer, and say no more; yield the port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kept: list[socket.socket] = []
+
+        def serve() -> None:
+            while True:
+                try:
+                    kept.append(server.accept()[0])
+                    kept[-1].sendall(answer)
+                except OSError:
+                    return
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        for connection in kept:
+            connection.close()
+
+
+def test_a_file_is_read_from_its_beginning_to_its_end(video: Path) -> None:
+    packets = read(Source(address_of(str(video))))
+    assert len(packets) == 20
+    assert [packet.is_keyframe for packet in packets] == [number % 5 == 0 for number in range(20)]
+    assert {packet.session for packet in packets} == {3}
+    steps_s = sorted(packet.at_s - packets[0].at_s for packet in packets)
+    assert steps_s == pytest.approx([number / 10 for number in range(20)], abs=1e-3)
+    orders_s = [packet.order_s for packet in packets]
+    assert orders_s == sorted(set(orders_s))
+    assert all(packet.at_s >= packet.order_s for packet in packets)
+
+
+def test_times_are_those_of_the_packets_in_ticks(video: Path) -> None:
+    for packet in read(Source(address_of(str(video)))):
+        content = packet.content
+        assert isinstance(content, Content)
+        assert packet.at_s * 90_000 == content.packet.pts
+        assert packet.size_bytes == content.packet.size
+
+
+def test_a_looped_file_goes_on_within_its_session(video: Path) -> None:
+    packets = read(Source(address_of(str(video)), is_looped=True), 50)
+    assert [packet.is_keyframe for packet in packets] == [number % 5 == 0 for number in range(50)]
+    assert packets[-1].order_s - packets[0].order_s == pytest.approx(4.9, abs=0.01)
+
+
+def test_an_http_camera_is_read(camera: str) -> None:
+    before_s = time.time()
+    packets = read(quick(f"{camera}/stream"), 8)
+    assert all(packet.is_keyframe and packet.media_type == "video" for packet in packets)
+    assert before_s <= packets[0].at_s <= packets[-1].at_s <= time.time() + 0.5
+
+
+def test_sound_comes_with_the_video(tmp_path: Path, pictures: list[Image.Image]) -> None:
+    path = tmp_path / "sound.mkv"
+    join(write_video(tmp_path / "a.mp4", pictures), write_sound(tmp_path / "b.mp4"), path)
+    packets = read(Source(address_of(str(path))))
+    assert {packet.media_type for packet in packets} == {"video", "audio"}
+    sound = next(packet.content for packet in packets if packet.media_type == "audio")
+    assert [track.codec for track in sound.tracks] == ["h264", "aac"]
+    assert "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/8000" in describe(sound.tracks)
+
+
+def join(video: Path, sound: Path, path: Path) -> None:
+    """Write the streams of two files into one."""
+    with av.open(str(path), "w") as joined, av.open(str(video)) as first, av.open(str(sound)) as second:
+        sources = [container.streams[0] for container in (first, second)]
+        copies = [joined.add_stream_from_template(source, opaque=True) for source in sources]
+        for source, copy in zip(sources, copies, strict=True):
+            for packet in source.container.demux(source):
+                if packet.size:
+                    packet.stream = copy
+                    joined.mux(packet)
+
+
+def test_a_session_is_described(video: Path) -> None:
+    with open_session(Source(address_of(str(video)))) as session:
+        assert session.sdp.splitlines()[5:] == [
+            "m=video 0 RTP/AVP 96",
+            "a=rtpmap:96 H264/90000",
+            "a=framesize:96 160-96",
+            "a=framerate:10",
+        ]
+        assert session.video.size_wh == (160, 96)
+    assert "X-vp9" in describe([Track("video", "vp9", 0)])
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "words"),
+    [
+        ("silent", SourceError, "did not answer within 0.6 s"),
+        ("stops", SourceError, "has sent nothing for 0.6 s"),
+        ("trickle", SourceError, "has sent nothing for 0.6 s"),
+        ("few", SourceError, "few cannot be read"),
+        ("missing", SourceRefusedError, "404"),
+        ("away", SourceError, "away"),
+        ("playlist", SourceError, "playlist"),
+    ],
+)
+def test_a_camera_that_does_not_send_pictures_is_left(
+    camera: str, path: str, kind: type[SourceError], words: str
+) -> None:
+    began_s = time.monotonic()
+    with pytest.raises(kind, match=words):
+        read(quick(f"{camera}/{path}"))
+    assert time.monotonic() - began_s < 5
+
+
+@pytest.mark.parametrize("answer", [b"", b"RTSP/1.0 200 OK\r\n", b"\0" * 100_000])
+def test_an_rtsp_camera_that_says_nothing_useful_is_left(answer: bytes) -> None:
+    with listener(answer) as port, pytest.raises(SourceError):
+        read(quick(f"rtsp://127.0.0.1:{port}/stream"))
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "rtsps", "http", "https"])
+def test_a_closed_port_is_named(scheme: str) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        with pytest.raises(SourceError, match=f"{scheme}://127.0.0.1:{port}/s refuses connections"):
+            read(quick(f"{scheme}://127.0.0.1:{port}/s"))
+
+
+def test_a_wrong_password_is_refused_and_shown_nowhere(
+    jpegs: list[bytes], capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = "s3cr3t/@"
+    with http_camera(jpegs, credentials="me:right") as url, pytest.raises(SourceRefusedError) as refusal:
+        read(replace(quick(url), address=address_of(f"{url}/stream", "me", wrong)))
+    assert refusal.value.code == 401
+    assert refusal.value.__context__ is None
+    shown = "".join(traceback.format_exception(refusal.value)) + caplog.text + "".join(capfd.readouterr())
+    assert "s3cr3t" not in shown
+    assert url in shown
+
+
+@pytest.mark.parametrize(("user", "password"), [("me", "right"), ("me@home", "p@:/ %w?#")])
+def test_a_password_may_have_any_characters(jpegs: list[bytes], user: str, password: str) -> None:
+    with http_camera(jpegs, credentials=f"{user}:{password}") as url:
+        source = replace(quick(url), address=address_of(f"{url}/stream", user, password))
+        assert len(read(source, 2)) == 2
+
+
+def test_a_picture_with_too_many_bytes_ends_the_session(camera: str) -> None:
+    with pytest.raises(SourceError, match="more than 1000000 bytes"):
+        read(quick(f"{camera}/large", max_packet_bytes=1_000_000))
+
+
+@pytest.mark.parametrize("pixels", [100, 160 * 96 - 1])
+def test_pictures_with_too_many_pixels_are_refused(video: Path, pixels: int) -> None:
+    with pytest.raises(UnsupportedMediaError, match="160 x 96 pixels"):
+        read(Source(address_of(str(video)), max_pixels=pixels))
+
+
+def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="does not exist"):
+        read(Source(address_of(str(tmp_path))))
+    with pytest.raises(SourceError, match="does not exist"):
+        read(Source(address_of(str(tmp_path / "none.mp4"))))
+
+
+HOSTILE = {
+    "playlist": b"#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n",
+    "concat": b"ffconcat version 1.0\nfile /etc/hostname\n",
+    "sdp": b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 9 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n",
+    "text": b"no video\n" * 100,
+    "nothing": b"",
+    "ftyp": b"\0\0\0\x20ftypisom" + bytes(100),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_file_that_is_no_video_opens_nothing_else(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    path.write_bytes(HOSTILE[name])
+    with pytest.raises(SourceError):
+        read(Source(address_of(str(path))))
+
+
+def test_sound_alone_is_not_enough(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedMediaError, match="no video"):
+        read(Source(address_of(str(write_sound(tmp_path / "sound.mp4")))))
+
+
+def test_a_damaged_file_is_read_as_far_as_possible(tmp_path: Path, pictures: list[Image.Image]) -> None:
+    coding = Coding("mpeg4", ticks_per_s=10, container_options={})
+    path = write_video(tmp_path / "a.avi", pictures, coding)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    assert 1 < len(read(Source(address_of(str(path))))) < 20
