@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from player.flow import Frame, Item
 
-EARLY = 0.1
-"""A frame is not too early for its turn by this share of the interval: cameras and containers round their times."""
+EARLY, EARLY_S = 0.1, 0.005
+"""A frame may come before its turn, by so much of the interval and no more seconds: containers round their times."""
 
 
 class Rate:
@@ -17,11 +17,12 @@ class Rate:
 
     def __init__(self, per_second: float | None) -> None:
         self._interval_s = 1 / per_second if per_second else 0.0
+        self._early_s = min(EARLY * self._interval_s, EARLY_S)
         self._due_s = float("-inf")
 
     def is_due(self, at_s: float) -> bool:
         """Return whether a frame is selected; if it is, its turn is over."""
-        if at_s < self._due_s - EARLY * self._interval_s:
+        if at_s < self._due_s - self._early_s:
             return False
         next_s = self._due_s + self._interval_s
         self._due_s = next_s if next_s > at_s else at_s + self._interval_s
