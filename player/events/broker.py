@@ -60,13 +60,14 @@ class BrokerAddress:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is published. `properties`: user properties."""
+    """What is published. `properties`: user properties. `key`: names it among those that wait for an answer."""
 
     topic: str
     payload: bytes
     qos: int = 1
     retain: bool = False
     properties: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""
 
     @property
     def size_bytes(self) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from player.events.event import Event, as_json
@@ -11,14 +12,15 @@ from player.events.output import EndedError, LaterError, Link
 class StandardOutput:
     """Writes lines to standard output, past Python's own buffer. `descriptor`: of what is written to."""
 
-    name = "standard output"
+    name, window = "standard output", 1
 
     def __init__(self, descriptor: int = 1) -> None:
         self.link = Link()
         self._descriptor, self._event_id, self._rest = descriptor, "", b""
 
-    def deliver(self, event: Event) -> None:
+    def deliver(self, events: Sequence[Event]) -> int:
         """Write an event. Raises LaterError, after which the rest of the line follows, and EndedError."""
+        event = events[0]
         if self._event_id != event.id:
             self._event_id, self._rest = event.id, as_json(event.as_record()) + b"\n"
         try:
@@ -28,6 +30,7 @@ class StandardOutput:
             raise EndedError("Nobody reads standard output any longer.") from error
         except OSError as error:
             raise LaterError(f"Standard output cannot be written: {error.strerror}.") from error
+        return 1
 
     def close(self) -> None:
         """Leave it open: it is not ours."""
@@ -36,13 +39,15 @@ class StandardOutput:
 class LineFile:
     """Appends lines to a file, and opens the file anew when it was moved away or removed."""
 
+    window = 1
+
     def __init__(self, path: Path) -> None:
         self.name, self.link = str(path), Link()
         self._path, self._lock, self._file = path, threading.Lock(), -1
 
-    def deliver(self, event: Event) -> None:
+    def deliver(self, events: Sequence[Event]) -> int:
         """Append an event. A line is written as a whole or not at all. Raises LaterError."""
-        line = as_json(event.as_record()) + b"\n"
+        line = as_json(events[0].as_record()) + b"\n"
         with self._lock:
             try:
                 self._open_if_needed()
@@ -50,6 +55,7 @@ class LineFile:
             except OSError as error:
                 self._close()
                 raise LaterError(f"{self.name} cannot be written: {error.strerror}.") from error
+        return 1
 
     def close(self) -> None:
         """Close the file."""

@@ -1,43 +1,195 @@
-"""A connection to an MQTT 5 broker that lasts. The only module that knows paho."""
+"""An MQTT 5 client in this project's terms. The only module that knows paho."""
 
 import ssl
 import struct
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MessageState, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.exception import MQTTException
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from player.errors import DeliveryError
 from player.events.broker import BrokerAddress, Message, Presence
-from player.events.output import LaterError, Link, OutputTextError
+from player.events.output import OutputTextError
 
-KEEP_ALIVE_S, CONNECT_TIMEOUT_S, LONGEST_PAUSE_S = 15, 5.0, 15
-PATIENCE_S = 5.0
-"""How long `send` waits before it reports that it still waits."""
+KEEP_ALIVE_S, CONNECT_TIMEOUT_S, LONGEST_PAUSE_S, CLOSE_S = 15, 5.0, 15, 2.0
 SESSION_S = 86_400
 """How long a broker is asked to remember what is half delivered."""
-CLOSE_S = 2.0
+WINDOW = 20
+"""How many messages may wait for an answer."""
 MAX_HEARD_BYTES = 1 << 16
 """Of the payload of messages from others."""
-FAILURE = 0x80
-"""Reasons from here on are failures."""
-WITH_WILL = 0x04
+MAX_TOPIC_BYTES, MAX_PACKET_BYTES = (1 << 16) - 1, 1 << 28
 ABOUT_ONE_MESSAGE = {0x87, 0x90, 0x95, 0x99, 0x9A, 0x9B}
-"""Not authorized, topic name invalid, too large, payload invalid, no retain, no such QoS: the same message, sent again,
-is refused again."""
-LOST = None
-"""In place of an answer: the broker has forgotten the session, so it never gives one."""
+"""Reasons: not authorized, topic name invalid, too large, payload invalid, no retain, no such QoS. The same message,
+sent again, is refused again."""
+FAILURE, WITH_WILL = 0x80, 0x04
+"""Reasons: failures begin with the one; the other ends a connection, and the broker then tells of it."""
 
 
-class _Client(Client):
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a broker says to a message. `reason`: of MQTT 5. `text`: its name."""
+
+    reason: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a broker takes. `window`: how many messages that it has not answered."""
+
+    qos: int = 2
+    size_bytes: int = MAX_PACKET_BYTES
+    window: int = WINDOW
+
+
+class Ears(Protocol):
+    """Gets what a client learns, on the client's thread; must not wait."""
+
+    def connected(self, limits: Limits, lost: Sequence[int] | None) -> None:
+        """There is a connection. `lost`: None in a session that goes on; in a new one, the messages that it lacks."""
+        ...
+
+    def disconnected(self, sentence: str) -> None:
+        """There is no connection. `sentence`: why."""
+        ...
+
+    def answered(self, number: int, answer: Answer) -> None:
+        """Note that a message was answered, or, with QoS 0, sent."""
+        ...
+
+    def heard(self, topic: str, payload: bytes) -> None:
+        """Take a message of others."""
+        ...
+
+    def refused(self, sentence: str) -> None:
+        """Note that a broker refuses a subscription."""
+        ...
+
+
+class MqttClient:
+    """Connects once it is started, and again whenever the connection is lost, for ever. Its methods never wait.
+
+    `presence`: what the broker says to others of it. `topics`: filters of what it hears; without any, its session
+    outlives its connections.
+    """
+
+    def __init__(
+        self, address: BrokerAddress, client_id: str, ears: Ears, presence: Presence | None, topics: Sequence[str]
+    ) -> None:
+        self._name, self._ears, self._presence, self._topics = address.name, ears, presence, topics
+        self._paho = _Paho(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5)
+        self._paho.connect_timeout = CONNECT_TIMEOUT_S
+        self._paho.reconnect_delay_set(1, LONGEST_PAUSE_S)
+        self._paho.max_inflight_messages_set(0)  # `ears` know the limit
+        if address.user:
+            self._paho.username_pw_set(address.user, address.password)
+        if address.is_tls:
+            self._paho.tls_set_context(_tls(address))
+        if presence:
+            self._paho.will_set(presence.topic, presence.offline, qos=1, retain=True)
+        self._paho.on_connect, self._paho.on_disconnect = self._on_connect, self._on_disconnect
+        self._paho.on_connect_fail, self._paho.on_publish = self._on_connect_fail, self._on_publish
+        self._paho.on_message, self._paho.on_subscribe = self._on_message, self._on_subscribe
+        self._address = address
+
+    def start(self) -> None:
+        """Begin to connect."""
+        if self._topics:
+            properties = _properties(PacketTypes.CONNECT, MaximumPacketSize=2 * MAX_HEARD_BYTES)
+        else:
+            properties = _properties(PacketTypes.CONNECT, SessionExpiryInterval=SESSION_S)
+        # The first session of a process is a new one: what the last process had sent is known no longer.
+        self._paho.connect_async(self._address.host, self._address.port, KEEP_ALIVE_S, properties=properties)
+        self._paho.loop_start()
+
+    def publish(self, message: Message, qos: int) -> int | None:
+        """Send a message, or keep it until there is a connection; return its number, None if that was not possible.
+
+        Raises ValueError if it cannot be written as a packet.
+        """
+        if len(message.topic.encode()) > MAX_TOPIC_BYTES:
+            raise ValueError("its topic is too long")
+        properties = _properties(PacketTypes.PUBLISH, ContentType="application/json", PayloadFormatIndicator=1)
+        try:
+            if message.properties:
+                properties.UserProperty = list(message.properties.items())
+            properties.pack()  # type: ignore[no-untyped-call]  # the same
+        except (struct.error, MQTTException) as error:
+            raise ValueError(f"its properties cannot be sent: {error}") from error
+        info = self._paho.publish(message.topic, message.payload, qos, message.retain, properties)
+        is_kept = info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS or (qos and info.rc == MQTTErrorCode.MQTT_ERR_NO_CONN)
+        return info.mid if is_kept else None
+
+    def close(self) -> None:
+        """Disconnect. What the broker does not have yet is lost."""
+        reason = ReasonCode(PacketTypes.DISCONNECT, identifier=WITH_WILL) if self._presence else None
+        self._paho.disconnect(reason, _properties(PacketTypes.DISCONNECT, SessionExpiryInterval=0))
+        stopping = threading.Thread(target=self._paho.loop_stop, daemon=True)  # it may be connecting just now
+        stopping.start()
+        stopping.join(CLOSE_S)
+
+    def _on_connect(
+        self, paho: Client, _data: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            self._ears.disconnected(f"{self._name} refuses the client: {reason}.")
+            return
+        limits = Limits(
+            getattr(properties, "MaximumQoS", 2),
+            getattr(properties, "MaximumPacketSize", MAX_PACKET_BYTES),
+            min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW)),
+        )
+        # Before paho sends again what it keeps: a new session knows nothing of it.
+        lost = None if flags.session_present else [message.mid for message in paho.drop_out_messages()]
+        self._ears.connected(limits, lost)
+        if self._presence:
+            paho.publish(self._presence.topic, self._presence.online, 0, retain=True)
+        for topic in self._topics:
+            paho.subscribe(topic, options=SubscribeOptions(1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND))
+
+    def _on_connect_fail(self, _paho: Client, _data: object) -> None:
+        self._ears.disconnected(f"{self._name} cannot be reached: {self._paho.fault or 'no connection'}.")
+
+    def _on_disconnect(
+        self, _paho: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if flags.is_disconnect_packet_from_server and reason.value in ABOUT_ONE_MESSAGE:
+            number = self._paho.drop_first_unreceived()
+            if number:
+                self._ears.answered(number, Answer(reason.value, str(reason)))
+        self._ears.disconnected(f"The connection to {self._name} was lost: {reason}.")
+
+    def _on_publish(
+        self, _paho: Client, _data: object, number: int, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        # An identifier that is not found, in the last answer of QoS 2, was taken before: that is a success.
+        is_last = reason.packetType == PacketTypes.PUBCOMP
+        self._ears.answered(number, Answer(0 if is_last else reason.value, str(reason)))
+
+    def _on_message(self, _paho: Client, _data: object, message: MQTTMessage) -> None:
+        """Pass a message on, if it is neither old nor too large."""
+        if not message.retain and len(message.payload) <= MAX_HEARD_BYTES:
+            with suppress(UnicodeDecodeError):
+                self._ears.heard(message.topic, bytes(message.payload))
+
+    def _on_subscribe(
+        self, _paho: Client, _data: object, _number: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        for reason in reasons:
+            if reason.is_failure:
+                self._ears.refused(f"{self._name} refuses a subscription: {reason}.")
+
+
+class _Paho(Client):
     """Adds to paho's client: it survives brokers that break the protocol, and passes refusals of QoS 2 on."""
 
     fault = ""
@@ -61,6 +213,15 @@ class _Client(Client):
         except (MQTTException, ValueError, LookupError, TypeError, struct.error):
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_PROTOCOL)
 
+    def drop_first_unreceived(self) -> int | None:
+        """Forget the first message that the broker has not received; return its number."""
+        with self._out_message_mutex:
+            for message in self._out_messages.values():
+                if message.state in {MessageState.MQTT_MS_WAIT_FOR_PUBACK, MessageState.MQTT_MS_WAIT_FOR_PUBREC}:
+                    del self._out_messages[message.mid]
+                    return message.mid
+        return None
+
     def _handle_pubrec(self) -> MQTTErrorCode:
         """Take a failure as the end of a message, as MQTT 5 wants; paho would go on as if there were none."""
         packet = bytes(self._in_packet["packet"])
@@ -72,197 +233,6 @@ class _Client(Client):
                 reason = ReasonCode(PacketTypes.PUBREC, identifier=packet[2])
                 return self._do_on_publish(number, reason, _properties(PacketTypes.PUBREC))
         return MQTTErrorCode.MQTT_ERR_SUCCESS
-
-
-class Listening:
-    """The other direction: messages of others. `topics`: filters of topics.
-
-    `on_message`: gets topic and payload, on another thread; not those that were retained, since they are old, and not
-    those that are too large.
-    """
-
-    def __init__(self, topics: Sequence[str], on_message: Callable[[str, bytes], None]) -> None:
-        self._topics, self._on_message = topics, on_message
-
-    def begin(self, client: Client, properties: Properties, name: str, link: Link) -> None:
-        """Prepare a client, and what it says when it connects."""
-        properties.MaximumPacketSize = MAX_HEARD_BYTES * 2
-
-        def on_message(_client: Client, _data: object, message: MQTTMessage) -> None:
-            if message.retain or len(message.payload) > MAX_HEARD_BYTES:
-                return
-            with suppress(UnicodeDecodeError):
-                self._on_message(message.topic, bytes(message.payload))
-
-        def on_subscribe(
-            _client: Client, _data: object, _number: int, reasons: list[ReasonCode], _properties: Properties | None
-        ) -> None:
-            for reason in reasons:
-                if reason.is_failure:
-                    link.has_refused(f"{name} refuses a subscription: {reason}.")
-
-        client.on_message, client.on_subscribe = on_message, on_subscribe
-
-    def subscribe(self, client: Client) -> None:
-        """Ask for the messages; to be called whenever there is a connection."""
-        for topic in self._topics:
-            client.subscribe(topic, options=SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND))
-
-
-class Connection:
-    """Connects at once, and again whenever that is lost, for ever. `send` is called by one thread at a time.
-
-    `presence`: what the broker says to others of the client. `listening`: which messages of others it gets; those
-    that were sent while there was no connection do not come later.
-    """
-
-    def __init__(
-        self,
-        address: BrokerAddress,
-        client_id: str,
-        link: Link,
-        presence: Presence | None = None,
-        listening: Listening | None = None,
-    ) -> None:
-        self._address, self._link, self._presence, self._listening = address, link, presence, listening
-        self._news = threading.Condition()
-        self._answers: dict[int, ReasonCode | None] = {}
-        self._sent_key, self._sent_number = "", 0
-        self._is_connected, self._is_closed = False, False
-        self._max_qos, self._max_bytes, self._sessions = 2, 1 << 28, 0
-        self._client = self._new_client(client_id)
-        self._client.loop_start()
-
-    @property
-    def sessions(self) -> int:
-        """Return how many sessions there were so far: a new one knows nothing of what was sent before."""
-        return self._sessions
-
-    def send(self, message: Message, key: str) -> None:
-        """Publish a message, and return once the broker has it.
-
-        Raises LaterError if that takes long; a further call with the same `key` then goes on waiting, and publishes
-        again only if the broker has lost the session. Raises DeliveryError if the broker refuses the message.
-        """
-        until_s = time.monotonic() + PATIENCE_S
-        answer: ReasonCode | None = LOST
-        while answer is LOST:
-            if self._sent_key != key:
-                self._sent_number = self._publish(message, until_s)
-                self._sent_key = key
-            answer = self._answer(self._sent_number, until_s)
-            self._sent_key = ""
-        if answer.value in ABOUT_ONE_MESSAGE:
-            raise DeliveryError(f"{self._address.name} refuses a message: {answer}.", is_final=True)
-        if answer.value >= FAILURE and answer.packetType != PacketTypes.PUBCOMP:
-            raise LaterError(f"{self._address.name} refuses a message for now: {answer}.")
-
-    def close(self) -> None:
-        """Disconnect. What the broker does not have yet is lost."""
-        with self._news:
-            self._is_closed = True
-            self._news.notify_all()
-        properties = _properties(PacketTypes.DISCONNECT, SessionExpiryInterval=0)
-        reason = ReasonCode(PacketTypes.DISCONNECT, identifier=WITH_WILL) if self._presence else None
-        self._client.disconnect(reason, properties)
-        stopping = threading.Thread(target=self._client.loop_stop, daemon=True)  # it may be connecting just now
-        stopping.start()
-        stopping.join(CLOSE_S)
-
-    def _new_client(self, client_id: str) -> _Client:
-        client = _Client(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5)
-        client.connect_timeout = CONNECT_TIMEOUT_S
-        client.reconnect_delay_set(1, LONGEST_PAUSE_S)
-        if self._address.user:
-            client.username_pw_set(self._address.user, self._address.password)
-        if self._address.is_tls:
-            client.tls_set_context(_tls(self._address))
-        if self._presence:
-            client.will_set(self._presence.topic, self._presence.offline, qos=1, retain=True)
-        client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
-        client.on_connect_fail, client.on_publish = self._on_connect_fail, self._on_publish
-        properties = _properties(PacketTypes.CONNECT)
-        if self._listening:
-            self._listening.begin(client, properties, self._address.name, self._link)
-        else:
-            properties.SessionExpiryInterval = SESSION_S
-        # The first session of a process is a new one, since what the last process had sent is known no longer.
-        client.connect_async(self._address.host, self._address.port, KEEP_ALIVE_S, properties=properties)
-        return client
-
-    def _publish(self, message: Message, until_s: float) -> int:
-        """Hand a message to paho once there is a connection; return its number."""
-        with self._news:
-            self._news.wait_for(lambda: self._is_connected or self._is_closed, max(0, until_s - time.monotonic()))
-            if not self._is_connected or self._is_closed:
-                raise LaterError(self._link.state.last_error or f"{self._address.name} does not answer.", 0)
-            self._answers.clear()
-            qos = min(message.qos, self._max_qos)
-        if message.size_bytes > self._max_bytes:
-            raise DeliveryError(f"{self._address.name} takes at most {self._max_bytes} bytes.", is_final=True)
-        try:
-            info = self._client.publish(message.topic, message.payload, qos, message.retain, _described(message))
-        except (ValueError, struct.error, MQTTException) as error:
-            self._client.drop_out_messages()
-            raise DeliveryError(f"A message for {self._address.name} is malformed: {error}.", is_final=True) from error
-        if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE or (qos == 0 and info.rc):
-            raise LaterError(f"{self._address.name} has just been lost.")
-        if qos == 0:
-            self._on_publish(self._client, None, info.mid, ReasonCode(PacketTypes.PUBACK), None)
-        return info.mid
-
-    def _answer(self, number: int, until_s: float) -> ReasonCode | None:
-        """Return the broker's answer to a message, or LOST. Raises LaterError if there is none in time."""
-        with self._news:
-            timeout_s = max(0, until_s - time.monotonic())
-            self._news.wait_for(lambda: number in self._answers or self._is_closed, timeout_s)
-            if number in self._answers:
-                return self._answers.pop(number)
-            raise LaterError(f"{self._address.name} has not confirmed a message yet.", 0)
-
-    def _on_connect(
-        self, client: Client, _data: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
-    ) -> None:
-        if reason.is_failure:
-            self._link.is_down(f"{self._address.name} refuses the client: {reason}.")
-            return
-        # Before anything can be sent again: what a forgotten session had half delivered begins anew.
-        lost = [] if flags.session_present else client.drop_out_messages()
-        with self._news:
-            self._sessions += not flags.session_present
-            self._max_qos = getattr(properties, "MaximumQoS", 2)
-            self._max_bytes = getattr(properties, "MaximumPacketSize", 1 << 28)
-            self._answers |= dict.fromkeys((message.mid for message in lost), LOST)
-            self._is_connected = True
-            self._news.notify_all()
-        self._link.is_up()
-        if self._presence:
-            client.publish(self._presence.topic, self._presence.online, min(1, self._max_qos), retain=True)
-        if self._listening:
-            self._listening.subscribe(client)
-
-    def _on_connect_fail(self, client: Client, _data: object) -> None:
-        fault = client.fault if isinstance(client, _Client) else ""
-        self._link.is_down(f"{self._address.name} cannot be reached: {fault or 'no connection'}.")
-
-    def _on_disconnect(
-        self, client: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
-    ) -> None:
-        is_refusal = flags.is_disconnect_packet_from_server and reason.value in ABOUT_ONE_MESSAGE
-        refused = client.drop_out_messages() if is_refusal else []
-        with self._news:
-            self._is_connected = False
-            self._answers |= dict.fromkeys((message.mid for message in refused), reason)
-            self._news.notify_all()
-            if not self._is_closed:
-                self._link.is_down(f"The connection to {self._address.name} was lost: {reason}.")
-
-    def _on_publish(
-        self, _client: Client, _data: object, number: int, reason: ReasonCode, _properties: Properties | None
-    ) -> None:
-        with self._news:
-            self._answers[number] = reason
-            self._news.notify_all()
 
 
 def _tls(address: BrokerAddress) -> ssl.SSLContext:
@@ -282,12 +252,3 @@ def _properties(kind: int, **values: object) -> Properties:
     for name, value in values.items():
         setattr(properties, name, value)
     return properties
-
-
-def _described(message: Message) -> Properties:
-    return _properties(
-        PacketTypes.PUBLISH,
-        ContentType="application/json",
-        PayloadFormatIndicator=1,
-        UserProperty=list(message.properties.items()),
-    )

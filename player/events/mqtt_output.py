@@ -2,18 +2,17 @@
 
 import time
 from collections.abc import Callable, Sequence
-from itertools import count
+from typing import TypeAlias
 
-from player.errors import DeliveryError
 from player.events.broker import BrokerAddress, Message, Presence, level, read_broker_address
+from player.events.connection import Connection, Listening
 from player.events.event import Event, as_json
 from player.events.home_assistant import HomeAssistant
-from player.events.mqtt import Connection, Listening
 from player.events.output import Link, OutputTextError
 
 DEFAULT_TOPIC = "framehook/{pipeline}/events"
 """{pipeline} and {class} are replaced: yard, Analytics."""
-Hearer = Callable[[str, bytes, float], None]
+Hearer: TypeAlias = Callable[[str, bytes, float], None]
 """Gets the topic, the payload, and when it arrived, in Unix time."""
 
 
@@ -21,8 +20,8 @@ class MqttOutput:
     """Publishes each event: its body, with the properties of the application as user properties.
 
     `pipelines`: the names of those whose events it gets. With QoS 2, the default, the broker gets each event once, also
-    if the connection breaks or the broker restarts; with 1, at least once; with 0, at most once. An event
-    that comes twice has the same user property message-id twice.
+    if the connection breaks; with 1, at least once; with 0, at most once. An event that comes twice has the same user
+    property message-id twice.
     """
 
     def __init__(self, address: BrokerAddress, pipelines: Sequence[str] = ()) -> None:
@@ -33,36 +32,39 @@ class MqttOutput:
         client_id = address.client_id_for("events", *sorted(pipelines))
         presence = Presence(f"framehook/clients/{level(client_id)}") if address.discovery_prefix else None
         self._home = HomeAssistant(address.discovery_prefix, presence) if presence else None
-        self._to_tell: dict[str, Message] = {}
-        self._numbers = count()
-        self._event_id = ""
+        self._sessions = 0
         self._connection = Connection(address, client_id, self.link, presence)
-        self._sessions = self._connection.sessions
 
-    def deliver(self, event: Event) -> None:
-        """Publish an event. Raises LaterError, and DeliveryError if the broker refuses it."""
-        topic = self._topic.replace("{pipeline}", level(event.pipeline)).replace("{class}", event.event_class)
-        properties = event.application_properties()
-        self._connection.send(Message(topic, as_json(event.body), self._qos, properties=properties), event.id)
+    @property
+    def window(self) -> int:
+        """Return how many events it can use at once."""
+        return self._connection.window
+
+    def deliver(self, events: Sequence[Event]) -> int:
+        """Publish events. Raises LaterError, and DeliveryError if the broker refuses the first."""
+        count = self._connection.send([self._message(event) for event in events])
         if self._home:
-            self._tell(self._home, event)
+            for event in events[:count]:
+                self._tell(self._home, event)
+        return count
 
     def close(self) -> None:
         """Disconnect."""
         self._connection.close()
 
+    def _message(self, event: Event) -> Message:
+        topic = self._topic.replace("{pipeline}", level(event.pipeline)).replace("{class}", event.event_class)
+        properties = event.application_properties()
+        return Message(topic, as_json(event.body), self._qos, properties=properties, key=event.id)
+
     def _tell(self, home: HomeAssistant, event: Event) -> None:
-        """Bring Home Assistant up to date; what cannot be sent now is sent with a later event."""
-        if self._connection.sessions != self._sessions:
-            self._sessions = self._connection.sessions
-            self._to_tell |= {message.topic: message for message in home.all_messages()}
-        self._to_tell |= {message.topic: message for message in home.messages(event)}
-        try:
-            for topic, message in list(self._to_tell.items()):
-                self._connection.send(message, f"state {next(self._numbers)}")
-                del self._to_tell[topic]
-        except DeliveryError as error:
-            self.link.has_refused(str(error))
+        """Bring Home Assistant up to date; a broker that has forgotten everything gets everything."""
+        is_known = self._sessions == self._connection.sessions
+        self._sessions = self._connection.sessions
+        for message in () if is_known else home.all_messages():
+            self._connection.post(message)
+        for message in home.messages(event):
+            self._connection.post(message)
 
 
 class Inbox:
@@ -75,9 +77,8 @@ class Inbox:
     def __init__(self, text: str, topics: Sequence[str], hear: Hearer) -> None:
         address = read_broker_address(text)
         self.name, self.link = address.name, Link()
-        client_id = (
-            f"{address.client_id}-inbox" if address.client_id else address.client_id_for("inbox", *sorted(topics))
-        )
+        purpose = "inbox", *sorted(topics)
+        client_id = f"{address.client_id}-inbox" if address.client_id else address.client_id_for(*purpose)
         listening = Listening(topics, lambda topic, payload: hear(topic, payload, time.time()))
         self._connection = Connection(address, client_id, self.link, listening=listening)
 

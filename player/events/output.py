@@ -8,6 +8,7 @@ DeliveryError
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -90,10 +91,15 @@ class Output(Protocol):
         """Return whether its receiver can be reached."""
         ...
 
-    def deliver(self, event: Event) -> None:
-        """Return once the receiver has the event. Raises DeliveryError.
+    @property
+    def window(self) -> int:
+        """Return how many events it can use at once."""
+        ...
 
-        If that is not final, the next call is for the same event.
+    def deliver(self, events: Sequence[Event]) -> int:
+        """Return how many of the first events the receiver has now: one at least. Raises DeliveryError.
+
+        The next call begins with the first event that the receiver does not have, unless that was refused for good.
         """
         ...
 

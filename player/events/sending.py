@@ -49,8 +49,11 @@ class OutputStatus:
 
 @dataclass(slots=True)
 class _Counts:
+    """`failures`: in a row, up to now."""
+
     delivered: int = 0
     refused: int = 0
+    failures: int = 0
 
 
 class Sender:
@@ -102,39 +105,36 @@ class Sender:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            event = self._spool.take()
-            if event is None:
+            events = self._spool.take(self._output.window)
+            if not events:
                 return
             try:
-                is_done = self._deliver(event)
+                self._spool.done(self._deliver(events))
             except EndedError as error:
                 self._output.link.is_down(str(error))
                 self._over.set()
                 self._on_end()
                 return
-            if is_done:
-                self._spool.done()
 
-    def _deliver(self, event: Event) -> bool:
-        """Deliver an event, however often that takes; False if the sender is closed before. Raises EndedError."""
-        failures = 0
-        while not self._closing.is_set():
-            try:
-                self._output.deliver(event)
-            except DeliveryError as error:
-                if isinstance(error, EndedError):
-                    raise
-                if error.is_final:
-                    self._output.link.has_refused(str(error))
-                    self._counts.refused += 1
-                    return True
-                failures += 1
-                self._pause(error, failures)
-            else:
-                self._output.link.is_up()
-                self._counts.delivered += 1
-                return True
-        return False
+    def _deliver(self, events: Sequence[Event]) -> int:
+        """Return how many of the first events were delivered or given up; none after a pause. Raises EndedError."""
+        try:
+            count = self._output.deliver(events)
+        except EndedError:
+            raise
+        except DeliveryError as error:
+            if error.is_final:
+                self._output.link.has_refused(str(error))
+                self._counts.refused += 1
+                self._counts.failures = 0
+                return 1
+            self._counts.failures += 1
+            self._pause(error, self._counts.failures)
+            return 0
+        self._output.link.is_up()
+        self._counts.delivered += count
+        self._counts.failures = 0
+        return count
 
     def _pause(self, error: DeliveryError, failures: int) -> None:
         if not self._closing.is_set():

@@ -5,8 +5,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
-from player.events.event import Event
-from player.events.kinds import events_dropped
+from player.events.event import Event, events_dropped
 
 MAX_EVENTS, MAX_BYTES = 10_000, 64 << 20
 
@@ -32,7 +31,7 @@ class _Queue:
 class Spool:
     """Holds events until an output has taken them. Thread-safe; nobody waits to put one in.
 
-    `max_events`, `max_bytes`: of those that wait, and the one that is being delivered. When there is no room, the
+    `max_events`, `max_bytes`: of those that wait, and those that are being delivered. When there is no room, the
     oldest Analytics event gives way, or the oldest other one if there is none. It is counted; an event of its own
     reports it once half of the spool is free again.
     """
@@ -41,7 +40,7 @@ class Spool:
         self._max_events, self._max_bytes = max_events, max_bytes
         self._news = threading.Condition()
         self._analytics, self._others = _Queue(), _Queue()
-        self._taken: _Waiting | None = None
+        self._taken: deque[_Waiting] = deque()
         self._count, self._size_bytes, self._next_number, self._dropped = 0, 0, 0, 0
         self._unreported: dict[str, tuple[int, Event]] = {}
         self._is_ending = False
@@ -66,31 +65,31 @@ class Spool:
                 pass
             self._news.notify_all()
 
-    def take(self) -> Event | None:
-        """Return the oldest event once there is one; it stays in the spool until `done`. None at the end."""
-        with self._news:
-            while self._count == 0:
-                if self._is_ending:
-                    return None
-                self._news.wait()
-            queue = min(self._analytics, self._others, key=_Queue.first)
-            self._taken = queue.entries.popleft()
-            return self._taken.event
+    def take(self, limit: int) -> list[Event]:
+        """Return the oldest events, `limit` at most, once there is one. None of them at the end.
 
-    def done(self) -> None:
-        """Forget the event that was taken: it was delivered, or given up."""
+        They stay in the spool, and are returned again, until `done`.
+        """
         with self._news:
-            if self._taken:
-                self._forget(self._taken)
-                self._taken = None
+            self._news.wait_for(lambda: self._count or self._is_ending)
+            while len(self._taken) < min(limit, self._count):
+                queue = min(self._analytics, self._others, key=_Queue.first)
+                self._taken.append(queue.entries.popleft())
+            return [waiting.event for waiting in self._taken]
+
+    def done(self, count: int) -> None:
+        """Forget the first events of those that were taken: they were delivered, or given up."""
+        with self._news:
+            for _ in range(count):
+                self._forget(self._taken.popleft())
             if self._unreported and self._is_half_empty():
-                for count, lost in self._unreported.values():
-                    self._add(events_dropped(lost, time.time(), count), 0)
+                for dropped, lost in self._unreported.values():
+                    self._add(events_dropped(lost, time.time(), dropped), 0)
                 self._unreported.clear()
             self._news.notify_all()
 
     def end(self) -> None:
-        """Let `take` return None once nothing is left."""
+        """Let `take` return none once nothing is left."""
         with self._news:
             self._is_ending = True
             self._news.notify_all()

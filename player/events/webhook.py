@@ -4,6 +4,7 @@ Proxies come from the environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY;
 """
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -31,6 +32,8 @@ class Webhook:
     the record, and the same Idempotency-Key in the head. Redirects are not followed.
     """
 
+    window = 1
+
     def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
         try:
             parsed = httpx.URL(url)
@@ -47,8 +50,9 @@ class Webhook:
         self.name = str(parsed.copy_with(userinfo=b"", query=None, fragment=None))
         self._event_id, self._failures = "", 0
 
-    def deliver(self, event: Event) -> None:
+    def deliver(self, events: Sequence[Event]) -> int:
         """Post an event. Raises LaterError, and DeliveryError if the server will never take it."""
+        event = events[0]
         content = as_json(event.as_record())
         fields = {"Content-Type": "application/json", "Idempotency-Key": event.id}
         try:
@@ -59,6 +63,7 @@ class Webhook:
             raise LaterError(f"{self.name} did not answer within {self._timeout_s:g} s.") from error
         except (httpx.HTTPError, RuntimeError) as error:  # RuntimeError: the client is closed
             raise LaterError(f"{self.name} cannot be reached: {type(error).__name__}.") from error
+        return 1
 
     def close(self) -> None:
         """End connections."""

@@ -1,0 +1,174 @@
+"""A connection to a broker that lasts: what was handed to it arrives, in order, however often it breaks."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from player.errors import DeliveryError
+from player.events.broker import BrokerAddress, Message, Presence
+from player.events.mqtt import ABOUT_ONE_MESSAGE, FAILURE, WINDOW, Answer, Limits, MqttClient
+from player.events.output import LaterError, Link
+
+PATIENCE_S = 5.0
+"""How long `send` waits before it reports that it still waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Messages of others. `topics`: filters of topics. `hear`: gets topic and payload, on another thread."""
+
+    topics: Sequence[str] = ()
+    hear: Callable[[str, bytes], None] = lambda _topic, _payload: None
+
+
+NOTHING = Listening()
+
+
+class Connection:
+    """Connects at once, and again whenever that is lost, for ever. `send` and `post` are called by one thread.
+
+    `presence`: what the broker says to others of the client. `listening`: which messages of others it gets; those that
+    were sent while there was no connection do not come later.
+    """
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        client_id: str,
+        link: Link,
+        presence: Presence | None = None,
+        listening: Listening = NOTHING,
+    ) -> None:
+        self.sessions = 0
+        """How many there were so far: a new one knows nothing of what was sent before."""
+        self._name, self._link, self._listening = address.name, link, listening
+        self._news = threading.Condition()
+        self._is_connected, self._is_closed, self._limits = False, False, Limits()
+        self._numbers: dict[str, int] = {}
+        self._answers: dict[int, Answer | None] = {}
+        self._client = MqttClient(address, client_id, self, presence, listening.topics)
+        self._client.start()
+
+    @property
+    def window(self) -> int:
+        """Return how many messages `send` can use at once."""
+        return WINDOW
+
+    def send(self, messages: Sequence[Message]) -> int:
+        """Publish messages; return once the broker has the first of them: how many of the first ones it has.
+
+        A further call, which must begin with the first message that the broker does not have, goes on waiting; it
+        publishes what has the `key` of an earlier message only if the broker has lost its session. Raises LaterError
+        if the broker has none of them after a while, and DeliveryError if it refuses the first.
+        """
+        until_s = time.monotonic() + PATIENCE_S
+        while True:
+            self._publish(messages, until_s)
+            answer = self._wait(self._numbers[messages[0].key], until_s)
+            if answer:
+                return self._count(messages, answer)
+
+    def post(self, message: Message) -> None:
+        """Publish a message that may get lost."""
+        self._client.publish(message, min(message.qos, self._limits.qos))
+
+    def close(self) -> None:
+        """Disconnect. What the broker does not have yet is lost."""
+        with self._news:
+            self._is_closed = True
+            self._news.notify_all()
+        self._client.close()
+
+    def connected(self, limits: Limits, lost: Sequence[int] | None) -> None:
+        """Note a connection; what a new session lacks is to be published again."""
+        with self._news:
+            self._is_connected, self._limits = True, limits
+            self.sessions += lost is not None
+            self._answers |= dict.fromkeys(lost or ())
+            self._news.notify_all()
+        self._link.is_up()
+
+    def disconnected(self, sentence: str) -> None:
+        """Note that there is no connection."""
+        with self._news:
+            self._is_connected = False
+            if not self._is_closed:
+                self._link.is_down(sentence)
+
+    def answered(self, number: int, answer: Answer) -> None:
+        """Note an answer."""
+        with self._news:
+            self._answers[number] = answer
+            self._news.notify_all()
+
+    def heard(self, topic: str, payload: bytes) -> None:
+        """Pass a message of others on."""
+        self._listening.hear(topic, payload)
+
+    def refused(self, sentence: str) -> None:
+        """Note a refusal."""
+        self._link.has_refused(sentence)
+
+    def _publish(self, messages: Sequence[Message], until_s: float) -> None:
+        """Publish those messages that are not on their way, in order."""
+        with self._news:
+            self._news.wait_for(lambda: self._is_connected or self._is_closed, max(0, until_s - time.monotonic()))
+            if not self._is_connected or self._is_closed:
+                raise LaterError(self._link.state.last_error or f"{self._name} does not answer.", 0)
+            self._tidy({message.key for message in messages})
+            limits = self._limits
+        for index, message in enumerate(messages[: limits.window]):
+            if message.key not in self._numbers:
+                try:
+                    self._numbers[message.key] = self._number(message, limits)
+                except DeliveryError:
+                    if index == 0:
+                        raise
+                    return  # it will be the first soon
+
+    def _tidy(self, keys: set[str]) -> None:
+        """Forget messages that are not on their way any longer, and answers to them and to others."""
+        lost = {number for number, answer in self._answers.items() if answer is None}
+        self._numbers = {key: number for key, number in self._numbers.items() if key in keys and number not in lost}
+        known = set(self._numbers.values())
+        self._answers = {number: answer for number, answer in self._answers.items() if number in known}
+
+    def _number(self, message: Message, limits: Limits) -> int:
+        """Publish a message; return its number."""
+        if message.size_bytes > limits.size_bytes:
+            raise DeliveryError(f"{self._name} takes at most {limits.size_bytes} bytes.", is_final=True)
+        qos = min(message.qos, limits.qos)
+        try:
+            number = self._client.publish(message, qos)
+        except ValueError as error:
+            raise DeliveryError(f"A message for {self._name} is malformed: {error}.", is_final=True) from error
+        if number is None:
+            raise LaterError(f"The connection to {self._name} has just been lost.")
+        if qos == 0:
+            self.answered(number, Answer(0, "sent"))
+        return number
+
+    def _wait(self, number: int, until_s: float) -> Answer | None:
+        """Return the answer to a message; None if the broker has forgotten it. Raises LaterError."""
+        with self._news:
+            self._news.wait_for(lambda: number in self._answers or self._is_closed, max(0, until_s - time.monotonic()))
+            if number not in self._answers:
+                raise LaterError(f"{self._name} has not confirmed a message yet.", 0)
+            return self._answers[number]
+
+    def _count(self, messages: Sequence[Message], answer: Answer) -> int:
+        """Return how many of the first messages the broker has. Raises DeliveryError if it refuses the first."""
+        if answer.reason >= FAILURE:
+            del self._numbers[messages[0].key]
+            if answer.reason in ABOUT_ONE_MESSAGE:
+                raise DeliveryError(f"{self._name} refuses a message: {answer.text}.", is_final=True)
+            raise LaterError(f"{self._name} refuses a message for now: {answer.text}.")
+        with self._news:
+            answers = [self._answers.get(self._numbers.get(message.key, 0)) for message in messages]
+        count = 0
+        for each in answers:
+            if not each or each.reason >= FAILURE:
+                break
+            count += 1
+        return count
