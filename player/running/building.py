@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from player.errors import ExtensionError
-from player.events import kinds
-from player.events.event import Event, Place
-from player.events.kinds import OutputType
+from player.events import event as events
+from player.events.event import Event, OutputType, Place
 from player.flow import Finding, Item, MediaType, Node
 from player.media.folder import Folder
 from player.nodes.extension import Asked, ExtensionNode, Sampling
@@ -134,7 +133,7 @@ def _gate(record: records.SignalGateProcessor, around: Surroundings) -> Node:
         events=filtered.events,
     )
     clock = time.monotonic if around.emit else lambda: around.state.at_s
-    return SignalGate(times, clock, trigger, lambda _: around.publish(kinds.data_dropped(place, time.time(), "video")))
+    return SignalGate(times, clock, trigger, lambda _: around.publish(events.data_dropped(place, time.time(), "video")))
 
 
 def _tracker(record: records.ObjectTrackingProcessor, around: Surroundings) -> Node:  # noqa: ARG001
@@ -147,7 +146,7 @@ def _line_crossing(record: records.LineCrossingProcessor, around: Surroundings) 
 
 def _hub_sink(record: records.IotHubMessageSink, around: Surroundings) -> Node:  # noqa: ARG001
     def publish(finding: Finding, at_s: float) -> None:
-        around.publish(kinds.inference(around.place_of(finding.node, "processors"), at_s, finding.inferences))
+        around.publish(events.inference(around.place_of(finding.node, "processors"), at_s, finding.inferences))
 
     return HubSink(publish)
 

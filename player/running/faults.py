@@ -10,7 +10,7 @@ from player.errors import (
     SourceRefusedError,
     UnsupportedMediaError,
 )
-from player.events import kinds
+from player.events import event as events
 from player.events.event import Event, Place
 
 UNREACHABLE, NO_ANSWER = "unreachable", "noAnswer"
@@ -22,10 +22,10 @@ def source_fault(place: Place, error: SourceError, source: str) -> Event:
     now_s = time.time()
     if isinstance(error, SourceRefusedError):
         code, protocol = str(error.code), source.partition("://")[0] or "file"
-        return kinds.protocol_error(place, now_s, code, (source, protocol), [(code, str(error))])
+        return events.protocol_error(place, now_s, code, (source, protocol), [(code, str(error))])
     if isinstance(error, UnsupportedMediaError):
-        return kinds.media_format_error(place, now_s)
-    return kinds.access_error(place, "NetworkError", now_s, UNREACHABLE)
+        return events.media_format_error(place, now_s)
+    return events.access_error(place, "NetworkError", now_s, UNREACHABLE)
 
 
 def extension_fault(place: Place, error: ExtensionError, url: str) -> Event:
@@ -36,6 +36,6 @@ def extension_fault(place: Place, error: ExtensionError, url: str) -> Event:
     elif isinstance(error, ExtensionRefusedError):
         code = str(error.status)
     else:
-        return kinds.access_error(place, "NetworkError", now_s, NO_ANSWER)
+        return events.access_error(place, "NetworkError", now_s, NO_ANSWER)
     said = error.text if isinstance(error, ExtensionRefusedError) else str(error)
-    return kinds.protocol_error(place, now_s, code, (url, "http"), [(code, said)])
+    return events.protocol_error(place, now_s, code, (url, "http"), [(code, said)])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
 from player.errors import SourceError
-from player.events import kinds
+from player.events import event as events
 from player.events.event import Event, Place
 from player.flow import Frame, Item, Packet, Picture, Signal
 from player.media.decoding import Decoder
@@ -86,7 +86,7 @@ class Pipeline:
         self.state.sessions += 1
         self.state.phase, self.state.fault = "playing", ""
         self._log(logging.INFO, "source connected")
-        self._publish(kinds.media_session_established(self._place, time.time(), session.sdp))
+        self._publish(events.media_session_established(self._place, time.time(), session.sdp))
 
     def on_lost(self, error: SourceError) -> None:
         """Take note that the source is away; the same fault is reported once."""
@@ -106,7 +106,7 @@ class Pipeline:
         except Exception as error:  # a fault of the player ends this pipeline, and no other
             self.state.phase, self.state.fault = "failed", "This is a fault of the player; the log says more."
             LOG.exception("pipeline failed", exc_info=error, extra={"facts": {"pipeline": self.state.name}})
-            self._publish(kinds.runtime_error(self._place, time.time(), type(error).__name__))
+            self._publish(events.runtime_error(self._place, time.time(), type(error).__name__))
         finally:
             self._finish(built)
             reader.stop()

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from player.errors import ClipError
-from player.events import kinds
-from player.events.event import Event, Place
-from player.events.kinds import OutputType, RecordingKind
+from player.events import event as events
+from player.events.event import Event, OutputType, Place, RecordingKind
 from player.media.clips import Clip
 from player.running.state import PipelineState
 
@@ -53,7 +52,7 @@ class Recordings:
         """Report that a clip could not be written."""
         self._state.clip_faults += 1
         LOG.warning("clip lost", extra={"facts": {"pipeline": self._place.pipeline, "reason": str(error)}})
-        self._publish(kinds.storage_error(self._place, at_s, self._name or self._place.node))
+        self._publish(events.storage_error(self._place, at_s, self._name or self._place.node))
 
     def finished(self, at_s: float) -> None:
         """Report that a recording without a gate is over."""
@@ -62,4 +61,4 @@ class Recordings:
 
     def _report(self, kind: RecordingKind, path: Path, at_s: float, correlation: str) -> None:
         output = (self._output_type, self._name or str(path))
-        self._publish(kinds.recording(self._place, kind, at_s, output, correlation))
+        self._publish(events.recording(self._place, kind, at_s, output, correlation))
