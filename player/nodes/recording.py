@@ -29,6 +29,10 @@ class Reporter(Protocol):
         """Take note that a clip could not be written."""
         ...
 
+    def finished(self, at_s: float) -> None:
+        """Take note that no clip follows."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Segments:
@@ -51,6 +55,7 @@ class Recorder:
         self._segments, self._reporter = segments, reporter
         self._writing: _Writing | None = None
         self._is_gated = False
+        self._last_s = 0.0
 
     def take(self, item: Item, port: int) -> Iterator[Item]:  # noqa: ARG002  # all inputs are alike
         """Write an item; nothing goes on."""
@@ -69,7 +74,9 @@ class Recorder:
 
     def finish(self) -> Iterator[Item]:
         """End the clip that is being written: nothing follows."""
+        end_s = self._writing.end_s if self._writing else self._last_s
         self._end()
+        self._reporter.finished(end_s)
         return iter(())
 
     def _write(self, packet: Packet) -> None:
@@ -103,6 +110,7 @@ class Recorder:
         writing, self._writing = self._writing, None
         if writing is None:
             return
+        self._last_s = writing.end_s
         try:
             clips = writing.close()
         except ClipError as error:

@@ -30,12 +30,12 @@ class Recordings:
     ) -> None:
         self._place, self._publish, self._state = place, publish, state
         self._output_type, self._name = output_type, name
-        self._is_begun = self._is_available = False
+        self._is_open = self._is_available = False
 
     def began(self, path: Path, at_s: float, correlation: str) -> None:
         """Report that a clip has begun."""
-        if correlation or not self._is_begun:
-            self._is_begun = True
+        if correlation or not self._is_open:
+            self._is_open = not correlation
             self._report("RecordingStarted", path, at_s, correlation)
 
     def ended(self, clips: tuple[Clip, ...], path: Path, at_s: float, correlation: str) -> None:
@@ -56,7 +56,7 @@ class Recordings:
 
     def finished(self, at_s: float) -> None:
         """Report that a recording without a gate is over."""
-        if self._is_begun and self._is_available and self._name:
+        if self._is_open:
             self._report("RecordingStopped", Path(self._name), at_s, "")
 
     def _report(self, kind: RecordingKind, path: Path, at_s: float, correlation: str) -> None:

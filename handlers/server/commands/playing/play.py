@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from handlers.errors import ConfigurationError
 from handlers.server.commands.options import settings_options
 from handlers.server.settings import Settings
 from models.extras import how_to_install
@@ -58,7 +59,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def play(settings: Settings, options: argparse.Namespace) -> int:
     """Run the pipelines until they end, or a signal ends them. Return 1 if one failed, else 0. Raises PlayerError."""
-    from handlers.server.commands.playing import described, running  # noqa: PLC0415  # they need the extra
+    try:
+        from handlers.server.commands.playing import described, running  # noqa: PLC0415  # they need the extra
+    except ImportError as error:
+        raise ConfigurationError(f"framehook play needs PyAV and paho-mqtt: {how_to_install('player')}.") from error
 
     pipelines = described.described(options)
     if options.check:
