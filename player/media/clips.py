@@ -4,6 +4,7 @@ A clip is written as NAME.part, in fragments, so that what was written before a 
 FFmpeg adds the usual index (its flag hybrid_fragmented), and the file gets its name.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +101,7 @@ class ClipWriter:
 def _free(path: Path) -> Path:
     """Return a path that no file has, and none that is being written: the given one, or one with a number."""
     number, free = 1, path
-    while free.exists() or free.with_name(free.name + PART).exists():
+    while os.path.lexists(free) or os.path.lexists(free.with_name(free.name + PART)):  # links count
         number += 1
         free = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return free

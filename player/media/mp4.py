@@ -75,7 +75,7 @@ class Mp4File:
         with _writing(self.path):
             self._container.close()
             os.fsync(self._lock)
-            if self.path.exists():
+            if os.path.lexists(self.path):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             self._part.rename(self.path)
             size_bytes = os.fstat(self._lock).st_size
