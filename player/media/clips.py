@@ -72,7 +72,7 @@ class ClipWriter:
                 raise ClipError(f"MP4 files cannot hold video as {content.track.codec}.")
             self._file = Mp4File(_free(self._path), content.tracks, content)
             self._begin_s = self._end_s = packet.at_s
-        if (packet.at_s >= self._begin_s or not is_video) and self._file.write(content):
+        if self._file.write(content):
             self._order_s[packet.media_type] = packet.order_s
             self._end_s = max(self._end_s, packet.at_s) if is_video else self._end_s
 

@@ -1,6 +1,5 @@
 """Clips hold the camera's own packets, each once, from a keyframe on, and are whole when they have their name."""
 
-import os
 import resource
 import signal
 import subprocess
@@ -42,6 +41,10 @@ def written(path: Path, packets: list[Packet]) -> ClipWriter:
     return writer
 
 
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 def numbers(path: Path) -> list[int]:
     """Return the numbers of a clip's pictures, by their brightness at the left."""
     return [round((float(np.asarray(picture)[:, :40].mean()) - 20) / 10) for _, picture in read_video(path)]
@@ -57,7 +60,7 @@ def test_a_clip_holds_the_packets_of_the_camera(video: Path, tmp_path: Path) -> 
     assert numbers(clip.path) == list(range(20))
     times_s = [time_s for time_s, _ in read_video(clip.path)]
     assert times_s == pytest.approx([number / 10 for number in range(20)], abs=2e-3)
-    assert os.listdir(tmp_path) == ["clip.mp4"]
+    assert names(tmp_path) == ["clip.mp4"]
 
 
 def test_a_clip_is_a_usual_file(video: Path, tmp_path: Path) -> None:
@@ -68,7 +71,16 @@ def test_a_clip_is_a_usual_file(video: Path, tmp_path: Path) -> None:
         found = [packet for packet in container.demux(stream) if packet.size]
     assert found[0].is_keyframe
     assert all((before.dts or 0) < (after.dts or 0) for before, after in pairwise(found))
-    assert b"moof" not in clip.path.read_bytes()
+    assert boxes(clip.path) == ["ftyp", "free", "mdat", "moov"]
+
+
+def boxes(path: Path) -> list[str]:
+    """Return the kinds of the boxes of an MP4 file."""
+    file, found, at = path.read_bytes(), [], 0
+    while at < len(file):
+        found.append(file[at + 4 : at + 8].decode())
+        at += int.from_bytes(file[at : at + 4], "big")
+    return found
 
 
 def test_a_clip_begins_with_a_keyframe(video: Path, tmp_path: Path) -> None:
@@ -136,7 +148,7 @@ def test_pictures_of_jpeg_are_kept(tmp_path: Path, pictures: list[Image.Image]) 
 def test_sound_is_kept_if_mp4_files_can_hold_it(
     codec: str, kept: list[str], tmp_path: Path, pictures: list[Image.Image]
 ) -> None:
-    [clip] = written(tmp_path / "clip.mp4", packets_of(with_sound(tmp_path / "a.mkv", pictures, codec))).clips
+    [clip] = written(tmp_path / "clip.mp4", packets_of(with_sound(tmp_path / "a.mov", pictures, codec))).clips
     with av.open(str(clip.path)) as container:
         assert [stream.type for stream in container.streams] == kept
         times_s = [float(packet.pts * packet.time_base) for packet in container.demux() if packet.pts is not None]
@@ -188,7 +200,7 @@ def test_a_name_that_is_taken_meanwhile_is_an_error(video: Path, tmp_path: Path)
     with pytest.raises(ClipError, match="File exists"):
         writer.close()
     assert (tmp_path / "clip.mp4").read_text() == "mine"
-    assert os.listdir(tmp_path) == ["clip.mp4"]
+    assert names(tmp_path) == ["clip.mp4"]
 
 
 @contextmanager
@@ -207,12 +219,12 @@ def file_limit(size_bytes: int) -> Iterator[None]:
 @pytest.mark.parametrize("size_bytes", [0, 20, 6000])
 def test_a_full_disk_is_an_error_and_leaves_nothing(size_bytes: int, video: Path, tmp_path: Path) -> None:
     packets = packets_of(video)
-    open_files = len(os.listdir("/proc/self/fd"))
+    open_files = len(names(Path("/proc/self/fd")))
     for number in range(3):
         with file_limit(size_bytes), pytest.raises(ClipError, match="cannot be written"):
             written(tmp_path / f"clip-{number}.mp4", packets)
     assert list(tmp_path.iterdir()) == []
-    assert len(os.listdir("/proc/self/fd")) == open_files
+    assert len(names(Path("/proc/self/fd"))) == open_files
 
 
 def test_an_abandoned_clip_leaves_nothing(video: Path, tmp_path: Path) -> None:
@@ -254,11 +266,11 @@ def test_a_clip_that_a_crash_has_cut_off_is_recovered(tmp_path: Path, pictures: 
         assert process.stdout is not None
         assert process.stdout.readline() == "written\n"
         assert folder.prepare() == ()
-        assert os.listdir(clips) == ["clip.mp4.part"]
+        assert names(clips) == ["clip.mp4.part"]
         process.kill()
     wait_for(lambda: process.poll() is not None)
     assert folder.prepare() == (clips / "clip.mp4",)
-    assert os.listdir(clips) == ["clip.mp4"]
+    assert names(clips) == ["clip.mp4"]
     found = numbers(clips / "clip.mp4")
     assert len(found) >= 45
     assert found == (list(range(20)) * 3)[: len(found)]
