@@ -4,6 +4,7 @@ A clip is written as NAME.part, in fragments, so that what was written before a 
 FFmpeg adds the usual index (its flag hybrid_fragmented), and the file gets its name.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +72,7 @@ class ClipWriter:
                 raise ClipError(f"MP4 files cannot hold video as {content.track.codec}.")
             self._file = Mp4File(_free(self._path), content.tracks, content)
             self._begin_s = self._end_s = packet.at_s
-        if (packet.at_s >= self._begin_s or not is_video) and self._file.write(content):
+        if self._file.write(content):
             self._order_s[packet.media_type] = packet.order_s
             self._end_s = max(self._end_s, packet.at_s) if is_video else self._end_s
 
@@ -100,7 +101,7 @@ class ClipWriter:
 def _free(path: Path) -> Path:
     """Return a path that no file has, and none that is being written: the given one, or one with a number."""
     number, free = 1, path
-    while free.exists() or free.with_name(free.name + PART).exists():
+    while os.path.lexists(free) or os.path.lexists(free.with_name(free.name + PART)):  # links count
         number += 1
         free = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return free

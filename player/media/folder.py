@@ -1,7 +1,6 @@
 """The folder of clips: what a crash has left in it, and how much it may hold."""
 
 import fcntl
-import logging
 import os
 import re
 from collections.abc import Iterator
@@ -14,17 +13,15 @@ from player.errors import ClipError
 from player.media.failures import DAMAGES
 from player.media.mp4 import PART
 
-LOG = logging.getLogger(__name__)
-
 
 class Folder:
     """A folder of clips. Other files in it, links and folders are never touched. Methods raise ClipError.
 
-    `pattern`: what the names of the clips match as a whole. `max_bytes`: of all clips together; None: no limit.
+    `pattern`: the regular expression of the names of the clips. `max_bytes`: of all clips together; None: no limit.
     """
 
-    def __init__(self, path: Path, pattern: re.Pattern[str], max_bytes: int | None = None) -> None:
-        self.path, self._pattern, self._max_bytes = path, pattern, max_bytes
+    def __init__(self, path: Path, pattern: str, max_bytes: int | None = None) -> None:
+        self.path, self._pattern, self._max_bytes = path, re.compile(pattern), max_bytes
 
     def prepare(self) -> tuple[Path, ...]:
         """Make the folder if there is none. Return the clips that a crash had left unfinished: they get their names.
@@ -48,14 +45,14 @@ class Folder:
             raise ClipError(f"Old clips in {self.path} cannot be removed: {error.strerror}.") from error
 
     def _remove_oldest(self, max_bytes: int) -> Iterator[Path]:
-        found = sorted(self._entries(), key=lambda entry: (entry.stat(follow_symlinks=False).st_mtime_ns, entry.name))
-        rest_bytes = sum(entry.stat(follow_symlinks=False).st_size for entry in found)
+        found = sorted(self._entries(), key=lambda entry: (_stat(entry).st_mtime_ns, entry.name))
+        rest_bytes = sum(_stat(entry).st_size for entry in found)
         whole = [entry for entry in found if not entry.name.endswith(PART)]
         for entry in whole[:-1]:
             if rest_bytes <= max_bytes:
                 return
             Path(entry.path).unlink(missing_ok=True)
-            rest_bytes -= entry.stat(follow_symlinks=False).st_size
+            rest_bytes -= _stat(entry).st_size
             yield Path(entry.path)
 
     def _entries(self) -> list["os.DirEntry[str]"]:
@@ -66,6 +63,10 @@ class Folder:
     def _is_clip(self, entry: "os.DirEntry[str]") -> bool:
         name = entry.name.removesuffix(PART)
         return self._pattern.fullmatch(name) is not None and entry.is_file(follow_symlinks=False)
+
+
+def _stat(entry: "os.DirEntry[str]") -> os.stat_result:
+    return entry.stat(follow_symlinks=False)  # kept by the entry, also when the file is removed
 
 
 def _recover(part: Path) -> Path | None:

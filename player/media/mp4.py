@@ -20,34 +20,36 @@ if TYPE_CHECKING:
 PART = ".part"
 """The end of the names of files that are not whole."""
 OPTIONS = {
-    "movflags": "+hybrid_fragmented+frag_keyframe+default_base_moof",
+    "movflags": "+hybrid_fragmented+frag_keyframe+default_base_moof+delay_moov",  # delayed for B-frames
     "frag_duration": "1000000",  # in microseconds: what a crash may cost, besides the packets of other streams
     "flush_packets": "1",
     "max_interleave_delta": "1000000",  # in microseconds: how long one stream is held back for another
 }
+FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 TAGS = {"hevc": "hvc1"}
 """The name of a codec within the file, where the usual one is not played by all players."""
 
 
 class Mp4File:
-    """An MP4 file that is being written. Times begin at 0 with the keyframe `first`. All methods raise ClipError.
+    """An MP4 file that is being written. Its first picture is shown at 0. All methods raise ClipError.
 
     `path`: of the whole file, in a folder that there is; it is not there yet. `tracks`: of the session; those that MP4
-    cannot hold are left out.
+    cannot hold are left out. `first`: the keyframe that it begins with.
     """
 
     def __init__(self, path: Path, tracks: Sequence[Track], first: Content) -> None:
         self.path, self._part = path, path.with_name(path.name + PART)
-        self._begin = first.packet.dts or 0
+        self._begin = first.packet.pts or 0
         self._streams: dict[Track, Stream] = {}
         with _writing(path):
-            self._lock = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            # FFmpeg would not close a file of its own if it cannot write the header.
+            self._file = os.fdopen(os.open(self._part, FLAGS, 0o666), "wb")
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # Folder.recover leaves locked files alone
-                self._container = av.open(f"file:{self._part}", "w", format="mp4", options=OPTIONS)
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # Folder.prepare leaves locked files alone
+                self._container = av.open(self._file, "w", format="mp4", options=OPTIONS)
                 self._add_streams(tracks)
             except BaseException:
-                self._release()
+                self._remove()
                 raise
 
     def _add_streams(self, tracks: Sequence[Track]) -> None:
@@ -62,37 +64,37 @@ class Mp4File:
         """Add a packet; return False if the file cannot have it: it is earlier than the first, or of another stream."""
         stream = self._streams.get(content.track)
         packet = content.copy()
-        if stream is None or packet.pts is None or packet.dts is None or packet.dts < self._begin:
+        if stream is None or packet.pts is None or packet.dts is None or packet.pts < self._begin:
             return False
         packet.pts, packet.dts = packet.pts - self._begin, packet.dts - self._begin
         packet.stream = stream
         with _writing(self.path):
             self._container.mux_one(packet)
+            self._file.flush()
         return True
 
     def finish(self) -> int:
         """Write the index, see that all is on the disk, and give the file its name. Return its size in bytes."""
-        with _writing(self.path):
+        with _writing(self.path), self._file:
             self._container.close()
-            os.fsync(self._lock)
-            if self.path.exists():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            if os.path.lexists(self.path):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             self._part.rename(self.path)
-            size_bytes = os.fstat(self._lock).st_size
-            os.close(self._lock)
             _sync_folder(self.path.parent)
-        return size_bytes
+            return os.fstat(self._file.fileno()).st_size
 
     def abandon(self) -> None:
         """Remove the file."""
+        self._remove()
         with suppress(*DAMAGES):
-            self._container.close()
-        self._release()
+            self._container.close()  # writes nothing, since the file is closed
 
-    def _release(self) -> None:
+    def _remove(self) -> None:
         self._part.unlink(missing_ok=True)
         with suppress(OSError):
-            os.close(self._lock)
+            self._file.close()
 
 
 @contextmanager
