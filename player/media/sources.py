@@ -15,10 +15,9 @@ from player.errors import SourceError, UnsupportedMediaError
 from player.flow import Packet
 from player.media.address import Address
 from player.media.clock import CaptureClock, Times
-from player.media.description import describe
 from player.media.failures import translated
 from player.media.leading import completed
-from player.media.tracks import TICK_S, TICKS_PER_S, AnyStream, Content, Track, track_of
+from player.media.tracks import TICK_S, TICKS_PER_S, AnyStream, Content, Track, describe, track_of
 
 if TYPE_CHECKING:
     from av.stream import Stream

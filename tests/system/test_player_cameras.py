@@ -11,12 +11,12 @@ import av
 import pytest
 from PIL import Image
 
+from lab.videos import write_video
 from player.errors import SourceError, SourceRefusedError
 from player.flow import Packet
 from player.media.address import address_of
 from player.media.clips import ClipWriter
-from player.media.decoding import Decoder
-from player.media.pictures import AvPicture
+from player.media.pictures import AvPicture, Decoder
 from player.media.reading import BackOff, Reader
 from player.media.ring import Ring
 from player.media.sources import Session, Source, open_session
@@ -171,13 +171,8 @@ def test_a_stream_that_is_not_there_is_refused(frames: Path) -> None:
 
 
 def test_a_camera_that_describes_its_codec_in_the_stream_only_is_recorded(frames: Path, tmp_path: Path) -> None:
-    path = tmp_path / "street.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=10)
-        stream.width, stream.height = SIZE_WH
-        for number in range(20):
-            container.mux(stream.encode(av.VideoFrame.from_image(Image.open(frames / f"{number:03d}.jpg"))))
-        container.mux(stream.encode())
+    pictures = [Image.open(frames / f"{number:03d}.jpg") for number in range(20)]
+    path = write_video(tmp_path / "street.mp4", pictures)
     with plain_camera(path) as url:
         reader = Reader(Source(address_of(url), open_timeout_s=15, read_timeout_s=5), Diary())
         packets, _ = read(iter(reader), Decoder(), 20)
