@@ -1,5 +1,6 @@
-"""Decoded pictures, converted by FFmpeg's swscale when a node asks for them."""
+"""Packets of video in, pictures out; FFmpeg's swscale converts pictures when a node asks for them."""
 
+import logging
 import threading
 
 import av
@@ -7,8 +8,13 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from player.flow import PixelFormat, SizeWh
+from player.flow import Packet, PixelFormat, SizeWh
+from player.media.failures import DAMAGES
+from player.media.tracks import TICKS_PER_S, Content, decoder_of
 
+LOG = logging.getLogger(__name__)
+STEP_S = 1 / TICKS_PER_S
+"""The least time between two pictures."""
 BYTES_PER_PIXEL: dict[PixelFormat, int] = {
     "rgb565be": 2, "rgb565le": 2, "rgb555be": 2, "rgb555le": 2, "rgb24": 3, "bgr24": 3,
     "argb": 4, "rgba": 4, "abgr": 4, "bgra": 4,
@@ -87,3 +93,66 @@ def _rows(frame: av.VideoFrame, number: int, pixel_bytes: int) -> NDArray[np.uin
     padded = np.frombuffer(memoryview(plane), np.uint8, plane.height * plane.line_size)
     rows = padded.reshape(plane.height, plane.line_size)[:, : plane.width * pixel_bytes]
     return rows if pixel_bytes == 1 else rows.reshape(plane.height, plane.width, pixel_bytes)
+
+
+class Decoder:
+    """Decodes the video of a source, session after session. Used by one thread at a time.
+
+    It begins with a keyframe, and again after each session and each damaged packet; pictures that FFmpeg had to patch
+    up are left out. `threads`: how many FFmpeg may use. `max_pixels`: of a picture; larger ones count as damaged.
+    `damaged`: how many packets could not be decoded, or not wholly.
+    """
+
+    def __init__(self, threads: int = 1, max_pixels: int = 100_000_000) -> None:
+        self._threads, self._max_pixels = threads, max_pixels
+        self._context: av.VideoCodecContext | None = None
+        self._session: int | None = None
+        self._waits = True
+        self._last_s = 0.0
+        self._scalers = Scalers()
+        self.damaged = 0
+
+    def decode(self, packet: Packet) -> list[tuple[float, AvPicture]]:
+        """Return the pictures that a packet completes, each with its capture time, in the order of their display.
+
+        None of them need be the packet's own: pictures may refer to later ones. Packets of sound give nothing.
+        """
+        content = packet.content
+        if packet.media_type != "video" or not isinstance(content, Content):
+            return []
+        done = [] if packet.session == self._session else self._begin(packet.session, content)
+        if self._context is None or (self._waits and not packet.is_keyframe):
+            return done
+        self._waits = False
+        return done + self._decoded(self._context, content)
+
+    def flush(self) -> list[tuple[float, AvPicture]]:
+        """Return the pictures that are still in the decoder, at the end of a session or a file."""
+        done = [] if self._context is None or self._waits else self._decoded(self._context, None)
+        self._context = self._session = None
+        return done
+
+    def _begin(self, session: int, content: Content) -> list[tuple[float, AvPicture]]:
+        done = self.flush()
+        self._context, self._session, self._waits = decoder_of(content.track), session, True
+        self._context.thread_count = self._threads
+        self._context.thread_type = "SLICE"  # threads for whole frames would delay each picture by so many frames
+        self._context.options = {"max_pixels": str(self._max_pixels)}
+        return done
+
+    def _decoded(self, context: "av.VideoCodecContext", content: Content | None) -> list[tuple[float, AvPicture]]:
+        try:
+            frames = context.decode(content.packet if content is not None else None)
+        except DAMAGES as error:
+            self.damaged += 1
+            self._waits = True
+            LOG.debug("A packet of video cannot be decoded: %s.", type(error).__name__)
+            context.flush_buffers()
+            return []
+        whole = [frame for frame in frames if not frame.is_corrupt]
+        self.damaged += len(frames) - len(whole)
+        return [self._picture(frame) for frame in whole]
+
+    def _picture(self, frame: av.VideoFrame) -> tuple[float, AvPicture]:
+        self._last_s = max((frame.pts or 0) / TICKS_PER_S, self._last_s + STEP_S)
+        return self._last_s, AvPicture(frame, self._scalers)

@@ -15,9 +15,9 @@ from player.errors import SourceError, UnsupportedMediaError
 from player.flow import Packet
 from player.media.address import Address
 from player.media.clock import CaptureClock, Times
-from player.media.description import describe
 from player.media.failures import translated
-from player.media.tracks import TICK_S, TICKS_PER_S, AnyStream, Content, Track, track_of
+from player.media.leading import completed
+from player.media.tracks import TICK_S, TICKS_PER_S, AnyStream, Content, Track, describe, track_of
 
 if TYPE_CHECKING:
     from av.stream import Stream
@@ -94,6 +94,10 @@ class Session:
         """Return a description of the streams (RFC 8866)."""
         return describe(self.tracks)
 
+    @property
+    def _video_index(self) -> int:
+        return next(index for index, track in self._streams.items() if track is self.video)
+
     def packets(self, clock: CaptureClock) -> Iterator[Packet]:
         """Yield the packets of the video and the sound, stamped by the clock, in the order in which they come.
 
@@ -103,7 +107,7 @@ class Session:
         while True:
             count = 0
             with translated(address, f"has sent nothing for {self.source.read_timeout_s:g} s"):
-                for packet in self._demuxed():
+                for packet in completed(self._demuxed(), self._video_index):
                     count += 1
                     yield self._stamped(packet, clock)
             if address.is_live:

@@ -58,7 +58,7 @@ class GstCamera:
 
     def start(self) -> None:
         """Start, and wait until clients may come."""
-        words = [PYTHON, __file__, self._frames, str(self.port), json.dumps(asdict(self.show))]
+        words: list[str | Path] = [PYTHON, __file__, self._frames, str(self.port), json.dumps(asdict(self.show))]
         self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         if self._process.stdout is None or not self._process.stdout.readline():
             raise RuntimeError("The camera does not start: are the Debian packages of GStreamer's RTSP server there?")

@@ -13,8 +13,7 @@ from lab.videos import Coding, write_video
 from player.flow import Packet
 from player.media.address import address_of
 from player.media.clock import CaptureClock
-from player.media.decoding import Decoder
-from player.media.pictures import AvPicture
+from player.media.pictures import AvPicture, Decoder
 from player.media.sources import Source, open_session
 from player.media.tracks import Content
 

@@ -13,8 +13,7 @@ from lab.videos import Coding, turn, write_video
 from player.flow import PixelFormat
 from player.media.address import address_of
 from player.media.clock import CaptureClock
-from player.media.decoding import Decoder
-from player.media.pictures import MAX_SCALERS, AvPicture
+from player.media.pictures import MAX_SCALERS, AvPicture, Decoder
 from player.media.sources import Source, open_session
 
 COLOURS = (
@@ -51,11 +50,11 @@ def decoded(path: Path) -> AvPicture:
     return (pictures + decoder.flush())[0][1]
 
 
-def middles(pixels: NDArray[np.generic]) -> NDArray[np.int64]:
+def middles(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.int64]:
     """Return the pixels in the middle of each bar."""
     row = pixels[len(pixels) // 2]
     width = len(row) // len(COLOURS)
-    return row[width // 2 :: width].astype(np.int64)
+    return np.asarray(row[width // 2 :: width], np.int64)
 
 
 def rgb(picture: AvPicture, size_wh: tuple[int, int] = SIZE_WH) -> NDArray[np.uint8]:
@@ -148,7 +147,8 @@ def test_yuv_of_other_videos_is_of_bt_601_in_limited_range_too(
 def test_luma_has_the_whole_range(coding: Coding, tmp_path: Path) -> None:
     found = decoded(write_video(tmp_path / "bars.mp4", [bars()], coding))
     luma = found.luma(SIZE_WH)
-    assert (luma.shape, luma.dtype) == ((64, 256), np.uint8)
+    assert luma.shape == (64, 256)
+    assert luma.dtype == np.uint8
     greys = middles(luma)[[0, 1, 5, 7]]
     assert np.abs(greys - [255, 0, 128, 16]).max() <= 2
 

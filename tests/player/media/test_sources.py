@@ -19,9 +19,8 @@ from player.errors import SourceError, SourceRefusedError, UnsupportedMediaError
 from player.flow import Packet
 from player.media.address import address_of
 from player.media.clock import CaptureClock
-from player.media.description import describe
 from player.media.sources import Source, open_session
-from player.media.tracks import Content, Track
+from player.media.tracks import Content, Track, describe
 from tests.support.http_camera import http_camera
 
 QUICK_S = 0.6
@@ -110,10 +109,9 @@ def test_sound_comes_with_the_video(tmp_path: Path, pictures: list[Image.Image])
 def join(video: Path, sound: Path, path: Path) -> None:
     """Write the streams of two files into one."""
     with av.open(str(path), "w") as joined, av.open(str(video)) as first, av.open(str(sound)) as second:
-        sources = [container.streams[0] for container in (first, second)]
-        copies = [joined.add_stream_from_template(source, opaque=True) for source in sources]
-        for source, copy in zip(sources, copies, strict=True):
-            for packet in source.container.demux(source):
+        copies = [joined.add_stream_from_template(each.streams[0], opaque=True) for each in (first, second)]
+        for container, copy in zip((first, second), copies, strict=True):
+            for packet in container.demux():
                 if packet.size:
                     packet.stream = copy
                     joined.mux(packet)
