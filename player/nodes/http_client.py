@@ -114,8 +114,9 @@ class HttpExtension:
         """End the connection, also during a request: it fails then. May be called by another thread."""
         self._connection.is_closed = True
         self._connection.cut()
-        if self._asking.acquire(timeout=CLOSE_S):
+        if self._asking.acquire(timeout=CLOSE_S):  # else the request ends it when it times out
             self._client.close()
+            self._asking.release()
 
     def _answer(self, body: Body) -> tuple[Inference, ...]:
         reply = self._reply(body)
