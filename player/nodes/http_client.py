@@ -174,8 +174,10 @@ class HttpExtension:
             if total > MAX_ANSWER_BYTES:
                 raise ExtensionError(f"{self._name} sent an answer of more than {MAX_ANSWER_BYTES >> 20} MiB.")
             if time.monotonic() >= until_s:
-                raise httpx.ReadTimeout("slow")
+                break
             yield chunk
+        if time.monotonic() >= until_s or self._connection.is_closed:  # what ended it may have been the cut
+            raise httpx.ReadTimeout("cut")
 
     @contextlib.contextmanager
     def _translated(self, until_s: float) -> Iterator[None]:
