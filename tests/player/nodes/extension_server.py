@@ -36,6 +36,7 @@ class Request(BaseHTTPRequestHandler):
 
     plan: ExtensionServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def setup(self) -> None:
         self.plan.connections += 1
