@@ -114,8 +114,9 @@ class HttpExtension:
         """End the connection, also during a request: it fails then. May be called by another thread."""
         self._connection.is_closed = True
         self._connection.cut()
-        if self._asking.acquire(timeout=CLOSE_S):
+        if self._asking.acquire(timeout=CLOSE_S):  # else the request ends it when it times out
             self._client.close()
+            self._asking.release()
 
     def _answer(self, body: Body) -> tuple[Inference, ...]:
         reply = self._reply(body)
@@ -173,8 +174,10 @@ class HttpExtension:
             if total > MAX_ANSWER_BYTES:
                 raise ExtensionError(f"{self._name} sent an answer of more than {MAX_ANSWER_BYTES >> 20} MiB.")
             if time.monotonic() >= until_s:
-                raise httpx.ReadTimeout("slow")
+                break
             yield chunk
+        if time.monotonic() >= until_s or self._connection.is_closed:  # what ended it may have been the cut
+            raise httpx.ReadTimeout("cut")
 
     @contextlib.contextmanager
     def _translated(self, until_s: float) -> Iterator[None]:
