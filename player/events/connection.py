@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from player.errors import DeliveryError
 from player.events.broker import BrokerAddress, Message, Presence
-from player.events.mqtt import ABOUT_ONE_MESSAGE, FAILURE, WINDOW, Answer, Limits, MqttClient
+from player.events.mqtt import ABOUT_ONE_MESSAGE, FAILURE, SESSION_IS_CONFUSED, WINDOW, Answer, Limits, MqttClient
 from player.events.output import LaterError, Link
 
+MAX_FUTILE = 3
+"""So many connections in a row that bring nothing end a session: the broker may be confused, as after a power cut."""
 PATIENCE_S = 5.0
 """How long `send` waits before it reports that it still waits."""
 
@@ -47,6 +49,7 @@ class Connection:
         self._is_connected, self._is_closed, self._limits = False, False, Limits()
         self._numbers: dict[str, int] = {}
         self._answers: dict[int, Answer | None] = {}
+        self._futile = 0
         self._client = MqttClient(address, client_id, self, presence, listening.topics)
         self._client.start()
 
@@ -92,7 +95,10 @@ class Connection:
     def disconnected(self, sentence: str) -> None:
         """Note that there is no connection."""
         with self._news:
+            self._futile += self._is_connected
             self._is_connected = False
+            if self._futile >= MAX_FUTILE:
+                self._client.begin_anew()
             if not self._is_closed:
                 self._link.is_down(sentence)
 
@@ -100,6 +106,8 @@ class Connection:
         """Note an answer."""
         with self._news:
             self._answers[number] = answer
+            if answer.reason < FAILURE and number in self._numbers.values():
+                self._futile = 0
             self._news.notify_all()
 
     def heard(self, topic: str, payload: bytes) -> None:
@@ -163,6 +171,8 @@ class Connection:
             del self._numbers[messages[0].key]
             if answer.reason in ABOUT_ONE_MESSAGE:
                 raise DeliveryError(f"{self._name} refuses a message: {answer.text}.", is_final=True)
+            if answer.reason in SESSION_IS_CONFUSED:
+                self._client.begin_anew()
             raise LaterError(f"{self._name} refuses a message for now: {answer.text}.")
         with self._news:
             answers = [self._answers.get(self._numbers.get(message.key, 0)) for message in messages]

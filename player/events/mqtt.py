@@ -19,7 +19,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from player.events.broker import BrokerAddress, Message, Presence
 from player.events.output import OutputTextError
 
-KEEP_ALIVE_S, CONNECT_TIMEOUT_S, LONGEST_PAUSE_S, CLOSE_S = 15, 5.0, 15, 2.0
+KEEP_ALIVE_S, CONNECT_TIMEOUT_S, CLOSE_S = 15, 5.0, 2.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1, 15
 SESSION_S = 86_400
 """How long a broker is asked to remember what is half delivered."""
 WINDOW = 20
@@ -30,6 +31,8 @@ MAX_TOPIC_BYTES, MAX_PACKET_BYTES = (1 << 16) - 1, 1 << 28
 ABOUT_ONE_MESSAGE = {0x87, 0x90, 0x95, 0x99, 0x9A, 0x9B}
 """Reasons: not authorized, topic name invalid, too large, payload invalid, no retain, no such QoS. The same message,
 sent again, is refused again."""
+SESSION_IS_CONFUSED = {0x91, 0x93, 0x97}
+"""Reasons: number in use, too many at once, quota exceeded. The broker counts messages that the client does not know."""
 FAILURE, WITH_WILL = 0x80, 0x04
 """Reasons: failures begin with the one; the other ends a connection, and the broker then tells of it."""
 
@@ -88,7 +91,7 @@ class MqttClient:
         self._name, self._ears, self._presence, self._topics = address.name, ears, presence, topics
         self._paho = _Paho(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5)
         self._paho.connect_timeout = CONNECT_TIMEOUT_S
-        self._paho.reconnect_delay_set(1, LONGEST_PAUSE_S)
+        self._paho.reconnect_delay_set(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._paho.max_inflight_messages_set(0)  # `ears` know the limit
         if address.user:
             self._paho.username_pw_set(address.user, address.password)
@@ -129,6 +132,10 @@ class MqttClient:
         is_kept = info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS or (qos and info.rc == MQTTErrorCode.MQTT_ERR_NO_CONN)
         return info.mid if is_kept else None
 
+    def begin_anew(self) -> None:
+        """Ask for a new session when it connects the next time."""
+        self._paho.wants_new_session = True
+
     def close(self) -> None:
         """Disconnect. What the broker does not have yet is lost."""
         reason = ReasonCode(PacketTypes.DISCONNECT, identifier=WITH_WILL) if self._presence else None
@@ -166,6 +173,8 @@ class MqttClient:
             number = self._paho.drop_first_unreceived()
             if number:
                 self._ears.answered(number, Answer(reason.value, str(reason)))
+        if reason.value in SESSION_IS_CONFUSED:
+            self.begin_anew()
         self._ears.disconnected(f"The connection to {self._name} was lost: {reason}.")
 
     def _on_publish(
@@ -192,11 +201,13 @@ class MqttClient:
 class _Paho(Client):
     """Adds to paho's client: it survives brokers that break the protocol, and passes refusals of QoS 2 on."""
 
-    fault = ""
+    fault, wants_new_session = "", False
 
     def reconnect(self) -> MQTTErrorCode:
         """Connect anew; `fault` then says why that failed."""
         self.fault = ""
+        self._mqttv5_first_connect |= self.wants_new_session
+        self.wants_new_session = False
         try:
             return super().reconnect()
         except OSError as error:
@@ -221,6 +232,15 @@ class _Paho(Client):
                     del self._out_messages[message.mid]
                     return message.mid
         return None
+
+    def _messages_reconnect_reset_out(self) -> None:
+        """Prepare for a connection; paho would publish again what was released before, if one attempt has failed."""
+        released = {MessageState.MQTT_MS_WAIT_FOR_PUBCOMP, MessageState.MQTT_MS_RESEND_PUBREL}
+        with self._out_message_mutex:
+            kept = [message for message in self._out_messages.values() if message.state in released]
+            super()._messages_reconnect_reset_out()
+            for message in kept:
+                message.state = MessageState.MQTT_MS_RESEND_PUBREL
 
     def _handle_pubrec(self) -> MQTTErrorCode:
         """Take a failure as the end of a message, as MQTT 5 wants; paho would go on as if there were none."""
