@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 from player.topology.document import shown
+from player.topology.naming import has_date_time
 from player.topology.nodes import (
     FileSink,
     FrameRateFilterProcessor,
@@ -117,6 +118,8 @@ def _of_lines(node: LineCrossingProcessor, graph: Graph) -> Iterator[str]:
 def _of_hub_sink(node: IotHubMessageSink, graph: Graph) -> Iterator[str]:
     if any(isinstance(other, IotHubMessageSource) for other in graph.above[node.name]):
         yield "is directly below an IotHubMessageSource: it would report only what came in."
+    if has_date_time(node.hub_output_name):
+        yield "has the time in its hubOutputName, where it is not filled in."
 
 
 def _of_file_sink(node: FileSink, graph: Graph) -> Iterator[str]:

@@ -84,7 +84,8 @@ def read_draft(path: Path, notes: list[str]) -> Draft:
         raise TopologyError(f"it has {count} nodes; expected at most {MAX_NODES}.")
     types = [str(section.find("@type")).lower() for sections in nodes.values() for section in sections]
     dialect: Dialect = "lva" if any("microsoft.media." in kind for kind in types) else "ava"
-    return Draft(top.name, properties.description, dialect, declared(top.properties, notes), nodes)
+    parameters = declared(properties.parameters, top.properties.place, notes)
+    return Draft(top.name, properties.description, dialect, parameters, nodes)
 
 
 def name_of(section: Placed) -> str:

@@ -10,20 +10,22 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, Field
 
 from player.topology.naming import DATE_TIME, has_date_time
+from player.topology.parameters import Parameter
 from player.topology.sections.endpoints import Endpoint
 from player.topology.sections.filters import Lines, TriggerFilter
 from player.topology.sections.images import Image
 from player.topology.sections.keys import Keyed, folded
+from scene.motion import Sensitivity
 
 Dialect: TypeAlias = Literal["lva", "ava"]
 Transport: TypeAlias = Literal["http", "tcp"]
 MediaTypeName: TypeAlias = Literal["video", "audio", "application"]
 Operator: TypeAlias = Literal["is", "isNot"]
 Property: TypeAlias = Literal["mediaType"]
-Sensitivity: TypeAlias = Literal["low", "medium", "high"]
+Accuracy: TypeAlias = Literal["low", "medium", "high"]
 
 NodeName: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]{1,256}$")]
-Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1024)]
+Text: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=1024)]
 Mebibytes: TypeAlias = Annotated[int, Field(ge=1, le=1 << 30)]
 _LATEST = timedelta(days=3650)
 Duration: TypeAlias = Annotated[timedelta, Field(ge=timedelta(0), le=_LATEST)]
@@ -137,7 +139,7 @@ class ObjectTrackingProcessor(Keyed):
 
     name: NodeName
     inputs: Inputs
-    accuracy: Annotated[Sensitivity, folded(Sensitivity)] = "medium"
+    accuracy: Annotated[Accuracy, folded(Accuracy)] = "medium"
 
 
 class LineCrossingProcessor(Keyed):
@@ -236,7 +238,10 @@ TopologyNode: TypeAlias = Source | Processor | Sink
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """What a pipeline does. `name`: its own; that of the pipeline is another."""
+    """What a pipeline does, with all values in it. `name`: its own; that of the pipeline is another.
+
+    `parameters`: as they are declared.
+    """
 
     dialect: Dialect
     name: str
@@ -244,6 +249,7 @@ class Topology:
     sources: tuple[Source, ...]
     processors: tuple[Processor, ...]
     sinks: tuple[Sink, ...]
+    parameters: tuple[Parameter, ...] = ()
 
     @property
     def nodes(self) -> tuple[TopologyNode, ...]:

@@ -80,15 +80,12 @@ class Use(NamedTuple):
     place: Place
 
 
-def declared(properties: Placed, notes: list[str]) -> tuple[Parameter, ...]:
-    """Return the parameters that a topology declares; raises TopologyError."""
-    sections = properties.find("parameters") or []
-    if not isinstance(sections, list):
-        raise fault(properties.places[properties.written("parameters") or ""], "parameters: expected a list.")
+def declared(sections: Iterable[Any], place: Place, notes: list[str]) -> tuple[Parameter, ...]:
+    """Return the parameters that a topology declares; raises TopologyError. `place`: of what they are in."""
     parameters: dict[str, Parameter] = {}
     for section in sections:
         if not isinstance(section, Placed):
-            raise fault(properties.place, "parameters: expected a list of objects.")
+            raise fault(place, "parameters: expected a list of objects.")
         parameter = Parameter.checked(section, "parameters", notes)
         if parameter.name.lower() in parameters:
             raise fault(section.place, f"the parameter {shown(parameter.name)} is declared twice.")

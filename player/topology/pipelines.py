@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 
 from player.errors import TopologyError
 from player.topology.document import Place, Placed, fault, read_bytes, shown
-from player.topology.reading import READY, naming
+from player.topology.reading import READY, file_named
 from player.topology.sections.keys import Keyed
 
 MAX_BYTES = 256 << 10
@@ -72,7 +72,7 @@ def read_pipelines(path: Path) -> PipelineList:
 
     Paths of topologies, of sources that are files, and of the folder of clips are relative to the list's folder.
     """
-    with naming(path):
+    with file_named(path):
         return _relative_to(path.parent, _checked(_composed(_text(path))))
 
 

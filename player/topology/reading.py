@@ -81,7 +81,7 @@ def read_topology(name: str | Path, values: Mapping[str, str], *, source: str | 
     `values`: of parameters. `source`: a URL, or the path of a file of video, instead of the camera's. `pipeline`: its
     name, for `${System.PipelineName}`.
     """
-    with naming(name):
+    with file_named(name):
         notes: list[str] = []
         return complete(read_draft(path_of(name), notes), values, source, pipeline, notes)
 
@@ -97,7 +97,7 @@ def path_of(name: str | Path) -> Path:
 
 
 @contextmanager
-def naming(name: str | Path) -> Iterator[None]:
+def file_named(name: str | Path) -> Iterator[None]:
     """Put the name of a file before errors."""
     try:
         yield
@@ -107,6 +107,7 @@ def naming(name: str | Path) -> Iterator[None]:
 
 def complete(draft: Draft, values: Mapping[str, str], source: str | None, pipeline: str, notes: list[str]) -> Loaded:
     """Return a draft with values in it, and checked; raises TopologyError."""
+    _refuse_types(draft)
     notes += _unused(draft)
     texts = {**chosen(draft.parameters, values), **system_values(draft.name, pipeline)}
     if source is not None:
@@ -134,7 +135,10 @@ def _shown_secrets(draft: Draft) -> Iterator[str]:
 
 def _built(draft: Draft, filling: Filling, notes: list[str]) -> Topology:
     def nodes(group: Group, kinds: Mapping[str, type[NodeT]]) -> tuple[NodeT, ...]:
-        return tuple(_node(filling.fill(section), group, kinds, notes) for section in draft.nodes[group])
+        return tuple(
+            kinds[_kind_of(section)].checked(filling.fill(section), name_of(section), notes)
+            for section in draft.nodes[group]
+        )
 
     return Topology(
         dialect=draft.dialect,
@@ -143,18 +147,25 @@ def _built(draft: Draft, filling: Filling, notes: list[str]) -> Topology:
         sources=nodes("sources", SOURCES),
         processors=nodes("processors", PROCESSORS),
         sinks=nodes("sinks", SINKS),
+        parameters=draft.parameters,
     )
 
 
-def _node(section: Placed, group: Group, kinds: Mapping[str, type[NodeT]], notes: list[str]) -> NodeT:
-    """Return one node; raises TopologyError, by name for a type that cannot run."""
-    kind = tail(str(section.find("@type") or ""))
-    if kind in kinds:
-        return kinds[kind].checked(section, name_of(section), notes)
-    known = {"sources": SOURCES, "processors": PROCESSORS, "sinks": SINKS}
-    if not kind:
-        raise fault(section.place, f"{name_of(section)} needs an @type.")
-    known = {"sources": SOURCES, "processors": PROCESSORS, "sinks": SINKS}
-    others = [f"is one of the {other}, not of the {group}" for other, types in known.items() if kind in types]
-    reason = REFUSED.get(kind) or "".join(others) or "is of a type that is not known"
-    raise fault(section.place, f"{name_of(section)} ({type_of(section)}) {reason}.")
+def _kind_of(section: Placed) -> str:
+    return tail(str(section.find("@type") or ""))
+
+
+def _refuse_types(draft: Draft) -> None:
+    """Raise TopologyError for a node that cannot run, whatever the values of parameters are."""
+    known: Mapping[Group, Mapping[str, object]] = {"sources": SOURCES, "processors": PROCESSORS, "sinks": SINKS}
+    for group, sections in draft.nodes.items():
+        for section in sections:
+            kind = _kind_of(section)
+            if not kind:
+                raise fault(section.place, f"{name_of(section)} needs an @type.")
+            if kind not in known[group]:
+                others = [
+                    f"is one of the {other}, not of the {group}" for other, kinds in known.items() if kind in kinds
+                ]
+                reason = REFUSED.get(kind) or "".join(others) or "is of a type that is not known"
+                raise fault(section.place, f"{name_of(section)} ({type_of(section)}) {reason}.")

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from player.errors import TopologyError
 from player.topology.document import Placed, shown
 from player.topology.draft import Draft, name_of, read_draft, type_of
 from player.topology.parameters import Parameter
-from player.topology.reading import complete, naming, path_of
+from player.topology.reading import complete, file_named, path_of
 
 DIALECTS = {"lva": "Live Video Analytics", "ava": "Azure Video Analyzer"}
 
@@ -29,7 +30,7 @@ def report(name: str | Path, values: Mapping[str, str], *, source: str | None = 
     Raises TopologyError for a file that cannot be read at all.
     """
     notes: list[str] = []
-    with naming(name):
+    with file_named(name):
         draft = read_draft(path_of(name), notes)
         lines = [*_heading(draft), *_nodes(draft), *_parameters(draft, values)]
         try:
@@ -48,12 +49,15 @@ def _nodes(draft: Draft) -> Iterator[str]:
     yield "nodes:"
     for sections in draft.nodes.values():
         for section in sections:
-            inputs = [_input(each) for each in section.find("inputs") or () if isinstance(each, Placed)]
-            yield f"  {type_of(section)} {name_of(section)}{' <- ' if inputs else ''}{', '.join(inputs)}"
+            names = ", ".join(_inputs(section.find("inputs")))
+            yield f"  {type_of(section)} {name_of(section)}{' <- ' if names else ''}{names}"
 
 
-def _input(section: Placed) -> str:
-    return shown(str(section.find("nodeName")))
+def _inputs(sections: Any) -> Iterator[str]:
+    """Yield the names of the nodes that inputs take from, as far as they have any."""
+    for section in sections if isinstance(sections, list) else ():
+        if isinstance(section, Placed):
+            yield shown(str(section.find("nodeName")))
 
 
 def _parameters(draft: Draft, values: Mapping[str, str]) -> Iterator[str]:

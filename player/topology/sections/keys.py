@@ -140,7 +140,7 @@ def _translated(error: ErrorDetails, section: Any, label: str) -> TopologyError:
         }
         reason = SENTENCES[error["type"]].format_map(bounds)
     if origins:
-        reason += f" (its value comes from {' and '.join(origins)})"
+        reason += f" (it is made of {' and '.join(f'${{{origin}}}' for origin in origins)})"
     text = ": ".join(part for part in (label, name, reason) if part)
     return fault(place, f"{text}.") if place else TopologyError(f"{text}.")
 

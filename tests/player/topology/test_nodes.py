@@ -531,6 +531,11 @@ def test_keys_that_are_not_known_are_named(tmp_path: Path) -> None:
     )
 
 
+def test_not_all_of_many_unknown_keys_are_named(tmp_path: Path) -> None:
+    document = detecting(**{f"key{number}": 0 for number in range(10_000)})
+    assert len(load(tmp_path, document).warnings) == 50
+
+
 def test_nodes_can_be_made_in_code() -> None:
     made = HttpExtension(
         name="detector", inputs=(NodeInput(node_name="camera"),), endpoint=Endpoint(url="http://ann:heron-77@a/")

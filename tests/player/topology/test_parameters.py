@@ -100,6 +100,7 @@ def test_a_name_that_holds_a_reference_is_text(tmp_path: Path) -> None:
     assert sink.hub_output_name == "${b}"
 
 
+PATTERN = "it is empty, too long, or has characters that are not possible here"
 WRONG: dict[str, tuple[Any, dict[str, str], str]] = {
     "missing": (
         with_output("${a}${b}${a}", parameter("a"), parameter("b")),
@@ -137,6 +138,11 @@ WRONG: dict[str, tuple[Any, dict[str, str], str]] = {
         "--set a=...: expected a whole number.",
     ),
     "double": (with_output("${a}", parameter("a", "double")), {"a": "nan"}, "--set a=...: expected a number."),
+    "double in words": (
+        with_output("${a}", parameter("a", "double")),
+        {"a": "two"},
+        "--set a=...: expected a number.",
+    ),
     "bool": (with_output("${a}", parameter("a", "bool")), {"a": "1"}, "--set a=...: expected true or false."),
     "long": (
         with_output("${a}", parameter("a")),
@@ -168,6 +174,12 @@ WRONG: dict[str, tuple[Any, dict[str, str], str]] = {
         {},
         "line 5, column 3: properties: parameters: expected a list.",
     ),
+    "no list at all": (
+        topology(camera()) | {"properties": {"parameters": "a", "sources": []}},
+        {},
+        "line 5, column 3: properties: parameters: expected a list.",
+    ),
+    "empty name": (with_output("a", parameter("")), {}, f"line 7, column 5: parameters: name: {PATTERN}."),
     "no objects": (
         with_output("a") | {"properties": {"parameters": ["a"], "sources": []}},
         {},
@@ -176,14 +188,14 @@ WRONG: dict[str, tuple[Any, dict[str, str], str]] = {
     "from a parameter": (
         topology(camera(), detector(timeout="${a}"), hub(), parameters=[parameter("a"), parameter("b", default="")]),
         {"a": SECRET},
-        "line 35, column 5: detector: timeout: expected a duration such as PT30S (its value comes from a).",
+        "line 35, column 5: detector: timeout: expected a duration such as PT30S (it is made of ${a}).",
     ),
     "from two": (
         topology(
             camera(), detector(timeout="${b}${a}"), hub(), parameters=[parameter("a"), parameter("b", default="")]
         ),
         {"a": SECRET},
-        "line 35, column 5: detector: timeout: expected a duration such as PT30S (its value comes from b and a).",
+        "line 35, column 5: detector: timeout: expected a duration such as PT30S (it is made of ${b} and ${a}).",
     ),
 }
 

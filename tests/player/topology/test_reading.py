@@ -140,6 +140,13 @@ def test_what_cannot_be_read_is_refused(
     assert refused.value.__suppress_context__
 
 
+def test_a_node_that_cannot_run_is_refused_before_values_are_asked_for(tmp_path: Path) -> None:
+    document = needy()
+    document["properties"]["processors"].append(node("GrpcExtension", "asked", "camera"))
+    with pytest.raises(TopologyError, match=r": asked \(GrpcExtension\) speaks gRPC, "):
+        load(tmp_path, document)
+
+
 def test_a_file_that_is_not_there_is_refused_with_what_is_ready(tmp_path: Path) -> None:
     with pytest.raises(TopologyError) as refused:
         read_topology(tmp_path / "none", {}, pipeline="door")
@@ -153,6 +160,11 @@ def test_a_ready_topology_needs_a_camera_only(name: str) -> None:
     loaded = read_topology(name, {}, source="street.avi", pipeline="door")
     assert loaded.warnings == ()
     assert (loaded.topology.name, loaded.topology.dialect) == (name, "ava")
+    assert [declared.default for declared in loaded.topology.parameters if declared.name.startswith("rtsp")] == [
+        None,
+        "",
+        "",
+    ]
     assert loaded.topology.camera.endpoint == Endpoint(url="street.avi")
     asked = next(each for each in loaded.topology.processors if isinstance(each, HttpExtension))
     assert asked.endpoint == Endpoint(url="http://127.0.0.1:8080/inference")

@@ -158,9 +158,27 @@ ADVISED: dict[str, tuple[dict[str, Any], list[str]]] = {
         detecting(MESSAGES, hub("messages", name="echo")),
         ["echo is directly below an IotHubMessageSource: it would report only what came in."],
     ),
+    "time": (
+        topology(camera(), detector(), hub(hubOutputName="a-${System.DateTime}")),
+        ["hub has the time in its hubOutputName, where it is not filled in."],
+    ),
     "skips all": (
         topology(camera(), detector(samplingOptions={"skipSamplesWithoutAnnotation": True}), hub()),
         ["detector skips frames without annotation, but no node above it makes any: it sends nothing."],
+    ),
+    "skips all, far below": (
+        topology(
+            camera(),
+            detector("detector", "a", samplingOptions={"skipSamplesWithoutAnnotation": True}),
+            node("FrameRateFilterProcessor", "a", "b", "c"),
+            node("FrameRateFilterProcessor", "b", "camera"),
+            node("FrameRateFilterProcessor", "c", "camera"),
+            hub(),
+        ),
+        [
+            "detector skips frames without annotation, but no node above it makes any: it sends nothing.",
+            "a has 2 inputs; one was expected.",
+        ],
     ),
     "not encrypted": (
         topology(
