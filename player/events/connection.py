@@ -10,7 +10,7 @@ from player.events.broker import BrokerAddress, Message, Presence
 from player.events.mqtt import ABOUT_ONE_MESSAGE, FAILURE, SESSION_IS_CONFUSED, WINDOW, Answer, Limits, MqttClient
 from player.events.output import LaterError, Link
 
-MAX_FUTILE = 3
+MAX_FUTILE = 10
 """So many connections in a row that bring nothing end a session: the broker may be confused, as after a power cut."""
 PATIENCE_S = 5.0
 """How long `send` waits before it reports that it still waits."""

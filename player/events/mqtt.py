@@ -20,7 +20,7 @@ from player.events.broker import BrokerAddress, Message, Presence
 from player.events.output import OutputTextError
 
 KEEP_ALIVE_S, CONNECT_TIMEOUT_S, CLOSE_S = 15, 5.0, 2.0
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1, 15
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1, 5
 SESSION_S = 86_400
 """How long a broker is asked to remember what is half delivered."""
 WINDOW = 20
@@ -32,7 +32,7 @@ ABOUT_ONE_MESSAGE = {0x87, 0x90, 0x95, 0x99, 0x9A, 0x9B}
 """Reasons: not authorized, topic name invalid, too large, payload invalid, no retain, no such QoS. The same message,
 sent again, is refused again."""
 SESSION_IS_CONFUSED = {0x91, 0x93, 0x97}
-"""Reasons: number in use, too many at once, quota exceeded. The broker counts messages that the client does not know."""
+"""Reasons: number in use, too many at once, quota exceeded. The broker counts messages that the client has not."""
 FAILURE, WITH_WILL = 0x80, 0x04
 """Reasons: failures begin with the one; the other ends a connection, and the broker then tells of it."""
 
@@ -102,7 +102,7 @@ class MqttClient:
         self._paho.on_connect, self._paho.on_disconnect = self._on_connect, self._on_disconnect
         self._paho.on_connect_fail, self._paho.on_publish = self._on_connect_fail, self._on_publish
         self._paho.on_message, self._paho.on_subscribe = self._on_message, self._on_subscribe
-        self._address = address
+        self._address, self._was_refused = address, False
 
     def start(self) -> None:
         """Begin to connect."""
@@ -147,7 +147,8 @@ class MqttClient:
     def _on_connect(
         self, paho: Client, _data: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
-        if reason.is_failure:
+        self._was_refused = reason.is_failure
+        if self._was_refused:
             self._ears.disconnected(f"{self._name} refuses the client: {reason}.")
             return
         limits = Limits(
@@ -175,7 +176,8 @@ class MqttClient:
                 self._ears.answered(number, Answer(reason.value, str(reason)))
         if reason.value in SESSION_IS_CONFUSED:
             self.begin_anew()
-        self._ears.disconnected(f"The connection to {self._name} was lost: {reason}.")
+        if not self._was_refused:  # it would hide why
+            self._ears.disconnected(f"The connection to {self._name} was lost: {reason}.")
 
     def _on_publish(
         self, _paho: Client, _data: object, number: int, reason: ReasonCode, _properties: Properties | None

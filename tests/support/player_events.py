@@ -8,6 +8,7 @@ from player.errors import DeliveryError
 from player.events.event import Event, Place, inference, recording
 from player.events.output import Link
 from player.events.sending import OutputStatus, Publisher
+from player.flow import Inference
 from tests.support.waiting import wait_for
 
 AT_S = 143039375044290 / 90_000
@@ -16,7 +17,7 @@ BOX = {"l": 0.48954, "t": 0.140741, "w": 0.075, "h": 0.058824}
 MOTION = {"type": "motion", "motion": {"box": BOX}}
 
 
-def seen(pipeline: str = "yard", *inferences: dict[str, object], at_s: float = AT_S) -> Event:
+def seen(pipeline: str = "yard", *inferences: Inference, at_s: float = AT_S) -> Event:
     """Return an Analytics event."""
     return inference(Place(pipeline), at_s, inferences or (MOTION,))
 

@@ -64,6 +64,11 @@ def delivered(publisher: Publisher, events: list[Event]) -> OutputStatus:
     return wait_until_delivered(publisher)
 
 
+def wait_until_listening(broker: Broker, count: int) -> None:
+    """Wait until that many clients have come, and the last one has subscribed."""
+    wait_for(lambda: len(broker.connected) >= count and broker.connected[-1].filters)
+
+
 def ids(broker: Broker) -> list[str]:
     return [message.user_properties.get("message-id", "") for message in broker.received]
 
@@ -105,6 +110,7 @@ FAULTS: dict[str, list[tuple[int, Fault]]] = {
     "its release is lost": [(PUBREL, "lose")],
     "the last answer is lost": [(PUBREL, "cut")],
     "again and again": [(PUBLISH, "cut"), (PUBLISH, "lose"), (PUBREL, "lose"), (PUBREL, "cut"), (PUBREL, "cut")],
+    "the last answer is lost, then the broker is away": [(PUBREL, "cut"), (CONNECT, "lose"), (CONNECT, "lose")],
     "the connection is refused at first": [(PUBLISH, "cut"), (CONNECT, 0x88), (CONNECT, "cut")],
     "the answer is garbage": [(PUBLISH, "garbage"), (PUBREL, "garbage"), (CONNECT, "garbage")],
     "the answer is too short": [(PUBLISH, b"\x50\x01\x00"), (CONNECT, b"\x20\x03\x00\x00\x09")],
@@ -139,6 +145,25 @@ def test_a_broker_that_has_forgotten_everything_gets_the_rest(kind: int) -> None
         broker.cut()
         wait_until_delivered(publisher)
     assert list(dict.fromkeys(ids(broker))) == [event.id for event in events]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param([(PUBLISH, "lose")] * connection.MAX_FUTILE, id="nothing arrives"),
+        pytest.param([(PUBLISH, mqtt_broker.packet(mqtt_broker.DISCONNECT, b"\x93"))], id="too many at once"),
+        pytest.param([(PUBLISH, 0x97), (PUBLISH, "lose")], id="quota exceeded"),
+    ],
+)
+def test_a_session_that_leads_nowhere_is_given_up(fault: list[tuple[int, Fault]]) -> None:
+    """After a power cut, mosquitto may count messages that nobody will end."""
+    with broking() as broker, publishing(broker.port) as publisher:
+        event = seen()
+        broker.faults.extend(fault)
+        delivered(publisher, [event])
+        assert ids(broker) == [event.id]
+        assert broker.connected[-1].is_clean
+        assert not any(client.is_clean for client in broker.connected[1:-1])
 
 
 def test_with_qos_1_an_event_whose_answer_is_lost_comes_twice() -> None:
@@ -347,9 +372,7 @@ def test_tls_trusts_the_authority_that_is_named(tls_broker: tuple[int, Path]) ->
     publisher.close()
 
 
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # paho leaves its socket to the collector
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho does not close its socket
 def test_tls_trusts_nobody_else(tls_broker: tuple[int, Path]) -> None:
     output = open_output(f"mqtts://localhost:{tls_broker[0]}")
     wait_for(lambda: output.link.state.last_error)
@@ -366,7 +389,7 @@ def test_an_inbox_hears_what_is_sent_while_it_listens() -> None:
     with broking() as broker:
         broker.publish("gates/yard/in", b"old", retain=True)
         inbox = Inbox(f"mqtt://127.0.0.1:{broker.port}/ignored", ["gates/+/in"], lambda *each: heard.append(each))
-        wait_for(lambda: SUBSCRIBE in broker.packets and broker.present[0].filters)
+        wait_until_listening(broker, 1)
         broker.publish("gates/yard/in", b"open")
         broker.publish("gates/yard/out", b"other")
         broker.publish("gates/yard/in", b"kept", retain=True)
@@ -377,7 +400,7 @@ def test_an_inbox_hears_what_is_sent_while_it_listens() -> None:
         assert [each[:2] for each in heard] == [("gates/yard/in", b"open"), ("gates/gate/in", b'{"any": "bytes"}\xff')]
         assert heard[0][2] == pytest.approx(time.time(), abs=60)
         broker.cut()
-        wait_for(lambda: len(broker.connected) > 1 and broker.connected[-1].filters)
+        wait_until_listening(broker, 2)
         broker.publish("gates/yard/in", b"again")
         wait_for(lambda: len(heard) == 3)
         inbox.close()
@@ -385,16 +408,17 @@ def test_an_inbox_hears_what_is_sent_while_it_listens() -> None:
 
 def test_garbage_from_a_broker_ends_the_connection_only() -> None:
     heard: list[bytes] = []
+    garbage = (b"\x30\x03\x00\x09a", b"\x30\x00", b"\xf0\x00", b"\x90\x00", b"\x20\x00", b"\x62\x01\x00")
+
+    def hear(_topic: str, payload: bytes, _at_s: float) -> None:
+        heard.append(payload)
+
     with broking() as broker:
-        inbox = Inbox(
-            f"mqtt://127.0.0.1:{broker.port}?client_id=me", ["a"], lambda _topic, payload, _at_s: heard.append(payload)
-        )
-        for garbage in (b"\x30\x03\x00\x09a", b"\x30\x00", b"\xf0\x00", b"\x90\x00", b"\x20\x00", b"\x62\x01\x00"):
-            count = len(broker.connected)
-            wait_for(lambda: broker.present and broker.present[-1].filters)
-            broker.send(garbage)
-            wait_for(lambda count=count: len(broker.connected) > count)
-        wait_for(lambda: broker.present and broker.present[-1].filters)
+        inbox = Inbox(f"mqtt://127.0.0.1:{broker.port}?client_id=me", ["a"], hear)
+        for index, each in enumerate(garbage):
+            wait_until_listening(broker, index + 1)
+            broker.send(each)
+        wait_until_listening(broker, len(garbage) + 1)
         broker.publish("a", b"fine")
         wait_for(lambda: heard == [b"fine"])
         assert broker.connected[0].id == "me-inbox"
