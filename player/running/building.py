@@ -178,7 +178,7 @@ def _video_sink(record: records.VideoSink, around: Surroundings) -> Node:
 def _folder(path: Path, pattern: str, max_bytes: int | None) -> Folder:
     """Return a folder, prepared, in which names that follow the pattern are clips. Raises ClipError."""
     name = re.escape(file_name(pattern, 0)).replace(re.escape("19700101T000000Z"), TIME)
-    folder = Folder(path, re.compile(rf"{name}(?:-\d+)?\.mp4"), max_bytes)
+    folder = Folder(path, rf"{name}(?:-\d+)?\.mp4", max_bytes)
     folder.prepare()
     return folder
 

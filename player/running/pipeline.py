@@ -10,7 +10,7 @@ from player.errors import SourceError
 from player.events import event as events
 from player.events.event import Event, Place
 from player.flow import Frame, Item, Packet, Picture, Signal
-from player.media.decoding import Decoder
+from player.media.pictures import Decoder
 from player.media.reading import Reader
 from player.media.sources import Session, Source
 from player.running.building import Built

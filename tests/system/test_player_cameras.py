@@ -11,6 +11,7 @@ import av
 import pytest
 from PIL import Image
 
+from lab.gst_camera import GstCamera, Show
 from lab.videos import write_video
 from player.errors import SourceError, SourceRefusedError
 from player.flow import Packet
@@ -20,7 +21,6 @@ from player.media.pictures import AvPicture, Decoder
 from player.media.reading import BackOff, Reader
 from player.media.ring import Ring
 from player.media.sources import Session, Source, open_session
-from tests.support.gst_camera import GstCamera, Show
 from tests.support.rtsp_camera import camera as plain_camera
 
 pytestmark = pytest.mark.system

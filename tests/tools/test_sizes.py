@@ -11,7 +11,8 @@ from lab import ROOT
 
 MAX_MODULES, MAX_LINES, MAX_PUBLIC_METHODS, MAX_FUNCTION_LINES = 12, 300, 10, 60
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
-MODULES = [path for package in ("handlers", "models", "scene", "player") for path in sorted((ROOT / package).rglob("*.py"))]
+PACKAGES = ("handlers", "models", "scene", "player")
+MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 
 def definitions(path: Path) -> Iterator[ast.AST]:

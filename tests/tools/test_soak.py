@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tools.soak.__main__ import INCONCLUSIVE, LEAK, NO_LEAK, verdict
+from tools.soak.judging import INCONCLUSIVE, LEAK, NO_LEAK, verdict
 from tools.soak.trend import trend
 
 TIMES_S = np.arange(0, 1440, 36.0)

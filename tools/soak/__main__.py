@@ -15,37 +15,18 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from tools.hostile.target import Target
 from tools.soak.clients import Clients, Tally
-from tools.soak.trend import trend
+from tools.soak.judging import LEAK, NO_LEAK, Sample, judge
 
 ROUND_S = 25.0
 REST_S = 11.0
 """Longer than the time between two trims: models/workers/heap.py."""
 LOOK_S = 0.5
-WARM_UP_SHARE = 0.2
-MAX_SLOPE_MIB_PER_H = 1.0
-MAX_INTERVAL_MIB_PER_H = 20.0
-MIN_SAMPLES = 30
 SHOWN_FAULTS = 10
-LEAK, NO_LEAK, INCONCLUSIVE = "leak", "no-leak", "inconclusive"
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """The process at rest at one time, and its peak memory in the round before."""
-
-    time_s: float
-    memory_mib: float
-    files: int
-    threads: int
-    most_mib: float
 
 
 def soak(url: str, pid: int, seconds: float, clients: int, seed: int) -> tuple[Tally, list[Sample]]:
@@ -81,32 +62,12 @@ def use(pool: ThreadPoolExecutor, everyone: Sequence[Clients], target: Target) -
 
 def report(tally: Tally, samples: list[Sample]) -> str:
     """Print the results, and return the verdict on memory."""
-    counted = samples[int(len(samples) * WARM_UP_SHARE) :]
-    times_s = np.array([sample.time_s for sample in counted])
-    memory = trend(times_s, np.array([sample.memory_mib for sample in counted]))
-    slope, low, high = (value * 3600 for value in (memory.slope, memory.low, memory.high))
     print(f"{tally.statuses.total()} requests in {samples[-1].time_s / 60:.0f} min:")
     for name, count in sorted(tally.statuses.items()):
         print(f"  {name}: {count}")
-    print(f"memory at rest: {counted[0].memory_mib:.1f} to {counted[-1].memory_mib:.1f} MiB after warm-up; "
-          f"in use at most {max(sample.most_mib for sample in samples):.1f}")  # fmt: skip
-    print("  " + " ".join(f"{sample.memory_mib:.1f}" for sample in samples))
-    print(f"memory rises by {slope:.2f} MiB an hour (95 %: {low:.2f} to {high:.2f})")
-    for name in ("files", "threads"):
-        values = [getattr(sample, name) for sample in counted]
-        print(f"{name}: {min(values)} to {max(values)}, at the end {values[-1]}")
+    print(f"memory in use at most {max(sample.most_mib for sample in samples):.1f} MiB")
     print(f"wrong: {len(tally.wrong)} {tally.wrong[:SHOWN_FAULTS]}")
-    memory_verdict = verdict(low, high, len(counted))
-    print(memory_verdict)
-    return memory_verdict
-
-
-def verdict(low_mib_per_h: float, high_mib_per_h: float, samples: int) -> str:
-    """Judge an interval of slopes; too few samples or too wide an interval are inconclusive."""
-    if low_mib_per_h > MAX_SLOPE_MIB_PER_H:
-        return LEAK
-    certain = samples >= MIN_SAMPLES and high_mib_per_h - low_mib_per_h < MAX_INTERVAL_MIB_PER_H
-    return NO_LEAK if certain else INCONCLUSIVE
+    return judge(samples)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -71,7 +71,7 @@ def test_a_list_plays_several_pipelines_whose_status_can_be_read(
         f"  - {{name: back, topology: detect, source: {video}, set: {{inferencingUrl: '{url}'}}, "
         "events: [back.jsonl]}\n"
     )
-    command = [FRAMEHOOK, "play", listed, "--loop", "--status", str(port)]
+    command: list[str | Path] = [FRAMEHOOK, "play", listed, "--loop", "--status", str(port)]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
 
         def both_play() -> bool:

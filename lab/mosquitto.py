@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,9 +17,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from lab.wire import free_port
-from tests.support.waiting import wait_for
 
 MOSQUITTO = "/usr/sbin/mosquitto"
+START_S = 60.0
 
 
 @dataclass
@@ -38,7 +39,11 @@ class Mosquitto:
         path = self.folder / "mosquitto.conf"
         path.write_text("\n".join(lines) + "\n")
         self.process = subprocess.Popen([MOSQUITTO, "-c", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(self.answers)
+        until_s = time.monotonic() + START_S
+        while not self.answers():
+            if time.monotonic() > until_s:
+                raise TimeoutError("mosquitto does not start")
+            time.sleep(0.02)
 
     def answers(self) -> bool:
         with suppress(OSError):
@@ -112,6 +117,7 @@ def properties_of(message: MQTTMessage) -> dict[str, str]:
 
 @contextmanager
 def consuming(port: int, topic: str = "framehook/#", **login: str) -> Iterator[Consumer]:
+    """Subscribe until the block ends."""
     consumer = Consumer(port, topic, **login)
     try:
         assert consumer.is_subscribed.wait(20)
