@@ -192,7 +192,7 @@ def environment(copy: Path) -> dict[str, str]:
 
 def run_command(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> str:
     """Return the output of a command; raises BrokenMutantError if it fails."""
-    run = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)  # noqa: S603
+    run = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
     if run.returncode:
         raise BrokenMutantError(f"{shlex.join(command[:2])} failed: {run.stderr.strip()}")
     return run.stdout
@@ -201,7 +201,7 @@ def run_command(command: Sequence[str], folder: Path, variables: Mapping[str, st
 def run_pytest(copy: Path, tests: Sequence[str], timeout_s: float, stop: str = "--exitfirst") -> Run:
     """Run these tests in the copy. `stop`: the option that limits the number of failures."""
     command = [sys.executable, "-m", "pytest", stop, "-q", "-p", "no:cacheprovider", *tests]
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         command,
         cwd=copy,
         env=environment(copy),

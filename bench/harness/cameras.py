@@ -43,7 +43,7 @@ def record(video: Path, path: Path, size_wh: tuple[int, int], rate: int, seconds
         "copy",
         path,
     ]
-    subprocess.run(command, check=True)
+    subprocess.run(["ffmpeg", *words], check=True)
     return path
 
 

@@ -145,7 +145,7 @@ def _apt_options(state: Path) -> list[str]:
 def _run_command(command: Sequence[str], folder: Path) -> None:
     """Run a client of a package registry in a folder; raises CorpusError if it fails."""
     try:
-        run = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)  # noqa: S603
+        run = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise CorpusError(f"{command[0]} is not installed here, which fetches {command[-1]}") from error
     if run.returncode:

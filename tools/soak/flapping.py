@@ -213,14 +213,10 @@ class Soak:
         unique = list(dict.fromkeys(came))
         is_ordered = unique == [each for each in told if each in set(unique)]
         clips = sorted((self._folder / "clips").iterdir())
-        size_mib, parts = (
-            sum(clip.stat().st_size for clip in clips) / (1 << 20),
-            sum(c.suffix == ".part" for c in clips),
-        )
+        size_mib = sum(clip.stat().st_size for clip in clips) / (1 << 20)
+        unfinished = sum(clip.suffix == ".part" for clip in clips)
         print(f"{len(told)} events, {lost} lost, {doubled} doubled, {'in order' if is_ordered else 'not in order'}")
-        print(
-            f"{len(clips)} clips kept, {size_mib:.1f} MiB; {sum(clip.suffix == '.part' for clip in clips)} unfinished"
-        )
+        print(f"{len(clips)} clips kept, {size_mib:.1f} MiB; {unfinished} unfinished")
         return not lost and not doubled and is_ordered
 
 

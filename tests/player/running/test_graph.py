@@ -56,6 +56,6 @@ def test_what_a_node_keeps_goes_no_further_and_what_it_doubles_goes_twice() -> N
 )
 def test_an_input_takes_what_it_has_selected_and_every_begin_and_end_of_a_clip(item: Item, takers: set[str]) -> None:
     kinds: Iterable[MediaType] = ("video", "audio", "application")
-    nodes = {kind: Heard() for kind in kinds}
+    nodes: dict[str, Heard] = {kind: Heard() for kind in kinds}
     Graph(nodes, {"camera": [Link(kind, 0, frozenset({kind})) for kind in kinds]}).pass_on("camera", item)
     assert {name for name, node in nodes.items() if node.items} == takers
