@@ -10,6 +10,7 @@ from player.errors import TopologyError
 from player.topology.drawing import mermaid
 from player.topology.reading import read_topology
 from player.topology.report import report
+from tests.player.running.playing import PERSON, Answering, events_in, play, write_street
 from tests.support.client import ROOT
 
 SOURCES = ROOT / ".tools" / "sources" / "Azure"
@@ -95,3 +96,31 @@ def test_each_that_is_json_has_a_report(dialect: str) -> None:
         except TopologyError as error:
             failed.append(reason(error))
     assert failed == ["not JSON"] * EXPECTED[dialect].get("not JSON", 0)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_street(tmp_path_factory.mktemp("video") / "street.mp4", 40)
+
+
+@pytest.mark.parametrize("dialect", FOLDERS)
+def test_those_that_run_play_a_file_to_its_end(dialect: str, video: Path, tmp_path: Path) -> None:
+    outcomes: Counter[str] = Counter()
+    for number, path in enumerate(files(dialect)):
+        try:
+            topology = read_topology(path, values(path), source=str(video), pipeline="yard").topology
+        except TopologyError:
+            continue
+        folder, output = tmp_path / str(number), tmp_path / f"{number}.jsonl"
+        play(topology, output, Answering([(PERSON,)]), clips=folder)
+        events = {event["eventType"].rpartition(".")[2] for event in events_in(output)}
+        assert "MediaSessionEstablished" in events
+        assert not events & {"RuntimeError", "StorageError", "NetworkError", "ProtocolError"}, path
+        kinds = {type(node).__name__ for node in topology.nodes}
+        has_hub_source = "IotHubMessageSource" in kinds
+        if "HttpExtension" in kinds and "LineCrossingProcessor" not in kinds:
+            assert "Inference" in events, path
+        if kinds & {"FileSink", "VideoSink"} and not has_hub_source:
+            assert [*folder.rglob("*.mp4")], path
+        outcomes["plays"] += 1
+    assert outcomes["plays"] == EXPECTED[dialect]["runs"]

@@ -12,6 +12,7 @@ from lab.videos import Coding, write_video
 from player.errors import ExtensionError
 from player.flow import Inference, Picture
 from player.running.player import Player, Playing, Wanted
+from player.topology.nodes import Topology
 from player.topology.reading import read_topology
 
 PATIENCE_S = 30
@@ -46,15 +47,16 @@ class Answering:
 
 @contextmanager
 def playing(
-    topology: Path, output: Path, extension: Answering | None = None, **options: Any
+    topology: Path | Topology, output: Path, extension: Answering | None = None, **options: Any
 ) -> Iterator[tuple[Player, threading.Event]]:
     """Run one pipeline, `yard`, whose events go to a file; yield the player, and what is set when it has ended."""
     over = threading.Event()
-    loaded = read_topology(topology, {}, pipeline="yard")
+    if isinstance(topology, Path):
+        topology = read_topology(topology, {}, pipeline="yard").topology
     if extension:
         options["create_extension"] = lambda _pipeline, _record: extension
     outputs = (str(output), *options.pop("more_outputs", ()))
-    player = Player([Wanted("yard", loaded.topology, outputs)], Playing(**options), over.set)
+    player = Player([Wanted("yard", topology, outputs)], Playing(**options), over.set)
     player.start()
     try:
         yield player, over
@@ -62,7 +64,7 @@ def playing(
         assert player.close() == 0
 
 
-def play(topology: Path, output: Path, extension: Answering | None = None, **options: Any) -> Player:
+def play(topology: Path | Topology, output: Path, extension: Answering | None = None, **options: Any) -> Player:
     """Play a file to its end, as fast as possible; return the player."""
     with playing(topology, output, extension, **{"is_paced": False, **options}) as (player, over):
         assert over.wait(PATIENCE_S)
