@@ -1,5 +1,6 @@
 """Sessions with sources: a connection to a camera, or an open file, from which packets are read."""
 
+import logging
 import re
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from player.media.tracks import TICK_S, TICKS_PER_S, AnyStream, Content, Track, 
 if TYPE_CHECKING:
     from av.stream import Stream
 
+LOG = logging.getLogger(__name__)
 CONTAINERS = "avi,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts"
 """FFmpeg's names of the file formats that are read, whatever a file is called. Others, such as playlists, name further
 files and addresses, which FFmpeg would open."""
@@ -117,7 +119,15 @@ class Session:
             if not self.source.is_looped:
                 return
             with translated(address, "cannot be read again"):
-                self._container.seek(self._container.start_time or 0)
+                self._rewind()
+
+    def _rewind(self) -> None:
+        """Go back to the first packet: MPEG-TS finds it only when looking for an earlier one, which AVI does not allow."""
+        begin = self._container.start_time or 0
+        try:
+            self._container.seek(begin - 10 * av.time_base)
+        except av.FFmpegError:
+            self._container.seek(begin)
 
     def _demuxed(self) -> Iterator["av.Packet[Stream]"]:
         """Yield what FFmpeg reads. Raises TimeoutError if other streams go on, but not the video."""
@@ -144,6 +154,7 @@ class Session:
         stamp = clock.stamp(track.media_type, times, time.time())
         packet.pts, packet.dts = round(stamp.at_s * TICKS_PER_S), round(stamp.order_s * TICKS_PER_S)
         packet.duration, packet.time_base = round(duration_s * TICKS_PER_S), TICK_S
+        packet.stream = track.template  # its own points into the container, which is closed before the packet is used
         return Packet(
             media_type=track.media_type,
             at_s=packet.pts / TICKS_PER_S,
@@ -209,7 +220,11 @@ def _tracks(container: "av.container.InputContainer", source: Source) -> dict[in
         )
     chosen: list[AnyStream] = [videos[0], *[stream for stream in container.streams.audio if _is_known(stream)][:1]]
     with translated(address, "cannot be read"):
-        return {stream.index: track_of(stream) for stream in chosen}
+        tracks = {stream.index: track_of(stream) for stream in chosen}
+    for track in tracks.values():
+        if not track.fits_mp4:
+            LOG.info("%s: MP4 clips cannot hold its %s, which is %s.", address, track.media_type, track.codec)
+    return tracks
 
 
 def _is_known(stream: "Stream") -> bool:

@@ -41,16 +41,16 @@ class Track:
     media_type: Sort
     codec: str
     rate: float
-    size_wh: tuple[int, int] = (0, 0)
-    fits_mp4: bool = False
-    template: AnyStream | None = field(default=None, repr=False)
+    size_wh: tuple[int, int]
+    fits_mp4: bool
+    template: AnyStream = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Content:
     """What flow.Packet.content is here: shared by all nodes, so never to be changed.
 
-    `packet`: its pts and dts are capture time in ticks of 1/90000 second. Its stream must not be touched. `tracks`: all
+    `packet`: its pts and dts are capture time in ticks of 1/90000 second. `tracks`: all
     of its session.
     """
 
@@ -92,7 +92,7 @@ def _detached(stream: AnyStream, container_format: str) -> AnyStream:
 
 def decoder_of(track: Track) -> "av.VideoCodecContext":
     """Return a new decoder for a video track."""
-    copy = _detached(track.template, "null") if track.template is not None else None
+    copy = _detached(track.template, "null")
     if not isinstance(copy, av.VideoStream):
         raise TypeError("expected a video track")
     return copy.codec_context

@@ -5,6 +5,7 @@ The same file is the server, run by the system's Python, which has the bindings 
 
 import importlib
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -69,6 +70,11 @@ class GstCamera:
             self._process.kill()
             self._process.communicate()
             self._process = None
+
+    def freeze(self) -> None:
+        """Stop, with all connections open, as a camera whose program hangs."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
 
     def __enter__(self) -> Self:
         self.start()

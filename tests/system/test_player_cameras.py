@@ -1,5 +1,6 @@
 """The player and real cameras, which speak RTSP: every codec, cameras that go away, and those that refuse."""
 
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from player.media.ring import Ring
 from player.media.sources import Session, Source, open_session
 from tests.support.gst_camera import GstCamera, Show
 from tests.support.rtsp_camera import camera as plain_camera
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.system
 STREET = Path(__file__).parents[2] / "examples/street.jpg"
@@ -134,6 +136,18 @@ def test_a_camera_that_goes_away_is_waited_for(frames: Path, tmp_path: Path) -> 
         with av.open(str(clip.path)) as container:
             assert len(list(container.decode(video=0))) > 10
     assert reader.join(10)
+
+
+def test_a_camera_that_hangs_is_left(frames: Path) -> None:
+    diary = Diary()
+    with GstCamera(frames) as camera:
+        reader = Reader(Source(address_of(camera.url), open_timeout_s=15, read_timeout_s=1), diary)
+        thread = threading.Thread(target=lambda: [camera.freeze() for number, _ in enumerate(reader) if number == 10])
+        thread.start()
+        wait_for(lambda: diary.losses)
+        reader.stop()
+        thread.join(5)
+    assert str(diary.losses[0]) == f"{camera.url} has sent nothing for 1 s."
 
 
 @pytest.mark.parametrize("is_digest", [False, True])
