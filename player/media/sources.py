@@ -60,7 +60,8 @@ class Source:
 
     `is_paced`: whether a file is read at the pace of its pictures, not as fast as possible; `is_looped`: whether it is
     read again and again. `open_timeout_s`, `read_timeout_s`: how long a source may take to connect, and to send the
-    next picture. `max_pixels`: of a picture; `max_packet_bytes`: of an encoded one.
+    next picture. `max_pixels`: of a picture; `max_packet_bytes`: of an encoded one. `ca_file`: the certificates of
+    those who may vouch for an encrypted source; without it, its own is not checked: most cameras signed theirs.
     """
 
     address: Address
@@ -70,6 +71,7 @@ class Source:
     read_timeout_s: float = 10.0
     max_pixels: int = 100_000_000
     max_packet_bytes: int = 32 << 20
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +124,7 @@ class Session:
                 self._rewind()
 
     def _rewind(self) -> None:
-        """Go back to the first packet: MPEG-TS finds it only when looking for an earlier one, which AVI does not allow."""
+        """Go back to the first packet: MPEG-TS finds it only if asked for an earlier one, which AVI does not allow."""
         begin = self._container.start_time or 0
         try:
             self._container.seek(begin - 10 * av.time_base)
@@ -189,22 +191,30 @@ def open_session(source: Source, number: int = 0) -> Iterator[Session]:
     if address.kind == "file" and not Path(address.for_people).is_file():  # FFmpeg would wait for a named pipe
         raise SourceError(f"{address} does not exist, or is no file.")
     began_s = time.time()
+    with translated(address, f"did not answer within {source.open_timeout_s:g} s"):
+        container = av.open(
+            address.for_ffmpeg,
+            format=FORMATS[address.kind],
+            options=_options(source),
+            timeout=(source.open_timeout_s, source.read_timeout_s),
+        )
+    with container:
+        streams = _tracks(container, source)
+        yield Session(number, source, began_s, tuple(streams.values()), container, streams)
+
+
+def _options(source: Source) -> dict[str, str]:
+    """Return FFmpeg's options for a source."""
+    address = source.address
     options = {
         **OPTIONS[address.kind],
         "protocol_whitelist": PROTOCOLS[address.kind, address.is_encrypted],
         "max_pixels": str(source.max_pixels),
         "threads": "1",
     }
-    with translated(address, f"did not answer within {source.open_timeout_s:g} s"):
-        container = av.open(
-            address.for_ffmpeg,
-            format=FORMATS[address.kind],
-            options=options,
-            timeout=(source.open_timeout_s, source.read_timeout_s),
-        )
-    with container:
-        streams = _tracks(container, source)
-        yield Session(number, source, began_s, tuple(streams.values()), container, streams)
+    if address.is_encrypted and source.ca_file is not None:
+        options |= {"tls_verify": "1", "ca_file": str(source.ca_file)}
+    return options
 
 
 def _tracks(container: "av.container.InputContainer", source: Source) -> dict[int, Track]:

@@ -4,12 +4,13 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
 import av
 import pytest
+import trustme
 from PIL import Image
 
 from lab.videos import write_video
@@ -174,6 +175,21 @@ def test_a_wrong_password_is_refused_and_shown_nowhere(
     assert refusal.value.__context__ is None
     shown = "".join(traceback.format_exception(refusal.value)) + caplog.text + "".join(capfd.readouterr())
     assert "s3cr3t" not in shown
+
+
+def test_an_encrypted_camera_is_checked_if_it_is_known_who_vouches_for_it(frames: Path, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = tmp_path / "certificate.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    with GstCamera(frames, Show(user="me", password="right", certificate=str(certificate))) as camera:
+        known = source(camera, user="me", password="right")
+        for ca_file in (None, tmp_path / "authority.pem"):
+            with open_session(replace(known, ca_file=ca_file)) as session:
+                assert session.video.codec == "h264"
+        with pytest.raises(SourceError), open_session(replace(known, ca_file=tmp_path / "other.pem")):
+            pass
 
 
 def test_a_stream_that_is_not_there_is_refused(frames: Path) -> None:

@@ -1,6 +1,7 @@
 """Sources are opened, read, refused and left in time, whatever they send; nobody sees their passwords."""
 
 import socket
+import ssl
 import threading
 import time
 import traceback
@@ -14,6 +15,7 @@ from typing import Any
 
 import av
 import pytest
+import trustme
 from PIL import Image
 
 from lab.videos import Coding, write_sound, write_video
@@ -199,6 +201,18 @@ def test_a_password_may_have_any_characters(jpegs: list[bytes], user: str, passw
     with http_camera(jpegs, credentials=f"{user}:{password}") as url:
         source = replace(quick(url), address=address_of(f"{url}/stream", user, password))
         assert len(read(source, 2)) == 2
+
+
+def test_an_encrypted_camera_is_checked_if_it_is_known_who_vouches_for_it(jpegs: list[bytes], tmp_path: Path) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    with http_camera(jpegs, tls=context) as url:
+        for settings in ({}, {"ca_file": tmp_path / "authority.pem"}):
+            assert len(read(quick(f"{url}/stream", **settings), 2)) == 2
+        with pytest.raises(SourceError):
+            read(quick(f"{url}/stream", ca_file=tmp_path / "other.pem"))
 
 
 def test_a_picture_with_too_many_bytes_ends_the_session(camera: str) -> None:
