@@ -130,6 +130,8 @@ class CaptureClock:
     def _order(self, sort: Sort, time_s: float | None, now_s: float, backwards_s: float) -> float:
         """Return when a packet is to be decoded; it may have to be moved behind the one before."""
         last = self._last.get(sort)
+        if time_s is None and self.is_live and self._offset_s is None:
+            return now_s
         if time_s is None:
             return self._floor_s if last is None else last.order_s + self._step(last, now_s)
         if self._offset_s is None:

@@ -153,6 +153,8 @@ class Session:
         if not duration_s and track.media_type == "video":
             duration_s = 1 / (track.rate or DEFAULT_RATE)
         times = Times(_seconds(packet.pts, unit), _seconds(packet.dts, unit), duration_s)
+        if self.source.address.kind == "http":
+            times = Times(None, None)  # FFmpeg's own: 25 pictures a second, however many there are
         stamp = clock.stamp(track.media_type, times, time.time())
         packet.pts, packet.dts = round(stamp.at_s * TICKS_PER_S), round(stamp.order_s * TICKS_PER_S)
         packet.duration, packet.time_base = round(duration_s * TICKS_PER_S), TICK_S

@@ -76,7 +76,7 @@ def track_of(stream: AnyStream) -> Track:
         fits_mp4 = False
     template = _detached(stream, "null")
     if isinstance(stream, av.VideoStream):
-        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        rate = float(stream.average_rate or 0)
         size_wh = (stream.codec_context.width, stream.codec_context.height)
         return Track("video", stream.codec_context.name, rate, size_wh, fits_mp4, template)
     return Track("audio", stream.codec_context.name, stream.codec_context.sample_rate or 0, (0, 0), fits_mp4, template)
