@@ -5,6 +5,7 @@ The same file is the server, run by the system's Python, which has the bindings 
 
 import importlib
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -32,7 +33,10 @@ SOUNDS = {
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """What a camera shows, and to whom. `user`: no credentials are needed if it is empty."""
+    """What a camera shows, and to whom. `user`: no credentials are needed if it is empty.
+
+    `certificate`: a file with a certificate and its key; with it, the camera speaks TLS, and needs a user.
+    """
 
     coding: str = "h264"
     rate: int = 10
@@ -41,6 +45,7 @@ class Show:
     user: str = ""
     password: str = ""
     is_digest: bool = False
+    certificate: str = ""
 
 
 class GstCamera:
@@ -54,7 +59,7 @@ class GstCamera:
 
     @property
     def url(self) -> str:
-        return f"rtsp://127.0.0.1:{self.port}/stream"
+        return f"{'rtsps' if self.show.certificate else 'rtsp'}://127.0.0.1:{self.port}/stream"
 
     def start(self) -> None:
         """Start, and wait until clients may come."""
@@ -69,6 +74,11 @@ class GstCamera:
             self._process.kill()
             self._process.communicate()
             self._process = None
+
+    def freeze(self) -> None:
+        """Stop, with all connections open, as a camera whose program hangs."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
 
     def __enter__(self) -> Self:
         self.start()
@@ -107,6 +117,9 @@ def _protect(rtsp: Any, server: Any, factory: Any, show: Show) -> None:
         auth.add_digest(show.user, show.password, token)
     else:
         auth.add_basic(rtsp.RTSPAuth.make_basic(show.user, show.password), token)
+    if show.certificate:
+        gio = importlib.import_module("gi.repository.Gio")
+        auth.set_tls_certificate(gio.TlsCertificate.new_from_file(show.certificate))
     server.set_auth(auth)
     role = importlib.import_module("gi.repository.Gst").Structure.from_string(
         "viewer, media.factory.access=(boolean)true, media.factory.construct=(boolean)true"

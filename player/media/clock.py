@@ -110,13 +110,14 @@ class CaptureClock:
     def stamp(self, sort: Sort, times: Times, now_s: float) -> Stamp:
         """Return the stamp of a packet that came at `now_s`, in seconds of Unix time."""
         time_s = times.dts_s if times.dts_s is not None else times.pts_s
-        order_s = self._order(sort, time_s, now_s)
+        backwards_s = BACKWARDS_S if times.dts_s is None else 0.0
+        order_s = self._order(sort, time_s, now_s, backwards_s)
         last = self._last.get(sort)
         if last is None:
             order_s = max(order_s, self._ended_s)
         else:
             order_s = max(order_s, last.order_s + STEP_S)
-            if time_s is None or (last.time_s is not None and last.time_s - BACKWARDS_S <= time_s < last.time_s):
+            if time_s is None or (last.time_s is not None and last.time_s - backwards_s <= time_s < last.time_s):
                 time_s = last.time_s
         self._last[sort] = _Last(time_s, now_s, order_s, times.duration_s)
         at_s = order_s
@@ -126,14 +127,16 @@ class CaptureClock:
         self._floor_s = max(self._floor_s, at_s + STEP_S)
         return Stamp(at_s, order_s)
 
-    def _order(self, sort: Sort, time_s: float | None, now_s: float) -> float:
+    def _order(self, sort: Sort, time_s: float | None, now_s: float, backwards_s: float) -> float:
         """Return when a packet is to be decoded; it may have to be moved behind the one before."""
         last = self._last.get(sort)
+        if time_s is None and self.is_live and self._offset_s is None:
+            return now_s
         if time_s is None:
             return self._floor_s if last is None else last.order_s + self._step(last, now_s)
         if self._offset_s is None:
             self._offset_s = self._first(last) - time_s
-        elif last is not None and self._jumps(last, time_s, now_s):
+        elif last is not None and self._jumps(last, time_s, now_s, backwards_s):
             self._offset_s = last.order_s + self._step(last, now_s) - time_s
         if self.is_live:
             self._follow(last, time_s, now_s)
@@ -147,13 +150,13 @@ class CaptureClock:
         passed_s = now_s - last.now_s if self.is_live else last.duration_s
         return max(passed_s, STEP_S)
 
-    def _jumps(self, last: _Last, time_s: float, now_s: float) -> bool:
+    def _jumps(self, last: _Last, time_s: float, now_s: float, backwards_s: float) -> bool:
         """Return whether the stream's times are not those that go on from the last packet."""
         if last.time_s is None:
             return False
         passed_s = time_s - last.time_s
         longest_s = max(now_s - last.now_s, 0.0) + TOLERANCE_S if self.is_live else GAP_S
-        return not -BACKWARDS_S <= passed_s <= longest_s
+        return not -backwards_s <= passed_s <= longest_s
 
     def _follow(self, last: _Last | None, time_s: float, now_s: float) -> None:
         """Move the anchor of a live stream towards the wall clock: by a jump if they are far apart for long."""

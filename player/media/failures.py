@@ -48,7 +48,7 @@ def translated(address: Address, late: str) -> Iterator[None]:
 def _translated(error: Exception, address: Address, late: str) -> SourceError:
     for kind, status in STATUSES:
         if isinstance(error, kind):
-            reason = {401: "wrong user name or password", 404: "no such stream"}.get(status, "it refuses")
+            reason = {401: "it wants another user name or password", 404: "no such stream"}.get(status, "it refuses")
             return SourceRefusedError(f"{address} answered with status {status}: {reason}.", status)
     if isinstance(error, (av.error.ExitError, TimeoutError)):
         return SourceError(f"{address} {late}.")

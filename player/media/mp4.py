@@ -54,7 +54,7 @@ class Mp4File:
 
     def _add_streams(self, tracks: Sequence[Track]) -> None:
         for track in tracks:
-            if track.fits_mp4 and track.template is not None:
+            if track.fits_mp4:
                 stream = self._container.add_stream_from_template(track.template, opaque=True)
                 if track.codec in TAGS:
                     stream.codec_context.codec_tag = TAGS[track.codec]

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Protocol
 
 from player.errors import SourceError
@@ -158,34 +159,38 @@ class Reader:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        end = _End(SourceError(f"The reader of {self._source.address} has failed."))
+        try:
+            end = self._read()
+        finally:  # whatever happens, nobody waits for ever
+            self._hand_over.put(end)
+
+    def _read(self) -> _End:
+        """Read session after session."""
         is_endless = self._source.address.is_live or self._source.is_looped
-        number = 0
-        while True:
+        for number in count():
             began_s = time.monotonic()
             try:
-                if not self._read_session(number):
-                    return
+                self._read_session(number)
             except SourceError as error:
-                if not self._hand_over.put(error if is_endless else _End(error)) or not is_endless:
-                    return
+                if not is_endless:
+                    return _End(error)
+                self._hand_over.put(error)
             else:
-                self._hand_over.put(_End())
-                return
-            number += 1
+                return _End()
             wait_s = self._back_off.wait_s(time.monotonic() - began_s, random.random())  # noqa: S311  # no secret
             if not self._hand_over.sleep(wait_s):
-                return
+                break
+        return _End()
 
-    def _read_session(self, number: int) -> bool:
-        """Hand over a session and its packets; return False if the reader was stopped."""
+    def _read_session(self, number: int) -> None:
+        """Hand over a session and its packets, until it ends or the reader is stopped."""
         is_paced = self._source.is_paced and not self._source.address.is_live
         with open_session(self._source, number) as session:
             self._clock.begin(session.began_s)
-            if not self._hand_over.put(session):
-                return False
+            self._hand_over.put(session)
             for packet in session.packets(self._clock):
                 if is_paced and not self._hand_over.sleep(packet.order_s - time.time()):
-                    return False
+                    return
                 if not self._hand_over.put(packet):
-                    return False
-        return True
+                    return

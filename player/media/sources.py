@@ -1,5 +1,6 @@
 """Sessions with sources: a connection to a camera, or an open file, from which packets are read."""
 
+import logging
 import re
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from player.media.tracks import TICK_S, TICKS_PER_S, AnyStream, Content, Track, 
 if TYPE_CHECKING:
     from av.stream import Stream
 
+LOG = logging.getLogger(__name__)
 CONTAINERS = "avi,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts"
 """FFmpeg's names of the file formats that are read, whatever a file is called. Others, such as playlists, name further
 files and addresses, which FFmpeg would open."""
@@ -58,7 +60,8 @@ class Source:
 
     `is_paced`: whether a file is read at the pace of its pictures, not as fast as possible; `is_looped`: whether it is
     read again and again. `open_timeout_s`, `read_timeout_s`: how long a source may take to connect, and to send the
-    next picture. `max_pixels`: of a picture; `max_packet_bytes`: of an encoded one.
+    next picture. `max_pixels`: of a picture; `max_packet_bytes`: of an encoded one. `ca_file`: the certificates of
+    those who may vouch for an encrypted source; without it, its own is not checked: most cameras signed theirs.
     """
 
     address: Address
@@ -68,6 +71,7 @@ class Source:
     read_timeout_s: float = 10.0
     max_pixels: int = 100_000_000
     max_packet_bytes: int = 32 << 20
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +121,15 @@ class Session:
             if not self.source.is_looped:
                 return
             with translated(address, "cannot be read again"):
-                self._container.seek(self._container.start_time or 0)
+                self._rewind()
+
+    def _rewind(self) -> None:
+        """Go back to the first packet: MPEG-TS finds it only if asked for an earlier one, which AVI does not allow."""
+        begin = self._container.start_time or 0
+        try:
+            self._container.seek(begin - 10 * av.time_base)
+        except av.FFmpegError:
+            self._container.seek(begin)
 
     def _demuxed(self) -> Iterator["av.Packet[Stream]"]:
         """Yield what FFmpeg reads. Raises TimeoutError if other streams go on, but not the video."""
@@ -141,9 +153,12 @@ class Session:
         if not duration_s and track.media_type == "video":
             duration_s = 1 / (track.rate or DEFAULT_RATE)
         times = Times(_seconds(packet.pts, unit), _seconds(packet.dts, unit), duration_s)
+        if self.source.address.kind == "http":
+            times = Times(None, None)  # FFmpeg's own: 25 pictures a second, however many there are
         stamp = clock.stamp(track.media_type, times, time.time())
         packet.pts, packet.dts = round(stamp.at_s * TICKS_PER_S), round(stamp.order_s * TICKS_PER_S)
         packet.duration, packet.time_base = round(duration_s * TICKS_PER_S), TICK_S
+        packet.stream = track.template  # its own points into the container, which is closed before the packet is used
         return Packet(
             media_type=track.media_type,
             at_s=packet.pts / TICKS_PER_S,
@@ -178,22 +193,30 @@ def open_session(source: Source, number: int = 0) -> Iterator[Session]:
     if address.kind == "file" and not Path(address.for_people).is_file():  # FFmpeg would wait for a named pipe
         raise SourceError(f"{address} does not exist, or is no file.")
     began_s = time.time()
+    with translated(address, f"did not answer within {source.open_timeout_s:g} s"):
+        container = av.open(
+            address.for_ffmpeg,
+            format=FORMATS[address.kind],
+            options=_options(source),
+            timeout=(source.open_timeout_s, source.read_timeout_s),
+        )
+    with container:
+        streams = _tracks(container, source)
+        yield Session(number, source, began_s, tuple(streams.values()), container, streams)
+
+
+def _options(source: Source) -> dict[str, str]:
+    """Return FFmpeg's options for a source."""
+    address = source.address
     options = {
         **OPTIONS[address.kind],
         "protocol_whitelist": PROTOCOLS[address.kind, address.is_encrypted],
         "max_pixels": str(source.max_pixels),
         "threads": "1",
     }
-    with translated(address, f"did not answer within {source.open_timeout_s:g} s"):
-        container = av.open(
-            address.for_ffmpeg,
-            format=FORMATS[address.kind],
-            options=options,
-            timeout=(source.open_timeout_s, source.read_timeout_s),
-        )
-    with container:
-        streams = _tracks(container, source)
-        yield Session(number, source, began_s, tuple(streams.values()), container, streams)
+    if address.is_encrypted and source.ca_file is not None:
+        options |= {"tls_verify": "1", "ca_file": str(source.ca_file)}
+    return options
 
 
 def _tracks(container: "av.container.InputContainer", source: Source) -> dict[int, Track]:
@@ -209,7 +232,11 @@ def _tracks(container: "av.container.InputContainer", source: Source) -> dict[in
         )
     chosen: list[AnyStream] = [videos[0], *[stream for stream in container.streams.audio if _is_known(stream)][:1]]
     with translated(address, "cannot be read"):
-        return {stream.index: track_of(stream) for stream in chosen}
+        tracks = {stream.index: track_of(stream) for stream in chosen}
+    for track in tracks.values():
+        if not track.fits_mp4:
+            LOG.info("%s: MP4 clips cannot hold its %s, which is %s.", address, track.media_type, track.codec)
+    return tracks
 
 
 def _is_known(stream: "Stream") -> bool:

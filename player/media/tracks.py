@@ -41,16 +41,16 @@ class Track:
     media_type: Sort
     codec: str
     rate: float
-    size_wh: tuple[int, int] = (0, 0)
-    fits_mp4: bool = False
-    template: AnyStream | None = field(default=None, repr=False)
+    size_wh: tuple[int, int]
+    fits_mp4: bool
+    template: AnyStream = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Content:
     """What flow.Packet.content is here: shared by all nodes, so never to be changed.
 
-    `packet`: its pts and dts are capture time in ticks of 1/90000 second. Its stream must not be touched. `tracks`: all
+    `packet`: its pts and dts are capture time in ticks of 1/90000 second. `tracks`: all
     of its session.
     """
 
@@ -76,7 +76,7 @@ def track_of(stream: AnyStream) -> Track:
         fits_mp4 = False
     template = _detached(stream, "null")
     if isinstance(stream, av.VideoStream):
-        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        rate = float(stream.average_rate or 0)
         size_wh = (stream.codec_context.width, stream.codec_context.height)
         return Track("video", stream.codec_context.name, rate, size_wh, fits_mp4, template)
     return Track("audio", stream.codec_context.name, stream.codec_context.sample_rate or 0, (0, 0), fits_mp4, template)
@@ -92,7 +92,7 @@ def _detached(stream: AnyStream, container_format: str) -> AnyStream:
 
 def decoder_of(track: Track) -> "av.VideoCodecContext":
     """Return a new decoder for a video track."""
-    copy = _detached(track.template, "null") if track.template is not None else None
+    copy = _detached(track.template, "null")
     if not isinstance(copy, av.VideoStream):
         raise TypeError("expected a video track")
     return copy.codec_context

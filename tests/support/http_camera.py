@@ -1,6 +1,7 @@
 """A camera that sends JPEG pictures over HTTP, one after the other (multipart/x-mixed-replace), and ill ones."""
 
 import base64
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -100,13 +101,17 @@ class _Client(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def http_camera(jpegs: Sequence[bytes], interval_s: float = 0.05, credentials: str = "") -> Iterator[str]:
+def http_camera(
+    jpegs: Sequence[bytes], interval_s: float = 0.05, credentials: str = "", tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """Run a camera until the block ends; yield the beginning of its addresses: a scheme, a host and a port.
 
     What follows is the name of one of the methods above, such as /stream. `credentials`: USER:PASSWORD.
     """
     with _Server(jpegs, interval_s, credentials) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
         server.is_off.set()
         server.shutdown()

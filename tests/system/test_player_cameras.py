@@ -1,14 +1,16 @@
 """The player and real cameras, which speak RTSP: every codec, cameras that go away, and those that refuse."""
 
+import threading
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
 import av
 import pytest
+import trustme
 from PIL import Image
 
 from lab.gst_camera import GstCamera, Show
@@ -22,6 +24,7 @@ from player.media.reading import BackOff, Reader
 from player.media.ring import Ring
 from player.media.sources import Session, Source, open_session
 from tests.support.rtsp_camera import camera as plain_camera
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.system
 STREET = Path(__file__).parents[2] / "examples/street.jpg"
@@ -136,6 +139,18 @@ def test_a_camera_that_goes_away_is_waited_for(frames: Path, tmp_path: Path) -> 
     assert reader.join(10)
 
 
+def test_a_camera_that_hangs_is_left(frames: Path) -> None:
+    diary = Diary()
+    with GstCamera(frames) as camera:
+        reader = Reader(Source(address_of(camera.url), open_timeout_s=15, read_timeout_s=1), diary)
+        thread = threading.Thread(target=lambda: [camera.freeze() for number, _ in enumerate(reader) if number == 10])
+        thread.start()
+        wait_for(lambda: diary.losses)
+        reader.stop()
+        thread.join(5)
+    assert str(diary.losses[0]) == f"{camera.url} has sent nothing for 1 s."
+
+
 @pytest.mark.parametrize("is_digest", [False, True])
 def test_a_password_may_have_any_characters(is_digest: bool, frames: Path) -> None:  # noqa: FBT001
     show = Show(user="me", password="p@:/ %w", is_digest=is_digest)
@@ -160,6 +175,21 @@ def test_a_wrong_password_is_refused_and_shown_nowhere(
     assert refusal.value.__context__ is None
     shown = "".join(traceback.format_exception(refusal.value)) + caplog.text + "".join(capfd.readouterr())
     assert "s3cr3t" not in shown
+
+
+def test_an_encrypted_camera_is_checked_if_it_is_known_who_vouches_for_it(frames: Path, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = tmp_path / "certificate.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    with GstCamera(frames, Show(user="me", password="right", certificate=str(certificate))) as camera:
+        known = source(camera, user="me", password="right")
+        for ca_file in (None, tmp_path / "authority.pem"):
+            with open_session(replace(known, ca_file=ca_file)) as session:
+                assert session.video.codec == "h264"
+        with pytest.raises(SourceError), open_session(replace(known, ca_file=tmp_path / "other.pem")):
+            pass
 
 
 def test_a_stream_that_is_not_there_is_refused(frames: Path) -> None:

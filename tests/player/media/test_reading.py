@@ -129,6 +129,13 @@ def test_a_reader_waits_for_a_pipeline_that_is_busy(video: Path) -> None:
     assert len(take(packets, 600)) == 600
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_of_its_own_ends_the_iteration(camera: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("player.media.reading.open_session", None)
+    with pytest.raises(SourceError, match="has failed"):
+        list(Reader(source(f"{camera}/stream"), Diary()))
+
+
 def test_an_iteration_that_is_left_stops_the_reader(camera: str) -> None:
     reader = Reader(source(f"{camera}/stream"), Diary())
     for _ in reader:
