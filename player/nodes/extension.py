@@ -120,7 +120,7 @@ class ExtensionNode:
         return self._is_idle.wait(timeout_s)
 
     def close(self) -> None:
-        """End the request that is under way, and the connections. Held frames go on, if `emit` can."""
+        """End the request that is under way, and the connections. Held frames go on: `emit` must be able to."""
         self._is_closed.set()
         self._extension.close()
         self._questions.put(None)

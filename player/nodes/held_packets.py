@@ -55,8 +55,6 @@ class HeldPackets:
     def starting_at(self, start_s: float) -> Packet | None:
         """Drop what is before the last keyframe that is not after a start, and return it; else the first keyframe."""
         self.drop_before(start_s)
-        while self._groups and not self._groups[0].is_whole:
-            self._drop_first()
         return self._groups[0].packets[0] if self._groups else None
 
     def taken_before(self, end_s: float) -> Iterator[Packet]:

@@ -27,6 +27,7 @@ from player.nodes.protocol.encoding import Body, ImageSettings, encode
 from player.nodes.protocol.scaling import restored
 
 LOG = logging.getLogger(__name__)
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each request, with what is secret in its URL
 
 MAX_ANSWER_BYTES = 16 << 20
 CONNECT_S, CLOSE_S = 5.0, 1.0
@@ -53,9 +54,13 @@ class TlsSettings:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """A server, and how it is reached. `timeout_s`: until an answer is complete, for each picture."""
+    """A server, and how it is reached.
 
-    url: str
+    `url`: may hold a user and a password, or a key in its query. `timeout_s`: until the answer about a picture is
+    complete.
+    """
+
+    url: str = field(repr=False)
     credential: UserPassword | HeaderCredential | None = None
     tls: TlsSettings = field(default_factory=TlsSettings)
     timeout_s: float = 10.0
@@ -151,7 +156,7 @@ class HttpExtension:
         try:
             return self._exchange(body, until_s)
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            if self._connection.is_new or time.monotonic() >= until_s:
+            if self._connection.is_new or self._connection.is_closed or time.monotonic() >= until_s:
                 raise
             return self._exchange(body, until_s)
 

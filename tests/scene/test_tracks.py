@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scene.regions import NO_BOXES, Floats
-from scene.tracks import AT_MOST, Tracker, TrackRules
+from scene.tracks import AT_MOST, PAUSE_S, Tracker, TrackRules
 
 ASPECT = 4 / 3
 WIDTH, HEIGHT = 0.04, 0.13
@@ -303,3 +303,34 @@ def test_ids_are_those_of_the_caller_from_left_to_right() -> None:
     make: Callable[[], str] = iter("abc").__next__
     known = Tracker(TrackRules(), make)
     assert see(known, boxes(PARKED, person(0.2)), 0) == ["b", "a"]
+
+
+def test_between_frames_objects_go_on() -> None:
+    """With the velocity that they had; asking changes nothing."""
+    known, asked = tracker(), tracker()
+    for now_s in (0.0, 0.5, 1.0, 1.5, 2.0):
+        ids = [see(each, boxes(person(0.1 + 0.1 * now_s), PARKED), now_s) for each in (known, asked)]
+        assert ids[0] == ids[1]
+        expected = asked.expected_xyxy(now_s + 0.3)
+        assert asked.expected_xyxy(now_s) == {track.id: track.box_xyxy for track in asked.tracks}
+    walker, parked = ids[0]
+    assert expected[walker] == pytest.approx(person(0.33), abs=0.01)
+    assert expected[parked] == pytest.approx(PARKED, abs=0.001)
+    assert known.tracks == asked.tracks
+
+
+def test_objects_do_not_go_on_for_ever_or_backwards() -> None:
+    known = tracker()
+    for now_s in (0.0, 0.5, 1.0):
+        see(known, boxes(person(0.1 + 0.1 * now_s)), now_s)
+    assert known.expected_xyxy(1000) == known.expected_xyxy(1.0 + PAUSE_S)
+    assert known.expected_xyxy(0.5) == known.expected_xyxy(1.0)
+
+
+def test_only_objects_of_the_last_frame_are_expected() -> None:
+    known = tracker()
+    assert known.expected_xyxy(1) == {}
+    see(known, boxes(person(0.1), PARKED), 0)
+    [parked] = see(known, boxes(PARKED), 0.5)
+    assert len(known.tracks) == 2
+    assert [*known.expected_xyxy(0.7)] == [parked]

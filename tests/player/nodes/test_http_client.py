@@ -310,7 +310,7 @@ def test_no_message_has_the_password(credential: UserPassword | HeaderCredential
         pytest.raises(ExtensionRefusedError) as caught,
     ):
         ask(extension)
-    texts = [str(caught.value), caught.value.text, repr(credential), repr(ServerSettings("", credential))]
+    texts = [str(caught.value), caught.value.text, repr(credential), repr(ServerSettings(server.url, credential))]
     encoded = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
     hidden = [PASSWORD, encoded] if isinstance(credential, UserPassword) else [PASSWORD.replace(" ", "")]
     assert not [text for text in texts for secret in (*hidden, "other") if secret in text]

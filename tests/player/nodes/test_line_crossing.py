@@ -92,7 +92,7 @@ def test_people_who_walk_beside_the_line_do_not_count() -> None:
 def test_the_event_refers_to_the_sighting() -> None:
     tracker, counter = ObjectTracking("tracker", "detector"), LineCrossing("lines", "tracker", [DOOR])
     seen: set[str] = set()
-    events = []
+    events: list[Inference] = []
     for number in range(120):
         [tracked] = tracker.take(sampled(number, [person(walker(number / FPS))]), 0)
         assert isinstance(tracked, Frame)

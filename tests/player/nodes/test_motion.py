@@ -122,7 +122,7 @@ def test_sensitivity_matters() -> None:
     shade = PLACE.copy()
     shade[60:120, 100:180] -= np.minimum(shade[60:120, 100:180], 14)
     shown = {
-        sensitivity: bool(passed([*still(2), *([shade] * FPS)], MotionRules(sensitivity)))  # type: ignore[arg-type]
+        sensitivity: bool(passed([*still(2), *([shade] * FPS)], MotionRules(sensitivity)))
         for sensitivity in ("low", "high")
     }
     assert shown == {"low": False, "high": True}

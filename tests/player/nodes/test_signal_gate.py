@@ -54,7 +54,7 @@ def packet(
 
 def ran(gate: SignalGate, clock: list[float], events: Sequence[Event], packets: Iterable[Packet]) -> Iterator[Item]:
     """Let events and packets arrive in the order of their times; packets are never late."""
-    arrivals = [(packet.order_s - BEGIN_S, 1, packet) for packet in packets]
+    arrivals: list[tuple[float, int, Item]] = [(packet.order_s - BEGIN_S, 1, packet) for packet in packets]
     arrivals += [(event.arrives_s, 0, frame(event.at_s, CAR)) for event in events]
     for arrives_s, port, item in sorted(arrivals, key=lambda arrival: arrival[:2]):
         clock[0] = arrives_s
@@ -206,7 +206,7 @@ def test_pictures_that_are_shown_before_their_order() -> None:
 
 def test_sound_goes_with_pictures() -> None:
     """A clip begins with a picture, and ends with one; sound alone makes clips, too."""
-    both = [packet(number, kind) for number in range(-100, 500) for kind in ("audio", "video")]  # type: ignore[arg-type]
+    both = [packet(number, kind) for number in range(-100, 500) for kind in ("audio", "video")]
     [clip] = clips([Event(0)], packets=both)
     assert clip.span_s == [-5, 20]
     assert clip.packets[0].media_type == "video"
@@ -216,7 +216,7 @@ def test_sound_goes_with_pictures() -> None:
 
 
 def test_a_stream_that_begins_between_keyframes() -> None:
-    packets = [packet(number, kind) for number in range(-7, 300) for kind in ("audio", "video")]  # type: ignore[arg-type]
+    packets = [packet(number, kind) for number in range(-7, 300) for kind in ("audio", "video")]
     [clip] = clips([Event(0)], packets=packets)
     assert clip.packets[0].is_keyframe
     assert clip.span_s == [0, 20]

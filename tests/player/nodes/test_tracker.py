@@ -42,7 +42,7 @@ def tracked(
 ) -> list[Sequence[Inference]]:
     """Return what a tracker says of each frame."""
     node = ObjectTracking("tracker", "detector")
-    said = []
+    said: list[Sequence[Inference]] = []
     for number in range(frames):
         [one] = node.take(sampled(number, found(number / FPS), every), 0)
         assert isinstance(one, Frame)

@@ -22,7 +22,7 @@ from player.flow import Inference, Picture
 from player.nodes.protocol.encoding import Body, ImageFormat, ImageSettings, encode
 from player.nodes.protocol.scaling import Scale, restored
 
-PATH = re.compile(r"/(?:inference|score|models/(?P<model>[A-Za-z0-9._-]+)/inference)/?")
+PATH = re.compile(r"/+(?:inference(?:/+(?P<model>[A-Za-z0-9._-]+))?|score)/*")
 RAW = ImageFormat("raw", pixel_format="bgr24")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 INTERNAL_ERROR = 500
@@ -50,8 +50,8 @@ def order_of(url: str, caller: str) -> FrameOrder:
     found = PATH.fullmatch(parts.path)
     if not found:
         raise TopologyError(
-            f"{parts.path or '/'} takes no frames here; the extension's address ends in /inference, /score or "
-            "/models/NAME/inference."
+            f"{parts.path[:100] or '/'} takes no frames here; an extension's address ends in /inference, "
+            "/inference/MODEL or /score."
         )
     order = FrameOrder(model=found["model"], encoding="metadata", caller=caller)
     for name, text in parse_qsl(parts.query, keep_blank_values=True):

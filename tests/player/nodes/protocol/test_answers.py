@@ -11,7 +11,7 @@ from player.nodes.protocol.answers import MAX_INFERENCES, Answer, read_answer
 from tests.player.nodes.pictures import entity
 from tests.support.published import PUBLISHED
 
-CAR = entity("car", 0, 0.1, 1, 0.9)
+CAR = dict(entity("car", 0, 0.1, 1, 0.9))
 TAG = {"value": "day", "confidence": 1}
 ATTRIBUTES = [{"name": "colour", "value": "red", "confidence": 0.5}, {"name": "make", "value": "A"}]
 VALID: dict[str, dict[str, Any]] = {
