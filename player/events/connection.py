@@ -3,11 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from player.errors import DeliveryError
 from player.events.broker import BrokerAddress, Message, Presence
-from player.events.mqtt import ABOUT_ONE_MESSAGE, FAILURE, SESSION_IS_CONFUSED, WINDOW, Answer, Limits, MqttClient
+from player.events.mqtt import ABOUT_ONE_MESSAGE, FAILURE, WINDOW, Answer, Limits, MqttClient
 from player.events.output import LaterError, Link
 
 MAX_FUTILE = 10
@@ -73,8 +74,9 @@ class Connection:
                 return self._count(messages, answer)
 
     def post(self, message: Message) -> None:
-        """Publish a message that may get lost."""
-        self._client.publish(message, min(message.qos, self._limits.qos))
+        """Publish a message that may get lost; one that cannot be written as a packet is left out."""
+        with suppress(ValueError):
+            self._client.publish(message, min(message.qos, self._limits.qos))
 
     def close(self) -> None:
         """Disconnect. What the broker does not have yet is lost."""
@@ -171,8 +173,6 @@ class Connection:
             del self._numbers[messages[0].key]
             if answer.reason in ABOUT_ONE_MESSAGE:
                 raise DeliveryError(f"{self._name} refuses a message: {answer.text}.", is_final=True)
-            if answer.reason in SESSION_IS_CONFUSED:
-                self._client.begin_anew()
             raise LaterError(f"{self._name} refuses a message for now: {answer.text}.")
         with self._news:
             answers = [self._answers.get(self._numbers.get(message.key, 0)) for message in messages]

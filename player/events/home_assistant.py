@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from player.events.broker import Message, Presence, level
 from player.events.event import Event, as_json
+from player.flow import Inference
 
 MAX_SENSORS = 64
 """Of a kind, for each pipeline: an extension that invents labels must not fill a home with them."""
@@ -20,8 +21,8 @@ REPEAT_S = 5.0
 """A label that stays in view is reported again after so long; must be far less than OFF_DELAY_S."""
 NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]+")
 LINE_TOTALS = ("total", "clockwiseTotal", "counterclockwiseTotal")
+ZONE_EVENTS = {"zoneCount", "zoneEnter", "zoneExit"}
 Kind: TypeAlias = Literal["label", "motion", "zone", "line"]
-Inference: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -81,6 +82,15 @@ class _Sensor:
         return Message(self.topic, as_json(self.state), retain=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What an inference says to a sensor."""
+
+    kind: Kind
+    name: str = ""
+    state: dict[str, Any] = field(default_factory=dict)
+
+
 class HomeAssistant:
     """Turns events into messages for Home Assistant. Used by one thread at a time.
 
@@ -96,9 +106,9 @@ class HomeAssistant:
         if event.kind != "Inference":
             return
         for inference in event.body.get("inferences", ()):
-            kind, name, state = _told(inference)
-            if kind:
-                yield from self._update((event.pipeline, kind), name, state, event.at_s)
+            told = _told(inference)
+            if told:
+                yield from self._update((event.pipeline, told.kind), told.name, told.state, event.at_s)
 
     def all_messages(self) -> Iterator[Message]:
         """Yield descriptions and states of all sensors, for a broker that has forgotten them."""
@@ -127,22 +137,28 @@ class HomeAssistant:
         return Message(topic, as_json(sensor.config(self._presence)), retain=True)
 
 
-def _told(inference: Inference) -> tuple[Kind | Literal[""], str, dict[str, Any]]:
-    """Return which kind of sensor an inference is about, its name, and its state; no kind for all others."""
-    if "motion" in inference:
-        return "motion", "", {}
-    if "entity" in inference:
-        return "label", str(inference["entity"]["tag"]["value"])[:MAX_NAME], {}
-    if "event" not in inference:
-        return "", "", {}
-    name = str(inference["event"]["name"])[:MAX_NAME]
-    properties = inference["event"]["properties"]
-    if inference.get("subtype") == "lineCrossing" and "total" in properties:
-        return "line", name, {total: _number(properties[total]) for total in LINE_TOTALS if total in properties}
-    if inference.get("subtype") in {"zoneCount", "zoneEnter", "zoneExit"} and "count" in properties:
+def _told(inference: Inference) -> _Told | None:
+    """Return what an inference says to a sensor; None for others."""
+    try:
+        if "motion" in inference:
+            return _Told("motion")
+        if "entity" in inference:
+            return _Told("label", str(inference["entity"]["tag"]["value"])[:MAX_NAME])
+        if "event" in inference:
+            event = inference["event"]
+            return _happened(str(inference.get("subtype")), str(event["name"])[:MAX_NAME], event["properties"])
+    except (KeyError, TypeError):  # not valid
+        return None
+    return None
+
+
+def _happened(subtype: str, name: str, properties: Mapping[str, Any]) -> _Told | None:
+    if subtype == "lineCrossing" and "total" in properties:
+        return _Told("line", name, {total: _number(properties[total]) for total in LINE_TOTALS if total in properties})
+    if subtype in ZONE_EVENTS and "count" in properties:
         count = _number(properties["count"])
-        return "zone", name, {"state": "ON" if count > 0 else "OFF", "count": count}
-    return "", "", {}
+        return _Told("zone", name, {"state": "ON" if count > 0 else "OFF", "count": count})
+    return None
 
 
 def _number(text: object) -> int:

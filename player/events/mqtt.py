@@ -184,6 +184,8 @@ class MqttClient:
     ) -> None:
         # An identifier that is not found, in the last answer of QoS 2, was taken before: that is a success.
         is_last = reason.packetType == PacketTypes.PUBCOMP
+        if reason.value in SESSION_IS_CONFUSED:
+            self.begin_anew()
         self._ears.answered(number, Answer(0 if is_last else reason.value, str(reason)))
 
     def _on_message(self, _paho: Client, _data: object, message: MQTTMessage) -> None:
