@@ -13,12 +13,11 @@ from handlers.dataplane import DataPlane
 from handlers.server.commands.playing.local import Asked, LocalExtension, is_local, order_of
 from handlers.server.parts import create_dataplane
 from handlers.server.settings import Settings
-from lab.graphs import ENDLESS, board
+from lab.graphs import ENDLESS, board, write_identity_model
 from models.errors import UnknownLabelError
 from models.order import FrameOrder
 from player.errors import ExtensionBusyError, ExtensionError, TopologyError
 from player.nodes.protocol.scaling import Scale
-from tests.support.models.identity import write_identity_model
 
 WHOLE = Asked(Scale(), 20)
 
@@ -124,13 +123,13 @@ def test_an_answer_that_does_not_come_is_a_fault(tmp_path: Path) -> None:
         dataplane.engine.load()
         order = order_of("http://localhost/inference", "p")
         extension = LocalExtension(dataplane, loop, order, Asked(Scale(), 0.1))
-        with pytest.raises(ExtensionError, match="within 0.1 s"):
+        with pytest.raises(ExtensionError, match=r"within 0\.1 s"):
             extension.prepare(Board(ENDLESS), 1.0)()
 
 
 def test_a_label_that_no_model_has_is_refused_at_the_start(tmp_path: Path) -> None:
     with dataplanes(write_identity_model(tmp_path)) as (dataplane, loop):
         dataplane.engine.load()
-        order = order_of("http://localhost/inference?object=unicorn", "p")
+        order = order_of("http://localhost/inference?object=nothing-known", "p")
         with pytest.raises(UnknownLabelError):
             LocalExtension(dataplane, loop, order, WHOLE)
