@@ -79,10 +79,11 @@ def _with_parameter(order: FrameOrder, name: str, text: str) -> FrameOrder:
 class LocalExtension:
     """Answers like POST /inference, with the same settings of a picture's size.
 
-    `order`: without a frame. `loop`: on which viewers are shown the frames.
+    `order`: without a frame. `loop`: on which viewers are shown the frames. Raises UnknownLabelError.
     """
 
     def __init__(self, dataplane: DataPlane, loop: asyncio.AbstractEventLoop, order: FrameOrder, asked: Asked) -> None:
+        dataplane.refuse_unknown_labels(order)
         self._dataplane, self._loop, self._order = dataplane, loop, order
         self._image, self._timeout_s = ImageSettings(asked.scale, RAW), asked.timeout_s
 
