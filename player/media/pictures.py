@@ -39,16 +39,26 @@ class Scalers:
                 if len(self._ready) >= MAX_SCALERS:
                     self._ready.clear()
                 scaler = self._ready[pixel_format, size_wh] = VideoReformatter()
-            is_yuv = pixel_format == "yuv420p"
-            return scaler.reformat(
-                frame,
-                *size_wh,
-                pixel_format,
-                dst_colorspace=Colorspace.ITU601 if is_yuv else None,
-                dst_color_range=ColorRange.MPEG if is_yuv else None,
-                interpolation=way,
-                threads=1,  # by default, it would start a thread for each processor
-            )
+            try:
+                return _scaled(scaler, frame, pixel_format, size_wh, way)
+            except av.FFmpegError:  # a matrix that swscale does not know: a damaged file may name any
+                frame.colorspace = Colorspace.ITU601
+                return _scaled(scaler, frame, pixel_format, size_wh, way)
+
+
+def _scaled(
+    scaler: VideoReformatter, frame: av.VideoFrame, pixel_format: str, size_wh: SizeWh, way: Interpolation
+) -> av.VideoFrame:
+    is_yuv = pixel_format == "yuv420p"
+    return scaler.reformat(
+        frame,
+        *size_wh,
+        pixel_format,
+        dst_colorspace=Colorspace.ITU601 if is_yuv else None,
+        dst_color_range=ColorRange.MPEG if is_yuv else None,
+        interpolation=way,
+        threads=1,  # by default, it would start a thread for each processor
+    )
 
 
 class AvPicture:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -177,3 +178,10 @@ def test_pictures_are_turned_as_the_file_says(tmp_path: Path) -> None:
 def test_many_sizes_may_be_asked_for(picture: AvPicture) -> None:
     for side in range(2, 2 * MAX_SCALERS + 4):
         assert len(picture.pixels("bgr24", (side, side))) == 3 * side * side
+
+
+def test_a_matrix_that_nobody_knows_is_taken_for_bt_601() -> None:
+    frame = av.VideoFrame.from_ndarray(np.full((48, 32), 128, np.uint8), "yuv420p")
+    frame.colorspace = 65
+    found = np.frombuffer(AvPicture(frame).pixels("rgb24", (32, 32)), np.uint8)
+    assert np.abs(found.astype(int) - 130).max() <= 1
