@@ -4,6 +4,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -93,13 +94,14 @@ def silent(request: Request) -> None:
     request.close_connection = True
 
 
-def bytes_for_ever(piece: bytes, beginning: bytes, pause_s: float) -> Answer:
-    """Send a beginning, and then the same bytes over and over, with pauses."""
+def bytes_for_long(piece: bytes, beginning: bytes, pause_s: float) -> Answer:
+    """Send a beginning, and then for some seconds the same bytes over and over, with pauses."""
 
     def answer(request: Request) -> None:
         request.close_connection = True
         request.wfile.write(beginning)
-        while not request.plan.closing.wait(pause_s):
+        until_s = time.monotonic() + 5
+        while not request.plan.closing.wait(pause_s) and time.monotonic() < until_s:
             request.wfile.write(piece)
 
     return answer

@@ -27,7 +27,7 @@ from tests.player.nodes.extension_server import (
     Answer,
     Request,
     after,
-    bytes_for_ever,
+    bytes_for_long,
     found,
     hung_up,
     nothing,
@@ -390,10 +390,10 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     "answer",
     [
         pytest.param(silent, id="silence"),
-        pytest.param(bytes_for_ever(b" ", OK + b"\r\n", 0.05), id="slow body"),
-        pytest.param(bytes_for_ever(b"x", b"HTTP/1.1 200 OK\r\nA: ", 0.05), id="slow head"),
-        pytest.param(bytes_for_ever(b"HTTP/1.1 100 Continue\r\n\r\n", b"", 0.001), id="continue for ever"),
-        pytest.param(bytes_for_ever(b"1\r\n \r\n", OK + b"Transfer-Encoding: chunked\r\n\r\n", 0.05), id="slow chunks"),
+        pytest.param(bytes_for_long(b" ", OK + b"\r\n", 0.05), id="slow body"),
+        pytest.param(bytes_for_long(b"x", b"HTTP/1.1 200 OK\r\nA: ", 0.05), id="slow head"),
+        pytest.param(bytes_for_long(b"HTTP/1.1 100 Continue\r\n\r\n", b"", 0.001), id="continue for ever"),
+        pytest.param(bytes_for_long(b"1\r\n \r\n", OK + b"Transfer-Encoding: chunked\r\n\r\n", 0.05), id="slow chunks"),
         pytest.param(after(5, found(CAR)), id="late answer"),
     ],
 )
@@ -416,7 +416,7 @@ def test_a_slow_server_has_a_limit(answer: Answer) -> None:
     ],
 )
 def test_a_hostile_server_is_refused(beginning: bytes, piece: bytes, message: str) -> None:
-    answer = bytes_for_ever(piece, beginning, 0.001)
+    answer = bytes_for_long(piece, beginning, 0.001)
     with serving(answer) as server, client(server.url) as extension, pytest.raises(ExtensionError, match=message):
         ask(extension)
 
