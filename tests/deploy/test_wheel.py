@@ -81,7 +81,13 @@ def test_the_font_of_the_extra_ocr_does_not_travel_along(site: Path) -> None:
 
 
 def test_nothing_else_travels_along(site: Path) -> None:
-    assert {path.name.split("-")[0] for path in site.iterdir()} == {"handlers", "models", "player", "scene", "framehook"}
+    assert {path.name.split("-")[0] for path in site.iterdir()} == {
+        "handlers",
+        "models",
+        "player",
+        "scene",
+        "framehook",
+    }
     assert not list(site.rglob("tests"))
 
 

@@ -5,7 +5,7 @@ import av
 import pytest
 
 from lab.wire import free_port
-from player.errors import ExtensionBusyError, ExtensionError, ExtensionRefusedError, TopologyError
+from player.errors import ClipError, ExtensionBusyError, ExtensionError, ExtensionRefusedError, TopologyError
 from tests.player.running.playing import PERSON, Answering, events_in, play, playing, write_street
 from tests.player.running.topologies import (
     VIDEO,
@@ -16,6 +16,7 @@ from tests.player.running.topologies import (
     node,
     write_topology,
 )
+from tests.support.mqtt_broker import broking
 from tests.support.waiting import wait_for
 
 URL = "http://127.0.0.1:1/inference"
@@ -234,3 +235,33 @@ def test_an_extension_that_cannot_be_asked_is_refused_before_anything_runs(video
     topology = write_topology(tmp_path / "t.json", str(video), extension(URL, endpoint=endpoint), hub_sink("detector"))
     with pytest.raises(TopologyError):
         play(topology, tmp_path / "events.jsonl")
+
+
+def test_messages_of_a_broker_open_a_gate(video: Path, tmp_path: Path) -> None:
+    source = {"@type": "#Microsoft.VideoAnalyzer.IotHubMessageSource", "name": "outside", "hubInputName": "record"}
+    topology = write_topology(
+        tmp_path / "t.json", str(video), gate("outside"), file_sink(tmp_path / "clips"), more=source
+    )
+    with broking() as broker:
+        output = f"mqtt://127.0.0.1:{broker.port}"
+        with playing(topology, tmp_path / "e.jsonl", is_looped=True, more_outputs=[output]) as (player, _):
+            wait_for(lambda: any("framehook/yard/record" in client.filters for client in broker.present))
+            wait_for(lambda: player.pipelines[0].packets > 15)
+            broker.publish("framehook/yard/record", b"now")
+            wait_for(lambda: player.pipelines[0].clips == 1)
+    assert duration_s(next((tmp_path / "clips").iterdir())) == pytest.approx(1.5, abs=0.6)
+
+
+def test_a_clip_that_cannot_be_written_is_reported_and_the_next_one_tried(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> bool:
+        raise ClipError("The disk is full.")
+
+    monkeypatch.setattr("player.media.clips.Mp4File.write", full)
+    sink = node("VideoSink", "video", "camera", videoName="yard", videoCreationProperties={"segmentLength": "PT2S"})
+    topology = write_topology(tmp_path / "t.json", str(video), sink)
+    player = play(topology, tmp_path / "events.jsonl", clips=tmp_path / "all")
+    assert player.pipelines[0].clip_faults == 2
+    faults = events_in(tmp_path / "events.jsonl", "StorageError")
+    assert [event["data"] for event in faults] == [{"storageAccountName": "yard"}] * 2

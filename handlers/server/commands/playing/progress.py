@@ -3,9 +3,8 @@
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from player.running.player import Wanted
 from player.running.state import PipelineState
 from player.running.status import Watched
 
@@ -13,8 +12,8 @@ from player.running.status import Watched
 class Progress:
     """Writes a line on standard error, again and again in its place. Does nothing if people do not see it alone."""
 
-    def __init__(self, watched: Watched, wanted: Sequence[Wanted]) -> None:
-        events_are_shown = sys.stdout.isatty() and any("-" in each.outputs for each in wanted)
+    def __init__(self, watched: Watched, outputs: Collection[str]) -> None:
+        events_are_shown = sys.stdout.isatty() and "-" in outputs
         self._is_shown = sys.stderr.isatty() and not events_are_shown
         self._watched = watched
         self._last_s, self._last_frames = time.monotonic(), 0

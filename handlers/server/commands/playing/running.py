@@ -51,7 +51,7 @@ def _play(
     player = Player(wanted, playing, over.set)
     watched = Watched(lambda: player.pipelines, lambda: player.outputs)
     status = _status(options.status, watched)
-    progress = Progress(watched, wanted)
+    progress = Progress(watched, {text for each in wanted for text in each.outputs})
     try:
         player.start()
         while not over.wait(LOOK_S):
