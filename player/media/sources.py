@@ -50,6 +50,8 @@ SLICES = {
 }
 """Codec → how a part of a picture begins in a stream with start codes (H.264 and H.265, table 7-1)."""
 START_CODE = b"\0\0\0\1"
+MAX_PROBED = "50000000"
+"""How many bytes FFmpeg may read until it knows the size of the pictures: for that, it needs a keyframe."""
 DEFAULT_RATE = 25.0
 """Frames a second, where a source does not say."""
 
@@ -59,9 +61,10 @@ class Source:
     """A source, and how it is to be read.
 
     `is_paced`: whether a file is read at the pace of its pictures, not as fast as possible; `is_looped`: whether it is
-    read again and again. `open_timeout_s`, `read_timeout_s`: how long a source may take to connect, and to send the
-    next picture. `max_pixels`: of a picture; `max_packet_bytes`: of an encoded one. `ca_file`: the certificates of
-    those who may vouch for an encrypted source; without it, its own is not checked: most cameras signed theirs.
+    read again and again. `open_timeout_s`: how long a source may take to connect; half of it, to send a keyframe.
+    `read_timeout_s`: to send the next picture. `max_pixels`: of a picture; `max_packet_bytes`: of an encoded one.
+    `ca_file`: the certificates of those who may vouch for an encrypted source; without it, its own is not checked: most
+    cameras signed theirs.
     """
 
     address: Address
@@ -214,6 +217,8 @@ def _options(source: Source) -> dict[str, str]:
         "max_pixels": str(source.max_pixels),
         "threads": "1",
     }
+    if address.is_live:
+        options |= {"analyzeduration": str(round(source.open_timeout_s / 2 * av.time_base)), "probesize": MAX_PROBED}
     if address.is_encrypted and source.ca_file is not None:
         options |= {"tls_verify": "1", "ca_file": str(source.ca_file)}
     return options
@@ -226,6 +231,8 @@ def _tracks(container: "av.container.InputContainer", source: Source) -> dict[in
     if not videos or not _is_known(videos[0]):
         raise UnsupportedMediaError(f"{address} sends no video that FFmpeg can decode.")
     context = videos[0].codec_context
+    if not context.width:
+        raise SourceError(f"{address} sent no keyframe in time: let it have more than {source.open_timeout_s:g} s.")
     if context.width * context.height > source.max_pixels:
         raise UnsupportedMediaError(
             f"{address} sends pictures of {context.width} x {context.height} pixels; the limit is {source.max_pixels}."

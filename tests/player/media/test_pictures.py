@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lab.videos import Coding, turn, write_video
-from player.flow import PixelFormat
+from player.flow import Picture, PixelFormat
 from player.media.address import address_of
 from player.media.clock import CaptureClock
 from player.media.pictures import MAX_SCALERS, AvPicture, Decoder
@@ -41,7 +41,7 @@ def bars() -> Image.Image:
     return Image.fromarray(np.repeat(pixels, SIZE_WH[1], 0))
 
 
-def decoded(path: Path) -> AvPicture:
+def decoded(path: Path) -> Picture:
     """Return the first picture of a video."""
     decoder = Decoder()
     with open_session(Source(address_of(str(path)))) as session:
@@ -58,12 +58,12 @@ def middles(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.int64]
     return np.asarray(row[width // 2 :: width], np.int64)
 
 
-def rgb(picture: AvPicture, size_wh: tuple[int, int] = SIZE_WH) -> NDArray[np.uint8]:
+def rgb(picture: Picture, size_wh: tuple[int, int] = SIZE_WH) -> NDArray[np.uint8]:
     return np.frombuffer(picture.pixels("rgb24", size_wh), np.uint8).reshape(size_wh[1], size_wh[0], 3)
 
 
 @pytest.fixture(scope="session")
-def picture(tmp_path_factory: pytest.TempPathFactory) -> AvPicture:
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Picture:
     return decoded(write_video(tmp_path_factory.mktemp("bars") / "bars.mp4", [bars()], Coding(options=BEST)))
 
 
@@ -102,7 +102,7 @@ def test_jpeg_is_decoded_as_pillow_does(tmp_path: Path, jpegs: Sequence[bytes]) 
 
 
 @pytest.mark.parametrize("pixel_format", FORMATS)
-def test_bytes_are_in_the_order_of_their_name(picture: AvPicture, pixel_format: PixelFormat) -> None:
+def test_bytes_are_in_the_order_of_their_name(picture: Picture, pixel_format: PixelFormat) -> None:
     letters = pixel_format.removesuffix("24")
     pixels = np.frombuffer(picture.pixels(pixel_format, SIZE_WH), np.uint8)
     found = middles(pixels.reshape(SIZE_WH[1], SIZE_WH[0], len(letters)))
@@ -111,7 +111,7 @@ def test_bytes_are_in_the_order_of_their_name(picture: AvPicture, pixel_format: 
 
 
 @pytest.mark.parametrize("pixel_format", SHORT_FORMATS)
-def test_short_pixels_are_in_the_order_of_their_name(picture: AvPicture, pixel_format: PixelFormat) -> None:
+def test_short_pixels_are_in_the_order_of_their_name(picture: Picture, pixel_format: PixelFormat) -> None:
     body = picture.pixels(pixel_format, SIZE_WH)
     words = middles(np.frombuffer(body, ">u2" if pixel_format.endswith("be") else "<u2").reshape(SIZE_WH[::-1]))
     green_bits = 6 if "565" in pixel_format else 5
@@ -121,7 +121,7 @@ def test_short_pixels_are_in_the_order_of_their_name(picture: AvPicture, pixel_f
 
 
 @pytest.mark.parametrize("size_wh", [SIZE_WH, (64, 32), (63, 31), (1, 1)])
-def test_yuv_has_three_tight_planes_of_bt_601_in_limited_range(picture: AvPicture, size_wh: tuple[int, int]) -> None:
+def test_yuv_has_three_tight_planes_of_bt_601_in_limited_range(picture: Picture, size_wh: tuple[int, int]) -> None:
     width, height = size_wh
     body = np.frombuffer(picture.pixels("yuv420p", size_wh), np.uint8)
     half = ((width + 1) // 2) * ((height + 1) // 2)
@@ -137,7 +137,7 @@ def test_yuv_has_three_tight_planes_of_bt_601_in_limited_range(picture: AvPictur
 
 @pytest.mark.parametrize("coding", [CODINGS["full range"], CODINGS["BT.709"]], ids=["full range", "BT.709"])
 def test_yuv_of_other_videos_is_of_bt_601_in_limited_range_too(
-    coding: Coding, tmp_path: Path, picture: AvPicture
+    coding: Coding, tmp_path: Path, picture: Picture
 ) -> None:
     other = decoded(write_video(tmp_path / "bars.mp4", [bars()], coding))
     planes = [np.frombuffer(each.pixels("yuv420p", SIZE_WH), np.uint8).astype(int) for each in (other, picture)]
@@ -154,7 +154,7 @@ def test_luma_has_the_whole_range(coding: Coding, tmp_path: Path) -> None:
     assert np.abs(greys - [255, 0, 128, 16]).max() <= 2
 
 
-def test_luma_is_the_mean_of_areas(picture: AvPicture) -> None:
+def test_luma_is_the_mean_of_areas(picture: Picture) -> None:
     small = picture.luma((16, 4)).astype(int)
     large = picture.luma(SIZE_WH)
     means = large.reshape(4, 16, 16, 16).mean((1, 3))
@@ -175,7 +175,7 @@ def test_pictures_are_turned_as_the_file_says(tmp_path: Path) -> None:
     assert len(found.pixels("yuv420p", (32, 48))) == 32 * 48 * 3 // 2
 
 
-def test_many_sizes_may_be_asked_for(picture: AvPicture) -> None:
+def test_many_sizes_may_be_asked_for(picture: Picture) -> None:
     for side in range(2, 2 * MAX_SCALERS + 4):
         assert len(picture.pixels("bgr24", (side, side))) == 3 * side * side
 

@@ -21,6 +21,7 @@ from PIL import Image
 from lab.videos import Coding, write_sound, write_video
 from player.errors import SourceError, SourceRefusedError, UnsupportedMediaError
 from player.flow import Packet
+from player.media import sources
 from player.media.address import address_of
 from player.media.clock import CaptureClock
 from player.media.sources import Session, Source, open_session
@@ -255,6 +256,18 @@ def test_a_file_that_is_no_video_opens_nothing_else(name: str, tmp_path: Path) -
     path.write_bytes(HOSTILE[name])
     with pytest.raises(SourceError):
         read(Source(address_of(str(path))))
+
+
+def test_a_camera_without_a_keyframe_is_left(tmp_path: Path, pictures: list[Image.Image]) -> None:
+    path = write_video(tmp_path / "a.h264", pictures, Coding(options={"g": "100"}, container_options={}))
+    file = path.read_bytes()
+    path.write_bytes(file[file.index(b"\0\0\1\x41") :])
+    camera = quick("rtsp://camera/stream")
+    with (
+        av.open(str(path), format="h264") as container,
+        pytest.raises(SourceError, match="no keyframe in time"),
+    ):
+        sources._tracks(container, camera)  # noqa: SLF001  # no camera here is so slow
 
 
 def test_sound_alone_is_not_enough(tmp_path: Path) -> None:
