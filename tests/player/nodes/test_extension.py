@@ -317,10 +317,14 @@ def test_frames_are_not_held_for_a_thread_that_has_died() -> None:
         raise KeyError(*items)
 
     node = ExtensionNode("detector", Planned([CAR]), emit=faulty)
-    with pytest.raises(RuntimeError, match="detector has died"):
+
+    def play() -> None:
         for number in range(1000):
             list(node.take(frame(number), 0))
             time.sleep(0.005)
+
+    with pytest.raises(RuntimeError, match="detector has died"):
+        play()
     node.close()
 
 
