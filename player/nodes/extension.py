@@ -165,6 +165,9 @@ class ExtensionNode:
             self._is_idle.set()
 
     def _hold(self, frame: Frame) -> None:
+        """Hold a frame until the answer is there. A thread that has died would never bring it."""
+        if self._worker and not self._worker.is_alive() and not self._is_closed.is_set():
+            raise RuntimeError(f"The thread that asks the extension of {self._name} has died.")
         if len(self._held) < MAX_FRAMES:
             self._held.append(frame if len(self._held) < MAX_PICTURES else replace(frame, picture=None))
         else:

@@ -309,6 +309,25 @@ def test_closing_ends_a_request_soon_and_passes_frames_on() -> None:
         assert len(pipeline.passed) == 11
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_frames_are_not_held_for_a_thread_that_has_died() -> None:
+    """A fault of a node that comes after it is a fault of the pipeline, not silence."""
+
+    def faulty(items: Iterable[Item]) -> None:
+        raise KeyError(*items)
+
+    node = ExtensionNode("detector", Planned([CAR]), emit=faulty)
+
+    def play() -> None:
+        for number in range(1000):
+            list(node.take(frame(number), 0))
+            time.sleep(0.005)
+
+    with pytest.raises(RuntimeError, match="detector has died"):
+        play()
+    node.close()
+
+
 def test_without_a_request_closing_is_immediate() -> None:
     with live(found(CAR)) as pipeline:
         began_s = time.monotonic()
