@@ -1,8 +1,10 @@
 """The folder of clips: what a crash has left in it, and how much it may hold."""
 
 import fcntl
+import math
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,15 +15,21 @@ from player.errors import ClipError
 from player.media.failures import DAMAGES
 from player.media.mp4 import PART
 
+NOTES = ".jsonl"
+"""The ending of what was found in a clip."""
+
 
 class Folder:
     """A folder of clips. Other files in it, links and folders are never touched. Methods raise ClipError.
 
-    `pattern`: the regular expression of the names of the clips. `max_bytes`: of all clips together; None: no limit.
+    `pattern`: the regular expression of the names of the clips. `max_bytes`: of all clips together, `keep_s`: how long
+    they are kept; None: no limit. What was found in a clip, a file of the same name that ends in .jsonl, goes with it.
     """
 
-    def __init__(self, path: Path, pattern: str, max_bytes: int | None = None) -> None:
-        self.path, self._pattern, self._max_bytes = path, re.compile(pattern), max_bytes
+    def __init__(self, path: Path, pattern: str, max_bytes: int | None = None, keep_s: float | None = None) -> None:
+        self.path, self._pattern = path, re.compile(pattern)
+        self._max_bytes = math.inf if max_bytes is None else max_bytes
+        self._keep_s = math.inf if keep_s is None else keep_s
 
     def prepare(self) -> tuple[Path, ...]:
         """Make the folder if there is none. Return the clips that a crash had left unfinished: they get their names.
@@ -36,22 +44,23 @@ class Folder:
             raise ClipError(f"The folder {self.path} cannot be used: {error.strerror}.") from error
 
     def make_room(self) -> tuple[Path, ...]:
-        """Remove the oldest clips until the rest is within the limit; the newest one stays. Return what was removed."""
-        if self._max_bytes is None:
+        """Remove the oldest clips until the rest is within the limits; the newest one stays. Return what was removed."""
+        if math.isinf(self._max_bytes) and math.isinf(self._keep_s):
             return ()
         try:
-            return tuple(self._remove_oldest(self._max_bytes))
+            return tuple(self._remove_oldest(time.time() - self._keep_s))
         except OSError as error:
             raise ClipError(f"Old clips in {self.path} cannot be removed: {error.strerror}.") from error
 
-    def _remove_oldest(self, max_bytes: int) -> Iterator[Path]:
+    def _remove_oldest(self, since_s: float) -> Iterator[Path]:
         found = sorted(self._entries(), key=lambda entry: (_stat(entry).st_mtime_ns, entry.name))
         rest_bytes = sum(_stat(entry).st_size for entry in found)
         whole = [entry for entry in found if not entry.name.endswith(PART)]
         for entry in whole[:-1]:
-            if rest_bytes <= max_bytes:
+            if rest_bytes <= self._max_bytes and _stat(entry).st_mtime >= since_s:
                 return
             Path(entry.path).unlink(missing_ok=True)
+            Path(entry.path).with_suffix(NOTES).unlink(missing_ok=True)
             rest_bytes -= _stat(entry).st_size
             yield Path(entry.path)
 

@@ -9,9 +9,9 @@ from typing import Protocol
 from player.errors import ClipError
 from player.flow import Activation, Frame, Item, Packet
 from player.media.clips import Clip, ClipWriter
-from player.media.folder import Folder
+from player.media.folder import NOTES, Folder
 
-SUFFIX, NOTES_SUFFIX = ".mp4", ".jsonl"
+SUFFIX = ".mp4"
 
 
 class Reporter(Protocol):
@@ -38,14 +38,13 @@ class Reporter(Protocol):
 class Segments:
     """Where and how clips are kept.
 
-    `name`: returns a file's name, without ending, for a capture time. `segment_s`: without a gate, so long is a
-    clip; None: a clip is as long as the gate is open. `retention_s`: older clips are removed; None: they are kept.
+    `name`: returns a file's name, without ending, for a capture time. `segment_s`: so long is a clip if there is no gate;
+    None: until the end.
     """
 
     folder: Folder
     name: Callable[[float], str]
     segment_s: float | None = None
-    retention_s: float | None = None
 
 
 class Recorder:
@@ -139,7 +138,7 @@ class _Writing:
             found = [inference for finding in frame.findings for inference in finding.inferences]
             line = json.dumps({"timestamp": round(frame.at_s * 90_000), "inferences": found}, ensure_ascii=False)
             try:
-                with self.path.with_suffix(NOTES_SUFFIX).open("a", encoding="utf-8") as notes:
+                with self.path.with_suffix(NOTES).open("a", encoding="utf-8") as notes:
                     notes.write(line + "\n")
             except OSError:
                 return

@@ -164,21 +164,21 @@ def _video_sink(record: records.VideoSink, around: Surroundings) -> Node:
     folder = (around.clips or Path("clips")) / name
     max_mib = record.local_media_cache_maximum_size_mib
     kept = record.video_creation_properties.retention_period
+    max_bytes = None if max_mib is None else max_mib << 20
     segments = Segments(
-        _folder(folder, DATE_TIME, None if max_mib is None else max_mib << 20),
+        _folder(folder, DATE_TIME, max_bytes, None if kept is None else kept.total_seconds()),
         lambda at_s: file_name(DATE_TIME, at_s),
         record.segment.total_seconds(),
-        None if kept is None else kept.total_seconds(),
     )
     kind: OutputType = "videoName" if around.place.dialect == "ava" else "assetName"
     recordings = Recordings(around.place_of(record.name, "sinks"), around.publish, around.state, kind, name)
     return Recorder(segments, recordings)
 
 
-def _folder(path: Path, pattern: str, max_bytes: int | None) -> Folder:
+def _folder(path: Path, pattern: str, max_bytes: int | None, keep_s: float | None = None) -> Folder:
     """Return a folder, prepared, in which names that follow the pattern are clips. Raises ClipError."""
     name = re.escape(file_name(pattern, 0)).replace(re.escape("19700101T000000Z"), TIME)
-    folder = Folder(path, rf"{name}(?:-\d+)?\.mp4", max_bytes)
+    folder = Folder(path, rf"{name}(?:-\d+)?\.mp4", max_bytes, keep_s)
     folder.prepare()
     return folder
 

@@ -1,6 +1,7 @@
 """A folder of clips keeps within its limit, and touches nothing but clips."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ def test_nothing_but_clips_is_touched(tmp_path: Path) -> None:
     assert [path.name for path in watched.make_room()] == ["door-1.mp4"]
     assert names(folder) == before | {"door-2.mp4"}
     assert outside.read_bytes() == bytes(400)
+
+
+def test_clips_are_kept_for_a_time_and_take_their_notes_along(tmp_path: Path) -> None:
+    kept = [tmp_path / f"door-{number}.mp4" for number in (1, 2, 3)]
+    for clip, age_s in zip(kept, (300, 100, 50), strict=True):
+        clip.write_bytes(b"x")
+        clip.with_suffix(".jsonl").write_text("{}")
+        os.utime(clip, (time.time() - age_s,) * 2)
+    assert Folder(tmp_path, PATTERN, keep_s=200).make_room() == (kept[0],)
+    assert not kept[0].with_suffix(".jsonl").exists()
+    assert kept[1].with_suffix(".jsonl").exists()
 
 
 def test_unfinished_clips_count_and_are_not_removed_to_make_room(tmp_path: Path) -> None:
