@@ -44,7 +44,7 @@ class Folder:
             raise ClipError(f"The folder {self.path} cannot be used: {error.strerror}.") from error
 
     def make_room(self) -> tuple[Path, ...]:
-        """Remove the oldest clips until the rest is within the limits; the newest one stays. Return what was removed."""
+        """Remove the oldest clips until the rest is within the limits; the newest one stays. Return those."""
         if math.isinf(self._max_bytes) and math.isinf(self._keep_s):
             return ()
         try:

@@ -38,7 +38,7 @@ class Reporter(Protocol):
 class Segments:
     """Where and how clips are kept.
 
-    `name`: returns a file's name, without ending, for a capture time. `segment_s`: so long is a clip if there is no gate;
+    `name`: returns a file's name, without ending, for a capture time. `segment_s`: how long a clip is without a gate;
     None: until the end.
     """
 
