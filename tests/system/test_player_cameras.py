@@ -143,7 +143,13 @@ def test_a_camera_that_hangs_is_left(frames: Path) -> None:
     diary = Diary()
     with GstCamera(frames) as camera:
         reader = Reader(Source(address_of(camera.url), open_timeout_s=15, read_timeout_s=1), diary)
-        thread = threading.Thread(target=lambda: [camera.freeze() for number, _ in enumerate(reader) if number == 10])
+
+        def play() -> None:
+            for number, _ in enumerate(reader):
+                if number == 10:
+                    camera.freeze()
+
+        thread = threading.Thread(target=play)
         thread.start()
         wait_for(lambda: diary.losses)
         reader.stop()
