@@ -83,7 +83,7 @@ def test_a_camera_is_played_and_recorded(coding: str, frames: Path, tmp_path: Pa
     assert all(before[0] < after[0] for before, after in pairwise(pictures))
     assert all(before.order_s < after.order_s for before, after in pairwise(packets))
     assert 1.5 < pictures[-1][0] - pictures[0][0] < 3.5
-    assert -1 < late_s < 6
+    assert -1 < late_s < 30
     assert pictures[0][1].size_wh == SIZE_WH
     assert 40 < pictures[0][1].luma((32, 24)).mean() < 200
     assert played(tmp_path / "clip.mp4", packets) == len(packets)
@@ -136,7 +136,7 @@ def test_a_camera_that_goes_away_is_waited_for(frames: Path, tmp_path: Path) -> 
     for clip in writer.clips:
         with av.open(str(clip.path)) as container:
             assert len(list(container.decode(video=0))) > 10
-    assert reader.join(10)
+    assert reader.join(30)
 
 
 def test_a_camera_that_hangs_is_left(frames: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_camera_that_hangs_is_left(frames: Path) -> None:
         thread.start()
         wait_for(lambda: diary.losses)
         reader.stop()
-        thread.join(5)
+        thread.join(30)
     assert str(diary.losses[0]) == f"{camera.url} has sent nothing for 1 s."
 
 
