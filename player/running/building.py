@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -43,6 +43,7 @@ class Surroundings:
     `place`: of the pipeline. `publish`: takes events. `emit`: passes on what the node of a name gives on its own; None
     if the source is read as fast as possible: then nodes do everything at once. `create_extension`: returns what asks
     the extension of a node. `clips`: the folder of clips, instead of the topology's own; None: as the topology says.
+    `finding`: the names of the nodes that find something themselves; `build` knows them.
     """
 
     place: Place
@@ -51,6 +52,7 @@ class Surroundings:
     emit: Callable[[str, Iterable[Item]], None] | None
     create_extension: Callable[[records.HttpExtension], Asked]
     clips: Path | None
+    finding: frozenset[str] = frozenset()
 
     def place_of(self, name: str, group: str) -> Place:
         """Return the place of a node, for its events."""
@@ -78,6 +80,8 @@ class Built:
 
 def build(topology: Topology, around: Surroundings) -> Built:
     """Return what a topology says. Raises PlayerError."""
+    finding = frozenset(record.name for record in topology.processors if isinstance(record, FINDING))
+    around = replace(around, finding=finding)
     nodes = {record.name: BUILDERS[type(record)](record, around) for record in (*topology.processors, *topology.sinks)}
     links: dict[str, list[Link]] = {}
     above: dict[str, list[str]] = {name: [] for name in nodes}
@@ -126,8 +130,9 @@ def _gate(record: records.SignalGateProcessor, around: Surroundings) -> Node:
         record.minimum_activation_time.total_seconds(),
         record.maximum_activation_time.total_seconds(),
     )
+    opener = record.inputs[0].node_name
     trigger = Trigger(
-        node=record.inputs[0].node_name,
+        node=opener if opener in around.finding else None,
         labels=filtered.labels,
         minimum_confidence=filtered.minimum_confidence,
         events=filtered.events,
@@ -196,5 +201,12 @@ BUILDERS: Mapping[type, Builder] = {
     records.VideoSink: _video_sink,
 }
 """Kind of node → what builds one."""
+FINDING = (
+    records.MotionDetectionProcessor,
+    records.HttpExtension,
+    records.ObjectTrackingProcessor,
+    records.LineCrossingProcessor,
+)
+"""The kinds of nodes that find something themselves; others pass on what was found."""
 DECODING = (records.MotionDetectionProcessor, records.FrameRateFilterProcessor, records.HttpExtension)
 """The kinds of nodes that need pictures."""

@@ -18,6 +18,7 @@ from player.running.faults import source_fault
 from player.running.graph import Graph
 from player.running.state import PipelineState
 
+NOTHING = Built({}, {}, (), decodes=False)
 LOG = logging.getLogger("framehook")
 LAST_ANSWER_S = 15.0
 """How long the end of a file waits for the answer to its last frame."""
@@ -47,13 +48,13 @@ class Pipeline:
         self._place, self._publish, self._on_end = place, publish, on_end
         self._lock = threading.Lock()
         self._is_over = False
-        self._graph = Graph({}, {})
+        self._built, self._graph = NOTHING, Graph({}, {})
         self._reader: Reader | None = None
         self._thread: threading.Thread | None = None
 
     def start(self, source: Source, built: Built) -> None:
         """Begin to read."""
-        self._graph = Graph(built.nodes, built.links)
+        self._built, self._graph = built, Graph(built.nodes, built.links)
         reader = self._reader = Reader(source, self)
         self._thread = threading.Thread(
             target=self._run, args=(reader, built), name=f"pipeline {self.state.name}", daemon=True
@@ -89,7 +90,8 @@ class Pipeline:
         self._publish(events.media_session_established(self._place, time.time(), session.sdp))
 
     def on_lost(self, error: SourceError) -> None:
-        """Take note that the source is away; the same fault is reported once."""
+        """Take note that the source is away: clips end. The same fault is reported once."""
+        self._finish_nodes()
         is_news = str(error) != self.state.fault
         self.state.phase, self.state.fault = "connecting", str(error)
         if is_news:
@@ -138,14 +140,19 @@ class Pipeline:
         """Let nodes give what they still hold, then end their connections."""
         for extension in built.extensions:
             extension.wait(LAST_ANSWER_S if self.state.phase == "ended" else 0)
+        self._finish_nodes()
         with self._lock:
-            for name in built.order:
-                node = built.nodes[name]
-                for item in node.finish() if isinstance(node, Finishing) else ():
-                    self._graph.pass_on(name, item)
             self._is_over = True
         for extension in built.extensions:
             extension.close()
+
+    def _finish_nodes(self) -> None:
+        """Let nodes give what they still hold, each after those whose items it takes."""
+        with self._lock:
+            for name in self._built.order:
+                node = self._built.nodes[name]
+                for item in node.finish() if isinstance(node, Finishing) else ():
+                    self._graph.pass_on(name, item)
 
     def _log(self, level: int, message: str, **facts: object) -> None:
         LOG.log(level, message, extra={"facts": {"pipeline": self.state.name, "source": self.state.source, **facts}})

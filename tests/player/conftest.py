@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from lab.videos import Coding, write_video
 from tests.support.http_camera import http_camera
 
-STREET = Path(__file__).parents[3] / "examples/street.jpg"
+STREET = Path(__file__).parents[2] / "examples/street.jpg"
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +48,3 @@ def camera(jpegs: list[bytes]) -> Iterator[str]:
     """Run a camera that speaks HTTP; yield the beginning of its addresses."""
     with http_camera(jpegs) as url:
         yield url
-
-
-def brightness(pixels: np.ndarray) -> int:
-    """Return that of the left of a picture [height, width]."""
-    return round(float(pixels[:, : pixels.shape[1] // 4].mean()))
