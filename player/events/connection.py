@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from player.errors import DeliveryError
 from player.events.broker import BrokerAddress, Message, Presence
-from player.events.mqtt import ABOUT_ONE_MESSAGE, FAILURE, WINDOW, Answer, Limits, MqttClient
+from player.events.mqtt import WINDOW, Answer, Limits, MqttClient
 from player.events.output import LaterError, Link
 
 MAX_FUTILE = 10
@@ -86,11 +86,13 @@ class Connection:
         self._client.close()
 
     def connected(self, limits: Limits, lost: Sequence[int] | None) -> None:
-        """Note a connection; what a new session lacks is to be published again."""
+        """Note a connection; what a new session lacks, or was refused for now, is to be published again, in order."""
         with self._news:
             self._is_connected, self._limits = True, limits
-            self.sessions += lost is not None
-            self._answers |= dict.fromkeys(lost or ())
+            if lost is not None:
+                self.sessions += 1
+                refused = [number for number, answer in self._answers.items() if answer and answer.is_for_now]
+                self._answers |= dict.fromkeys([*lost, *refused])
             self._news.notify_all()
         self._link.is_up()
 
@@ -108,7 +110,7 @@ class Connection:
         """Note an answer."""
         with self._news:
             self._answers[number] = answer
-            if answer.reason < FAILURE and number in self._numbers.values():
+            if not answer.is_failure and number in self._numbers.values():
                 self._futile = 0
             self._news.notify_all()
 
@@ -131,11 +133,13 @@ class Connection:
         for index, message in enumerate(messages[: limits.window]):
             if message.key not in self._numbers:
                 try:
-                    self._numbers[message.key] = self._number(message, limits)
+                    number = self._number(message, limits)
                 except DeliveryError:
                     if index == 0:
                         raise
                     return  # it will be the first soon
+                with self._news:
+                    self._numbers[message.key] = number
 
     def _tidy(self, keys: set[str]) -> None:
         """Forget messages that are not on their way any longer, and answers to them and to others."""
@@ -169,16 +173,17 @@ class Connection:
 
     def _count(self, messages: Sequence[Message], answer: Answer) -> int:
         """Return how many of the first messages the broker has. Raises DeliveryError if it refuses the first."""
-        if answer.reason >= FAILURE:
-            del self._numbers[messages[0].key]
-            if answer.reason in ABOUT_ONE_MESSAGE:
-                raise DeliveryError(f"{self._name} refuses a message: {answer.text}.", is_final=True)
-            raise LaterError(f"{self._name} refuses a message for now: {answer.text}.")
+        if answer.is_failure:
+            with self._news:
+                del self._numbers[messages[0].key]
+            if answer.is_for_now:
+                raise LaterError(f"{self._name} refuses a message for now: {answer.text}.")
+            raise DeliveryError(f"{self._name} refuses a message: {answer.text}.", is_final=True)
         with self._news:
             answers = [self._answers.get(self._numbers.get(message.key, 0)) for message in messages]
         count = 0
         for each in answers:
-            if not each or each.reason >= FAILURE:
+            if not each or each.is_failure:
                 break
             count += 1
         return count

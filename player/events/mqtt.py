@@ -44,6 +44,16 @@ class Answer:
     reason: int
     text: str
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether the broker has not taken the message."""
+        return self.reason >= FAILURE
+
+    @property
+    def is_for_now(self) -> bool:
+        """Whether the same message, sent again, may be taken."""
+        return self.is_failure and self.reason not in ABOUT_ONE_MESSAGE
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
