@@ -224,7 +224,7 @@ def test_home_assistant_accepts_the_sensors(tmp_path: Path) -> None:
         said = {message.topic: message.payload for message in consumer.messages}
         wait_for(lambda: [each.payload for each in presences(consumer)] == [b"online", b"offline"])
     configs = [(topic, json.loads(payload)) for topic, payload in said.items() if topic.endswith("/config")]
-    command, text = [HOME_ASSISTANT, "-c", VALIDATE], json.dumps(configs)
+    command, text = [str(HOME_ASSISTANT), "-c", VALIDATE], json.dumps(configs)
     run = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.split("\n")[:-1] == [
