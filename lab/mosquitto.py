@@ -1,5 +1,6 @@
 """Debian's MQTT broker, and a consumer of its messages."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -34,8 +35,9 @@ class Mosquitto:
 
     def start(self) -> None:
         lines = [f"listener {self.port} 127.0.0.1", "max_queued_messages 0", "set_tcp_nodelay true", *self.config]
+        lines += ["user root"] if os.getuid() == 0 else []
         if self.is_persistent:
-            lines += ["persistence true", f"persistence_location {self.folder}/", "user root"]
+            lines += ["persistence true", f"persistence_location {self.folder}/"]
         path = self.folder / "mosquitto.conf"
         path.write_text("\n".join(lines) + "\n")
         self.process = subprocess.Popen([MOSQUITTO, "-c", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -114,6 +114,8 @@ FAULTS: dict[str, list[tuple[int, Fault]]] = {
     "the connection is refused at first": [(PUBLISH, "cut"), (CONNECT, 0x88), (CONNECT, "cut")],
     "the answer is garbage": [(PUBLISH, "garbage"), (PUBREL, "garbage"), (CONNECT, "garbage")],
     "the answer is too short": [(PUBLISH, b"\x50\x01\x00"), (CONNECT, b"\x20\x03\x00\x00\x09")],
+    "the answer has an unknown reason": [(PUBLISH, b"\x50\x03\x00\x01\xff")],
+    "the answer is to nothing": [(PUBLISH, b"\x50\x03\xff\xff\x87\x50\x02\x00\x01")],
     "it is busy": [(PUBLISH, 0x97), (PUBLISH, 0x97)],
 }
 
