@@ -189,3 +189,11 @@ def test_systemd_finds_no_fault(tmp_path: Path, file: Path, drop_ins: list[Path]
     verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
     assert verified.returncode == 0, verified.stderr
     assert not {file.name, *(path.name for path in drop_ins)} & set(re.findall(r"[\w.-]+", verified.stderr))
+
+
+@pytest.mark.parametrize("lock", ["tls", "player"])
+def test_what_the_image_copies_reaches_its_build(lock: str) -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    names = {name.replace("${LOCK}", lock) for names in copied for name in names.split()}
+    assert {f"!{name}" if name != "tools/" else name for name in names} <= set(ignored)
