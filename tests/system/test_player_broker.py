@@ -16,13 +16,13 @@ from paho.mqtt.client import MQTTMessage
 from paho.mqtt.publish import single
 
 from lab import ROOT
+from lab.mosquitto import Consumer, Mosquitto, Proxy, consuming, mosquitto, properties_of
 from player.events.event import Event
 from player.events.mqtt_output import Inbox
 from player.events.outputs import open_output
 from player.events.sending import Publisher
 from player.flow import Inference
 from tests.support.certificates import issue, write, write_authority
-from tests.support.mosquitto import Consumer, Mosquitto, Proxy, consuming, mosquitto, properties_of
 from tests.support.player_events import AT_S, BOX, MOTION, seen, wait_until_delivered
 from tests.support.waiting import wait_for
 
