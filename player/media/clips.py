@@ -13,6 +13,9 @@ from player.flow import MediaType, Packet
 from player.media.mp4 import PART, Mp4File
 from player.media.tracks import Content
 
+MAX_RIVALS = 64
+"""So many clips may take the same name at the same moment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clip:
@@ -40,6 +43,11 @@ class ClipWriter:
         self._begin_s = self._end_s = 0.0
         self._clips: list[Clip] = []
         self._has_failed = False
+
+    @property
+    def path(self) -> Path | None:
+        """Return the path of the file that is being written, as it will be; None if there is none."""
+        return None if self._file is None else self._file.path
 
     @property
     def clips(self) -> tuple[Clip, ...]:
@@ -70,7 +78,7 @@ class ClipWriter:
                 return
             if not content.track.fits_mp4:
                 raise ClipError(f"MP4 files cannot hold video as {content.track.codec}.")
-            self._file = Mp4File(_free(self._path), content.tracks, content)
+            self._file = _opened(self._path, content)
             self._begin_s = self._end_s = packet.at_s
         if self._file.write(content):
             self._order_s[packet.media_type] = packet.order_s
@@ -98,10 +106,21 @@ class ClipWriter:
             file.abandon()
 
 
-def _free(path: Path) -> Path:
+def _opened(path: Path, first: Content) -> Mp4File:
+    """Begin a file. Others may take the same name at the same moment: then another one is tried."""
+    for _ in range(MAX_RIVALS):
+        try:
+            return Mp4File(free(path), first.tracks, first)
+        except ClipError as error:
+            if not isinstance(error.__cause__, FileExistsError):
+                raise
+    raise ClipError(f"{path} cannot be written: others take all its names.")
+
+
+def free(path: Path) -> Path:
     """Return a path that no file has, and none that is being written: the given one, or one with a number."""
     number, free = 1, path
-    while os.path.lexists(free) or os.path.lexists(free.with_name(free.name + PART)):  # links count
+    while os.path.lexists(free.with_name(free.name + PART)) or os.path.lexists(free):  # links count
         number += 1
         free = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return free

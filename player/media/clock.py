@@ -107,6 +107,10 @@ class CaptureClock:
         self._floor_s = max(self._floor_s, began_s)
         self._last.clear()
 
+    def begin_again(self) -> None:
+        """Note that a file is read once more: its first packet follows the last one, whatever their times are."""
+        self._offset_s = None
+
     def stamp(self, sort: Sort, times: Times, now_s: float) -> Stamp:
         """Return the stamp of a packet that came at `now_s`, in seconds of Unix time."""
         time_s = times.dts_s if times.dts_s is not None else times.pts_s

@@ -44,7 +44,12 @@ class Folder:
             raise ClipError(f"The folder {self.path} cannot be used: {error.strerror}.") from error
 
     def make_room(self) -> tuple[Path, ...]:
-        """Remove the oldest clips until the rest is within the limits; the newest one stays. Return those."""
+        """Remove the oldest clips until the rest is within the limits; the newest one stays. Return those.
+
+        If the folder itself was removed, it is made again, but none above it: those may be a disk that is away.
+        """
+        with suppress(OSError):  # those who write to it will say so
+            self.path.mkdir(exist_ok=True)
         if math.isinf(self._max_bytes) and math.isinf(self._keep_s):
             return ()
         try:
@@ -53,7 +58,7 @@ class Folder:
             raise ClipError(f"Old clips in {self.path} cannot be removed: {error.strerror}.") from error
 
     def _remove_oldest(self, since_s: float) -> Iterator[Path]:
-        found = sorted(self._entries(), key=lambda entry: (_stat(entry).st_mtime_ns, entry.name))
+        found = sorted(filter(_is_there, self._entries()), key=lambda entry: (_stat(entry).st_mtime_ns, entry.name))
         rest_bytes = sum(_stat(entry).st_size for entry in found)
         whole = [entry for entry in found if not entry.name.endswith(PART)]
         for entry in whole[:-1]:
@@ -76,6 +81,15 @@ class Folder:
 
 def _stat(entry: "os.DirEntry[str]") -> os.stat_result:
     return entry.stat(follow_symlinks=False)  # kept by the entry, also when the file is removed
+
+
+def _is_there(entry: "os.DirEntry[str]") -> bool:
+    """Whether a file is still there: others may remove clips of the same folder."""
+    try:
+        _stat(entry)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _recover(part: Path) -> Path | None:

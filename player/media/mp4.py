@@ -45,6 +45,7 @@ class Mp4File:
             # FFmpeg would not close a file of its own if it cannot write the header.
             self._file = os.fdopen(os.open(self._part, FLAGS, 0o666), "wb")
             try:
+                _refuse_taken(path)  # another clip may have become whole since the name was found to be free
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # Folder.prepare leaves locked files alone
                 self._container = av.open(self._file, "w", format="mp4", options=OPTIONS)
                 self._add_streams(tracks)
@@ -79,8 +80,7 @@ class Mp4File:
             self._container.close()
             self._file.flush()
             os.fsync(self._file.fileno())
-            if os.path.lexists(self.path):
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            _refuse_taken(self.path)
             self._part.rename(self.path)
             _sync_folder(self.path.parent)
             return os.fstat(self._file.fileno()).st_size
@@ -92,9 +92,15 @@ class Mp4File:
             self._container.close()  # writes nothing, since the file is closed
 
     def _remove(self) -> None:
-        self._part.unlink(missing_ok=True)
+        with suppress(OSError):  # such as a disk that cannot be written any longer
+            self._part.unlink()
         with suppress(OSError):
             self._file.close()
+
+
+def _refuse_taken(path: Path) -> None:
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
 @contextmanager

@@ -125,6 +125,7 @@ class Session:
                 return
             with translated(address, "cannot be read again"):
                 self._rewind()
+            clock.begin_again()
 
     def _rewind(self) -> None:
         """Go back to the first packet: MPEG-TS finds it only if asked for an earlier one, which AVI does not allow."""

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from player.errors import ClipError
 from player.flow import Activation, Frame, Item, Packet
-from player.media.clips import Clip, ClipWriter
+from player.media.clips import Clip, ClipWriter, free
 from player.media.folder import NOTES, Folder
 
 SUFFIX = ".mp4"
@@ -101,7 +102,7 @@ class Recorder:
             segments.folder.make_room()
         except ClipError as error:
             self._fail(error, at_s)
-        path = segments.folder.path / (segments.name(at_s) + SUFFIX)
+        path = free(segments.folder.path / (segments.name(at_s) + SUFFIX))
         self._writing = _Writing(ClipWriter(path), path, at_s, correlation)
         self._reporter.began(path, at_s, correlation)
 
@@ -115,7 +116,7 @@ class Recorder:
         except ClipError as error:
             self._fail(error, writing.end_s)
         else:
-            self._reporter.ended(clips, writing.path, writing.end_s, writing.correlation)
+            self._reporter.ended(clips, clips[0].path if clips else writing.path, writing.end_s, writing.correlation)
 
     def _fail(self, error: ClipError, at_s: float) -> None:
         self._reporter.failed(error, at_s)
@@ -129,19 +130,34 @@ class _Writing:
         self.end_s = begin_s
 
     def write(self, packet: Packet) -> None:
-        self._writer.write(packet)
+        with self._notes_go_with_clips():
+            self._writer.write(packet)
         self.end_s = max(self.end_s, packet.at_s)
 
     def note(self, frame: Frame) -> None:
-        """Write down what was found in a frame, as a line of JSON."""
-        if frame.findings:
+        """Write down what was found in a frame, as a line of JSON beside the file that is being written."""
+        path = self._writer.path
+        if frame.findings and path:
             found = [inference for finding in frame.findings for inference in finding.inferences]
             line = json.dumps({"timestamp": round(frame.at_s * 90_000), "inferences": found}, ensure_ascii=False)
             try:
-                with self.path.with_suffix(NOTES).open("a", encoding="utf-8") as notes:
+                with path.with_suffix(NOTES).open("a", encoding="utf-8") as notes:
                     notes.write(line + "\n")
             except OSError:
                 return
 
     def close(self) -> tuple[Clip, ...]:
-        return self._writer.close()
+        with self._notes_go_with_clips():
+            return self._writer.close()
+
+    @contextmanager
+    def _notes_go_with_clips(self) -> Iterator[None]:
+        """Remove the notes of a file that cannot be written."""
+        path = self._writer.path
+        try:
+            yield
+        except ClipError:
+            if path and path not in [clip.path for clip in self._writer.clips]:
+                with suppress(OSError):
+                    path.with_suffix(NOTES).unlink()
+            raise

@@ -20,8 +20,8 @@ from player.running.state import PipelineState
 
 NOTHING = Built({}, {}, (), decodes=False)
 LOG = logging.getLogger("framehook")
-LAST_ANSWER_S = 15.0
-"""How long the end of a file waits for the answer to its last frame."""
+LAST_ANSWER_S, STOPPED_ANSWER_S = 15.0, 1.0
+"""How long the end of a file waits for the answer to its last frame, and how long a pipeline that is stopped does."""
 SILENT_S = 1.0
 """How long a source that is silent may keep a pipeline from ending; its thread ends later, by itself."""
 
@@ -47,7 +47,7 @@ class Pipeline:
         self.state = state
         self._place, self._publish, self._on_end = place, publish, on_end
         self._lock = threading.Lock()
-        self._is_over = False
+        self._is_over = self._is_stopped = False
         self._built, self._graph = NOTHING, Graph({}, {})
         self._reader: Reader | None = None
         self._thread: threading.Thread | None = None
@@ -74,6 +74,7 @@ class Pipeline:
 
     def stop(self) -> None:
         """End soon. May be called by any thread."""
+        self._is_stopped = True
         if self._reader:
             self._reader.stop()
 
@@ -100,20 +101,26 @@ class Pipeline:
 
     def _run(self, reader: Reader, built: Built) -> None:
         try:
-            self._read(reader, built)
-            self.state.phase = "ended"
-        except SourceError as error:
-            self.on_lost(error)
-            self.state.phase = "failed"
+            self._read_all(reader, built)
         except Exception as error:  # a fault of the player ends this pipeline, and no other
             self.state.phase, self.state.fault = "failed", "This is a fault of the player; the log says more."
             LOG.exception("pipeline failed", exc_info=error, extra={"facts": {"pipeline": self.state.name}})
             self._publish(events.runtime_error(self._place, time.time(), type(error).__name__))
         finally:
-            self._finish(built)
             reader.stop()
             reader.join(SILENT_S)
             self._on_end()
+
+    def _read_all(self, reader: Reader, built: Built) -> None:
+        """Read until the source ends, then let the nodes end, whatever has happened."""
+        try:
+            self._read(reader, built)
+            self.state.phase = "ended"
+        except SourceError as error:
+            self.on_lost(error)
+            self.state.phase = "failed"
+        finally:
+            self._finish(built)
 
     def _read(self, reader: Reader, built: Built) -> None:
         decoder = Decoder()
@@ -139,12 +146,21 @@ class Pipeline:
     def _finish(self, built: Built) -> None:
         """Let nodes give what they still hold, then end their connections."""
         for extension in built.extensions:
-            extension.wait(LAST_ANSWER_S if self.state.phase == "ended" else 0)
-        self._finish_nodes()
-        with self._lock:
-            self._is_over = True
-        for extension in built.extensions:
-            extension.close()
+            extension.wait(self._patience_s)
+        try:
+            self._finish_nodes()
+        finally:
+            with self._lock:
+                self._is_over = True
+            for extension in built.extensions:
+                extension.close()
+
+    @property
+    def _patience_s(self) -> float:
+        """How long an answer is waited for, now that nothing follows."""
+        if self.state.phase != "ended":
+            return 0
+        return STOPPED_ANSWER_S if self._is_stopped else LAST_ANSWER_S
 
     def _finish_nodes(self) -> None:
         """Let nodes give what they still hold, each after those whose items it takes."""

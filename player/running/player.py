@@ -1,6 +1,7 @@
 """Several pipelines in one process, with the outputs of their events."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from player.events.event import Event, Place
 from player.events.mqtt_output import Inbox
 from player.events.outputs import open_output
-from player.events.sending import OutputStatus, Publisher
+from player.events.sending import FLUSH_S, OutputStatus, Publisher
 from player.media.address import Address, address_of
 from player.media.sources import Source
 from player.nodes.extension import Asked
@@ -88,7 +89,8 @@ class Player:
             pipeline.join()
         for inbox in self._inboxes:
             inbox.close()
-        return sum(publisher.close() for publisher in self._publishers.values())
+        until_s = time.monotonic() + FLUSH_S  # for all of them: each has a thread of its own
+        return sum(publisher.close(max(0.0, until_s - time.monotonic())) for publisher in self._publishers.values())
 
     def _prepared(self, wanted: Wanted, playing: Playing) -> tuple[Pipeline, Callable[[], None]]:
         """Return a pipeline, and what starts it."""

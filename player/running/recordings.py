@@ -31,11 +31,12 @@ class Recordings:
         self._place, self._publish, self._state = place, publish, state
         self._output_type, self._name = output_type, name
         self._is_open = self._is_available = False
+        self._path = Path()
 
     def began(self, path: Path, at_s: float, correlation: str) -> None:
         """Report that a clip has begun."""
         if correlation or not self._is_open:
-            self._is_open = not correlation
+            self._is_open, self._path = not correlation, path
             self._report("RecordingStarted", path, at_s, correlation)
 
     def ended(self, clips: tuple[Clip, ...], path: Path, at_s: float, correlation: str) -> None:
@@ -58,7 +59,7 @@ class Recordings:
         """Report that a recording without a gate is over."""
         if self._is_open:
             self._is_open = self._is_available = False
-            self._report("RecordingStopped", Path(self._name), at_s, "")
+            self._report("RecordingStopped", self._path, at_s, "")
 
     def _report(self, kind: RecordingKind, path: Path, at_s: float, correlation: str) -> None:
         output = (self._output_type, self._name or str(path))

@@ -1,5 +1,6 @@
 """The status of a running player over HTTP, as player/openapi.yaml declares it: reads only."""
 
+import asyncio
 import html
 import socket
 import threading
@@ -17,6 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from player.errors import PlayerError
 from player.events.sending import OutputStatus
@@ -24,7 +26,8 @@ from player.running.metrics import as_text
 from player.running.state import PipelineState
 
 MAX_CONNECTIONS = 32
-KEEP_ALIVE_S = 5
+KEEP_ALIVE_S, LONGEST_S = 5, 10.0
+"""How long a connection waits for another request, and how long it lasts at most: a slow client keeps nobody out."""
 HEADERS = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 PAGE = """<!doctype html>
@@ -61,7 +64,7 @@ class StatusServer:
         self.port: int = self._listener.getsockname()[1]
         config = uvicorn.Config(
             create_app(host, watched),
-            http="httptools",
+            http=_ShortProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -84,6 +87,15 @@ class StatusServer:
         self._listener.close()
 
 
+class _ShortProtocol(HttpToolsProtocol):
+    """Ends each connection after a while, whatever its client does."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Set the end of a connection."""
+        super().connection_made(transport)
+        self.loop.call_later(LONGEST_S, transport.abort)
+
+
 class _QuietServer(uvicorn.Server):
     """Leaves signals to the command."""
 
@@ -95,7 +107,8 @@ class _QuietServer(uvicorn.Server):
 def create_app(host: str, watched: Watched) -> Starlette:
     """Return the application. `host`: that it listens on; requests must name it, or this machine."""
     everywhere = host in {"0.0.0.0", "::"}  # noqa: S104  # it is only compared
-    hosts = ["*"] if everywhere else [host, "localhost", "127.0.0.1"]
+    named = f"[{host}]" if ":" in host else host.lower()
+    hosts = ["*"] if everywhere else [named, "localhost", "127.0.0.1", "[::1]"]
     metrics = as_text(watched.pipelines, watched.outputs)
     contract = files("player").joinpath("openapi.yaml").read_bytes()
 

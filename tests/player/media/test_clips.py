@@ -1,5 +1,6 @@
 """Clips hold the camera's own packets, each once, from a keyframe on, and are whole when they have their name."""
 
+import errno
 import resource
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
 
 import av
 import numpy as np
@@ -19,6 +20,7 @@ from PIL import Image
 from lab.videos import Coding, read_video, write_video
 from player.errors import ClipError
 from player.flow import Packet
+from player.media import clips
 from player.media.address import address_of
 from player.media.clips import ClipWriter
 from player.media.clock import CaptureClock
@@ -137,6 +139,37 @@ def test_links_are_not_followed(name: str, video: Path, tmp_path: Path) -> None:
     [clip] = written(tmp_path / "clip.mp4", packets_of(video)).clips
     assert clip.path.name == "clip-2.mp4"
     assert not target.exists()
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mp4.part"])
+def test_a_name_that_another_takes_at_the_same_moment_is_left_to_it(
+    name: str, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(path: Path) -> Path:
+        monkeypatch.undo()
+        (tmp_path / name).touch()
+        return path
+
+    monkeypatch.setattr(clips, "free", late)
+    [clip] = written(tmp_path / "clip.mp4", packets_of(video)).clips
+    assert sorted(names(tmp_path)) == sorted(["clip-2.mp4", name])
+    assert clip.path == tmp_path / "clip-2.mp4"
+
+
+def test_a_disk_that_lets_nothing_be_removed_is_an_error_too(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: object) -> NoReturn:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    writer = ClipWriter(tmp_path / "clip.mp4")
+    first, second, *_ = packets_of(video)
+    writer.write(first)
+    monkeypatch.setattr(Path, "unlink", read_only)
+    monkeypatch.setattr("os.fsync", read_only)
+    writer.write(second)
+    with pytest.raises(ClipError, match="Read-only file system"):
+        writer.close()
 
 
 def test_pictures_of_jpeg_are_kept(tmp_path: Path, pictures: list[Image.Image]) -> None:

@@ -60,6 +60,15 @@ def test_a_file_keeps_its_own_time(times_s: list[float | None], expected_s: list
     assert orders(begun(is_live=False), times_s, [0] * len(times_s)) == pytest.approx(expected_s, abs=1e-5)
 
 
+def test_a_file_of_one_picture_that_is_read_again_keeps_its_pace() -> None:
+    clock = begun(is_live=False)
+    found = orders(clock, [0], [0])
+    for _ in range(3):
+        clock.begin_again()
+        found += orders(clock, [0], [0])
+    assert found == pytest.approx([0, 0.1, 0.2, 0.3], abs=1e-5)
+
+
 def test_a_burst_at_the_beginning_is_not_put_into_the_future_for_long() -> None:
     clock = begun(is_live=True)
     orders(clock, [0.1 * number for number in range(10)], [0.0] * 10)

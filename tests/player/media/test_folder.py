@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,30 @@ def test_what_cannot_be_played_is_removed_at_the_start(tmp_path: Path) -> None:
 def test_the_folder_is_made(tmp_path: Path) -> None:
     Folder(tmp_path / "a/b", PATTERN).prepare()
     assert (tmp_path / "a/b").is_dir()
+
+
+def test_the_folder_is_made_again_but_none_above_it(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    Folder(tmp_path / "clips" / "yard", PATTERN).make_room()
+    Folder(tmp_path / "away" / "yard", PATTERN).make_room()
+    assert names(tmp_path) == {"clips"}
+    assert names(tmp_path / "clips") == {"yard"}
+
+
+def test_others_may_remove_clips_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = clip(tmp_path, "door-1.mp4", 400, 30)
+    old = clip(tmp_path, "door-2.mp4", 400, 20)
+    clip(tmp_path, "door-3.mp4", 400, 10)
+    scan = os.scandir
+
+    def late(path: Path) -> AbstractContextManager[list[os.DirEntry[str]]]:
+        with scan(path) as found:
+            entries = [*found]
+        gone.unlink()
+        return nullcontext(entries)
+
+    monkeypatch.setattr(os, "scandir", late)
+    assert Folder(tmp_path, PATTERN, 500).make_room() == (old,)
 
 
 def test_a_folder_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:

@@ -100,6 +100,12 @@ def test_a_looped_file_goes_on_within_its_session(suffix: str, tmp_path: Path, p
     assert packets[-1].order_s - packets[0].order_s == pytest.approx(4.9, abs=0.01)
 
 
+def test_a_looped_file_of_one_picture_keeps_its_pace(tmp_path: Path, pictures: list[Image.Image]) -> None:
+    video = write_video(tmp_path / "a.mp4", pictures[:1], Coding(ticks_per_s=10))
+    packets = read(Source(address_of(str(video)), is_looped=True), 11)
+    assert packets[-1].order_s - packets[0].order_s == pytest.approx(1, abs=0.01)
+
+
 def test_an_http_camera_is_read(camera: str) -> None:
     before_s = time.time()
     packets = read(patient(f"{camera}/stream"), 12)

@@ -2,7 +2,7 @@ import json
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import player
 from player.errors import PlayerError
 from player.events.sending import OutputStatus
 from player.nodes.extension import Counts
+from player.running import status
 from player.running.state import PipelineState
 from player.running.status import StatusServer, Watched
+from tests.support.waiting import wait_for
 
 CONTRACT: dict[str, Any] = yaml.safe_load(Path(player.__file__).with_name("openapi.yaml").read_text())
 
@@ -155,3 +157,19 @@ def test_a_listener_on_all_addresses_takes_every_name() -> None:
     with closing(StatusServer("0.0.0.0", 0, Watched(list, list))) as server:
         answer = httpx.get(f"http://127.0.0.1:{server.port}/status", headers={"Host": "player.example"})
     assert json.loads(answer.text) == {"pipelines": [], "outputs": []}
+
+
+@pytest.mark.parametrize("host", ["[::1]", "localhost", "LocalHost", "[::1]:80"])
+def test_a_listener_on_an_address_of_ipv6_takes_its_name(host: str) -> None:
+    with closing(StatusServer("::1", 0, Watched(list, list))) as server:
+        assert httpx.get(f"http://[::1]:{server.port}/status", headers={"Host": host}).status_code == 200
+        assert httpx.get(f"http://[::1]:{server.port}/status", headers={"Host": "[::2]"}).status_code == 400
+
+
+def test_clients_that_say_nothing_or_go_on_for_ever_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "LONGEST_S", 0.5)
+    with closing(StatusServer("127.0.0.1", 0, Watched(list, list))) as server, ExitStack() as stack:
+        for number in range(status.MAX_CONNECTIONS):
+            idle = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            idle.sendall(b"GET /health HTTP/1.1\r\nX-Begun" if number % 2 else b"")
+        wait_for(lambda: httpx.get(f"http://127.0.0.1:{server.port}/health").status_code == 200)

@@ -6,7 +6,8 @@ import logging
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 
 from handlers.server.commands.playing.local import Asked, LocalExtension, is_local, order_of
 from handlers.server.commands.playing.progress import Progress
@@ -26,27 +27,54 @@ FAILED = 1
 LOG = logging.getLogger("framehook")
 
 
+class Over:
+    """Whether all is to end; set by any thread and by signals.
+
+    A threading.Event could not be: a signal may come while the main thread, which waits, holds the event's lock.
+    """
+
+    def __init__(self) -> None:
+        self._news: SimpleQueue[None] = SimpleQueue()
+        self._is_set = False
+
+    def set(self) -> None:
+        """End all."""
+        self._is_set = True
+        self._news.put(None)
+
+    def is_set(self) -> bool:
+        """Return whether all is to end."""
+        return self._is_set
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait so long at most; return whether all is to end."""
+        if not self._is_set:
+            with suppress(Empty):
+                self._news.get(timeout=timeout_s)
+        return self._is_set
+
+
 def run(settings: Settings, options: argparse.Namespace, wanted: Sequence[Wanted]) -> int:
     """Run pipelines. Return 1 if one failed, or events could not be delivered, else 0. Raises PlayerError."""
     logs.configure(settings.log_level)
-    over = threading.Event()
+    over = Over()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: _stop(number, over))
     if not options.serve:
         return _play(options, wanted, over, lambda _, record: http_extension(record))
     with _server(settings, over) as create_extension:
-        return FAILED if create_extension is None else _play(options, wanted, over, create_extension)
+        if create_extension is None:
+            return 0 if over.is_set() else FAILED
+        return _play(options, wanted, over, create_extension)
 
 
-def _stop(number: int, over: threading.Event) -> None:
+def _stop(number: int, over: Over) -> None:
     """End in order; the second signal ends the process at once."""
     signal.signal(number, signal.SIG_DFL)
     over.set()
 
 
-def _play(
-    options: argparse.Namespace, wanted: Sequence[Wanted], over: threading.Event, create_extension: CreateExtension
-) -> int:
+def _play(options: argparse.Namespace, wanted: Sequence[Wanted], over: Over, create_extension: CreateExtension) -> int:
     playing = Playing(options.speed == "real", options.loop, options.clips, create_extension)
     player = Player(wanted, playing, over.set)
     watched = Watched(lambda: player.pipelines, lambda: player.outputs)
@@ -75,7 +103,7 @@ def _status(address: tuple[str, int] | None, watched: Watched) -> StatusServer |
 
 
 @contextmanager
-def _server(settings: Settings, over: threading.Event) -> Iterator[CreateExtension | None]:
+def _server(settings: Settings, over: Over) -> Iterator[CreateExtension | None]:
     """Run the server in a thread until the block ends; yield what asks it, None if it cannot be ready.
 
     Extensions whose address is on this machine are this server's; others are asked over HTTP.

@@ -1,0 +1,38 @@
+"""A signal ends `framehook play` in order, whenever it comes."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from lab.wire import free_port
+from tests.support.process import FRAMEHOOK
+from tests.support.waiting import PATIENCE_S
+
+AT_ANY_MOMENT = """
+import random, signal, time
+from handlers.server.commands.playing.running import Over
+now = []
+signal.signal(signal.SIGALRM, lambda *_: now[-1].set())
+until_s = time.monotonic() + 2
+while time.monotonic() < until_s:
+    now.append(Over())
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 4e-5))
+    while not now[-1].wait(0.05):
+        pass
+"""
+
+
+def test_no_signal_stops_the_wait_for_its_end() -> None:
+    subprocess.run([sys.executable, "-c", AT_ANY_MOMENT], check=True, timeout=PATIENCE_S)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_while_the_server_starts_ends_the_command_without_a_fault(number: signal.Signals) -> None:
+    command = [FRAMEHOOK, "play", "detect", "--serve", "--port", str(free_port()), "--source", "gone.mp4", "--loop"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr
+        next(line for line in process.stderr if '"listening"' in line)
+        process.send_signal(number)
+        assert process.wait(PATIENCE_S) == 0
