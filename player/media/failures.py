@@ -1,5 +1,7 @@
 """FFmpeg's errors as the player's. Their own messages show addresses with passwords, so they are never passed on."""
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,14 +33,19 @@ REASONS: tuple[tuple[type[Exception], str], ...] = (
 
 
 @contextmanager
-def translated(address: Address, late: str) -> Iterator[None]:
-    """Raise SourceError for what PyAV raises. `late`: what to say if the time was up, such as "did not answer"."""
+def translated(address: Address, late: str, limit_s: float = math.inf) -> Iterator[None]:
+    """Raise SourceError for what PyAV raises. `late`: what to say if the time was up, such as "did not answer".
+
+    `limit_s`: when it is up, whatever FFmpeg says: for RTSP, it says that the data is damaged.
+    """
+    began_s = time.monotonic()
     try:
         yield
     except SourceError:
         raise
     except DAMAGES as error:
-        failure = _translated(error, address, late)
+        is_late = time.monotonic() - began_s >= limit_s
+        failure = SourceError(f"{address} {late}.") if is_late else _translated(error, address, late)
         try:
             raise failure from None
         finally:

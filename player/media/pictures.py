@@ -20,6 +20,8 @@ BYTES_PER_PIXEL: dict[PixelFormat, int] = {
     "argb": 4, "rgba": 4, "abgr": 4, "bgra": 4,
 }  # fmt: skip
 """The formats with all bytes of a pixel in one place; yuv420p has three planes."""
+EXACT = Interpolation.BILINEAR | Interpolation.BITEXACT
+"""Without the quick ways that FFmpeg has for some formats: their colours are up to five levels off."""
 MAX_SCALERS = 8
 """So many conversions are kept ready."""
 
@@ -83,7 +85,7 @@ class AvPicture:
 
     def pixels(self, pixel_format: PixelFormat, size_wh: SizeWh) -> bytes:
         """Return the pixels, scaled to a size: rows from the top, without padding between them."""
-        frame = self._converted(pixel_format, size_wh, Interpolation.BILINEAR)
+        frame = self._converted(pixel_format, size_wh, EXACT)
         if pixel_format == "yuv420p":
             planes = [np.rot90(_rows(frame, number, 1), self._turns) for number in range(3)]
             return b"".join(plane.tobytes() for plane in planes)

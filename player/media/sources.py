@@ -194,10 +194,10 @@ def _has_picture(packet: "av.Packet[Stream]", track: Track) -> bool:
 def open_session(source: Source, number: int = 0) -> Iterator[Session]:
     """Yield a session, and end it. Raises SourceError: see its subclasses."""
     address = source.address
-    if address.kind == "file" and not Path(address.for_people).is_file():  # FFmpeg would wait for a named pipe
-        raise SourceError(f"{address} does not exist, or is no file.")
     began_s = time.time()
-    with translated(address, f"did not answer within {source.open_timeout_s:g} s"):
+    with translated(address, f"did not answer within {source.open_timeout_s:g} s", source.open_timeout_s):
+        if address.kind == "file" and not Path(address.for_people).is_file():  # FFmpeg would wait for a named pipe
+            raise SourceError(f"{address} does not exist, or is no file.")
         container = av.open(
             address.for_ffmpeg,
             format=FORMATS[address.kind],

@@ -22,7 +22,7 @@ import httpx
 from player.errors import ExtensionBusyError, ExtensionError, ExtensionRefusedError, TopologyError
 from player.flow import Inference, Picture
 from player.nodes.protocol.answers import read_answer
-from player.nodes.protocol.credentials import HeaderCredential, UserPassword, prover
+from player.nodes.protocol.credentials import HIDDEN, HeaderCredential, UserPassword, prover
 from player.nodes.protocol.encoding import Body, ImageSettings, encode
 from player.nodes.protocol.scaling import restored
 
@@ -73,9 +73,9 @@ class _Reply:
     content: bytes
 
     @property
-    def text(self) -> str:
-        beginning = self.content[: 4 * TEXT_CHARACTERS].decode(errors="replace")
-        return UNPRINTABLE.sub(" ", beginning).strip()[:TEXT_CHARACTERS]
+    def beginning(self) -> str:
+        """Return more than a message shows: a secret at its end must be known as a whole."""
+        return UNPRINTABLE.sub(" ", self.content[: 4 * TEXT_CHARACTERS].decode(errors="replace")).strip()
 
 
 class HttpExtension:
@@ -130,7 +130,7 @@ class HttpExtension:
         if reply.status == HTTPStatus.NO_CONTENT:
             return ()
         if reply.status != HTTPStatus.OK:
-            text = self._prover.hide(reply.text)
+            text = self._hidden(reply.beginning)[:TEXT_CHARACTERS]
             said = f": {text}" if text else "."
             raise ExtensionRefusedError(f"{self._name} answered with status {reply.status}{said}", reply.status, text)
         answer = read_answer(reply.headers.get("Content-Type", ""), reply.content)
@@ -138,6 +138,11 @@ class HttpExtension:
             LOG.warning("%s sent inferences that do not follow the protocol; they are dropped", self._name)
         self.dropped += answer.dropped
         return tuple(filter(None, (restored(inference, body.placement) for inference in answer.inferences)))
+
+    def _hidden(self, text: str) -> str:
+        """Return a text without secrets, and without the URL's query, which may hold a key."""
+        query = self._url.query.decode("ascii")
+        return self._prover.hide(text.replace(query, HIDDEN) if query else text)
 
     def _reply(self, body: Body) -> _Reply:
         """Return the answer to a request; to a second one if the first was asked to prove who sends it."""
@@ -274,7 +279,7 @@ def _retry_after_s(text: str) -> float:
         if text.isascii() and text.isdigit():
             return min(float(text), LONGEST_RETRY_S)
         until = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return USUAL_RETRY_S
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return min(max((until - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_RETRY_S)

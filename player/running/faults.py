@@ -1,5 +1,6 @@
 """Faults of peers, as the events that report them."""
 
+import re
 import time
 
 from player.errors import (
@@ -15,6 +16,7 @@ from player.events.event import Event, Place
 
 UNREACHABLE, NO_ANSWER = "unreachable", "noAnswer"
 SERVICE_UNAVAILABLE = 503
+URL_END = re.compile(r"[?#].*")
 
 
 def source_fault(place: Place, error: SourceError, source: str) -> Event:
@@ -29,7 +31,10 @@ def source_fault(place: Place, error: SourceError, source: str) -> Event:
 
 
 def extension_fault(place: Place, error: ExtensionError, url: str) -> Event:
-    """Return the event for an extension that gives no answer. `url`: its address, without a password."""
+    """Return the event for an extension that gives no answer. `url`: its address, without a password.
+
+    The event does not have what is behind the path: that may be a key.
+    """
     now_s = time.time()
     if isinstance(error, ExtensionBusyError):
         code = str(SERVICE_UNAVAILABLE)
@@ -38,4 +43,4 @@ def extension_fault(place: Place, error: ExtensionError, url: str) -> Event:
     else:
         return events.access_error(place, "NetworkError", now_s, NO_ANSWER)
     said = error.text if isinstance(error, ExtensionRefusedError) else str(error)
-    return events.protocol_error(place, now_s, code, (url, "http"), [(code, said)])
+    return events.protocol_error(place, now_s, code, (URL_END.sub("", url), "http"), [(code, said)])

@@ -18,6 +18,8 @@ from player.topology.nodes import (
 )
 from player.topology.sections.keys import near
 
+MAX_WAYS = 256
+"""From the source to a node."""
 GATE_INPUTS = 2
 """First what opens it, then what goes through."""
 
@@ -52,6 +54,7 @@ def graph_of(topology: Topology) -> Graph:
     """Return a topology's graph; raises TopologyError for one that cannot run."""
     graph = _linked(topology)
     _refuse_cycle(graph)
+    _refuse_many_ways(graph)
     _refuse_gates(topology)
     cameras = [source.name for source in topology.sources if isinstance(source, RtspSource)]
     if not cameras:
@@ -93,6 +96,20 @@ def _refuse_cycle(graph: Graph) -> None:
         TopologicalSorter({name: [node.name for node in nodes] for name, nodes in graph.above.items()}).prepare()
     except CycleError as error:
         raise TopologyError(f"its nodes go round in a circle: {' → '.join(map(shown, error.args[1]))}.") from None
+
+
+def _refuse_many_ways(graph: Graph) -> None:
+    """Refuse what would multiply each packet: two inputs of the same node double it, and so does the next such node."""
+    ways: dict[str, int] = {}
+    for name in TopologicalSorter(
+        {name: [node.name for node in nodes] for name, nodes in graph.above.items()}
+    ).static_order():
+        ways[name] = sum(ways[node.name] for node in graph.above[name]) or 1
+        if ways[name] > MAX_WAYS:
+            raise TopologyError(
+                f"what the source gives would come to {shown(name)} {ways[name]} times; "
+                f"expected at most {MAX_WAYS} ways through the nodes above it."
+            )
 
 
 def _refuse_gates(topology: Topology) -> None:

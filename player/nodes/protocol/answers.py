@@ -19,6 +19,8 @@ from player.flow import Inference
 MAX_INFERENCES = 10_000
 """Of one answer; further ones are dropped."""
 INT64 = 1 << 63
+SUBTYPE = r"^[^\s\x1c-\x1f\ufeff]([\s\x1c-\x1f\ufeff]*[^\s\x1c-\x1f\ufeff])*$"
+"""No blanks around it, whatever Python, JavaScript and pydantic take for blanks."""
 
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Ticks: TypeAlias = Annotated[int, Field(ge=-INT64, lt=INT64)]
@@ -83,7 +85,7 @@ class _Other(_Record):
 
 
 class _Inference(_Record):
-    subtype: Annotated[str, Field(pattern=r"^\S(\s*\S)*$")] = "-"
+    subtype: Annotated[str, Field(pattern=SUBTYPE)] = "-"
     inference_id: str = ""
     sequence_id: str = ""
     related_inferences: list[str] = []

@@ -156,7 +156,7 @@ def parse_challenges(header: str) -> list[Challenge]:
 
 
 def _facts(parts: Sequence[str]) -> Mapping[str, str]:
-    facts = parse_keqv_list([part for part in parts if "=" in part])
+    facts = parse_keqv_list([part for part in parts if part.partition("=")[2]])
     return {name.strip().lower(): value for name, value in facts.items() if HEADER_VALUE.fullmatch(value)}
 
 

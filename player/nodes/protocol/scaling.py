@@ -7,6 +7,9 @@ from player.errors import TopologyError
 from player.flow import Inference, SizeWh
 from player.nodes.protocol.boxes import Box, box_of
 
+MAX_SIDE = 8192
+"""Of a side that is not given: a camera may send pictures of any shape."""
+
 ScaleMode: TypeAlias = Literal["pad", "preserveAspectRatio", "stretch", "none"]
 
 
@@ -93,7 +96,7 @@ def restored(inference: Inference, placement: Placement) -> Inference | None:
 
 
 def _fitted(source_wh: SizeWh, limits_wh: SizeWh) -> SizeWh:
-    """Return a size of the same shape, as large as the limits allow; a limit of 0 is none."""
-    factor = min(limit / side for side, limit in zip(source_wh, limits_wh, strict=True) if limit)
+    """Return a size of the same shape, as large as the limits allow; a limit of 0 is MAX_SIDE."""
+    factor = min((limit or MAX_SIDE) / side for side, limit in zip(source_wh, limits_wh, strict=True))
     width, height = (max(1, round(side * factor)) for side in source_wh)
     return width, height

@@ -133,14 +133,17 @@ def _refuse_tunnel() -> None:
 def without_credentials(url: str) -> tuple[str, UsernamePasswordCredentials | None]:
     """Return a URL without its user name and password, and them. Raises ValueError, which does not hold the URL.
 
-    A password with a `#`, `/` or `?` that is not escaped ends the host too early: what is left has no port.
+    A password with a `#`, `/` or `?` that is not escaped ends the host too early: what is left has no port, or one and
+    an `@` behind it.
     """
     try:
         parts = urlsplit(url)
         login, separator, host = parts.netloc.rpartition("@")
-        _ = parts.port
+        is_cut = parts.port is not None and not separator and "@" in url
     except ValueError:
-        raise ValueError("this is no URL; in a password, # / ? and @ are written %23 %2F %3F and %40") from None
+        is_cut = True
+    if is_cut:
+        raise ValueError("this is no URL; in a password, # / ? and @ are written %23 %2F %3F and %40")
     if not separator:
         return url, None
     name, _, password = login.partition(":")

@@ -198,6 +198,13 @@ def test_an_rtsp_camera_that_says_nothing_useful_is_left(answer: bytes) -> None:
         read(quick(f"rtsp://127.0.0.1:{port}/stream"))
 
 
+@pytest.mark.parametrize("answer", [b"", b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"])
+def test_an_rtsp_camera_that_falls_silent_is_late_and_no_other_format(answer: bytes) -> None:
+    with listener(answer) as port, pytest.raises(SourceError, match=r"did not answer within 0\.6 s") as caught:
+        read(quick(f"rtsp://127.0.0.1:{port}/stream"))
+    assert type(caught.value) is SourceError
+
+
 @pytest.mark.parametrize("scheme", ["rtsp", "rtsps", "http", "https"])
 def test_a_closed_port_is_named(scheme: str) -> None:
     with socket.socket() as unused:
@@ -255,6 +262,8 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
         read(Source(address_of(str(tmp_path))))
     with pytest.raises(SourceError, match="does not exist"):
         read(Source(address_of(str(tmp_path / "none.mp4"))))
+    with pytest.raises(SourceError, match="name too long"):
+        read(Source(address_of("a" * 1000)))
 
 
 HOSTILE = {

@@ -124,6 +124,7 @@ def in_seconds(seconds: float) -> str:
         pytest.param("soon", 1, 1, id="neither"),
         pytest.param("-5", 1, 1, id="negative"),
         pytest.param("\u00b2", 1, 1, id="odd digit"),
+        pytest.param(f"1 Jan {'9' * 20} 00:00:00 GMT", 1, 1, id="year that is none"),
     ],
 )
 def test_a_busy_server_says_when(retry_after: object, least_s: float, most_s: float) -> None:
@@ -270,6 +271,7 @@ def test_a_new_nonce_is_taken() -> None:
         pytest.param('Digest realm="a", nonce="b", algorithm=NEW', id="unknown algorithm"),
         pytest.param('Digest realm="a", nonce="b", qop="auth-int"', id="unknown protection"),
         pytest.param(', =, "', id="nonsense"),
+        pytest.param('Digest realm="a", nonce=', id="value without characters"),
     ],
 )
 def test_what_is_asked_for_may_be_unknown(challenge: str) -> None:
@@ -315,6 +317,22 @@ def test_no_message_has_the_password(credential: UserPassword | HeaderCredential
     hidden = [PASSWORD, encoded] if isinstance(credential, UserPassword) else [PASSWORD.replace(" ", "")]
     assert not [text for text in texts for secret in (*hidden, "other") if secret in text]
     assert "***" in caught.value.text
+
+
+def test_no_message_has_what_is_in_the_query() -> None:
+    """Nor a part of a password, where a message is cut off."""
+
+    def repeat(request: Request) -> None:
+        status(404, body=f"Cannot POST {request.path} {'.' * 455}{PASSWORD}".encode())(request)
+
+    with (
+        serving(repeat) as server,
+        client(f"{server.url}?code=key-of-mine", credential=UserPassword("user", PASSWORD)) as extension,
+        pytest.raises(ExtensionRefusedError) as caught,
+    ):
+        ask(extension)
+    assert "key-of-mine" not in f"{caught.value} {caught.value.text}"
+    assert PASSWORD[:3] not in caught.value.text
 
 
 def test_users_have_any_name() -> None:

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from player.errors import SourceError, SourceRefusedError, UnsupportedMediaError
+from player.errors import ExtensionRefusedError, SourceError, SourceRefusedError, UnsupportedMediaError
 from player.events.event import Place
-from player.running.faults import source_fault
+from player.running.faults import extension_fault, source_fault
 from player.running.images import image_settings
 from player.topology.sections.images import Image
 
@@ -34,6 +34,12 @@ def test_a_fault_of_a_source_is_an_event(error: SourceError, kind: str, body: di
     event = source_fault(PLACE, error, CAMERA)
     assert event.kind == kind
     assert {name: event.body[name] for name in body} == body
+
+
+@pytest.mark.parametrize("rest", ["?code=secret", "#secret"])
+def test_a_fault_of_an_extension_does_not_tell_a_key_in_its_address(rest: str) -> None:
+    event = extension_fault(PLACE, ExtensionRefusedError("It refuses.", 404, ""), f"https://server.example/score{rest}")
+    assert event.body["target"] == "https://server.example/score"
 
 
 @pytest.mark.parametrize(

@@ -335,6 +335,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         camera("rtsp://ann:he#ron@a.example/"),
         "camera: endpoint: this is no URL; in a password, # / ? and @ are written %23 %2F %3F and %40.",
     ),
+    "odd password": (
+        camera("rtsp://ann:12/heron@a.example/"),
+        "camera: endpoint: this is no URL; in a password, # / ? and @ are written %23 %2F %3F and %40.",
+    ),
     "odd credentials": (
         camera(credentials={"@type": AVA + "SymmetricKeyCredentials", "key": "x"}),
         "camera: endpoint.credentials: expected an @type of UsernamePasswordCredentials or HttpHeaderCredentials.",

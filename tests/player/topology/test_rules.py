@@ -64,6 +64,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         topology(camera(), motion(), gate("gate", "motion", "camera", "camera"), files()),
         "gate, a SignalGateProcessor, has 3 inputs; expected two: what opens it, then what goes through.",
     ),
+    "many ways": (
+        topology(camera(), motion("a", *["camera"] * 16), motion("b", *["a"] * 16), motion("c", "b", "b")),
+        "what the source gives would come to c 512 times; expected at most 256 ways through the nodes above it.",
+    ),
     "many": (topology(*[camera()] * 101), "it has 101 nodes; expected at most 100."),
 }
 

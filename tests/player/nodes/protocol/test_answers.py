@@ -60,6 +60,8 @@ def test_a_sequence_is_allowed() -> None:
         pytest.param({**CAR, "motion": {}}, id="two payloads"),
         pytest.param({**CAR, "name": "car"}, id="unknown member"),
         pytest.param({**CAR, "subtype": " a"}, id="subtype with blanks"),
+        pytest.param({**CAR, "subtype": "\x1c"}, id="subtype with a blank of Python's"),
+        pytest.param({**CAR, "subtype": "a\ufeff"}, id="subtype with a blank of JavaScript's"),
         pytest.param({**CAR, "subtype": None}, id="null instead of nothing"),
         pytest.param({**CAR, "inferenceId": 1}, id="identifier of no text"),
         pytest.param({**CAR, "inferenceId": "\ud800"}, id="half a character"),

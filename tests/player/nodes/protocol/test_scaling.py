@@ -26,6 +26,7 @@ from tests.player.nodes.pictures import entity
         pytest.param(
             Scale("preserveAspectRatio", height=720), (640, 360), Placement((1280, 720), (1280, 720)), id="height"
         ),
+        pytest.param(Scale("preserveAspectRatio", 416), (16, 65_535), Placement((2, 8192), (2, 8192)), id="very long"),
         pytest.param(Scale("pad", 64, 64), (10_000, 1), Placement((64, 64), (64, 1), (0, 31)), id="at least a pixel"),
     ],
 )
