@@ -7,6 +7,7 @@ Live, a thread asks. Until its answer is there, frames are held, so that they go
 fast as possible is asked about in the caller's thread: then the same file gives the same results each time.
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -23,7 +24,7 @@ Question: TypeAlias = Callable[[], tuple[Inference, ...]]
 """Asks, and returns what is in a picture; raises ExtensionError."""
 Answer: TypeAlias = tuple[Inference, ...] | ExtensionError
 
-MAX_PICTURES, MAX_FRAMES = 30, 1000
+MAX_PICTURES, MAX_PIXELS, MAX_FRAMES = 30, 64_000_000, 1000
 """Of held frames: later ones are held without their pictures, and still later ones are dropped."""
 FIRST_WAIT_S, LONGEST_WAIT_S, MAX_DOUBLINGS = 1.0, 30.0, 5
 """How long an extension is left alone after a failure; twice as long after each further one."""
@@ -169,9 +170,14 @@ class ExtensionNode:
         if self._worker and not self._worker.is_alive() and not self._is_closed.is_set():
             raise RuntimeError(f"The thread that asks the extension of {self._name} has died.")
         if len(self._held) < MAX_FRAMES:
-            self._held.append(frame if len(self._held) < MAX_PICTURES else replace(frame, picture=None))
+            self._held.append(frame if self._has_room(frame) else replace(frame, picture=None))
         else:
             self.counts.dropped += 1
+
+    def _has_room(self, frame: Frame) -> bool:
+        """Return whether the picture of one more frame may be held."""
+        is_few = len(self._held) < MAX_PICTURES
+        return is_few and sum(map(_pixels, self._held)) + _pixels(frame) <= MAX_PIXELS
 
     def _patient_answer(self, question: Question) -> Answer:
         """Return the answer; wait for an extension that is busy, and ask again."""
@@ -201,6 +207,10 @@ class ExtensionNode:
         self._patience.succeed()
         findings = (*frame.findings, Finding(self._name, answer)) if answer else frame.findings
         return replace(frame, findings=findings, is_sampled=True)
+
+
+def _pixels(frame: Frame) -> int:
+    return 0 if frame.picture is None else math.prod(frame.picture.size_wh)
 
 
 class _Patience:

@@ -269,6 +269,15 @@ def test_held_frames_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert pipeline.node.counts.dropped == 100
 
 
+def test_large_pictures_of_held_frames_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    width, height = GREY.size_wh
+    monkeypatch.setattr(extension_module, "MAX_PIXELS", 5 * width * height)
+    with live(after(0.3, found(CAR))) as pipeline:
+        pipeline.take(*seconds(1))
+        assert pipeline.node.wait(5)
+        assert sum(one.picture is not None for one in pipeline.passed) == 5
+
+
 def test_a_busy_server_is_left_alone() -> None:
     reported: list[ExtensionError] = []
     with live(status(503, ("Retry-After", 1)), found(CAR), report=reported.append) as pipeline:

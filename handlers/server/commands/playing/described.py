@@ -33,7 +33,11 @@ def described(options: argparse.Namespace) -> tuple[Described, ...]:
     path = Path(options.topology)
     outputs = tuple(options.to or ())
     if path.suffix.lower() not in LISTS:
-        return (Described(options.name or path.stem, options.topology, options.source, _values(options), outputs),)
+        return (
+            Described(
+                _printable(options.name or path.stem), options.topology, options.source, _values(options), outputs
+            ),
+        )
     if options.source or options.set or options.name:
         raise TopologyError("--source, --set and --name are for one pipeline; a list has them for each.")
     listed = read_pipelines(path)
@@ -65,6 +69,11 @@ def draw(pipelines: tuple[Described, ...]) -> None:
     """Print each topology as a flowchart. Raises TopologyError."""
     for each in wanted(pipelines)[0]:
         print(mermaid(each.topology))
+
+
+def _printable(name: str) -> str:
+    """Return a name that terminals, pages and topics show as it is."""
+    return "".join(letter if letter.isprintable() else "-" for letter in name)
 
 
 def _values(options: argparse.Namespace) -> dict[str, str]:

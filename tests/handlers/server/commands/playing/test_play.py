@@ -1,4 +1,6 @@
+import argparse
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from handlers.server.commands.playing.described import described
 from lab.pictures import street
 from lab.videos import Coding, write_video
 from lab.wire import free_port
@@ -120,6 +123,13 @@ def test_check_and_draw_describe_a_topology() -> None:
     assert framehook("play", "count-line", "--check").returncode == 1
     drawn = framehook("play", "detect", "--draw", "--source", "video.mp4")
     assert drawn.stdout.startswith("flowchart")
+
+
+@pytest.mark.parametrize("name", ["\x1b[31myard", "yard\nyard", "yard\u202e", os.fsdecode(b"yard\xff")], ids=ascii)
+def test_a_name_has_no_letters_that_terminals_and_pages_cannot_show(name: str) -> None:
+    [shown] = described(argparse.Namespace(topology="detect", name=name, source=None, set=[], to=None))
+    assert shown.name.isprintable()
+    assert "yard" in shown.name
 
 
 @pytest.mark.parametrize("address", ["port", "9600x", ":", "127.0.0.1:70000"])
