@@ -15,6 +15,9 @@ DEVICE = re.compile(r"/dev/video\d+")
 SECRET = re.compile(r"(?i)((?:user|login|pass|pwd|psw|token|secret|key|auth)[^=&/?]*=)[^&/?]*")
 """Credentials that some cameras want in the path or the query: a name that tells, and its value."""
 
+LOGIN = re.compile(r":.*@")
+"""What may be a password in the name of a file: that of a URL with a slash or its scheme missing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -73,7 +76,7 @@ def _local(source: str) -> Address:
         return Address("device", path, path)
     if "\0" in path or not path:
         raise SourceError("The name of the file is not usable.")
-    return Address("file", path, f"file:{Path(path)}")
+    return Address("file", LOGIN.sub(":***@", path), f"file:{Path(path)}")
 
 
 def _split(source: str) -> SplitResult:

@@ -1,6 +1,7 @@
 """Sinks that write clips: each activation of a signal gate, or segment after segment without one."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from player.media.clips import Clip, ClipWriter, free
 from player.media.folder import NOTES, Folder
 
 SUFFIX = ".mp4"
+APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Reporter(Protocol):
@@ -141,7 +143,8 @@ class _Writing:
             found = [inference for finding in frame.findings for inference in finding.inferences]
             line = json.dumps({"timestamp": round(frame.at_s * 90_000), "inferences": found}, ensure_ascii=False)
             try:
-                with path.with_suffix(NOTES).open("a", encoding="utf-8") as notes:
+                notes_fd = os.open(path.with_suffix(NOTES), APPENDING, 0o666)
+                with os.fdopen(notes_fd, "a", encoding="utf-8") as notes:
                     notes.write(line + "\n")
             except OSError:
                 return

@@ -1,5 +1,6 @@
 """From a topology to the nodes that do what it says: one row of a table for each kind of node."""
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +32,7 @@ from player.topology.nodes import Topology, inputs_of
 from player.topology.sections.filters import TriggerFilter
 from scene.lines import Line
 
+LOG = logging.getLogger("framehook")
 MEDIA_TYPES: tuple[MediaType, ...] = ("video", "audio", "application")
 TIME = r"\d{8}T\d{6}Z"
 """What a file's name has where its pattern has the time."""
@@ -109,6 +111,8 @@ def _extension(record: records.HttpExtension, around: Surroundings) -> Node:
     place = around.place_of(record.name, "processors")
 
     def report(error: ExtensionError) -> None:
+        facts = {"pipeline": place.pipeline, "node": record.name, "reason": str(error)}
+        LOG.warning("extension failed", extra={"facts": facts})
         around.publish(extension_fault(place, error, record.endpoint.url))
 
     emit = around.emit

@@ -19,6 +19,8 @@ SECRET = "p@:/ %w?#"
         ("/dev/video0", "device", "/dev/video0"),
         ("clips/a.mp4", "file", "clips/a.mp4"),
         ("file:///clips/a%20b.mp4", "file", "/clips/a b.mp4"),
+        ("rtsp:/me:secret@cam/a", "file", "rtsp:***@cam/a"),
+        ("me:secret@cam/a", "file", "me:***@cam/a"),
         ("concat:a.mp4|b.mp4", "file", "concat:a.mp4|b.mp4"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 
 from lab.wire import free_port
 from player.errors import ClipError, ExtensionBusyError, ExtensionError, ExtensionRefusedError, TopologyError
+from player.running import building
 from tests.player.running.playing import PERSON, Answering, events_in, play, playing, write_street
 from tests.player.running.topologies import (
     VIDEO,
@@ -126,6 +127,19 @@ def test_a_recording_without_a_gate_has_segments_and_notes_what_was_found(video:
     assert player.pipelines[0].clips == 2
 
 
+def test_notes_are_written_through_no_link(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "file_name", lambda *_: "name")
+    folder, other = tmp_path / "clips" / "name", tmp_path / "other"
+    folder.mkdir(parents=True)
+    other.write_text("theirs")
+    (folder / "name.jsonl").symlink_to(other)
+    sink = node("VideoSink", "video", "camera", "detector", videoName="yard")
+    topology = write_topology(tmp_path / "t.json", str(video), extension(URL), sink)
+    player = play(topology, tmp_path / "events.jsonl", Answering([(PERSON,)]), clips=tmp_path / "clips")
+    assert player.pipelines[0].clips == 1
+    assert other.read_text() == "theirs"
+
+
 def test_motion_is_reported_by_its_node(video: Path, tmp_path: Path) -> None:
     motion = node("MotionDetectionProcessor", "motion", "camera", eventAggregationWindow="PT0S")
     topology = write_topology(tmp_path / "t.json", str(video), motion, hub_sink("motion"))
@@ -175,6 +189,15 @@ def test_a_fault_of_an_extension_is_reported_once(
     assert code in event["data"].values()
     assert event["subject"].endswith("/processors/detector")
     assert player.pipelines[0].total("failed") >= 1
+
+
+def test_the_log_says_why_an_extension_gives_no_answer(
+    video: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    topology = write_topology(tmp_path / "t.json", str(video), extension(URL), hub_sink("detector"))
+    play(topology, tmp_path / "events.jsonl", Answering([ExtensionError("It is away.")]))
+    [record] = [record for record in caplog.records if record.message == "extension failed"]
+    assert vars(record)["facts"] == {"pipeline": "yard", "node": "detector", "reason": "It is away."}
 
 
 def test_a_file_that_cannot_be_read_fails_and_a_camera_is_tried_again(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from player.nodes.protocol.scaling import Scale, restored
 PATH = re.compile(r"/+(?:inference(?:/+(?P<model>[A-Za-z0-9._-]+))?|score)/*")
 RAW = ImageFormat("raw", pixel_format="bgr24")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+PARAMETERS = {"confidence", "maxDetections", "object", *STREAM_PARAMETERS}
 INTERNAL_ERROR = 500
 
 
@@ -70,8 +71,9 @@ def _with_parameter(order: FrameOrder, name: str, text: str) -> FrameOrder:
         return replace(order, labels=split(text))
     if name in STREAM_PARAMETERS and STREAM_NAME.fullmatch(text):
         return replace(order, stream=text)
+    shown = f"{name}={text[:100]!r}" if name in PARAMETERS else f"the parameter {name[:100]!r}"  # others may be secret
     raise TopologyError(
-        f"The extension's address has {name}={text[:100]!r}; expected confidence=0..1, object=LABELS, stream=NAME or "
+        f"The extension's address has {shown}; expected confidence=0..1, object=LABELS, stream=NAME or "
         f"maxDetections=1..{MAX_DETECTIONS}."
     )
 
