@@ -2,6 +2,7 @@
 
 PlayerError
 ├── TopologyError          a topology, or a list of pipelines, that cannot be run
+│   └── MissingValueError      a parameter of it has no value
 ├── SourceError            a camera or file that cannot be read, or not any longer
 │   ├── SourceRefusedError     it answered, and refused: wrong credentials, no such stream
 │   └── UnsupportedMediaError  it sends what cannot be decoded
@@ -19,6 +20,10 @@ class PlayerError(Exception):
 
 class TopologyError(PlayerError):
     """A topology, or a list of pipelines, cannot be run; the message names the file, the place and the remedy."""
+
+
+class MissingValueError(TopologyError):
+    """A parameter of a topology has no value."""
 
 
 class SourceError(PlayerError):

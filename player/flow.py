@@ -109,15 +109,3 @@ class Node(Protocol):
     def take(self, item: Item, port: int) -> Iterable[Item]:
         """Take an item that came to the input `port`, counted from 0 as in the topology; yield what goes on."""
         ...
-
-
-class Extension(Protocol):
-    """Answers what is in a picture. Used by one thread at a time."""
-
-    def ask(self, picture: Picture, at_s: float) -> tuple[Inference, ...]:
-        """Return what is in a picture, boxes as shares of that picture; nothing for 204. Raises ExtensionError."""
-        ...
-
-    def close(self) -> None:
-        """End connections."""
-        ...

@@ -43,9 +43,10 @@ class BrokerAddress:
 
     @property
     def name(self) -> str:
-        """Return the address for people, without user and password."""
+        """Return the address and topic for people, without user and password."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'mqtts' if self.is_tls else 'mqtt'}://{host}:{self.port}"
+        topic = f"/{self.topic}" if self.topic else ""
+        return f"{'mqtts' if self.is_tls else 'mqtt'}://{host}:{self.port}{topic}"
 
     def client_id_for(self, *purpose: str) -> str:
         """Return the identifier of the client: the one of the text, or one that is the same after a restart.

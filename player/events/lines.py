@@ -15,7 +15,7 @@ class StandardOutput:
     name, window = "standard output", 1
 
     def __init__(self, descriptor: int = 1) -> None:
-        self.link = Link()
+        self.link = Link(self.name)
         self._descriptor, self._event_id, self._rest = descriptor, "", b""
 
     def deliver(self, events: Sequence[Event]) -> int:
@@ -42,7 +42,7 @@ class LineFile:
     window = 1
 
     def __init__(self, path: Path) -> None:
-        self.name, self.link = str(path), Link()
+        self.name, self.link = str(path), Link(str(path))
         self._path, self._lock, self._file = path, threading.Lock(), -1
 
     def deliver(self, events: Sequence[Event]) -> int:

@@ -25,7 +25,7 @@ class MqttOutput:
     """
 
     def __init__(self, address: BrokerAddress, pipelines: Sequence[str] = ()) -> None:
-        self.name, self.link = address.name, Link()
+        self.name, self.link = address.name, Link(address.name)
         self._topic, self._qos = address.topic or DEFAULT_TOPIC, address.qos
         if "+" in self._topic or "#" in self._topic:
             raise OutputTextError("The topic for events contains + or #, which only stand in subscriptions.")
@@ -76,7 +76,7 @@ class Inbox:
 
     def __init__(self, text: str, topics: Sequence[str], hear: Hearer) -> None:
         address = read_broker_address(text)
-        self.name, self.link = address.name, Link()
+        self.name, self.link = address.name, Link(address.name)
         purpose = "inbox", *sorted(topics)
         client_id = f"{address.client_id}-inbox" if address.client_id else address.client_id_for(*purpose)
         listening = Listening(topics, lambda topic, payload: hear(topic, payload, time.time()))

@@ -6,6 +6,7 @@ DeliveryError
 └── OutputTextError   the text that describes an output is wrong
 """
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from typing import Protocol
 
 from player.errors import DeliveryError
 from player.events.event import Event
+
+LOG = logging.getLogger("framehook")
 
 
 class LaterError(DeliveryError):
@@ -51,10 +54,13 @@ class LinkState:
 
 
 class Link:
-    """Remembers whether the receiver can be reached. Thread-safe."""
+    """Remembers whether the receiver can be reached, and logs it when that changes. Thread-safe.
 
-    def __init__(self) -> None:
-        self._lock, self._state = threading.Lock(), LinkState()
+    `name`: of the output, for the log.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name, self._lock, self._state = name, threading.Lock(), LinkState()
 
     @property
     def state(self) -> LinkState:
@@ -64,18 +70,28 @@ class Link:
     def is_up(self) -> None:
         """Note that the receiver has taken something."""
         with self._lock:
-            if self._state.connected_since_s is None:
-                self._state = LinkState(time.time(), self._state.last_error, self._state.last_error_at_s)
+            if self._state.connected_since_s is not None:
+                return
+            was_down = self._state.last_error is not None
+            self._state = LinkState(time.time(), self._state.last_error, self._state.last_error_at_s)
+        if was_down:
+            LOG.info("output back", extra={"facts": {"output": self._name}})
 
     def is_down(self, error: str) -> None:
         """Note that the receiver cannot be reached."""
         with self._lock:
+            is_news = self._state.connected_since_s is not None or self._state.last_error is None
             self._state = LinkState(None, error, time.time())
+        if is_news:
+            LOG.warning("output away", extra={"facts": {"output": self._name, "reason": error}})
 
     def has_refused(self, error: str) -> None:
         """Note that the receiver is there, and has refused an event."""
         with self._lock:
+            is_news = self._state.last_error != error
             self._state = LinkState(self._state.connected_since_s, error, time.time())
+        if is_news:
+            LOG.warning("output refuses events", extra={"facts": {"output": self._name, "reason": error}})
 
 
 class Output(Protocol):

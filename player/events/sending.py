@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from player.errors import DeliveryError
 from player.events.event import Event, as_json
@@ -32,8 +32,8 @@ class BackOff:
 class OutputStatus:
     """What has become of the events of one output. Times are in Unix time.
 
-    `dropped`: had no room, or were refused for good. `connected_since_s`: None while the receiver cannot be reached, or
-    has not been yet. `is_over`: it takes nothing any longer.
+    `dropped`: had no room, were refused for good, or are no JSON. `connected_since_s`: None while the receiver cannot
+    be reached, or has not been yet. `is_over`: it takes nothing any longer.
     """
 
     name: str
@@ -171,12 +171,8 @@ class Publisher:
     @property
     def status(self) -> list[OutputStatus]:
         """Return what has become of the events so far, for each output."""
-        return [sender.status for sender in self._senders]
-
-    @property
-    def unwritable(self) -> int:
-        """Return how many events were given up since JSON cannot hold them."""
-        return self._unwritable.count
+        lost = self._unwritable.count
+        return [replace(status, dropped=status.dropped + lost) for status in (each.status for each in self._senders)]
 
     def publish(self, event: Event) -> None:
         """Give an event to all outputs. Never waits, and never fails for what a peer has sent."""

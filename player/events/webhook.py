@@ -46,8 +46,9 @@ class Webhook:
             raise OutputTextError(f"The environment's proxies or certificates cannot be used: {error}.") from error
         if not parsed.host:
             raise OutputTextError("The address of a webhook has no host. Expected https://host/path.")
-        self._url, self._timeout_s, self.link = parsed, timeout_s, Link()
+        self._url, self._timeout_s = parsed, timeout_s
         self.name = str(parsed.copy_with(userinfo=b"", query=None, fragment=None))
+        self.link = Link(self.name)
         self._event_id, self._failures = "", 0
 
     def deliver(self, events: Sequence[Event]) -> int:

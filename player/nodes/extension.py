@@ -59,7 +59,8 @@ class Sampling:
 class Counts:
     """What a node has done so far. `skipped`: frames that were due while a request was under way, or after a failure.
 
-    `dropped`: held frames that were too many. `waited_s`: for answers.
+    `dropped`: held frames that were too many. `waited_s`: for answers. `fault`: why the last request failed, a
+    sentence; empty if it did not.
     """
 
     asked: int = 0
@@ -68,6 +69,7 @@ class Counts:
     skipped: int = 0
     dropped: int = 0
     waited_s: float = 0.0
+    fault: str = ""
 
 
 class ExtensionNode:
@@ -200,10 +202,12 @@ class ExtensionNode:
         """Return a frame with what was found in it; as it was if there was no answer."""
         if isinstance(answer, ExtensionError):
             self.counts.failed += 1
+            self.counts.fault = str(answer)
             if not self._is_closed.is_set():
                 self._patience.fail(answer, now_s)
             return frame
         self.counts.answered += 1
+        self.counts.fault = ""
         self._patience.succeed()
         findings = (*frame.findings, Finding(self._name, answer)) if answer else frame.findings
         return replace(frame, findings=findings, is_sampled=True)

@@ -71,7 +71,10 @@ class Recorder:
             case Packet():
                 self._write(item)
             case Frame() if self._writing:
-                self._writing.note(item)
+                try:
+                    self._writing.note(item)
+                except ClipError as error:
+                    self._fail(error, item.at_s)
         return iter(())
 
     def finish(self) -> Iterator[Item]:
@@ -137,7 +140,7 @@ class _Writing:
         self.end_s = max(self.end_s, packet.at_s)
 
     def note(self, frame: Frame) -> None:
-        """Write down what was found in a frame, as a line of JSON beside the file that is being written."""
+        """Write what was found in a frame, as a line of JSON beside the current file. Raises ClipError."""
         path = self._writer.path
         if frame.findings and path:
             found = [inference for finding in frame.findings for inference in finding.inferences]
@@ -146,8 +149,8 @@ class _Writing:
                 notes_fd = os.open(path.with_suffix(NOTES), APPENDING, 0o666)
                 with os.fdopen(notes_fd, "a", encoding="utf-8") as notes:
                     notes.write(line + "\n")
-            except OSError:
-                return
+            except OSError as error:
+                raise ClipError(f"What was found cannot be written beside {path}: {error.strerror}.") from error
 
     def close(self) -> tuple[Clip, ...]:
         with self._notes_go_with_clips():

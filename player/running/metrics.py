@@ -24,7 +24,10 @@ COUNTERS: dict[str, tuple[str, Value]] = {
     "extension_wait_seconds": ("Time for which extensions were waited for.", lambda state: state.waited_s),
     "extension_requests": ("Frames that extensions were asked about.", lambda state: state.total("asked")),
     "extension_failures": ("Requests without a usable answer.", lambda state: state.total("failed")),
-    "frames_skipped": ("Frames due for an extension that was still busy.", lambda state: state.total("skipped")),
+    "frames_skipped": (
+        "Frames due for an extension that was still busy.",
+        lambda state: state.total("skipped") + state.total("dropped"),
+    ),
     "clips": ("Clips that were written.", lambda state: state.clips),
     "clip_bytes": ("Bytes of these clips.", lambda state: state.clip_bytes),
     "clip_faults": ("Clips that could not be written.", lambda state: state.clip_faults),

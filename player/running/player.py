@@ -1,11 +1,17 @@
 """Several pipelines in one process, with the outputs of their events."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 
+import certifi
+
+from player.events.broker import level
 from player.events.event import Event, Place
 from player.events.mqtt_output import Inbox
 from player.events.outputs import open_output
@@ -60,11 +66,18 @@ class Player:
         self._on_end, self._lock = on_end, threading.Lock()
         texts = dict.fromkeys(text for each in wanted for text in each.outputs)
         takers = {text: [each.name for each in wanted if text in each.outputs] for text in texts}
-        outputs = {text: open_output(text, names) for text, names in takers.items()}
-        self._publishers = {text: Publisher([output], on_end) for text, output in outputs.items()}
+        self._publishers: dict[str, Publisher] = {}
         self._inboxes: list[Inbox] = []
-        self._starts = [self._prepared(each, playing) for each in wanted]
+        self._starts: list[tuple[Pipeline, Callable[[], None]]] = []
+        self._folder = TemporaryDirectory(prefix="framehook-")
+        """Of certificates: FFmpeg reads them from files."""
         self._left = len(wanted)
+        with ExitStack() as unless_all_can_run:
+            unless_all_can_run.callback(self.close)
+            for text, names in takers.items():
+                self._publishers[text] = Publisher([open_output(text, names)], on_end)
+            self._starts += [self._prepared(each, playing) for each in wanted]
+            unless_all_can_run.pop_all()
 
     @property
     def pipelines(self) -> list[PipelineState]:
@@ -89,6 +102,7 @@ class Player:
             pipeline.join()
         for inbox in self._inboxes:
             inbox.close()
+        self._folder.cleanup()
         until_s = time.monotonic() + FLUSH_S  # for all of them: each has a thread of its own
         return sum(publisher.close(max(0.0, until_s - time.monotonic())) for publisher in self._publishers.values())
 
@@ -100,7 +114,8 @@ class Player:
         publishers = [self._publishers[text] for text in wanted.outputs]
 
         def publish(event: Event) -> None:
-            state.events[event.kind] += 1
+            with self._lock:
+                state.events[event.kind] += 1
             for publisher in publishers:
                 publisher.publish(event)
 
@@ -118,14 +133,26 @@ class Player:
         built = build(topology, around)
         state.extensions = [node.counts for node in built.extensions]
         self._listen(wanted, pipeline)
-        source = Source(address, playing.is_paced, playing.is_looped)
+        source = Source(address, playing.is_paced, playing.is_looped, ca_file=self._authorities_of(camera))
         return pipeline, lambda: pipeline.start(source, built)
 
+    def _authorities_of(self, camera: records.RtspSource) -> Path | None:
+        """Return the certificates that must vouch for a camera; None: its own is not checked."""
+        endpoint = camera.endpoint
+        if endpoint.type != "TlsEndpoint" or endpoint.validation_options.ignore_signature:
+            return None
+        if endpoint.trusted_certificates is None:
+            return Path(ssl.get_default_verify_paths().cafile or certifi.where())
+        with NamedTemporaryFile("w", dir=self._folder.name, suffix=".pem", delete=False) as file:
+            file.write("\n".join(endpoint.trusted_certificates.certificates))
+        return Path(file.name)
+
     def _listen(self, wanted: Wanted, pipeline: Pipeline) -> None:
-        """Let messages of the pipeline's broker reach its hub sources: on framehook/PIPELINE/INPUT."""
+        """Let messages of the pipeline's broker reach its hub sources: on framehook/PIPELINE/inputs/INPUT."""
         sources = [source for source in wanted.topology.sources if isinstance(source, IotHubMessageSource)]
         broker = next((text for text in wanted.outputs if text.partition("://")[0] in {"mqtt", "mqtts"}), None)
-        topics = {f"framehook/{wanted.name}/{source.hub_input_name}": source.name for source in sources}
+        inputs = f"framehook/{level(wanted.name)}/inputs"
+        topics = {f"{inputs}/{level(source.hub_input_name)}": source.name for source in sources}
         if broker and topics:
             hear = Inbox(broker, [*topics], lambda topic, _, at_s: pipeline.signal(topics[topic], at_s))
             self._inboxes.append(hear)

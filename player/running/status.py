@@ -37,7 +37,6 @@ PAGE = """<!doctype html>
 body {{ margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }}
 div {{ overflow-x: auto; }} table {{ border-collapse: collapse; width: 100%; }}
 th, td {{ text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid #8886; }}
-td.number {{ font-variant-numeric: tabular-nums; }}
 </style></head><body><h1>framehook play</h1>
 <h2>Pipelines</h2><div role="region" aria-label="Pipelines" tabindex="0">{pipelines}</div>
 <h2>Outputs</h2><div role="region" aria-label="Outputs" tabindex="0">{outputs}</div></body></html>
@@ -158,7 +157,7 @@ def _of_pipeline(state: PipelineState) -> dict[str, Any]:
         "topology": state.topology,
         "source": state.source,
         "phase": state.phase,
-        "fault": state.fault,
+        "fault": state.fault or next((counts.fault for counts in state.extensions if counts.fault), ""),
         "sessions": state.sessions,
         "packets": state.packets,
         "receivedBytes": state.received_bytes,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from player.errors import TopologyError
+from player.errors import MissingValueError, TopologyError
 from player.topology.document import Place, Placed, fault, shown
 from player.topology.naming import VARIABLES
 from player.topology.sections.keys import Keyed, folded, near
@@ -139,7 +139,7 @@ def uses(section: Any, key: str = "", place: Place | None = None) -> Iterable[Us
 
 
 def require(found: Iterable[Use], parameters: Iterable[Parameter], texts: Mapping[str, str]) -> None:
-    """Raise TopologyError for a use of what is not declared, or has no value."""
+    """Raise TopologyError for a use of what is not declared, and MissingValueError for one that has no value."""
     names = {parameter.name.lower(): parameter.name for parameter in parameters}
     missing: dict[str, None] = {}
     for use in found:
@@ -154,7 +154,7 @@ def require(found: Iterable[Use], parameters: Iterable[Parameter], texts: Mappin
     if missing:
         verb = "has" if len(missing) == 1 else "have"
         settings = " ".join(f"--set {name}=VALUE" for name in missing)
-        raise TopologyError(f"{' and '.join(missing)} {verb} no value; give {settings}.")
+        raise MissingValueError(f"{' and '.join(missing)} {verb} no value; give {settings}.")
 
 
 @dataclass(slots=True)

@@ -70,7 +70,7 @@ class PipelineList(Keyed):
 def read_pipelines(path: Path) -> PipelineList:
     """Return what a list says; raises TopologyError, with the place, also for keys that are not known.
 
-    Paths of topologies, of sources that are files, and of the folder of clips are relative to the list's folder.
+    Paths of topologies, of sources and outputs that are files, and of the folder of clips are relative to its folder.
     """
     with file_named(path):
         return _relative_to(path.parent, _checked(_composed(_text(path))))
@@ -95,12 +95,17 @@ def _relative_to(folder: Path, listed: PipelineList) -> PipelineList:
             update={
                 "topology": entry.topology if entry.topology in READY else str(folder / entry.topology),
                 "source": entry.source if entry.source is None or "://" in entry.source else str(folder / entry.source),
+                "events": None if entry.events is None else _outputs(entry.events, folder),
             }
         )
         for entry in listed.pipelines
     )
     clips = None if listed.clips is None else str(folder / listed.clips)
-    return listed.model_copy(update={"pipelines": entries, "clips": clips})
+    return listed.model_copy(update={"pipelines": entries, "clips": clips, "events": _outputs(listed.events, folder)})
+
+
+def _outputs(texts: Events, folder: Path) -> Events:
+    return tuple(text if text == "-" or "://" in text else str(folder / text) for text in texts)
 
 
 def _text(path: Path) -> str:

@@ -102,7 +102,7 @@ def file_named(name: str | Path) -> Iterator[None]:
     try:
         yield
     except TopologyError as error:
-        raise TopologyError(f"{name}: {error}") from None
+        raise type(error)(f"{name}: {error}") from None
 
 
 def complete(draft: Draft, values: Mapping[str, str], source: str | None, pipeline: str, notes: list[str]) -> Loaded:

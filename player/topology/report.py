@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from player.errors import TopologyError
+from player.errors import MissingValueError, TopologyError
 from player.topology.document import Placed, shown
 from player.topology.draft import Draft, name_of, read_draft, type_of
 from player.topology.parameters import Parameter
@@ -32,9 +32,12 @@ def report(name: str | Path, values: Mapping[str, str], *, source: str | None = 
     notes: list[str] = []
     with file_named(name):
         draft = read_draft(path_of(name), notes)
-        lines = [*_heading(draft), *_nodes(draft), *_parameters(draft, values)]
+        left = _with_source(draft, source)
+        lines = [*_heading(draft), *_nodes(draft), *_parameters(draft, left, values)]
         try:
             warnings = complete(draft, values, source, pipeline, notes).warnings
+        except MissingValueError as error:
+            return Report((*lines, f"to run it: {error}"), is_fine=True)
         except TopologyError as error:
             return Report((*lines, f"error: {error}"), is_fine=False)
     return Report((*lines, *(f"warning: {warning}" for warning in warnings)), is_fine=True)
@@ -60,15 +63,25 @@ def _inputs(sections: Any) -> Iterator[str]:
             yield shown(str(section.find("nodeName")))
 
 
-def _parameters(draft: Draft, values: Mapping[str, str]) -> Iterator[str]:
+def _with_source(draft: Draft, source: str | None) -> Draft:
+    """Return the draft with another camera; as it is if that is not possible, which is said elsewhere."""
+    try:
+        return draft if source is None else draft.with_source(source, ())
+    except TopologyError:
+        return draft
+
+
+def _parameters(draft: Draft, left: Draft, values: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each parameter. `left`: the draft with the camera that was given apart."""
     if draft.parameters:
         yield "parameters:"
-    used = {use.parameter.lower() for use in draft.uses()}
+    used, needed = ({use.parameter.lower() for use in each.uses()} for each in (draft, left))
     given = {name.lower() for name in values}
     secrets = draft.secrets()
     for parameter in draft.parameters:
         name = parameter.name.lower()
         value = "given" if name in given else _default(parameter, is_secret=name in secrets)
+        value = "replaced by the source" if name in used - needed else value
         unused = "" if name in used else ", not used"
         description = f". {shown(parameter.description, MAX_DESCRIPTION)}" if parameter.description else ""
         yield f"  {shown(parameter.name)} ({parameter.type}): {value}{unused}{description}"

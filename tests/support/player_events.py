@@ -33,7 +33,7 @@ class FakeOutput:
     name = "fake"
 
     def __init__(self, *errors: DeliveryError, window: int = 1, is_open: bool = True) -> None:
-        self.link, self.window = Link(), window
+        self.link, self.window = Link("tests"), window
         self.errors, self.taken, self.calls = list(errors), list[Event](), 0
         self.gate, self.is_closed = threading.Event(), False
         if is_open:

@@ -89,7 +89,7 @@ def test_addresses_of_brokers(text: str, address: BrokerAddress) -> None:
 
 def test_clients_are_known_by_what_they_do() -> None:
     address = read_broker_address("mqtts://user:secret@[::1]/topic")
-    assert address.name == "mqtts://[::1]:8883"
+    assert address.name == "mqtts://[::1]:8883/topic"
     assert address.client_id_for("events", "yard") == address.client_id_for("events", "yard")
     assert address.client_id_for("events", "yard") != address.client_id_for("events", "gate")
     assert address.client_id_for("events").startswith("framehook-")

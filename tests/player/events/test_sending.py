@@ -108,7 +108,7 @@ def test_what_is_no_json_goes_nowhere() -> None:
     publisher = Publisher([output])
     publisher.publish(seen("yard", {"confidence": float("nan")}))
     publisher.close()
-    assert (output.taken, publisher.unwritable) == ([], 1)
+    assert (output.taken, publisher.status[0].dropped) == ([], 1)
 
 
 def test_many_threads_publish() -> None:

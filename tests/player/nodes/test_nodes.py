@@ -2,7 +2,7 @@
 
 import pytest
 
-from player.flow import Extension, Node
+from player.flow import Node
 from player.nodes.extension import Asked, ExtensionNode
 from player.nodes.frame_rate import FrameRateFilter
 from player.nodes.http_client import HttpExtension, ServerSettings
@@ -13,7 +13,6 @@ from player.nodes.tracker import ObjectTracking
 from tests.player.nodes.pictures import frame
 
 CLIENT = HttpExtension(ServerSettings("http://127.0.0.1:1/?key=secret"))
-EXTENSION: Extension = CLIENT
 ASKED: Asked = CLIENT
 NODES: list[Node] = [
     ExtensionNode("extension", ASKED),

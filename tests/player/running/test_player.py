@@ -1,12 +1,15 @@
+import json
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import av
 import pytest
 
 from lab.wire import free_port
 from player.errors import ClipError, ExtensionBusyError, ExtensionError, ExtensionRefusedError, TopologyError
+from player.media.sources import Source
 from player.running import building
+from player.running.pipeline import Pipeline
 from tests.player.running.playing import PERSON, Answering, events_in, play, playing, write_street
 from tests.player.running.topologies import (
     VIDEO,
@@ -269,9 +272,9 @@ def test_messages_of_a_broker_open_a_gate(video: Path, tmp_path: Path) -> None:
     with broking() as broker:
         output = f"mqtt://127.0.0.1:{broker.port}"
         with playing(topology, tmp_path / "e.jsonl", is_looped=True, more_outputs=[output]) as (player, _):
-            wait_for(lambda: any("framehook/yard/record" in client.filters for client in broker.present))
+            wait_for(lambda: any("framehook/yard/inputs/record" in client.filters for client in broker.present))
             wait_for(lambda: player.pipelines[0].packets > 15)
-            broker.publish("framehook/yard/record", b"now")
+            broker.publish("framehook/yard/inputs/record", b"now")
             wait_for(lambda: player.pipelines[0].clips == 1)
     assert duration_s(next((tmp_path / "clips").iterdir())) == pytest.approx(1.5, abs=0.6)
 
@@ -309,3 +312,34 @@ def test_a_clip_ends_when_the_camera_is_away(jpegs: list[bytes], tmp_path: Path)
     kinds = [event["eventType"].rpartition(".")[2] for event in events_in(tmp_path / "events.jsonl")]
     first = [kind for kind in kinds if kind.startswith("Recording")][:4]
     assert first == ["RecordingStarted", "RecordingAvailable", "RecordingStopped", "RecordingStarted"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "trusted"),
+    [
+        ("UnsecuredEndpoint", {}, None),
+        ("TlsEndpoint", {}, "the system's"),
+        ("TlsEndpoint", {"validationOptions": {"ignoreSignature": "true"}}, None),
+        ("TlsEndpoint", {"trustedCertificates": {"certificates": ["-----BEGIN CERTIFICATE-----\nAA"]}}, "its own"),
+    ],
+)
+def test_the_certificate_of_an_encrypted_camera_is_checked_where_the_topology_wants_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, keys: dict[str, Any], trusted: str | None
+) -> None:
+    opened: list[Source] = []
+    texts: list[str] = []
+
+    def start(_: Pipeline, source: Source, _built: object) -> None:
+        opened.append(source)
+        texts.append(source.ca_file.read_text() if source.ca_file else "")
+
+    monkeypatch.setattr(Pipeline, "start", start)
+    topology = write_topology(tmp_path / "t.json", "rtsps://127.0.0.1:1/a", extension(URL), hub_sink("detector"))
+    document = json.loads(topology.read_text())
+    endpoint = document["properties"]["sources"][0]["endpoint"]
+    endpoint |= {"@type": f"#Microsoft.VideoAnalyzer.{kind}", **keys}
+    topology.write_text(json.dumps(document))
+    with playing(topology, tmp_path / "e.jsonl", Answering([NOTHING])):
+        pass
+    assert bool(opened[0].ca_file) == bool(trusted)
+    assert ("AA" in texts[0] and len(texts[0]) < 100) == (trusted == "its own")

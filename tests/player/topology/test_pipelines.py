@@ -43,14 +43,14 @@ def written(folder: Path, text: str | bytes) -> Path:
 
 def test_a_list_is_read_and_its_paths_are_relative_to_it(tmp_path: Path) -> None:
     found = read_pipelines(written(tmp_path, LIST))
-    assert found.events == ("stdout", f"mqtt://ann:{SECRET}@broker/home")
+    assert found.events == (str(tmp_path / "stdout"), f"mqtt://ann:{SECRET}@broker/home")
     assert found.clips == str(tmp_path / "recorded")
     door, yard, gate = found.pipelines
     assert (door.name, door.topology, door.events) == ("door", "record-on-detection", None)
     assert door.source == f"rtsp://ann:{SECRET}@door.example/stream"
     assert door.set == {"labels": "person,car", "minimumConfidence": "0.70", "rtspPassword": SECRET, "clips": "no"}
     assert (yard.topology, yard.source) == (str(tmp_path / "own" / "yard.json"), str(tmp_path / "videos" / "yard.avi"))
-    assert (yard.events, yard.set) == (("yard.jsonl",), {})
+    assert (yard.events, yard.set) == ((str(tmp_path / "yard.jsonl"),), {})
     assert (gate.topology, gate.source) == ("/srv/gate.json", None)
     assert SECRET not in repr(found)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from player.errors import TopologyError
+from player.errors import MissingValueError, TopologyError
 from player.topology.nodes import FileSink, HttpExtension, LineCrossingProcessor, RtspSource, SignalGateProcessor
 from player.topology.reading import READY, path_of, read_topology
 from player.topology.sections.endpoints import Endpoint, UsernamePasswordCredentials
@@ -169,7 +169,7 @@ def test_a_ready_topology_needs_a_camera_only(name: str) -> None:
     asked = next(each for each in loaded.topology.processors if isinstance(each, HttpExtension))
     assert asked.endpoint == Endpoint(url="http://127.0.0.1:8080/inference")
     assert asked.sampling_options.maximum_samples_per_second == 5
-    with pytest.raises(TopologyError, match=rf"^{name}: rtspUrl has no value; give --set rtspUrl=VALUE\.$"):
+    with pytest.raises(MissingValueError, match=rf"^{name}: rtspUrl has no value; give --set rtspUrl=VALUE\.$"):
         read_topology(name, {}, pipeline="door")
 
 
@@ -183,7 +183,6 @@ def test_the_parameters_of_ready_topologies_need_no_json(name: str) -> None:
         "inferencingUserName": "bob",
         "inferencingPassword": SECRET,
         "framesPerSecond": "2.5",
-        "outputName": "seen",
     }
     found = read_topology(name, values, pipeline="door").topology
     asked = found.processors[0]

@@ -60,10 +60,10 @@ def test_a_report_has_nodes_parameters_and_warnings(tmp_path: Path) -> None:
 
 def test_a_report_says_what_is_missing(tmp_path: Path) -> None:
     found = report(written(tmp_path, DOCUMENT), {}, pipeline="door")
-    error = "error: url has no value; give --set url=VALUE.\n"
+    error = "to run it: url has no value; give --set url=VALUE.\n"
     assert "\n".join([*found.lines, ""]) == LINES.format(url="needs a value") + error
-    assert not found.is_fine
-    assert report(written(tmp_path, DOCUMENT), {}, source="a.avi", pipeline="door").is_fine
+    assert found.is_fine
+    assert not report(written(tmp_path, DOCUMENT), {"rate": "0"}, source="a.avi", pipeline="door").is_fine
 
 
 def test_a_report_names_nodes_that_are_refused(tmp_path: Path) -> None:

@@ -28,24 +28,21 @@ class Described:
     outputs: tuple[str, ...]
 
 
-def described(options: argparse.Namespace) -> tuple[Described, ...]:
-    """Return the pipelines that are asked for. Raises TopologyError."""
+def described(options: argparse.Namespace) -> tuple[tuple[Described, ...], Path | None]:
+    """Return the pipelines that are asked for, and the folder of their clips. Raises TopologyError."""
     path = Path(options.topology)
     outputs = tuple(options.to or ())
     if path.suffix.lower() not in LISTS:
-        return (
-            Described(
-                _printable(options.name or path.stem), options.topology, options.source, _values(options), outputs
-            ),
-        )
+        name = _printable(options.name or path.stem)
+        return (Described(name, options.topology, options.source, _values(options), outputs),), options.clips
     if options.source or options.set or options.name:
         raise TopologyError("--source, --set and --name are for one pipeline; a list has them for each.")
     listed = read_pipelines(path)
-    options.clips = options.clips or (Path(listed.clips) if listed.clips else None)
-    return tuple(
+    pipelines = tuple(
         Described(entry.name, entry.topology, entry.source, entry.set, outputs or entry.events or listed.events)
         for entry in listed.pipelines
     )
+    return pipelines, options.clips or (Path(listed.clips) if listed.clips else None)
 
 
 def wanted(pipelines: tuple[Described, ...]) -> tuple[tuple[Wanted, ...], tuple[str, ...]]:

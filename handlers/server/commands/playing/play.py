@@ -64,7 +64,7 @@ def play(settings: Settings, options: argparse.Namespace) -> int:
     except ImportError as error:
         raise ConfigurationError(f"framehook play needs PyAV and paho-mqtt: {how_to_install('player')}.") from error
 
-    pipelines = described.described(options)
+    pipelines, clips = described.described(options)
     if options.check:
         return 0 if described.check(pipelines) else FAILED
     if options.draw:
@@ -73,7 +73,7 @@ def play(settings: Settings, options: argparse.Namespace) -> int:
     wanted, warnings = described.wanted(pipelines)
     for warning in warnings:
         print(f"framehook: warning: {warning}", file=sys.stderr)
-    return running.run(settings, options, wanted)
+    return running.run(settings, options, wanted, clips)
 
 
 def _status_address(text: str) -> tuple[str, int]:

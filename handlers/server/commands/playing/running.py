@@ -7,6 +7,8 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from handlers.server.commands.playing.local import Asked, LocalExtension, is_local, order_of
@@ -54,18 +56,22 @@ class Over:
         return self._is_set
 
 
-def run(settings: Settings, options: argparse.Namespace, wanted: Sequence[Wanted]) -> int:
-    """Run pipelines. Return 1 if one failed, or events could not be delivered, else 0. Raises PlayerError."""
+def run(settings: Settings, options: argparse.Namespace, wanted: Sequence[Wanted], clips: Path | None) -> int:
+    """Run pipelines. Return 1 if one failed, or events could not be delivered, else 0. Raises PlayerError.
+
+    `clips`: the folder of clips; None: as the topologies say.
+    """
+    playing = Playing(options.speed == "real", options.loop, clips)
     logs.configure(settings.log_level)
     over = Over()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: _stop(number, over))
     if not options.serve:
-        return _play(options, wanted, over, lambda _, record: http_extension(record))
+        return _play(playing, options.status, wanted, over)
     with _server(settings, over) as create_extension:
         if create_extension is None:
             return 0 if over.is_set() else FAILED
-        return _play(options, wanted, over, create_extension)
+        return _play(replace(playing, create_extension=create_extension), options.status, wanted, over)
 
 
 def _stop(number: int, over: Over) -> None:
@@ -74,11 +80,11 @@ def _stop(number: int, over: Over) -> None:
     over.set()
 
 
-def _play(options: argparse.Namespace, wanted: Sequence[Wanted], over: Over, create_extension: CreateExtension) -> int:
-    playing = Playing(options.speed == "real", options.loop, options.clips, create_extension)
+def _play(playing: Playing, address: tuple[str, int] | None, wanted: Sequence[Wanted], over: Over) -> int:
+    """Run pipelines until all is to end. `address`: of the status."""
     player = Player(wanted, playing, over.set)
     watched = Watched(lambda: player.pipelines, lambda: player.outputs)
-    status = _status(options.status, watched)
+    status = _status(address, watched)
     progress = Progress(watched, {text for each in wanted for text in each.outputs})
     try:
         player.start()
@@ -99,7 +105,10 @@ def _status(address: tuple[str, int] | None, watched: Watched) -> StatusServer |
     if address is None:
         return None
     host, port = address
-    return StatusServer(host, port, watched)
+    server = StatusServer(host, port, watched)
+    shown = f"[{host}]" if ":" in host else host
+    LOG.info("status listening", extra={"facts": {"url": f"http://{shown}:{server.port}/"}})
+    return server
 
 
 @contextmanager

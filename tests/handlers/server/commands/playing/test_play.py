@@ -119,15 +119,18 @@ def test_what_cannot_be_played_is_one_sentence(arguments: list[str], message: st
 def test_check_and_draw_describe_a_topology() -> None:
     checked = framehook("play", "count-line", "--check", "--source", "video.mp4", "--set", "line=0.5,0.1,0.5,0.9")
     assert "LineCrossingProcessor counter <- tracker" in checked.stdout
+    assert "rtspUrl (string): replaced by the source" in checked.stdout
     assert checked.returncode == 0
-    assert framehook("play", "count-line", "--check").returncode == 1
+    missing = framehook("play", "count-line", "--check")
+    assert (missing.returncode, "give --set rtspUrl=VALUE." in missing.stdout) == (0, True)
+    assert framehook("play", "count-line", "--check", "--source", "x", "--set", "line=0").returncode == 1
     drawn = framehook("play", "detect", "--draw", "--source", "video.mp4")
     assert drawn.stdout.startswith("flowchart")
 
 
 @pytest.mark.parametrize("name", ["\x1b[31myard", "yard\nyard", "yard\u202e", os.fsdecode(b"yard\xff")], ids=ascii)
 def test_a_name_has_no_letters_that_terminals_and_pages_cannot_show(name: str) -> None:
-    [shown] = described(argparse.Namespace(topology="detect", name=name, source=None, set=[], to=None))
+    [shown], _ = described(argparse.Namespace(topology="detect", name=name, source=None, set=[], to=None, clips=None))
     assert shown.name.isprintable()
     assert "yard" in shown.name
 

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,17 @@ def test_no_signal_stops_the_wait_for_its_end() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_signal_while_the_server_starts_ends_the_command_without_a_fault(number: signal.Signals) -> None:
-    command = [FRAMEHOOK, "play", "detect", "--serve", "--port", str(free_port()), "--source", "gone.mp4", "--loop"]
+    command: list[str | Path] = [
+        FRAMEHOOK,
+        "play",
+        "detect",
+        "--serve",
+        "--port",
+        str(free_port()),
+        "--source",
+        "gone.mp4",
+        "--loop",
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         assert process.stderr
         next(line for line in process.stderr if '"listening"' in line)
