@@ -108,8 +108,12 @@ class CaptureClock:
         self._last.clear()
 
     def begin_again(self) -> None:
-        """Note that a file is read once more: its first packet follows the last one, whatever their times are."""
+        """Note that a file is read once more: its first packet follows the last ones of video and sound."""
+        if self._last:
+            ends_s = [last.order_s + max(last.duration_s, STEP_S) for last in self._last.values()]
+            self._ended_s = self._floor_s = max(ends_s)
         self._offset_s = None
+        self._last.clear()
 
     def stamp(self, sort: Sort, times: Times, now_s: float) -> Stamp:
         """Return the stamp of a packet that came at `now_s`, in seconds of Unix time."""

@@ -57,17 +57,19 @@ class Recorder:
         self._segments, self._reporter = segments, reporter
         self._writing: _Writing | None = None
         self._is_gated = False
+        self._activations: set[str] = set()
+        """Those that have begun and not ended: one, or one of each gate before the sink."""
         self._last_s = 0.0
 
     def take(self, item: Item, port: int) -> Iterator[Item]:  # noqa: ARG002  # all inputs are alike
         """Write an item; nothing goes on."""
         match item:
             case Activation(kind="begin"):
-                self._is_gated = True
-                self._end()
-                self._begin(item.at_s, item.correlation)
+                self._open(item)
             case Activation():
-                self._end()
+                self._activations.discard(item.correlation)
+                if not self._activations:
+                    self._end()
             case Packet():
                 self._write(item)
             case Frame() if self._writing:
@@ -81,8 +83,17 @@ class Recorder:
         """End the clip that is being written: nothing follows."""
         end_s = self._writing.end_s if self._writing else self._last_s
         self._end()
+        self._activations.clear()
         self._reporter.finished(end_s)
         return iter(())
+
+    def _open(self, begin: Activation) -> None:
+        """Begin a clip, unless another gate has begun one, which goes on until both are closed."""
+        self._is_gated = True
+        if not self._activations:
+            self._end()
+            self._begin(begin.at_s, begin.correlation)
+        self._activations.add(begin.correlation)
 
     def _write(self, packet: Packet) -> None:
         if not self._is_gated and self._is_due(packet):

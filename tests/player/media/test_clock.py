@@ -69,6 +69,20 @@ def test_a_file_of_one_picture_that_is_read_again_keeps_its_pace() -> None:
     assert found == pytest.approx([0, 0.1, 0.2, 0.3], abs=1e-5)
 
 
+@pytest.mark.parametrize("sound_s", [0.1, 1.0], ids=["shorter", "longer"])
+def test_video_and_sound_of_a_file_that_is_read_again_stay_together(sound_s: float) -> None:
+    clock = begun(is_live=False)
+    sounds = [Times(sound_s * number / 10, sound_s * number / 10, sound_s / 10) for number in range(10)]
+    for begin_s in (0, max(0.5, sound_s)):
+        for number in range(5):
+            stamp = clock.stamp("video", at(0.1 * number), NOW_S)
+            assert stamp.order_s - NOW_S == pytest.approx(begin_s + 0.1 * number, abs=1e-5)
+            for times in sounds[2 * number : 2 * number + 2]:
+                stamp = clock.stamp("audio", times, NOW_S)
+                assert stamp.order_s - NOW_S == pytest.approx(begin_s + (times.pts_s or 0), abs=1e-5)
+        clock.begin_again()
+
+
 def test_a_burst_at_the_beginning_is_not_put_into_the_future_for_long() -> None:
     clock = begun(is_live=True)
     orders(clock, [0.1 * number for number in range(10)], [0.0] * 10)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import av
 import pytest
 
 from player.errors import ClipError
@@ -68,3 +69,19 @@ def test_the_end_of_a_recording_without_a_gate_names_its_file(video: Path, tmp_p
     play(topology, tmp_path / "e.jsonl")
     [stopped] = events_in(tmp_path / "e.jsonl", "RecordingStopped")
     assert [stopped["data"]["outputLocation"]] == [str(path) for path in (tmp_path / "clips").iterdir()]
+
+
+def test_a_sink_of_two_gates_records_while_either_is_open(video: Path, tmp_path: Path) -> None:
+    labels = [{"triggerFilter": {"labels": [label]}} for label in ("person", "dog")]
+    gates = gate("detector", **labels[0]), {**gate("detector", **labels[1]), "name": "second"}
+    sink = file_sink(tmp_path / "clips")
+    sink["inputs"].append({"nodeName": "second"})
+    topology = write_topology(tmp_path / "t.json", str(video), extension(URL), *gates, sink)
+    dog = {"type": "entity", "entity": {**PERSON["entity"], "tag": {"value": "dog", "confidence": 0.9}}}
+    play(topology, tmp_path / "e.jsonl", Answering([*[()] * 10, (PERSON,), *[()] * 7, (dog,), ()]))
+    [clip] = (tmp_path / "clips").iterdir()
+    with av.open(str(clip)) as container:
+        count = sum(packet.size > 0 for packet in container.demux(video=0))
+    assert count == pytest.approx(23, abs=2)  # from half a second before the person to a second after the dog
+    kinds = [event["eventType"].rpartition(".")[2] for event in events_in(tmp_path / "e.jsonl")[1:]]
+    assert kinds == ["RecordingStarted", "RecordingStopped", "RecordingAvailable"]
