@@ -196,9 +196,8 @@ def open_session(source: Source, number: int = 0) -> Iterator[Session]:
     address = source.address
     began_s = time.time()
     with translated(address, f"did not answer within {source.open_timeout_s:g} s", source.open_timeout_s):
-        if (
-            address.kind == "file" and not Path(address.for_ffmpeg.removeprefix("file:")).is_file()
-        ):  # FFmpeg would wait for a named pipe
+        path = Path(address.for_ffmpeg.removeprefix("file:"))
+        if address.kind == "file" and not path.is_file():  # FFmpeg would wait for a named pipe
             raise SourceError(f"{address} does not exist, or is no file.")
         container = av.open(
             address.for_ffmpeg,

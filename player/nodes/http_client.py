@@ -28,6 +28,7 @@ from player.nodes.protocol.scaling import restored
 
 LOG = logging.getLogger(__name__)
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each request, with what is secret in its URL
+logging.getLogger("httpcore").setLevel(logging.WARNING)  # it logs the headers of each answer: servers may repeat ours
 
 MAX_ANSWER_BYTES = 16 << 20
 CONNECT_S, CLOSE_S = 5.0, 1.0

@@ -14,7 +14,7 @@ from player.topology.parameters import Parameter
 from player.topology.sections.endpoints import Endpoint
 from player.topology.sections.filters import Lines, TriggerFilter
 from player.topology.sections.images import Image
-from player.topology.sections.keys import Keyed, folded
+from player.topology.sections.keys import VISIBLE, Keyed, folded
 from scene.motion import Sensitivity
 
 Dialect: TypeAlias = Literal["lva", "ava"]
@@ -25,7 +25,7 @@ Property: TypeAlias = Literal["mediaType"]
 Accuracy: TypeAlias = Literal["low", "medium", "high"]
 
 NodeName: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]{1,256}$")]
-Text: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=1024)]
+Text: TypeAlias = Annotated[str, Field(pattern=f"^{VISIBLE}+$", max_length=1024)]
 Mebibytes: TypeAlias = Annotated[int, Field(ge=1, le=1 << 30)]
 _LATEST = timedelta(days=3650)
 Duration: TypeAlias = Annotated[timedelta, Field(ge=timedelta(0), le=_LATEST)]

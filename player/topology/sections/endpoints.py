@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag
 
-from player.topology.sections.keys import Keyed, folded, tail
+from player.topology.sections.keys import VISIBLE, Keyed, folded, tail
 
 EndpointType: TypeAlias = Literal["UnsecuredEndpoint", "TlsEndpoint"]
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
@@ -104,7 +104,7 @@ class Endpoint(Keyed):
     """
 
     type: Annotated[EndpointType, folded(EndpointType), BeforeValidator(_kind)] = "UnsecuredEndpoint"
-    url: Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*$", repr=False)]
+    url: Annotated[str, Field(min_length=1, max_length=4096, pattern=f"^{VISIBLE}*$", repr=False)]
     credentials: Annotated[Credentials | None, AfterValidator(_unless_empty)] = None
     trusted_certificates: PemCertificateList | None = None
     validation_options: TlsValidationOptions = TlsValidationOptions()

@@ -13,6 +13,9 @@ from player.topology.document import Place, Placed, fault, shown
 MAX_LISTED = 60
 """Characters of a key for which a similar one is looked for: the search takes long for long ones."""
 
+VISIBLE = r"[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]"
+"""A character that neither controls a terminal nor turns the direction of text."""
+
 MAX_NOTES = 50
 """Of one topology."""
 

@@ -319,6 +319,20 @@ def test_no_message_has_the_password(credential: UserPassword | HeaderCredential
     assert "***" in caught.value.text
 
 
+def test_no_log_has_what_a_server_repeats(caplog: pytest.LogCaptureFixture) -> None:
+    def repeat(request: Request) -> None:
+        status(404, ("x-echo", request.headers["Authorization"]))(request)
+
+    caplog.set_level(logging.DEBUG)
+    with (
+        serving(repeat) as server,
+        client(server.url, credential=HeaderCredential("Authorization", "Bearer secret")) as extension,
+        pytest.raises(ExtensionRefusedError),
+    ):
+        ask(extension)
+    assert "secret" not in caplog.text
+
+
 def test_no_message_has_what_is_in_the_query() -> None:
     """Nor a part of a password, where a message is cut off."""
 

@@ -335,6 +335,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         camera("rtsp://ann:he#ron@a.example/"),
         "camera: endpoint: this is no URL; in a password, # / ? and @ are written %23 %2F %3F and %40.",
     ),
+    "URL with control characters": (
+        camera("rtsp://a.example/\x9b2J"),
+        "camera: endpoint.url: it is empty, too long, or has characters that are not possible here.",
+    ),
+    "folder with text that turns": (
+        files("camera", baseDirectoryPath="/clips/\u202e"),
+        "files: baseDirectoryPath: it is empty, too long, or has characters that are not possible here.",
+    ),
     "odd password": (
         camera("rtsp://ann:12/heron@a.example/"),
         "camera: endpoint: this is no URL; in a password, # / ? and @ are written %23 %2F %3F and %40.",
