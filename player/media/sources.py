@@ -198,7 +198,7 @@ def open_session(source: Source, number: int = 0) -> Iterator[Session]:
     with translated(address, f"did not answer within {source.open_timeout_s:g} s", source.open_timeout_s):
         path = Path(address.for_ffmpeg.removeprefix("file:"))
         if address.kind == "file" and not path.is_file():  # FFmpeg would wait for a named pipe
-            raise SourceError(f"{address} does not exist, or is no file.")
+            raise SourceError(f"{address} does not exist, or is no file; the address of a camera begins with rtsp://.")
         container = av.open(
             address.for_ffmpeg,
             format=FORMATS[address.kind],

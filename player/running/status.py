@@ -113,7 +113,7 @@ def create_app(host: str, watched: Watched) -> Starlette:
 
     async def get_page(_: Request) -> Response:
         page = PAGE.format(
-            pipelines=_table([_of_pipeline(state) for state in watched.pipelines()]),
+            pipelines=_table([_row(state) for state in watched.pipelines()]),
             outputs=_table([_of_output(state) for state in watched.outputs()]),
         )
         return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
@@ -169,6 +169,22 @@ def _of_pipeline(state: PipelineState) -> dict[str, Any]:
         "skipped": state.total("skipped"),
         **({"waitMs": round(1000 * state.waited_s / answered, 3)} if answered else {}),
         "events": dict(state.events),
+        "clips": state.clips,
+    }
+
+
+def _row(state: PipelineState) -> dict[str, Any]:
+    """Return what people want to know of a pipeline: the title of a column → its value."""
+    shown = _of_pipeline(state)
+    return {
+        "pipeline": state.name,
+        "source": state.source,
+        "state": f"{state.phase}: {shown['fault']}" if shown["fault"] else state.phase,
+        "received": f"{state.received_bytes / 1e6:.1f} MB",
+        "frames": state.frames,
+        "answered": f"{shown['answered']} of {shown['asked']}",
+        "answers take": f"{shown['waitMs']:.0f} ms" if "waitMs" in shown else "",
+        "events": shown["events"],
         "clips": state.clips,
     }
 

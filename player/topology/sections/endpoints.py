@@ -126,6 +126,10 @@ class Endpoint(Keyed):
         return scheme.lower() if separator else ""
 
 
+HOST_BEHIND = re.compile(r"@[^@/?#]+:\d+(?:[/?#]|$)")
+"""A host with a port, where there should be none."""
+
+
 def _refuse_tunnel() -> None:
     raise ValueError("tunnels through Azure are not supported; expected a URL that can be reached from here")
 
@@ -133,13 +137,14 @@ def _refuse_tunnel() -> None:
 def without_credentials(url: str) -> tuple[str, UsernamePasswordCredentials | None]:
     """Return a URL without its user name and password, and them. Raises ValueError, which does not hold the URL.
 
-    A password with a `#`, `/` or `?` that is not escaped ends the host too early: what is left has no port, or one and
-    an `@` behind it.
+    A password with a `#`, `/` or `?` that is not escaped ends the host too early: the true host is behind an `@` then.
     """
     try:
         parts = urlsplit(url)
         login, separator, host = parts.netloc.rpartition("@")
+        rest = url.partition("://")[2].removeprefix(parts.netloc)
         is_cut = parts.port is not None and not separator and "@" in url
+        is_cut = is_cut or "@" in parts.fragment or HOST_BEHIND.search(rest) is not None
     except ValueError:
         is_cut = True
     if is_cut:

@@ -20,7 +20,12 @@ from player.topology.nodes import (
     SignalGateProcessor,
     VideoSink,
 )
-from player.topology.sections.endpoints import Endpoint, HttpHeaderCredentials, UsernamePasswordCredentials
+from player.topology.sections.endpoints import (
+    Endpoint,
+    HttpHeaderCredentials,
+    UsernamePasswordCredentials,
+    without_credentials,
+)
 from player.topology.sections.images import ImageFormatBmp, ImageFormatJpeg, ImageFormatPng, ImageFormatRaw, Scale
 from tests.player.topology.documents import (
     AVA,
@@ -554,3 +559,23 @@ def test_nodes_can_be_made_in_code() -> None:
     )
     assert made.endpoint.url == "http://a/"
     assert "heron-77" not in repr(made)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtsp://admin:p@secret#1@127.0.0.1:9/cam",
+        "rtsp://admin:p@secret?1@127.0.0.1:9/cam",
+        "rtsp://admin:p@secret/1@127.0.0.1:9",
+        "rtsp://admin:secret#1@camera.example/cam",
+    ],
+)
+def test_a_password_that_ends_a_host_too_early_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ValueError, match="this is no URL") as caught:
+        without_credentials(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://server.example/inference?stream=a@b", "rtsp://u:p@camera.example/cam@1"])
+def test_an_at_sign_behind_the_host_is_allowed(url: str) -> None:
+    assert without_credentials(url)[0].endswith(url.rpartition("/")[2])
