@@ -3,7 +3,9 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -56,6 +58,7 @@ class Over:
 
 def run(settings: Settings, options: argparse.Namespace, wanted: Sequence[Wanted]) -> int:
     """Run pipelines. Return 1 if one failed, or events could not be delivered, else 0. Raises PlayerError."""
+    _occupy_standard_streams()
     logs.configure(settings.log_level)
     over = Over()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -66,6 +69,17 @@ def run(settings: Settings, options: argparse.Namespace, wanted: Sequence[Wanted
         if create_extension is None:
             return 0 if over.is_set() else FAILED
         return _play(options, wanted, over, create_extension)
+
+
+def _occupy_standard_streams() -> None:
+    """Let those that were closed lead nowhere: else a clip would get the number, and then events, or the log, in it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _stop(number: int, over: Over) -> None:
