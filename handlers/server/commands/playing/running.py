@@ -3,7 +3,9 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -61,6 +63,7 @@ def run(settings: Settings, options: argparse.Namespace, wanted: Sequence[Wanted
 
     `clips`: the folder of clips; None: as the topologies say.
     """
+    _occupy_standard_streams()
     playing = Playing(options.speed == "real", options.loop, clips)
     logs.configure(settings.log_level)
     over = Over()
@@ -72,6 +75,17 @@ def run(settings: Settings, options: argparse.Namespace, wanted: Sequence[Wanted
         if create_extension is None:
             return 0 if over.is_set() else FAILED
         return _play(replace(playing, create_extension=create_extension), options.status, wanted, over)
+
+
+def _occupy_standard_streams() -> None:
+    """Let those that were closed lead nowhere: else a clip would get the number, and then events, or the log, in it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _stop(number: int, over: Over) -> None:

@@ -13,7 +13,7 @@ from handlers.server.commands.playing.described import described
 from lab.pictures import street
 from lab.videos import Coding, write_video
 from lab.wire import free_port
-from tests.player.running.topologies import extension, hub_sink, write_topology
+from tests.player.running.topologies import extension, hub_sink, node, write_topology
 from tests.support.process import FRAMEHOOK, framehook
 from tests.support.server import LiveServer
 from tests.support.waiting import wait_for
@@ -126,6 +126,19 @@ def test_check_and_draw_describe_a_topology() -> None:
     assert framehook("play", "count-line", "--check", "--source", "x", "--set", "line=0").returncode == 1
     drawn = framehook("play", "detect", "--draw", "--source", "video.mp4")
     assert drawn.stdout.startswith("flowchart")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_it_plays_with_closed_standard_streams(closed: str, server: LiveServer, video: Path, tmp_path: Path) -> None:
+    sink = node("VideoSink", "video", "detector", videoName="yard")
+    topology = write_topology(
+        tmp_path / "t.json", str(video), extension(f"{server.url}/inference"), hub_sink("detector"), sink
+    )
+    play = f"exec {FRAMEHOOK} play {topology} --speed max --to - --to {tmp_path}/e.jsonl --clips {tmp_path} {closed}"
+    assert subprocess.run(["sh", "-c", play], check=False, timeout=60).returncode == 0
+    assert records((tmp_path / "e.jsonl").read_text(), "RecordingAvailable")
+    [clip] = (tmp_path / "yard").glob("*.mp4")
+    assert b"eventType" not in clip.read_bytes()
 
 
 @pytest.mark.parametrize("name", ["\x1b[31myard", "yard\nyard", "yard\u202e", os.fsdecode(b"yard\xff")], ids=ascii)
