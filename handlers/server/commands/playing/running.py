@@ -25,6 +25,7 @@ from player.topology.nodes import HttpExtension
 LOOK_S = 1.0
 """How often the line on a terminal is written anew."""
 FAILED = 1
+STOPS = signal.SIGINT, signal.SIGTERM
 
 LOG = logging.getLogger("framehook")
 
@@ -61,8 +62,8 @@ def run(settings: Settings, options: argparse.Namespace, wanted: Sequence[Wanted
     _occupy_standard_streams()
     logs.configure(settings.log_level)
     over = Over()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: _stop(number, over))
+    for number in STOPS:
+        signal.signal(number, lambda *_: _stop(over))
     if not options.serve:
         return _play(options, wanted, over, lambda _, record: http_extension(record))
     with _server(settings, over) as create_extension:
@@ -82,9 +83,10 @@ def _occupy_standard_streams() -> None:
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
-def _stop(number: int, over: Over) -> None:
-    """End in order; the second signal ends the process at once."""
-    signal.signal(number, signal.SIG_DFL)
+def _stop(over: Over) -> None:
+    """End in order; the second signal, whichever it is, ends the process at once."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_DFL)
     over.set()
 
 
