@@ -80,9 +80,15 @@ class HeldPackets:
             self._drop_first()
 
     def drop_before(self, needed_s: float) -> None:
-        """Drop all before the last keyframe that is not after a time."""
-        while len(self._groups) > 1 and self._groups[1].start_s <= needed_s:
+        """Drop all before the last keyframe that is not after a time, and what a connection sent that ended before."""
+        while len(self._groups) > 1 and self._is_first_before(needed_s):
             self._drop_first()
+
+    def _is_first_before(self, needed_s: float) -> bool:
+        first, second = self._groups[0].packets, self._groups[1]
+        if second.start_s <= needed_s:
+            return True
+        return bool(first) and first[-1].session != second.packets[0].session and first[-1].at_s < needed_s
 
     def _limit(self) -> None:
         before = self.size_bytes

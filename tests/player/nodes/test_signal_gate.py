@@ -191,6 +191,24 @@ def test_after_the_end_of_the_media_it_opens_again() -> None:
     assert [clip.span_s for clip in grouped(items)] == [[0, 10], [30, 51]]
 
 
+@pytest.mark.parametrize(
+    ("signal_s", "back_s", "expected"),
+    [
+        pytest.param(60, 120, [], id="all of it"),
+        pytest.param(60, 70, [[70, 80]], id="its beginning"),
+        pytest.param(12, 20, [[7, 32]], id="its middle"),
+    ],
+)
+def test_a_clip_of_the_time_when_the_camera_was_away(signal_s: float, back_s: int, expected: list[list[float]]) -> None:
+    clock = [0.0]
+    gate = SignalGate(TIMES, lambda: clock[0])
+    items = list(ran(gate, clock, [], map(packet, range(105)))) + list(gate.finish())
+    items += gate.take(Signal(BEGIN_S + signal_s), 0)
+    after = [replace(packet(number), session=1) for number in range(10 * back_s, 10 * back_s + 400)]
+    items += ran(gate, clock, [], after)
+    assert [clip.span_s for clip in grouped(items)] == expected
+
+
 def test_pictures_that_are_shown_before_their_order() -> None:
     """In I B B P order, the clip ends before the first picture that is to be shown at its end."""
     shown = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8]

@@ -27,6 +27,7 @@ from player.topology.nodes import HttpExtension
 LOOK_S = 1.0
 """How often the line on a terminal is written anew."""
 FAILED = 1
+STOPS = signal.SIGINT, signal.SIGTERM
 
 LOG = logging.getLogger("framehook")
 
@@ -67,8 +68,8 @@ def run(settings: Settings, options: argparse.Namespace, wanted: Sequence[Wanted
     playing = Playing(options.speed == "real", options.loop, clips)
     logs.configure(settings.log_level)
     over = Over()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: _stop(number, over))
+    for number in STOPS:
+        signal.signal(number, lambda *_: _stop(over))
     if not options.serve:
         return _play(playing, options.status, wanted, over)
     with _server(settings, over) as create_extension:
@@ -88,9 +89,10 @@ def _occupy_standard_streams() -> None:
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
-def _stop(number: int, over: Over) -> None:
-    """End in order; the second signal ends the process at once."""
-    signal.signal(number, signal.SIG_DFL)
+def _stop(over: Over) -> None:
+    """End in order; the second signal, whichever it is, ends the process at once."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_DFL)
     over.set()
 
 

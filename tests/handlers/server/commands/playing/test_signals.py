@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -31,19 +32,23 @@ def test_no_signal_stops_the_wait_for_its_end() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_signal_while_the_server_starts_ends_the_command_without_a_fault(number: signal.Signals) -> None:
-    command: list[str | Path] = [
-        FRAMEHOOK,
-        "play",
-        "detect",
-        "--serve",
-        "--port",
-        str(free_port()),
-        "--source",
-        "gone.mp4",
-        "--loop",
-    ]
+    command: list[str | Path] = [FRAMEHOOK, "play", "detect", "--serve", "--port", str(free_port())]
+    command += ["--source", "gone.mp4", "--loop"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         assert process.stderr
         next(line for line in process.stderr if '"listening"' in line)
         process.send_signal(number)
         assert process.wait(PATIENCE_S) == 0
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_second_signal_ends_it_at_once(second: signal.Signals) -> None:
+    command: list[str | Path] = [FRAMEHOOK, "play", "detect", "--source", "gone.mp4", "--loop"]
+    command += ["--to", f"http://127.0.0.1:{free_port()}"]  # an event waits for five seconds
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        next(line for line in process.stderr if '"source lost"' in line)
+        process.send_signal(signal.SIGINT)
+        time.sleep(1)
+        process.send_signal(second)
+        assert process.wait(PATIENCE_S) == -second
