@@ -1,5 +1,6 @@
 """The status of a running player over HTTP, as player/openapi.yaml declares it: reads only."""
 
+import asyncio
 import html
 import socket
 import threading
@@ -17,6 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from player.errors import PlayerError
 from player.events.sending import OutputStatus
@@ -25,6 +27,8 @@ from player.running.state import PipelineState
 
 MAX_CONNECTIONS = 32
 KEEP_ALIVE_S = 5
+LONGEST_S = 10.0
+"""How long a connection lasts: requests that never come as a whole would keep others out."""
 HEADERS = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 PAGE = """<!doctype html>
@@ -61,7 +65,7 @@ class StatusServer:
         self.port: int = self._listener.getsockname()[1]
         config = uvicorn.Config(
             create_app(host, watched),
-            http="httptools",
+            http=_BriefProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -82,6 +86,14 @@ class StatusServer:
         self._server.should_exit = self._server.force_exit = True
         self._thread.join()
         self._listener.close()
+
+
+class _BriefProtocol(HttpToolsProtocol):
+    """Ends each connection after some time; an answer that is under way is still sent."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        self.loop.call_later(LONGEST_S, self.shutdown)
 
 
 class _QuietServer(uvicorn.Server):

@@ -2,7 +2,7 @@ import json
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import player
 from player.errors import PlayerError
 from player.events.sending import OutputStatus
 from player.nodes.extension import Counts
+from player.running import status
 from player.running.state import PipelineState
 from player.running.status import StatusServer, Watched
+from tests.support.waiting import wait_for
 
 CONTRACT: dict[str, Any] = yaml.safe_load(Path(player.__file__).with_name("openapi.yaml").read_text())
 
@@ -155,3 +157,12 @@ def test_a_listener_on_all_addresses_takes_every_name() -> None:
     with closing(StatusServer("0.0.0.0", 0, Watched(list, list))) as server:
         answer = httpx.get(f"http://127.0.0.1:{server.port}/status", headers={"Host": "player.example"})
     assert json.loads(answer.text) == {"pipelines": [], "outputs": []}
+
+
+def test_connections_that_ask_nothing_do_not_keep_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "LONGEST_S", 0.3)
+    with closing(StatusServer("127.0.0.1", 0, Watched(list, list))) as server, ExitStack() as idle:
+        for _ in range(status.MAX_CONNECTIONS + 1):
+            connection = idle.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            connection.sendall(b"GET / HTTP/1.1\r\n")
+        wait_for(lambda: httpx.get(f"http://127.0.0.1:{server.port}/health").is_success)
