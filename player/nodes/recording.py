@@ -14,7 +14,7 @@ from player.media.clips import Clip, ClipWriter, free
 from player.media.folder import NOTES, Folder
 
 SUFFIX = ".mp4"
-APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Reporter(Protocol):

@@ -88,9 +88,9 @@ def _parameters(draft: Draft, left: Draft, values: Mapping[str, str]) -> Iterato
 
 
 def _default(parameter: Parameter, *, is_secret: bool) -> str:
-    """Return what is known of a parameter's default; it is not shown if it is secret, or holds a password."""
+    """Return what is known of a parameter's default; it is not shown if it may hold a password or a key."""
     if parameter.default is None:
         return "needs a value"
-    if is_secret or "@" in parameter.default:
+    if is_secret or "@" in parameter.default or "?" in parameter.default:
         return "has a default"
     return f'default "{shown(parameter.default)}"'

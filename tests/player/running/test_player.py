@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -130,12 +131,15 @@ def test_a_recording_without_a_gate_has_segments_and_notes_what_was_found(video:
     assert player.pipelines[0].clips == 2
 
 
-def test_notes_are_written_through_no_link(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_notes_are_written_to_a_file_alone(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     monkeypatch.setattr(building, "file_name", lambda *_: "name")
-    folder, other = tmp_path / "clips" / "name", tmp_path / "other"
-    folder.mkdir(parents=True)
+    notes, other = tmp_path / "clips" / "name" / "name.jsonl", tmp_path / "other"
+    notes.parent.mkdir(parents=True)
     other.write_text("theirs")
-    (folder / "name.jsonl").symlink_to(other)
+    notes.symlink_to(other) if kind == "link" else os.mkfifo(notes)
     sink = node("VideoSink", "video", "camera", "detector", videoName="yard")
     topology = write_topology(tmp_path / "t.json", str(video), extension(URL), sink)
     player = play(topology, tmp_path / "events.jsonl", Answering([(PERSON,)]), clips=tmp_path / "clips")

@@ -28,6 +28,7 @@ DECLARED = [
     parameter("word", default=SECRET),
     parameter("key", "secretString", default=SECRET),
     parameter("server", default=f"http://ann:{SECRET}@a/"),
+    parameter("service", default=f"http://a/?code={SECRET}"),
     parameter("rate", "double", default="2"),
 ]
 SOURCE = camera("${url}", credentials=login("${user}", "${word}"))
@@ -47,13 +48,14 @@ parameters:
   word (string): has a default
   key (secretString): has a default, not used
   server (string): has a default, not used
+  service (string): has a default, not used
   rate (double): default "2"
 """
 
 
 def test_a_report_has_nodes_parameters_and_warnings(tmp_path: Path) -> None:
     found = report(written(tmp_path, DOCUMENT), {"URL": f"rtsp://ann:{SECRET}@a/"}, pipeline="door")
-    warnings = "warning: the parameter key is not used.\nwarning: the parameter server is not used.\n"
+    warnings = "".join(f"warning: the parameter {name} is not used.\n" for name in ("key", "server", "service"))
     assert "\n".join([*found.lines, ""]) == LINES.format(url="given") + warnings
     assert found.is_fine
 
