@@ -28,7 +28,8 @@ def open_output(text: str, pipelines: Sequence[str] = ()) -> Output:
         return _open_broker_output(text, pipelines)
     if not scheme and text.endswith(".jsonl"):
         return _open_file(Path(text))
-    raise OutputTextError(f"Events cannot go to {scheme + '://' if scheme else text!r}. {EXPECTED}")
+    what = repr(f"{scheme}://") if scheme else "this" if "@" in text else repr(text)  # a password may be before an @
+    raise OutputTextError(f"Events cannot go to {what}. {EXPECTED}")
 
 
 def _open_file(path: Path) -> LineFile:

@@ -24,6 +24,11 @@ MAX_FAILURES = 10
 LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 """Besides 5xx, what a server answers that may take the event a little later."""
 
+WRONG_ADDRESS = (
+    "The address of a webhook is wrong. Expected https://user:password@host/path; in a password, # / ? and @ are "
+    "written %23 %2F %3F and %40."
+)
+
 
 class Webhook:
     """Posts each event as an Event Grid record. `url`: a user and password in it are sent as Basic credentials.
@@ -40,14 +45,17 @@ class Webhook:
             self._client = httpx.Client(
                 timeout=timeout_s, follow_redirects=False, headers={"User-Agent": "framehook", "Accept": "*/*"}
             )
-        except httpx.InvalidURL as error:
-            raise OutputTextError(f"The address of a webhook is wrong: {error}.") from error
+        except httpx.InvalidURL:
+            raise OutputTextError(WRONG_ADDRESS) from None  # its message may hold a password
         except (ImportError, ValueError, OSError) as error:  # no SOCKS; no such kind of proxy; no such certificates
             raise OutputTextError(f"The environment's proxies or certificates cannot be used: {error}.") from error
         if not parsed.host:
             raise OutputTextError("The address of a webhook has no host. Expected https://host/path.")
+        if "@" in parsed.path or parsed.fragment:
+            raise OutputTextError(WRONG_ADDRESS)
         self._url, self._timeout_s = parsed, timeout_s
-        self.name = str(parsed.copy_with(userinfo=b"", query=None, fragment=None))
+        self.name = f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"
+        """Without the path: many hooks have their secret there."""
         self.link = Link(self.name)
         self._event_id, self._failures = "", 0
 
@@ -104,7 +112,7 @@ def _retry_after_s(text: str) -> float | None:
         return min(float(text), LONGEST_PAUSE_S)
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     wanted_s = (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return min(max(wanted_s, 0), LONGEST_PAUSE_S)

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 
@@ -86,8 +86,13 @@ class Player:
 
     @property
     def outputs(self) -> list[OutputStatus]:
-        """Return what has become of the events of each output."""
-        return [status for publisher in self._publishers.values() for status in publisher.status]
+        """Return what has become of the events of each output; those of one name have numbers."""
+        found = [status for publisher in self._publishers.values() for status in publisher.status]
+        names = [status.name for status in found]
+        return [
+            replace(status, name=f"{status.name} ({number + 1})") if names.count(status.name) > 1 else status
+            for number, status in enumerate(found)
+        ]
 
     def start(self) -> None:
         """Begin to read all sources."""

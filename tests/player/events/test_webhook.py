@@ -19,7 +19,7 @@ from lab.wire import free_port
 from player.errors import DeliveryError
 from player.events.output import LaterError, OutputTextError
 from player.events.sending import BackOff, Publisher
-from player.events.webhook import MAX_FAILURES, Webhook
+from player.events.webhook import LONGEST_PAUSE_S, MAX_FAILURES, Webhook, _retry_after_s
 from tests.support.player_events import seen, wait_until_delivered
 from tests.support.waiting import wait_for
 
@@ -111,7 +111,7 @@ def test_a_user_in_the_address_is_sent_and_never_shown() -> None:
     head = hook.posted[0][0]
     assert head["Authorization"] == f"Basic {base64.b64encode(b'yard:p@ss').decode()}"
     assert head["path"] == "/events?token=secret"
-    assert webhook.name == hook.url
+    assert hook.url == f"{webhook.name}/events"
 
 
 @pytest.mark.parametrize("code", [400, 401, 404, 413])
@@ -154,7 +154,7 @@ LONG_AGO = format_datetime(datetime(2001, 1, 1, tzinfo=UTC), usegmt=True)
 def test_later_is_tried_again(answer: Answer, pause_s: float | None) -> None:
     with hooking(answer) as hook:
         webhook = Webhook(hook.url, timeout_s=0.5)
-        with pytest.raises(LaterError, match=r"http://127\.0\.0\.1:\d+/events (answered|cannot|did not)") as caught:
+        with pytest.raises(LaterError, match=r"http://127\.0\.0\.1:\d+ (answered|cannot|did not)") as caught:
             webhook.deliver([seen()])
         webhook.close()
         hook.closing.set()
@@ -208,3 +208,15 @@ def test_wrong_proxies_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "gopher://proxy")
     with pytest.raises(OutputTextError, match="proxies or certificates cannot be used"):
         Webhook("http://127.0.0.1/")
+
+
+@pytest.mark.parametrize("text", ["1 Jan 99999999999999999999 00:00:00 GMT", "9" * 400, "soon", ""])
+def test_a_time_that_no_clock_has_is_no_fault(text: str) -> None:
+    assert _retry_after_s(text) in {None, LONGEST_PAUSE_S}
+
+
+@pytest.mark.parametrize("url", ["https://u:12/SECRET@hook.example/a", "https://u:SECRET#1@hook.example/a"])
+def test_a_password_that_ends_the_host_too_early_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(OutputTextError) as caught:
+        Webhook(url)
+    assert "SECRET" not in str(caught.value)
