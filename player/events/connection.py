@@ -11,28 +11,28 @@ from player.events.broker import BrokerAddress, Message, Presence
 from player.events.mqtt import WINDOW, Answer, Limits, MqttClient
 from player.events.output import LaterError, Link
 
-MAX_FUTILE = 10
+MAX_FRUITLESS_SESSIONS = 10
 """So many connections in a row that bring nothing end a session: the broker may be confused, as after a power cut."""
-PATIENCE_S = 5.0
+SEND_TIMEOUT_S = 5.0
 """How long `send` waits before it reports that it still waits."""
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
-    """Messages of others. `topics`: filters of topics. `hear`: gets topic and payload, on another thread."""
+class Subscription:
+    """Messages of others. `topics`: filters of topics. `on_message`: gets topic and payload, on another thread."""
 
     topics: Sequence[str] = ()
-    hear: Callable[[str, bytes], None] = lambda _topic, _payload: None
+    on_message: Callable[[str, bytes], None] = lambda _topic, _payload: None
 
 
-NOTHING = Listening()
+NOTHING = Subscription()
 
 
 class Connection:
     """Connects at once, and again whenever that is lost, for ever. `send` and `post` are called by one thread.
 
-    `presence`: what the broker says to others of the client. `listening`: which messages of others it gets; those that
-    were sent while there was no connection do not come later.
+    `presence`: what the broker says to others of the client. `subscription`: which messages of others it gets; what
+    was sent while there was no connection does not come later.
     """
 
     def __init__(
@@ -41,17 +41,17 @@ class Connection:
         client_id: str,
         link: Link,
         presence: Presence | None = None,
-        listening: Listening = NOTHING,
+        subscription: Subscription = NOTHING,
     ) -> None:
         self.sessions = 0
         """How many there were so far: a new one knows nothing of what was sent before."""
-        self._name, self._link, self._listening = address.name, link, listening
+        self._name, self._link, self._listening = address.name, link, subscription
         self._news = threading.Condition()
         self._is_connected, self._is_closed, self._limits = False, False, Limits()
         self._numbers: dict[str, int] = {}
         self._answers: dict[int, Answer | None] = {}
-        self._futile = 0
-        self._client = MqttClient(address, client_id, self, presence, listening.topics)
+        self._fruitless = 0
+        self._client = MqttClient(address, client_id, self, presence, subscription.topics)
         self._client.start()
 
     @property
@@ -66,7 +66,7 @@ class Connection:
         publishes what has the `key` of an earlier message only if the broker has lost its session. Raises LaterError
         if the broker has none of them after a while, and DeliveryError if it refuses the first.
         """
-        until_s = time.monotonic() + PATIENCE_S
+        until_s = time.monotonic() + SEND_TIMEOUT_S
         while True:
             self._publish(messages, until_s)
             answer = self._wait(self._numbers[messages[0].key], until_s)
@@ -99,9 +99,9 @@ class Connection:
     def disconnected(self, sentence: str) -> None:
         """Note that there is no connection."""
         with self._news:
-            self._futile += self._is_connected
+            self._fruitless += self._is_connected
             self._is_connected = False
-            if self._futile >= MAX_FUTILE:
+            if self._fruitless >= MAX_FRUITLESS_SESSIONS:
                 self._client.begin_anew()
             if not self._is_closed:
                 self._link.is_down(sentence)
@@ -111,12 +111,12 @@ class Connection:
         with self._news:
             self._answers[number] = answer
             if not answer.is_failure and number in self._numbers.values():
-                self._futile = 0
+                self._fruitless = 0
             self._news.notify_all()
 
     def heard(self, topic: str, payload: bytes) -> None:
         """Pass a message of others on."""
-        self._listening.hear(topic, payload)
+        self._listening.on_message(topic, payload)
 
     def refused(self, sentence: str) -> None:
         """Note a refusal."""

@@ -83,7 +83,7 @@ class _Sensor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _SensorUpdate:
     """What an inference says to a sensor."""
 
     kind: Kind
@@ -106,7 +106,7 @@ class HomeAssistant:
         if event.kind != "Inference":
             return
         for inference in event.body.get("inferences", ()):
-            told = _told(inference)
+            told = _update_of(inference)
             if told:
                 yield from self._update((event.pipeline, told.kind), told.name, told.state, event.at_s)
 
@@ -137,13 +137,13 @@ class HomeAssistant:
         return Message(topic, as_json(sensor.config(self._presence)), retain=True)
 
 
-def _told(inference: Inference) -> _Told | None:
+def _update_of(inference: Inference) -> _SensorUpdate | None:
     """Return what an inference says to a sensor; None for others."""
     try:
         if "motion" in inference:
-            return _Told("motion")
+            return _SensorUpdate("motion")
         if "entity" in inference:
-            return _Told("label", str(inference["entity"]["tag"]["value"])[:MAX_NAME])
+            return _SensorUpdate("label", str(inference["entity"]["tag"]["value"])[:MAX_NAME])
         if "event" in inference:
             event = inference["event"]
             return _happened(str(inference.get("subtype")), str(event["name"])[:MAX_NAME], event["properties"])
@@ -152,12 +152,14 @@ def _told(inference: Inference) -> _Told | None:
     return None
 
 
-def _happened(subtype: str, name: str, properties: Mapping[str, Any]) -> _Told | None:
+def _happened(subtype: str, name: str, properties: Mapping[str, Any]) -> _SensorUpdate | None:
     if subtype == "lineCrossing" and "total" in properties:
-        return _Told("line", name, {total: _number(properties[total]) for total in LINE_TOTALS if total in properties})
+        return _SensorUpdate(
+            "line", name, {total: _number(properties[total]) for total in LINE_TOTALS if total in properties}
+        )
     if subtype in ZONE_EVENTS and "count" in properties:
         count = _number(properties["count"])
-        return _Told("zone", name, {"state": "ON" if count > 0 else "OFF", "count": count})
+        return _SensorUpdate("zone", name, {"state": "ON" if count > 0 else "OFF", "count": count})
     return None
 
 

@@ -64,7 +64,7 @@ class Limits:
     window: int = WINDOW
 
 
-class Ears(Protocol):
+class ClientListener(Protocol):
     """Gets what a client learns, on the client's thread; must not wait."""
 
     def connected(self, limits: Limits, lost: Sequence[int] | None) -> None:
@@ -96,13 +96,18 @@ class MqttClient:
     """
 
     def __init__(
-        self, address: BrokerAddress, client_id: str, ears: Ears, presence: Presence | None, topics: Sequence[str]
+        self,
+        address: BrokerAddress,
+        client_id: str,
+        listener: ClientListener,
+        presence: Presence | None,
+        topics: Sequence[str],
     ) -> None:
-        self._name, self._ears, self._presence, self._topics = address.name, ears, presence, topics
+        self._name, self._listener, self._presence, self._topics = address.name, listener, presence, topics
         self._paho = _Paho(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5)
         self._paho.connect_timeout = CONNECT_TIMEOUT_S
         self._paho.reconnect_delay_set(FIRST_PAUSE_S, LONGEST_PAUSE_S)
-        self._paho.max_inflight_messages_set(0)  # `ears` know the limit
+        self._paho.max_inflight_messages_set(0)  # `listener` know the limit
         if address.user:
             self._paho.username_pw_set(address.user, address.password)
         if address.is_tls:
@@ -159,7 +164,7 @@ class MqttClient:
     ) -> None:
         self._was_refused = reason.is_failure
         if self._was_refused:
-            self._ears.disconnected(f"{self._name} refuses the client: {reason}.")
+            self._listener.disconnected(f"{self._name} refuses the client: {reason}.")
             return
         limits = Limits(
             getattr(properties, "MaximumQoS", 2),
@@ -168,14 +173,14 @@ class MqttClient:
         )
         # Before paho sends again what it keeps: a new session knows nothing of it.
         lost = None if flags.session_present else [message.mid for message in paho.drop_out_messages()]
-        self._ears.connected(limits, lost)
+        self._listener.connected(limits, lost)
         if self._presence:
             paho.publish(self._presence.topic, self._presence.online, 0, retain=True)
         for topic in self._topics:
             paho.subscribe(topic, options=SubscribeOptions(1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND))
 
     def _on_connect_fail(self, _paho: Client, _data: object) -> None:
-        self._ears.disconnected(f"{self._name} cannot be reached: {self._paho.fault or 'no connection'}.")
+        self._listener.disconnected(f"{self._name} cannot be reached: {self._paho.fault or 'no connection'}.")
 
     def _on_disconnect(
         self, _paho: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
@@ -183,11 +188,11 @@ class MqttClient:
         if flags.is_disconnect_packet_from_server and reason.value in ABOUT_ONE_MESSAGE:
             number = self._paho.drop_first_unreceived()
             if number:
-                self._ears.answered(number, Answer(reason.value, str(reason)))
+                self._listener.answered(number, Answer(reason.value, str(reason)))
         if reason.value in SESSION_IS_CONFUSED:
             self.begin_anew()
         if not self._was_refused:  # it would hide why
-            self._ears.disconnected(f"The connection to {self._name} was lost: {reason}.")
+            self._listener.disconnected(f"The connection to {self._name} was lost: {reason}.")
 
     def _on_publish(
         self, _paho: Client, _data: object, number: int, reason: ReasonCode, _properties: Properties | None
@@ -196,20 +201,20 @@ class MqttClient:
         is_last = reason.packetType == PacketTypes.PUBCOMP
         if reason.value in SESSION_IS_CONFUSED:
             self.begin_anew()
-        self._ears.answered(number, Answer(0 if is_last else reason.value, str(reason)))
+        self._listener.answered(number, Answer(0 if is_last else reason.value, str(reason)))
 
     def _on_message(self, _paho: Client, _data: object, message: MQTTMessage) -> None:
         """Pass a message on, if it is neither old nor too large."""
         if not message.retain and len(message.payload) <= MAX_HEARD_BYTES:
             with suppress(UnicodeDecodeError):
-                self._ears.heard(message.topic, bytes(message.payload))
+                self._listener.heard(message.topic, bytes(message.payload))
 
     def _on_subscribe(
         self, _paho: Client, _data: object, _number: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
         for reason in reasons:
             if reason.is_failure:
-                self._ears.refused(f"{self._name} refuses a subscription: {reason}.")
+                self._listener.refused(f"{self._name} refuses a subscription: {reason}.")
 
 
 class _Paho(Client):

@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from player.events.broker import BrokerAddress, Message, Presence, level, read_broker_address
-from player.events.connection import Connection, Listening
+from player.events.connection import Connection, Subscription
 from player.events.event import Event, as_json
 from player.events.home_assistant import HomeAssistant
 from player.events.output import Link, OutputTextError
 
 DEFAULT_TOPIC = "framehook/{pipeline}/events"
 """{pipeline} and {class} are replaced: yard, Analytics."""
-Hearer: TypeAlias = Callable[[str, bytes, float], None]
+OnMessage: TypeAlias = Callable[[str, bytes, float], None]
 """Gets the topic, the payload, and when it arrived, in Unix time."""
 
 
@@ -70,17 +70,17 @@ class MqttOutput:
 class Inbox:
     """Subscribes to topics of a broker. `text`: its address, as for outputs; a topic in it does not count.
 
-    `topics`: filters of topics. `hear`: called on another thread for each message, and must not wait. Messages that
-    were retained, or sent while there was no connection, are old: they do not count. Neither do payloads above 64 KiB.
+    `topics`: filters of topics. `on_message`: called on another thread for each message; it must not wait. What
+    was retained, or sent while there was no connection, is old, and does not count. Neither do payloads above 64 KiB.
     """
 
-    def __init__(self, text: str, topics: Sequence[str], hear: Hearer) -> None:
+    def __init__(self, text: str, topics: Sequence[str], on_message: OnMessage) -> None:
         address = read_broker_address(text)
         self.name, self.link = address.name, Link(address.name)
         purpose = "inbox", *sorted(topics)
         client_id = f"{address.client_id}-inbox" if address.client_id else address.client_id_for(*purpose)
-        listening = Listening(topics, lambda topic, payload: hear(topic, payload, time.time()))
-        self._connection = Connection(address, client_id, self.link, listening=listening)
+        subscription = Subscription(topics, lambda topic, payload: on_message(topic, payload, time.time()))
+        self._connection = Connection(address, client_id, self.link, subscription=subscription)
 
     def close(self) -> None:
         """Disconnect."""

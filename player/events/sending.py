@@ -11,7 +11,7 @@ from player.events.event import Event, as_json
 from player.events.output import EndedError, LaterError, Output
 from player.events.spool import Spool
 
-FLUSH_S, FAREWELL_S = 5.0, 1.0
+FLUSH_S, CLOSE_S = 5.0, 1.0
 """How long `close` waits for events that wait, then for an attempt that has begun."""
 
 
@@ -101,7 +101,7 @@ class Sender:
         self._closing.set()
         self._spool.end()
         self._output.close()
-        self._thread.join(FAREWELL_S)
+        self._thread.join(CLOSE_S)
 
     def _run(self) -> None:
         while not self._closing.is_set():

@@ -91,7 +91,7 @@ class ExtensionNode:
     ) -> None:
         self._name, self._extension, self._sampling = name, extension, sampling or Sampling()
         self._rate = Rate(self._sampling.maximum_per_s)
-        self._patience = _Patience(report)
+        self._retries = _Retries(report)
         self._emit = emit
         self._held: deque[Frame] = deque()
         """Live: the frame that is asked about, and those after it."""
@@ -135,7 +135,7 @@ class ExtensionNode:
         has_findings = bool(frame.findings) or not self._sampling.skips_without_findings
         if frame.picture is None or not has_findings or self._is_closed.is_set() or not self._rate.is_due(frame.at_s):
             return None
-        if not self._is_idle.is_set() or not self._patience.allows(self._now_s(frame.at_s)):
+        if not self._is_idle.is_set() or not self._retries.allows(self._now_s(frame.at_s)):
             self.counts.skipped += 1
             return None
         self.counts.asked += 1
@@ -204,11 +204,11 @@ class ExtensionNode:
             self.counts.failed += 1
             self.counts.fault = str(answer)
             if not self._is_closed.is_set():
-                self._patience.fail(answer, now_s)
+                self._retries.fail(answer, now_s)
             return frame
         self.counts.answered += 1
         self.counts.fault = ""
-        self._patience.succeed()
+        self._retries.succeed()
         findings = (*frame.findings, Finding(self._name, answer)) if answer else frame.findings
         return replace(frame, findings=findings, is_sampled=True)
 
@@ -217,7 +217,7 @@ def _pixels(frame: Frame) -> int:
     return 0 if frame.picture is None else math.prod(frame.picture.size_wh)
 
 
-class _Patience:
+class _Retries:
     """Knows when an extension is to be left alone, and which of its errors are news."""
 
     def __init__(self, report: Callable[[ExtensionError], None]) -> None:

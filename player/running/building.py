@@ -39,7 +39,7 @@ TIME = r"\d{8}T\d{6}Z"
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class NodeContext:
     """What nodes need of the pipeline around them.
 
     `place`: of the pipeline. `publish`: takes events. `emit`: passes on what the node of a name gives on its own; None
@@ -80,11 +80,11 @@ class Built:
         return [node for node in self.nodes.values() if isinstance(node, ExtensionNode)]
 
 
-def build(topology: Topology, around: Surroundings) -> Built:
+def build(topology: Topology, context: NodeContext) -> Built:
     """Return what a topology says. Raises PlayerError."""
     finding = frozenset(record.name for record in topology.processors if isinstance(record, FINDING))
-    around = replace(around, finding=finding)
-    nodes = {record.name: BUILDERS[type(record)](record, around) for record in (*topology.processors, *topology.sinks)}
+    context = replace(context, finding=finding)
+    nodes = {record.name: BUILDERS[type(record)](record, context) for record in (*topology.processors, *topology.sinks)}
     links: dict[str, list[Link]] = {}
     above: dict[str, list[str]] = {name: [] for name in nodes}
     for record in (*topology.processors, *topology.sinks):
@@ -97,36 +97,36 @@ def build(topology: Topology, around: Surroundings) -> Built:
     return Built(nodes, links, order, decodes)
 
 
-def _motion(record: records.MotionDetectionProcessor, around: Surroundings) -> Node:  # noqa: ARG001  # all builders are alike
+def _motion(record: records.MotionDetectionProcessor, context: NodeContext) -> Node:  # noqa: ARG001  # all builders are alike
     window_s = record.event_aggregation_window.total_seconds()
     return MotionDetection(record.name, MotionRules(record.sensitivity, record.output_motion_region, window_s))
 
 
-def _frame_rate(record: records.FrameRateFilterProcessor, around: Surroundings) -> Node:  # noqa: ARG001
+def _frame_rate(record: records.FrameRateFilterProcessor, context: NodeContext) -> Node:  # noqa: ARG001
     return FrameRateFilter(record.maximum_fps)
 
 
-def _extension(record: records.HttpExtension, around: Surroundings) -> Node:
+def _extension(record: records.HttpExtension, context: NodeContext) -> Node:
     options = record.sampling_options
-    place = around.place_of(record.name, "processors")
+    place = context.place_of(record.name, "processors")
 
     def report(error: ExtensionError) -> None:
         facts = {"pipeline": place.pipeline, "node": record.name, "reason": str(error)}
         LOG.warning("extension failed", extra={"facts": facts})
-        around.publish(extension_fault(place, error, record.endpoint.url))
+        context.publish(extension_fault(place, error, record.endpoint.url))
 
-    emit = around.emit
+    emit = context.emit
     return ExtensionNode(
         record.name,
-        around.create_extension(record),
+        context.create_extension(record),
         Sampling(options.maximum_samples_per_second, options.skip_samples_without_annotation),
         report,
         None if emit is None else lambda items: emit(record.name, items),
     )
 
 
-def _gate(record: records.SignalGateProcessor, around: Surroundings) -> Node:
-    place = around.place_of(record.name, "processors")
+def _gate(record: records.SignalGateProcessor, context: NodeContext) -> Node:
+    place = context.place_of(record.name, "processors")
     filtered = record.trigger_filter or TriggerFilter()
     times = GateTimes(
         record.activation_evaluation_window.total_seconds(),
@@ -136,41 +136,43 @@ def _gate(record: records.SignalGateProcessor, around: Surroundings) -> Node:
     )
     opener = record.inputs[0].node_name
     trigger = Trigger(
-        node=opener if opener in around.finding else None,
+        node=opener if opener in context.finding else None,
         labels=filtered.labels,
         minimum_confidence=filtered.minimum_confidence,
         events=filtered.events,
     )
-    clock = time.monotonic if around.emit else lambda: around.state.at_s
-    return SignalGate(times, clock, trigger, lambda _: around.publish(events.data_dropped(place, time.time(), "video")))
+    clock = time.monotonic if context.emit else lambda: context.state.at_s
+    return SignalGate(
+        times, clock, trigger, lambda _: context.publish(events.data_dropped(place, time.time(), "video"))
+    )
 
 
-def _tracker(record: records.ObjectTrackingProcessor, around: Surroundings) -> Node:  # noqa: ARG001
+def _tracker(record: records.ObjectTrackingProcessor, context: NodeContext) -> Node:  # noqa: ARG001
     return ObjectTracking(record.name, record.inputs[0].node_name)
 
 
-def _line_crossing(record: records.LineCrossingProcessor, around: Surroundings) -> Node:  # noqa: ARG001
+def _line_crossing(record: records.LineCrossingProcessor, context: NodeContext) -> Node:  # noqa: ARG001
     return LineCrossing(record.name, record.inputs[0].node_name, [Line(line.name, line.line) for line in record.lines])
 
 
-def _hub_sink(record: records.IotHubMessageSink, around: Surroundings) -> Node:  # noqa: ARG001
+def _hub_sink(record: records.IotHubMessageSink, context: NodeContext) -> Node:  # noqa: ARG001
     def publish(finding: Finding, at_s: float) -> None:
-        around.publish(events.inference(around.place_of(finding.node, "processors"), at_s, finding.inferences))
+        context.publish(events.inference(context.place_of(finding.node, "processors"), at_s, finding.inferences))
 
     return HubSink(publish)
 
 
-def _file_sink(record: records.FileSink, around: Surroundings) -> Node:
-    pattern, folder = record.file_name_pattern, around.clips or Path(record.base_directory_path)
+def _file_sink(record: records.FileSink, context: NodeContext) -> Node:
+    pattern, folder = record.file_name_pattern, context.clips or Path(record.base_directory_path)
     max_bytes = None if record.maximum_size_mib is None else record.maximum_size_mib << 20
-    recordings = Recordings(around.place_of(record.name, "sinks"), around.publish, around.state, "filePath")
+    recordings = Recordings(context.place_of(record.name, "sinks"), context.publish, context.state, "filePath")
     segments = Segments(_folder(folder, pattern, max_bytes), lambda at_s: file_name(pattern, at_s))
     return Recorder(segments, recordings)
 
 
-def _video_sink(record: records.VideoSink, around: Surroundings) -> Node:
+def _video_sink(record: records.VideoSink, context: NodeContext) -> Node:
     name = file_name(record.video_name, time.time())
-    folder = (around.clips or Path("clips")) / name
+    folder = (context.clips or Path("clips")) / name
     max_mib = record.local_media_cache_maximum_size_mib
     kept = record.video_creation_properties.retention_period
     max_bytes = None if max_mib is None else max_mib << 20
@@ -179,8 +181,8 @@ def _video_sink(record: records.VideoSink, around: Surroundings) -> Node:
         lambda at_s: file_name(DATE_TIME, at_s),
         record.segment.total_seconds(),
     )
-    kind: OutputType = "videoName" if around.place.dialect == "ava" else "assetName"
-    recordings = Recordings(around.place_of(record.name, "sinks"), around.publish, around.state, kind, name)
+    kind: OutputType = "videoName" if context.place.dialect == "ava" else "assetName"
+    recordings = Recordings(context.place_of(record.name, "sinks"), context.publish, context.state, kind, name)
     return Recorder(segments, recordings)
 
 
@@ -192,7 +194,7 @@ def _folder(path: Path, pattern: str, max_bytes: int | None, keep_s: float | Non
     return folder
 
 
-Builder: TypeAlias = Callable[[Any, Surroundings], Node]
+Builder: TypeAlias = Callable[[Any, NodeContext], Node]
 BUILDERS: Mapping[type, Builder] = {
     records.MotionDetectionProcessor: _motion,
     records.FrameRateFilterProcessor: _frame_rate,

@@ -21,7 +21,7 @@ from player.media.sources import Source
 from player.nodes.extension import Asked
 from player.nodes.http_client import HttpExtension, ServerSettings, TlsSettings
 from player.nodes.protocol.credentials import HeaderCredential, UserPassword
-from player.running.building import Surroundings, build
+from player.running.building import NodeContext, build
 from player.running.images import image_settings
 from player.running.pipeline import Pipeline
 from player.running.state import PipelineState
@@ -34,7 +34,7 @@ CreateExtension = Callable[[str, records.HttpExtension], Asked]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PipelineSpec:
     """A pipeline that is to run. `name`: its own. `outputs`: texts that describe where its events go."""
 
     name: str
@@ -43,7 +43,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Playing:
+class PlayOptions:
     """How sources are read, and where clips go.
 
     `is_paced`: files are read at the pace of their pictures, else as fast as possible; `is_looped`: again and again.
@@ -62,7 +62,7 @@ class Player:
     `on_end`: called by another thread when all have ended, or an output such as standard output has.
     """
 
-    def __init__(self, wanted: Sequence[Wanted], playing: Playing, on_end: Callable[[], None]) -> None:
+    def __init__(self, wanted: Sequence[PipelineSpec], playing: PlayOptions, on_end: Callable[[], None]) -> None:
         self._on_end, self._lock = on_end, threading.Lock()
         texts = dict.fromkeys(text for each in wanted for text in each.outputs)
         takers = {text: [each.name for each in wanted if text in each.outputs] for text in texts}
@@ -111,7 +111,7 @@ class Player:
         until_s = time.monotonic() + FLUSH_S  # for all of them: each has a thread of its own
         return sum(publisher.close(max(0.0, until_s - time.monotonic())) for publisher in self._publishers.values())
 
-    def _prepared(self, wanted: Wanted, playing: Playing) -> tuple[Pipeline, Callable[[], None]]:
+    def _prepared(self, wanted: PipelineSpec, playing: PlayOptions) -> tuple[Pipeline, Callable[[], None]]:
         """Return a pipeline, and what starts it."""
         topology, camera = wanted.topology, wanted.topology.camera
         address = camera_address(camera)
@@ -127,7 +127,7 @@ class Player:
         of_all = Place(wanted.name, topology.dialect)
         pipeline = Pipeline(Place(wanted.name, topology.dialect, "sources", camera.name), state, publish, self._ended)
         waits = address.is_live or playing.is_paced
-        around = Surroundings(
+        context = NodeContext(
             of_all,
             state,
             publish,
@@ -135,7 +135,7 @@ class Player:
             lambda record: playing.create_extension(wanted.name, record),
             playing.clips,
         )
-        built = build(topology, around)
+        built = build(topology, context)
         state.extensions = [node.counts for node in built.extensions]
         self._listen(wanted, pipeline)
         source = Source(address, playing.is_paced, playing.is_looped, ca_file=self._authorities_of(camera))
@@ -152,7 +152,7 @@ class Player:
             file.write("\n".join(endpoint.trusted_certificates.certificates))
         return Path(file.name)
 
-    def _listen(self, wanted: Wanted, pipeline: Pipeline) -> None:
+    def _listen(self, wanted: PipelineSpec, pipeline: Pipeline) -> None:
         """Let messages of the pipeline's broker reach its hub sources: on framehook/PIPELINE/inputs/INPUT."""
         sources = [source for source in wanted.topology.sources if isinstance(source, IotHubMessageSource)]
         broker = next((text for text in wanted.outputs if text.partition("://")[0] in {"mqtt", "mqtts"}), None)

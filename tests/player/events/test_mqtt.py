@@ -44,7 +44,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connect again at once, and wait for less."""
     monkeypatch.setattr(mqtt, "FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(mqtt, "LONGEST_PAUSE_S", 0.02)
-    monkeypatch.setattr(connection, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(connection, "SEND_TIMEOUT_S", 0.2)
 
 
 @contextmanager
@@ -152,7 +152,7 @@ def test_a_broker_that_has_forgotten_everything_gets_the_rest(kind: int) -> None
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param([(PUBLISH, "lose")] * connection.MAX_FUTILE, id="nothing arrives"),
+        pytest.param([(PUBLISH, "lose")] * connection.MAX_FRUITLESS_SESSIONS, id="nothing arrives"),
         pytest.param([(PUBLISH, mqtt_broker.packet(mqtt_broker.DISCONNECT, b"\x93"))], id="too many at once"),
         pytest.param([(PUBLISH, 0x97), (PUBLISH, "lose")], id="quota exceeded"),
     ],

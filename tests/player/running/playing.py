@@ -11,7 +11,7 @@ from typing import Any
 from lab.videos import Coding, write_video
 from player.errors import ExtensionError
 from player.flow import Inference, Picture
-from player.running.player import Player, Playing, Wanted
+from player.running.player import PipelineSpec, Player, PlayOptions
 from player.topology.nodes import Topology
 from player.topology.reading import read_topology
 
@@ -56,7 +56,7 @@ def playing(
     if extension:
         options["create_extension"] = lambda _pipeline, _record: extension
     outputs = (str(output), *options.pop("more_outputs", ()))
-    player = Player([Wanted("yard", topology, outputs)], Playing(**options), over.set)
+    player = Player([PipelineSpec("yard", topology, outputs)], PlayOptions(**options), over.set)
     player.start()
     try:
         yield player, over

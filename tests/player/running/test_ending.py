@@ -10,7 +10,7 @@ import pytest
 from lab.wire import free_port
 from player.flow import Inference, Item, Picture
 from player.nodes.signal_gate import SignalGate
-from player.running.player import Player, Playing, Wanted
+from player.running.player import PipelineSpec, Player, PlayOptions
 from player.topology.reading import read_topology
 from tests.player.running.playing import Answering, events_in, play, playing, write_street
 from tests.player.running.topologies import extension, file_sink, gate, hub_sink, write_topology
@@ -57,8 +57,8 @@ def test_a_player_that_is_stopped_does_not_wait_long_for_an_extension_that_hangs
 def test_all_outputs_have_the_same_five_seconds_to_take_what_waits(video: Path, tmp_path: Path) -> None:
     topology = write_topology(tmp_path / "t.json", str(video), extension(URL), hub_sink("detector"))
     away = [f"http://127.0.0.1:{free_port()}/{number}" for number in range(4)]
-    wanted = Wanted("yard", read_topology(topology, {}, pipeline="yard").topology, tuple(away))
-    playing = Playing(is_looped=True, create_extension=lambda _pipeline, _record: Answering([()]))
+    wanted = PipelineSpec("yard", read_topology(topology, {}, pipeline="yard").topology, tuple(away))
+    playing = PlayOptions(is_looped=True, create_extension=lambda _pipeline, _record: Answering([()]))
     player = Player([wanted], playing, lambda: None)
     player.start()
     wait_for(lambda: all(output.waiting for output in player.outputs))

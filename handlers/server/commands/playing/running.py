@@ -20,7 +20,7 @@ from handlers.server.settings import Settings
 from models.workers import heap
 from player.nodes.extension import Asked as Extension
 from player.running.images import image_settings
-from player.running.player import CreateExtension, Player, Playing, Wanted, http_extension
+from player.running.player import CreateExtension, PipelineSpec, Player, PlayOptions, http_extension
 from player.running.status import StatusServer, Watched
 from player.topology.nodes import HttpExtension
 
@@ -59,13 +59,13 @@ class Over:
         return self._is_set
 
 
-def run(settings: Settings, options: argparse.Namespace, wanted: Sequence[Wanted], clips: Path | None) -> int:
+def run(settings: Settings, options: argparse.Namespace, wanted: Sequence[PipelineSpec], clips: Path | None) -> int:
     """Run pipelines. Return 1 if one failed, or events could not be delivered, else 0. Raises PlayerError.
 
     `clips`: the folder of clips; None: as the topologies say.
     """
     _occupy_standard_streams()
-    playing = Playing(options.speed == "real", options.loop, clips)
+    playing = PlayOptions(options.speed == "real", options.loop, clips)
     logs.configure(settings.log_level)
     over = Over()
     for number in STOPS:
@@ -96,7 +96,7 @@ def _stop(over: Over) -> None:
     over.set()
 
 
-def _play(playing: Playing, address: tuple[str, int] | None, wanted: Sequence[Wanted], over: Over) -> int:
+def _play(playing: PlayOptions, address: tuple[str, int] | None, wanted: Sequence[PipelineSpec], over: Over) -> int:
     """Run pipelines until all is to end. `address`: of the status."""
     player = Player(wanted, playing, over.set)
     watched = Watched(lambda: player.pipelines, lambda: player.outputs)
