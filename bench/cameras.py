@@ -90,13 +90,18 @@ def write_list(folder: Path, step: Step, address: str, cameras: int) -> Path:
 
 @contextmanager
 def running(*arguments: str | Path) -> Iterator[ProcessTree]:
-    """Run framehook until the block ends."""
-    process = subprocess.Popen([FRAMEHOOK, *arguments], start_new_session=True, stderr=subprocess.DEVNULL)
-    try:
-        yield ProcessTree(process.pid)
-    finally:
-        process.terminate()
-        process.wait(30)
+    """Run framehook until the block ends; if that fails, print the end of its log."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen([FRAMEHOOK, *arguments], start_new_session=True, stderr=log)
+        try:
+            yield ProcessTree(process.pid)
+        except TimeoutError:
+            log.seek(0)
+            print(log.read().decode()[-2000:])
+            raise
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 def wait_for(url: str) -> None:
