@@ -33,7 +33,7 @@ def test_an_output_that_stands_still_holds_up_nothing() -> None:
     began_s = time.monotonic()
     for event in events:
         publisher.publish(event)
-    assert time.monotonic() - began_s < 1
+    assert time.monotonic() - began_s < 5
     wait_for(lambda: other.taken == events)
     status = publisher.status[0]
     assert (status.name, status.delivered, status.waiting, status.connected_since_s) == ("fake", 0, 10, None)
@@ -80,7 +80,7 @@ def test_an_output_that_has_ended_is_reported_once() -> None:
     assert (status.is_over, status.waiting, status.last_error) == (True, 1, "Nobody reads.")
     began_s = time.monotonic()
     assert publisher.close() == 0
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < 4
 
 
 def test_closing_reports_what_stays_undelivered() -> None:

@@ -76,7 +76,7 @@ def test_a_reader_stops_at_once(camera: str, path: str) -> None:
     began_s = time.monotonic()
     reader.stop()
     thread.join(30)
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < 5
     assert not thread.is_alive()
     assert reader.join(30)
 

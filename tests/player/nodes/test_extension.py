@@ -287,7 +287,7 @@ def test_a_busy_server_is_left_alone() -> None:
             pipeline.take(frame(number / 100))
             time.sleep(0.01)
             number += 1
-        assert 0.95 <= time.monotonic() - began_s < 3
+        assert 0.95 <= time.monotonic() - began_s < 10
         assert pipeline.node.wait(5)
         assert [type(error) for error in reported] == [ExtensionBusyError]
 
@@ -311,7 +311,7 @@ def test_closing_ends_a_request_soon_and_passes_frames_on() -> None:
         pipeline.wait_for(lambda: bool(pipeline.server.heads))
         began_s = time.monotonic()
         pipeline.node.close()
-        assert time.monotonic() - began_s < 1.5
+        assert time.monotonic() - began_s < 5
         assert len(pipeline.passed) == 10
         assert not reported
         pipeline.take(frame(2))
@@ -342,6 +342,6 @@ def test_without_a_request_closing_is_immediate() -> None:
         began_s = time.monotonic()
         pipeline.node.close()
         pipeline.node.close()
-        assert time.monotonic() - began_s < 0.5
+        assert time.monotonic() - began_s < 1.5
     assert pipeline.node.wait(0)
     assert GREY.size_wh == (160, 90)

