@@ -31,6 +31,7 @@ from tests.support.credentials import (
 )
 from tests.support.models.layouts import LAYOUTS, write_layout
 from tests.support.server import LiveServer, serving
+from tests.support.waiting import wait_for
 
 STREET = street_as("JPEG")
 DETECTION, CUSTOM_LIST = "/v1/vision/detection", "/v1/vision/custom/list"
@@ -465,5 +466,6 @@ def test_strangers_are_refused_elsewhere_whatever_their_form_says(strict: LiveSe
 def test_the_log_tells_whose_key_it_was(strict: LiveServer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     send(strict, DETECTION, keyed(CAMERA_TOKEN))
+    wait_for(lambda: any(hasattr(record, "facts") for record in caplog.records))  # the line follows the answer
     facts = [record.facts for record in caplog.records if hasattr(record, "facts")][-1]
     assert (facts["credential"], facts["operation"], facts["format"]) == ("camera", "detect_objects", "png")
