@@ -112,8 +112,7 @@ class Decoder:
 
     It begins with a keyframe, and again after each session and each damaged packet; pictures that FFmpeg had to patch
     up are left out. `threads`: how many FFmpeg may use. `max_pixels`: of a picture; larger ones count as damaged.
-    `only_keyframes`: may be set at any time; all others are left out then, which costs hardly anything. `damaged`: how
-    many packets could not be decoded, or not wholly.
+    `damaged`: how many packets could not be decoded, or not wholly.
     """
 
     def __init__(self, threads: int = 1, max_pixels: int = 100_000_000) -> None:
@@ -123,7 +122,6 @@ class Decoder:
         self._waits = True
         self._last_s = 0.0
         self._scalers = Scalers()
-        self.only_keyframes = False
         self.damaged = 0
 
     def decode(self, packet: Packet) -> list[tuple[float, AvPicture]]:
@@ -135,8 +133,7 @@ class Decoder:
         if packet.media_type != "video" or not isinstance(content, Content):
             return []
         done = [] if packet.session == self._session else self._begin(packet.session, content)
-        if self._context is None or ((self._waits or self.only_keyframes) and not packet.is_keyframe):
-            self._waits = True
+        if self._context is None or (self._waits and not packet.is_keyframe):
             return done
         self._waits = False
         return done + self._decoded(self._context, content)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from player.errors import ClipError
+from player.events.event import ticks
 from player.flow import Activation, Frame, Item, Packet
 from player.media.clips import Clip, ClipWriter, free
 from player.media.folder import NOTES, Folder
@@ -155,7 +156,7 @@ class _Writing:
         path = self._writer.path
         if frame.findings and path:
             found = [inference for finding in frame.findings for inference in finding.inferences]
-            line = json.dumps({"timestamp": round(frame.at_s * 90_000), "inferences": found}, ensure_ascii=False)
+            line = json.dumps({"timestamp": ticks(frame.at_s), "inferences": found}, ensure_ascii=False)
             try:
                 notes_fd = os.open(path.with_suffix(NOTES), APPENDING, 0o666)
                 with os.fdopen(notes_fd, "a", encoding="utf-8") as notes:

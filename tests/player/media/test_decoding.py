@@ -81,16 +81,6 @@ def test_decoding_begins_with_a_keyframe(video: Path) -> None:
     assert numbers(decode(Decoder(), packets_of(video)[1:])) == list(range(5, 20))
 
 
-def test_all_but_keyframes_may_be_left_out(video: Path) -> None:
-    decoder = Decoder()
-    packets = packets_of(video)
-    decoder.only_keyframes = True
-    found = [picture for packet in packets[:12] for picture in decoder.decode(packet)]
-    decoder.only_keyframes = False
-    assert numbers(found + decode(decoder, packets[12:])) == [0, 5, 10, 15, 16, 17, 18, 19]
-    assert decoder.damaged == 0
-
-
 def damaged(packet: Packet) -> Packet:
     """Return a packet whose bytes are noise."""
     whole = packet.content

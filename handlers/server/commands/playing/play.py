@@ -10,7 +10,6 @@ from handlers.server.settings import Settings
 from models.extras import how_to_install
 
 SETTINGS = ("host", "port", "model_repository", "default_model", "lanes", "streams")
-FAILED = 1
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -66,7 +65,7 @@ def play(settings: Settings, options: argparse.Namespace) -> int:
 
     pipelines, clips = described.described(options)
     if options.check:
-        return 0 if described.check(pipelines) else FAILED
+        return 0 if described.check(pipelines) else running.FAILED
     if options.draw:
         described.draw(pipelines)
         return 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from handlers.dataplane import DataPlane
 from handlers.server.commands.playing.local import Asked, LocalExtension, is_local, order_of
@@ -75,7 +76,7 @@ class Board:
         return width, height
 
     def luma(self, size_wh: tuple[int, int]) -> Any:
-        raise NotImplementedError
+        return np.asarray(Image.fromarray(self._rgb).convert("L").resize(size_wh))
 
     def pixels(self, pixel_format: str, size_wh: tuple[int, int]) -> bytes:
         assert (pixel_format, size_wh) == ("bgr24", self.size_wh)
