@@ -2,7 +2,6 @@
 
 import ssl
 import struct
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -155,9 +154,7 @@ class MqttClient:
         """Disconnect. What the broker does not have yet is lost."""
         reason = ReasonCode(PacketTypes.DISCONNECT, identifier=WITH_WILL) if self._presence else None
         self._paho.disconnect(reason, _properties(PacketTypes.DISCONNECT, SessionExpiryInterval=0))
-        stopping = threading.Thread(target=self._paho.loop_stop, daemon=True)  # it may be connecting just now
-        stopping.start()
-        stopping.join(CLOSE_S)
+        self._paho.end(CLOSE_S)
 
     def _on_connect(
         self, paho: Client, _data: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
@@ -242,6 +239,12 @@ class _Paho(Client):
             return super().loop_read(max_packets)
         except (MQTTException, ValueError, LookupError, TypeError, struct.error):
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_PROTOCOL)
+
+    def end(self, patience_s: float) -> None:
+        """End the thread; paho's `loop_stop` waits as long as it connects, and fails if it ends in that moment."""
+        self._thread_terminate, thread = True, self._thread
+        if thread:
+            thread.join(patience_s)
 
     def drop_first_unreceived(self) -> int | None:
         """Forget the first message that the broker has not received; return its number."""
