@@ -1,6 +1,5 @@
 """What operations can reach: the service's parts, and the record of the request at hand."""
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from starlette.types import Scope
 
 from handlers.dataplane import DataPlane
 from handlers.parsing.queries import stream_of
+from handlers.parsing.request_names import TraceParent
 from handlers.streams.live_view import LiveStreams
 from models.errors import ModelNotFoundError, ShedReason
 from models.order import Outcome
@@ -17,8 +17,6 @@ from models.repository.folder import ModelFolder
 from models.runtime.engine import Engine
 from models.runtime.reload import Reloader
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-"""Names that callers give to requests: they are echoed in a header."""
 MODEL = "model"
 """Name in a request's state."""
 
@@ -100,7 +98,9 @@ class RequestRecord:
     `frame_format`: what the body's bytes are, or `raw`. `dropped`: candidates left out because the model gave them a
     value that is no number. `problem` and `detail`: the kind of refusal, and the sentence that was sent. `outcome`: of
     a frame. `shed`: why the frame was refused for now. `traceback`: the cause of a failure of our own. `credential`:
-    whose it was. `peer`: the address of a caller that had to show one.
+    whose it was. `peer`: the address of a caller that had to show one. `parent`: the caller's span that the request
+    belongs to. `trace_id`: of its trace, which began at the caller or here. `read_at`, `queued_at`: when its body was
+    waited for, and when its frame was queued, by time.perf_counter.
     """
 
     request_id: str
@@ -122,3 +122,7 @@ class RequestRecord:
     traceback: str | None = None
     credential: str | None = None
     peer: str | None = None
+    parent: TraceParent | None = None
+    trace_id: str | None = None
+    read_at: float | None = None
+    queued_at: float | None = None

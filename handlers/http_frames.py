@@ -52,7 +52,7 @@ async def infer(frame_request: ConnexionRequest, order: FrameOrder) -> bytes:
     record: RequestRecord = frame_request.state.record
     order = _of_caller(frame_request, order)
     outcome, is_dropped = await (
-        _outcome(context.dataplane, order)
+        _outcome(context.dataplane, order, record)
         if order.stream
         else _awaited_outcome(context.dataplane, order, frame_request)
     )
@@ -93,11 +93,14 @@ def _layout(frame_request: ConnexionRequest, body: bytes, model: Model) -> RawLa
     return description.layout(len(body))
 
 
-async def _outcome(frames: DataPlane, order: FrameOrder) -> tuple[asyncio.Future[Answered], bool]:
+async def _outcome(
+    frames: DataPlane, order: FrameOrder, record: RequestRecord
+) -> tuple[asyncio.Future[Answered], bool]:
     """Wait until the frame of a stream is answered or given up; return the outcome, and that it is of use.
 
     Some clients hang up once they have sent a frame; those who watch its stream, and its state, need it all the same.
     """
+    record.queued_at = time.perf_counter()
     outcome = asyncio.wrap_future(frames.infer(order))
     await asyncio.wait([outcome])
     return outcome, False
@@ -115,6 +118,7 @@ async def _awaited_outcome(
         await asyncio.sleep(0)  # the caller may have hung up already
         if hung_up.done():
             raise ClientDisconnect
+        frame_request.state.record.queued_at = time.perf_counter()
         answered = frames.infer(order)
         hung_up.add_done_callback(lambda _: answered.cancel())
         outcome = asyncio.wrap_future(answered)
@@ -142,7 +146,7 @@ def _stages_ms(outcome: asyncio.Future[Answered]) -> Mapping[str, float]:
 async def read_body(frame_request: ConnexionRequest) -> bytes:
     """Return the whole body; `server/wire/http_protocol.py` and the middleware raise what makes it incomplete."""
     record: RequestRecord = frame_request.state.record
-    started_at = time.perf_counter()
+    record.read_at = started_at = time.perf_counter()
     try:
         body: bytes = await frame_request.body()
     except MemoryError as error:

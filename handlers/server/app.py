@@ -3,8 +3,10 @@
 import ipaddress
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connexion import AsyncApp
 from connexion.middleware.context import ContextMiddleware
@@ -19,6 +21,7 @@ from handlers import annotate, catalog, console, inference, live, service, strea
 from handlers.context import Context, RequestRecord
 from handlers.deepstack import operations as deepstack
 from handlers.deepstack.dialect import FORM_TYPE, UnparsedForm
+from handlers.parsing.request_names import REQUEST_ID_HEADERS
 from handlers.server.access.proxies import TrustedProxies
 from handlers.server.access.security import Security
 from handlers.server.contract import Contract, read_contract
@@ -28,7 +31,7 @@ from handlers.server.middleware.admission import AdmissionMiddleware
 from handlers.server.middleware.body_limit import BodyLimitMiddleware
 from handlers.server.middleware.browsers import BrowserMiddleware, cors_options
 from handlers.server.middleware.bytes_in_flight import BytesBudget
-from handlers.server.middleware.logs import REQUEST_ID_HEADER, Report, RequestLogMiddleware, report_request
+from handlers.server.middleware.logs import Report, RequestLog, RequestLogMiddleware
 from handlers.server.middleware.media_type import JSON_TYPE, MediaTypeMiddleware, Unparsed
 from handlers.server.middleware.parameters import ContractParameterValidator, KnownParametersMiddleware
 from handlers.server.middleware.pending_keys import PendingKeyMiddleware
@@ -40,8 +43,12 @@ from handlers.server.rationed import Rationed
 from handlers.server.refusals import Refusals
 from handlers.server.settings import Settings
 from handlers.server.status import Status
+from handlers.server.traces.creation import create_traces
 from handlers.server.wire.shedding import LoadShedder
 from handlers.server.wire.tls import create_tls
+
+if TYPE_CHECKING:  # imports OpenTelemetry
+    from handlers.server.traces.otlp import Traces
 
 logger = logging.getLogger("framehook")
 
@@ -87,6 +94,25 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 }
 """operationId → function."""
 
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Where finished requests are reported. `traces`: None if none are sent."""
+
+    metrics: Metrics
+    refusals: Refusals
+    log: RequestLog
+    traces: "Traces | None"
+
+    def add(self, record: RequestRecord, method: str | None, path: str | None) -> None:
+        """Count, trace and log one finished request; its line then has the id of its trace."""
+        self.metrics.count(record)
+        self.refusals.count(record, path)
+        if self.traces:
+            self.traces.add(record, method, path)
+        self.log.write(record, method, path)
+
+
 VALIDATORS = {"parameter": ContractParameterValidator, "body": {FORM_TYPE: UnparsedForm, JSON_TYPE: Unparsed}}
 """Instead of connexion's own."""
 
@@ -110,8 +136,13 @@ def create_app(settings: Settings, loaded: Callable[[bool], None]) -> AsyncApp:
     tls = create_tls(settings)
     metrics = Metrics(dataplane, budget, tls)
     refusals = Refusals(contract.frame_operations, dataplane.streams)
-    report = partial(report_request, count=partial(_count, metrics, refusals))
-    shedder = LoadShedder(dataplane, contract.operations_on_default_model, settings.max_body_bytes, report)
+    traces = create_traces(settings, contract)
+    closing = ExitStack()
+    closing.callback(security.recognition.close)
+    if traces:
+        closing.callback(traces.close)
+    reports = Reports(metrics, refusals, RequestLog(settings.log_requests), traces)
+    shedder = LoadShedder(dataplane, contract.operations_on_default_model, settings.max_body_bytes, reports.add)
     reloader = create_reloader(settings, engine, metrics.count_reload)
     context = Context(
         dataplane=dataplane,
@@ -125,13 +156,13 @@ def create_app(settings: Settings, loaded: Callable[[bool], None]) -> AsyncApp:
         kinds_of_model=contract.kinds_of_model,
     )
     proxies = TrustedProxies(settings.trusted_proxies)
-    state = {"context": context, "shedder": shedder, "report": report, "budget": budget, "proxies": proxies}
+    state = {"context": context, "shedder": shedder, "report": reports.add, "budget": budget, "proxies": proxies}
     if tls:
         state |= {"tls": tls, "count_handshake_failure": metrics.count_handshake_failure}
     app = AsyncApp(
         __name__,
-        lifespan=partial(lifespan, state=state, settings=settings, loaded=loaded, close=security.recognition.close),
-        middlewares=_middlewares(settings, contract, budget, report),
+        lifespan=partial(lifespan, state=state, settings=settings, loaded=loaded, close=closing.close),
+        middlewares=_middlewares(settings, contract, budget, reports.add),
         resolver=Resolver(OPERATIONS.__getitem__),
         pythonic_params=True,
         security_map=security.handlers(contract.permissions, contract.operations_with_form),
@@ -141,12 +172,6 @@ def create_app(settings: Settings, loaded: Callable[[bool], None]) -> AsyncApp:
         app.add_error_handler(error, handler)
     app.add_api(contract.document)
     return app
-
-
-def _count(metrics: Metrics, refusals: Refusals, record: RequestRecord, path: str | None) -> None:
-    """Count one finished request."""
-    metrics.count(record)
-    refusals.count(record, path)
 
 
 def _silence_libraries() -> None:
@@ -170,7 +195,7 @@ def is_loopback(host: str) -> bool:
 
 def _middlewares(settings: Settings, contract: Contract, budget: BytesBudget, report: Report) -> list[Any]:
     """Return the whole stack of middleware, outermost first."""
-    pages = cors_options(settings.allowed_origins, exposed=("Retry-After", REQUEST_ID_HEADER))
+    pages = cors_options(settings.allowed_origins, exposed=("Retry-After", *REQUEST_ID_HEADERS))
     names = (settings.host, *settings.allowed_hosts)
     return [
         partial(RequestLogMiddleware, report=report),

@@ -71,6 +71,11 @@ class Contract:
         }
 
     @property
+    def routes(self) -> dict[str, str]:
+        """Return the path of each operation: operationId → path."""
+        return {operation["operationId"]: path for path, operation in _operations(self.document)}
+
+    @property
     def query_names(self) -> dict[str, frozenset[str]]:
         """Return the names of the query parameters of each operation: operationId → names."""
         shared = self.document["components"]["parameters"]

@@ -30,7 +30,7 @@ async def lifespan(
     """Load the models in the background, run the periodic tasks, and stop all of them at the end.
 
     Yields `state`, which every request and connection can read. `loaded`: see `create_app`. `close`: stops the threads
-    that check passwords.
+    that check passwords, and sends the last traces.
     """
     _use_batch_scheduling()
     context: Context = state["context"]

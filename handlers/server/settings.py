@@ -22,8 +22,12 @@ from models.scheduling.cores import usable_cores
 
 ZOO = "zoo"
 NOTHING = "nothing"
-TAKEN_HEADERS = ("authorization", "host", "connection", "cookie", "accept", "content-", "x-ms-", "x-frame-")
+TAKEN_HEADERS = (
+    "authorization", "host", "connection", "cookie", "accept", "content-", "x-ms-", "x-frame-", "x-request-id", "trace"
+)  # fmt: skip
 """Prefixes of headers that already have a meaning, or are logged."""
+LOGGED = {"all": 1, "errors": 0}
+"""Words for how many requests are logged: one in so many that are no errors; 0: none of them."""
 MEBIBYTE = 1 << 20
 QUEUE_PLACES_PER_LANE = 8
 """Bounds how long an admitted frame waits under overload: docs/maintainers/performance.md."""
@@ -53,6 +57,14 @@ def _roots(value: Any) -> Any:
     """Return the folders of a text or a list. A single Path is accepted, too."""
     parts = (value,) if isinstance(value, Path) else _names(value)
     return tuple(BUILT_IN_ZOO if part == ZOO else part for part in parts) if isinstance(parts, tuple | list) else parts
+
+
+def _one_in(value: Any) -> int:
+    if isinstance(value, str) and value in LOGGED:
+        return LOGGED[value]
+    if str(value).isdecimal() and int(value) > 0:
+        return int(value)
+    raise ValueError("expected all, errors, or a number from 1 on")
 
 
 def _permissions(value: Any) -> Any:
@@ -212,6 +224,17 @@ class Settings(BaseModel):
         8, description="Seconds in which requests in flight may be answered after the port is closed."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
+    log_requests: Annotated[int, BeforeValidator(_one_in)] = Field(
+        "all",
+        validate_default=True,
+        description="Requests that are logged: all; errors, those with status 400 or more; or a number N: one in N, "
+        "and all errors.",
+    )
+    traces_per_s: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="Most traces that are sent per second, as the variables OTEL_… say; 0: none. Needs the extra "
+        "traces.",
+    )
 
     @property
     def is_tls(self) -> bool:

@@ -233,6 +233,6 @@ class ProcessWorker:
             self._changing.release()
 
 
-def environment_without(prefix: str) -> dict[str, str]:
-    """Return the environment without the variables of that prefix, which may hold secrets."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(prefix)}
+def environment_without(*prefixes: str) -> dict[str, str]:
+    """Return the environment without the variables of these prefixes, which may hold secrets."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}

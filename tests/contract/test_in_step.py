@@ -11,7 +11,6 @@ import yaml
 from pydantic import ValidationError
 
 from handlers import annotate, catalog, console, errors, inference, live, service, stream_settings
-from handlers.context import REQUEST_ID
 from handlers.decoding.description import (
     GSTREAMER_NAMES,
     HEIGHT,
@@ -26,6 +25,7 @@ from handlers.decoding.raw import LAYOUTS
 from handlers.deepstack import operations as deepstack
 from handlers.pages import CONSOLE
 from handlers.parsing.queries import STREAM_NAME
+from handlers.parsing.request_names import REQUEST_ID
 from handlers.server.access.credentials import PERMISSIONS
 from handlers.server.app import OPERATIONS
 from handlers.server.contract import DEFAULT_KEY_HEADER

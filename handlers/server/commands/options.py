@@ -22,6 +22,7 @@ TITLES = {
     "lanes": "work on frames",
     "max_body_bytes": "frames",
     "receive_timeout_s": "connections, start and end",
+    "log_level": "log and traces",
 }
 """First setting of a group → its title in the help text of a command that lists all."""
 

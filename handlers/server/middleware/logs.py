@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -16,11 +16,10 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handlers.context import REQUEST_ID, RequestRecord
+from handlers.context import RequestRecord
+from handlers.parsing.request_names import RequestNames, names_in
 from handlers.server.middleware.log_writer import LogHandler, LogWriter
 
-REQUEST_ID_HEADER = "x-ms-client-request-id"
-REQUEST_ID_BYTES = REQUEST_ID_HEADER.encode()
 MAX_LOGGED_PATH = 200
 
 Report: TypeAlias = Callable[[RequestRecord, str | None, str | None], None]
@@ -80,16 +79,16 @@ class RequestLogMiddleware:
             await self._next_app(scope, receive, send)
             return
         started_at = time.perf_counter()
-        client_id = caller_id(scope["headers"])
-        record = RequestRecord(client_id or str(uuid.uuid4()))
+        names = names_in(scope["headers"])
+        record = new_record(names)
         scope.setdefault("state", {})["record"] = record
         routing = scope.setdefault("extensions", {}).setdefault(ROUTING_CONTEXT, {})
 
         async def send_recorded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                if client_id:
-                    MutableHeaders(scope=message)[REQUEST_ID_HEADER] = client_id
+                if names.header:
+                    MutableHeaders(scope=message)[names.header] = names.request_id
             await send(message)
 
         try:
@@ -100,11 +99,33 @@ class RequestLogMiddleware:
             self._report(record, scope["method"], scope["path"])
 
 
-def report_request(
-    record: RequestRecord, method: str | None, path: str | None, count: Callable[[RequestRecord, str | None], None]
-) -> None:
-    """Count a finished request and log its line; `method` and `path` are None where they could not be read."""
-    count(record, path)
+class RequestLog:
+    """Writes a line for each finished request that is an error, and for one in `one_in` of the others; 0: for none.
+
+    An error is a request that was not answered with a status below 400.
+    """
+
+    def __init__(self, one_in: int) -> None:
+        self._one_in, self._passed = one_in, 0
+
+    def write(self, record: RequestRecord, method: str | None, path: str | None) -> None:
+        """Log a request's line; `method` and `path` are None where they could not be read."""
+        if record.status is None or record.status >= HTTPStatus.BAD_REQUEST or self._is_next():
+            _write_line(record, method, path)
+
+    def _is_next(self) -> bool:
+        self._passed += 1
+        return bool(self._one_in) and self._passed % self._one_in == 0
+
+
+def new_record(names: RequestNames, **facts: Any) -> RequestRecord:
+    """Return the record of a request that its caller names like this; one without an id gets a new one."""
+    parent = names.parent
+    request_id = names.request_id or str(uuid.uuid4())
+    return RequestRecord(request_id, parent=parent, trace_id=parent.trace_id if parent else None, **facts)
+
+
+def _write_line(record: RequestRecord, method: str | None, path: str | None) -> None:
     facts = {
         "requestId": record.request_id,
         "method": method,
@@ -119,6 +140,7 @@ def report_request(
 
 def _known_facts(record: RequestRecord) -> dict[str, Any]:
     facts = {
+        "traceId": record.trace_id,
         "stagesMs": record.stages_ms,
         "model": record.model,
         "stream": record.stream or (f"@{record.caller}" if record.caller else None),
@@ -142,9 +164,3 @@ def _level(status: int | None) -> int:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         return logging.WARNING
     return logging.ERROR if status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
-
-
-def caller_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Return the client's request id if it is well formed."""
-    client_id = next((value for name, value in headers if name == REQUEST_ID_BYTES), b"").decode("latin-1")
-    return client_id if REQUEST_ID.fullmatch(client_id) else None

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import httptools
 
-from handlers.server.middleware.logs import REQUEST_ID_HEADER
+from handlers.parsing.request_names import RequestNames
 
 HOST = re.compile(rb"([A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
 """RFC 9110, section 7.2: a name or an address, and a port; it may be empty."""
@@ -89,14 +89,14 @@ def refusal_for(error: httptools.HttpParserError) -> tuple[HTTPStatus, str]:
     raise error
 
 
-def plain_text(status: HTTPStatus, sentence: str, asked_id: str | None) -> bytes:
+def plain_text(status: HTTPStatus, sentence: str, names: RequestNames) -> bytes:
     """Return header fields and body of an answer in plain text, after which the connection is closed.
 
-    `asked_id`: the caller's id of the request, if known.
+    `names`: what the caller calls the request, as far as it is known.
     """
     fields = f"content-type: text/plain; charset=utf-8\r\ncontent-length: {len(sentence)}\r\nconnection: close\r\n"
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         fields += f"retry-after: {RETRY_AFTER_S}\r\n"
-    if asked_id:
-        fields += f"{REQUEST_ID_HEADER}: {asked_id}\r\n"
+    if names.header:
+        fields += f"{names.header}: {names.request_id}\r\n"
     return f"{fields}\r\n{sentence}".encode()

@@ -1,7 +1,6 @@
 """HTTP/1.1 on the wire: uvicorn's protocol, with the deadlines and limits that it lacks."""
 
 import math
-import uuid
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -10,12 +9,12 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from handlers.context import RequestRecord
 from handlers.errors import BodyTimeoutError, UndecodableFrameError
+from handlers.parsing.request_names import names_in
 from handlers.server.access.callers import caller_of
 from handlers.server.access.proxies import TrustedProxies
 from handlers.server.middleware.bytes_in_flight import Reservation
-from handlers.server.middleware.logs import Report, caller_id
+from handlers.server.middleware.logs import Report, new_record
 from handlers.server.wire.connections import Connections, reset_when_closed
 from handlers.server.wire.cycles import AnsweredCycle, CutOff, Lingering, WholeRequest
 from handlers.server.wire.http_head import TOO_LARGE, RefusedError, check_head, in_origin_form, plain_text, refusal_for
@@ -263,14 +262,13 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._is_refused = True
         duration_ms = round(1000 * self._progress.head.elapsed_s(self.loop.time()), 3)
-        asked_id = caller_id(self.headers)
-        record = RequestRecord(asked_id or str(uuid.uuid4()), status=status, detail=sentence, duration_ms=duration_ms)
-        self._report(record, None, None)
+        names = names_in(self.headers)
+        self._report(new_record(names, status=status, detail=sentence, duration_ms=duration_ms), None, None)
         last = self.pipeline[0][0] if self.pipeline else self._answering
         if last and not last.response_complete:
             last.keep_alive = False
             return
-        answer = plain_text(status, sentence, asked_id)
+        answer = plain_text(status, sentence, names)
         is_head = bool(self.url) and self.parser.get_method() == b"HEAD"
         self._write(status, answer.removesuffix(sentence.encode()) if is_head else answer)
         self.transport.close()

@@ -4,14 +4,14 @@ Under overload this is how nine of ten requests end, and each refusal takes CPU 
 """
 
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 
 from handlers.context import RequestRecord
 from handlers.dataplane import DataPlane
 from handlers.parsing.queries import stream_of
+from handlers.parsing.request_names import RequestNames, names_in
 from handlers.server.access.callers import caller_of
-from handlers.server.middleware.logs import REQUEST_ID_HEADER, Report, caller_id
+from handlers.server.middleware.logs import Report, new_record
 from handlers.server.middleware.problems import HANG_UP_ERRORS, refuse
 from models.errors import ModelNotFoundError, UnavailableError
 
@@ -60,9 +60,9 @@ class LoadShedder:
         except (*HANG_UP_ERRORS, ModelNotFoundError):  # of a model that the settings of a stream name
             return None
         except UnavailableError as error:
-            asked_id = caller_id(headers)
-            record = RequestRecord(asked_id or str(uuid.uuid4()), operation, stream=stream, caller=caller_of(client))
-            answer = _answer(error, asked_id, record, path.decode())
+            names = names_in(headers)
+            record = new_record(names, operation=operation, stream=stream, caller=caller_of(client))
+            answer = _answer(error, names, record, path.decode())
             record.duration_ms = round((time.perf_counter() - started_at) * 1000, 3)
             self._report(record, "POST", path.decode())
             return answer
@@ -77,11 +77,11 @@ class LoadShedder:
         )
 
 
-def _answer(error: UnavailableError, asked_id: str | None, record: RequestRecord, path: str) -> bytes:
+def _answer(error: UnavailableError, names: RequestNames, record: RequestRecord, path: str) -> bytes:
     refusal = refuse(error, record, path)
     record.status = refusal.status
     body = refusal.text.encode()
     fields = {"content-type": refusal.media_type, "content-length": len(body), "retry-after": error.retry_after_s}
-    if asked_id:
-        fields[REQUEST_ID_HEADER] = asked_id
+    if names.header:
+        fields[names.header] = names.request_id
     return "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode() + b"\r\n" + body
