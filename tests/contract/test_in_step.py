@@ -25,7 +25,7 @@ from handlers.decoding.raw import LAYOUTS
 from handlers.deepstack import operations as deepstack
 from handlers.pages import CONSOLE
 from handlers.parsing.queries import STREAM_NAME
-from handlers.parsing.request_names import REQUEST_ID
+from handlers.parsing.request_names import REQUEST_ID, REQUEST_ID_HEADERS
 from handlers.server.access.credentials import PERMISSIONS
 from handlers.server.app import OPERATIONS
 from handlers.server.contract import DEFAULT_KEY_HEADER
@@ -44,7 +44,7 @@ from models.frame import PIXEL_FORMAT_NAMES
 from models.repository.config import RawFrameConfig
 from models.results import MAX_DETECTIONS
 from tests.contract.hooks import STRATEGIES
-from tests.support.client import CONTRACT, ROOT
+from tests.support.client import CONTRACT, ROOT, resolve
 from tests.support.client import OPERATIONS as DECLARED
 from tests.support.server import LiveServer
 
@@ -162,8 +162,20 @@ def test_every_problem_is_declared_shown_and_explained() -> None:
 
 
 def test_names_that_callers_give_are_as_declared() -> None:
-    schemas = (SCHEMAS["StreamName"], CONTRACT["components"]["headers"]["ClientRequestId"]["schema"])
-    assert [schema["pattern"] for schema in schemas] == [f"^{name.pattern}$" for name in (STREAM_NAME, REQUEST_ID)]
+    headers = CONTRACT["components"]["headers"]
+    assert SCHEMAS["StreamName"]["pattern"] == f"^{STREAM_NAME.pattern}$"
+    ids = [headers[name]["schema"]["pattern"] for name in ("ClientRequestId", "RequestId")]
+    assert ids == [f"^{REQUEST_ID.pattern}$"] * len(REQUEST_ID_HEADERS)
+
+
+def test_every_operation_declares_the_names_that_callers_give_to_requests() -> None:
+    names = [*REQUEST_ID_HEADERS, "traceparent", "tracestate"]
+    for _, path, operation in DECLARED:
+        asked = [resolve(parameter)["name"] for parameter in operation["parameters"]]
+        assert asked[-len(names) :] == names, path
+        for response in map(resolve, operation["responses"].values()):
+            echoed = set(response.get("headers", {})) & set(REQUEST_ID_HEADERS)
+            assert echoed in (set(), set(REQUEST_ID_HEADERS)), path
 
 
 def test_errors_that_hang_up_are_problems() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from handlers.parsing.request_names import REQUEST_ID_HEADERS
 from lab.pictures import blank, encode, street, street_as
 from tests.support.client import CONTRACT, OPERATIONS, ContractClient, check_answer
 from tests.support.credentials import AUTHORIZED
@@ -305,21 +306,33 @@ def test_head_answers_like_get_without_the_body(server: LiveServer, path: str) -
 
 
 @pytest.mark.parametrize("method_and_path", ["POST /inference", "GET /models", "GET /nope", "DELETE /score"])
-def test_a_well_formed_request_id_is_echoed_on_every_answer(server: LiveServer, method_and_path: str) -> None:
+@pytest.mark.parametrize("header", REQUEST_ID_HEADERS)
+def test_a_well_formed_request_id_is_echoed_on_every_answer(
+    server: LiveServer, method_and_path: str, header: str
+) -> None:
     method, path = method_and_path.split()
     for request_id in ("d6050cd4-c9f2-42d3-9adc-53ba7e440f17", "A.b_c-9", "x" * 128):
-        answer = server.client.request(method, path, content=JPEG, headers={"x-ms-client-request-id": request_id})
-        assert answer.headers["x-ms-client-request-id"] == request_id
+        answer = server.client.request(method, path, content=JPEG, headers={header: request_id})
+        echoed = {name: answer.headers[name] for name in REQUEST_ID_HEADERS if name in answer.headers}
+        assert echoed == {header: request_id}
 
 
 @pytest.mark.parametrize(
     "request_id", ["", "x" * 129, "a b", "a%0d%0aSet-Cookie:x", "é".encode().decode("latin-1"), "{}"]
 )
-def test_a_malformed_request_id_is_not_echoed(server: LiveServer, request_id: str) -> None:
-    headers = [(b"x-ms-client-request-id", request_id.encode("latin-1"))]
+@pytest.mark.parametrize("header", REQUEST_ID_HEADERS)
+def test_a_malformed_request_id_is_not_echoed(server: LiveServer, request_id: str, header: str) -> None:
+    headers = [(header.encode(), request_id.encode("latin-1"))]
     answer = server.client.post("/inference", content=blank(), headers=headers)
     assert answer.status_code == 204
-    assert "x-ms-client-request-id" not in answer.headers
+    assert not [name for name in REQUEST_ID_HEADERS if name in answer.headers]
+
+
+def test_of_two_request_ids_the_protocols_is_echoed_alone(server: LiveServer) -> None:
+    ours, usual = REQUEST_ID_HEADERS
+    answer = server.client.get("/health/live", headers={usual: "frame-9", ours: "camera-7"})
+    assert answer.headers[ours] == "camera-7"
+    assert usual not in answer.headers
 
 
 def test_nothing_found_is_204_with_neither_body_nor_type(server: LiveServer) -> None:

@@ -21,6 +21,7 @@ from handlers.server.commands.options import ALL_SETTINGS, settings_options
 from handlers.server.commands.printing import TABLE, Say, add_format_to, print_records
 from handlers.server.parts import create_recognition
 from handlers.server.settings import Settings, split
+from handlers.server.traces.creation import refuse_without_extra
 from handlers.server.wire.tls import create_tls
 from models.errors import ModelConfigError
 from models.extras import how_to_install
@@ -95,6 +96,7 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     tls = create_tls(settings)
     if tls:
         say(f"ok: {tls}")
+    refuse_without_extra(settings)
     evaluate = _evaluation(options)
     with own_dataplane(settings) as dataplane:
         started_at = time.perf_counter()

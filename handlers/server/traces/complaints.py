@@ -25,7 +25,7 @@ class Complaints(logging.Handler):
         now = time.monotonic()
         if now - self._said_at.get(record.name, -SILENT_S) >= SILENT_S:
             self._said_at[record.name] = now
-            self._logger.warning("traces not sent", extra={"facts": {"reason": _reason(record)}})
+            self._logger.warning("trouble with traces", extra={"facts": {"reason": _reason(record)}})
 
 
 def log_complaints(logger: logging.Logger) -> None:

@@ -13,6 +13,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     NonRecordingSpan,
@@ -89,15 +90,15 @@ class Traces:
         closing.start()
         closing.join(CLOSE_S)
         if closing.is_alive():
-            self._exporter.shutdown()  # ends its pauses between attempts
-            logger.warning("traces not sent", extra={"facts": {"reason": "the collector does not answer"}})
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]  # ends its pauses between attempts
+            logger.warning("trouble with traces", extra={"facts": {"reason": "the collector does not answer"}})
 
     def _sampled(self, name: str, parent: SpanContext | None) -> SpanContext | None:
         """Return the identity of a new span, if it is to be sent."""
         around = set_span_in_context(NonRecordingSpan(parent), Context()) if parent else Context()
         trace_id = parent.trace_id if parent else self._ids.generate_trace_id()
         result = self._sampler.should_sample(around, trace_id, name, SpanKind.SERVER)
-        if not (result.decision.is_sampled() and self._budget.take()):
+        if result.decision is not Decision.RECORD_AND_SAMPLE or not self._budget.take():
             return None
         return self._new_context(trace_id, result.trace_state)
 

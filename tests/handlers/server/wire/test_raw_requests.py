@@ -8,6 +8,7 @@ from tests.support.raw_requests import FRAME, RAW_REQUESTS, RawRequest
 from tests.support.server import LiveServer
 
 ID = b"x-ms-client-request-id: camera-7\r\n"
+USUAL = b"X-Request-ID: camera-7\r\n"
 REFUSED_HEADS = {
     "path": (b"GET /" + b"y" * 2048 + b" HTTP/1.1\r\nHost: x\r\n" + ID + b"\r\n", 414),
     "many headers": (b"GET / HTTP/1.1\r\nHost: x\r\n" + ID + b"X: y\r\n" * 120 + b"\r\n", 431),
@@ -17,14 +18,15 @@ REFUSED_HEADS = {
 }
 
 
+@pytest.mark.parametrize("header", [ID, USUAL], ids=["protocol's", "usual"])
 @pytest.mark.parametrize(("sent", "status"), REFUSED_HEADS.values(), ids=REFUSED_HEADS)
 def test_a_refusal_in_plain_text_has_the_callers_id(
-    identity: LiveServer, sent: bytes, status: int, caplog: pytest.LogCaptureFixture
+    identity: LiveServer, sent: bytes, status: int, header: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    received = talk(identity.port, sent)
+    received = talk(identity.port, sent.replace(ID, header))
     assert statuses(received) == (status,)
-    assert b"\r\n" + ID in received
+    assert b"\r\n" + header in received
     lines = [record.facts for record in caplog.records if record.message == "request"]  # type: ignore[attr-defined]
     assert [line["status"] for line in lines if line["requestId"] == "camera-7"] == [status]
 

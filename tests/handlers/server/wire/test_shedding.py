@@ -10,6 +10,7 @@ import pytest
 
 from handlers.context import RequestRecord
 from handlers.dataplane import DataPlane
+from handlers.parsing.request_names import REQUEST_ID_HEADERS
 from handlers.server.contract import read_contract
 from handlers.server.wire.shedding import LoadShedder
 from handlers.streams.settings_files import SettingsOfStreams
@@ -51,11 +52,12 @@ def busy(server: LiveServer) -> Iterator[None]:
         assert statuses(connection.recv(65536)) == (200,)
 
 
-def test_all_ways_in_refuse_alike(one_lane: LiveServer, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("request_id", REQUEST_ID_HEADERS)
+def test_all_ways_in_refuse_alike(one_lane: LiveServer, request_id: str, caplog: pytest.LogCaptureFixture) -> None:
     """The socket refuses on paths without parameters; admission refuses on the path of a model, and chunked bodies."""
     caplog.set_level("INFO")
     before = samples(one_lane).get(("framehook_requests_total", "503", "infer"), 0)
-    header = {"x-ms-client-request-id": "camera-7"}
+    header = {request_id: "camera-7"}
     with busy(one_lane):
         answers = [
             one_lane.client.post("/inference", content=FRAME, headers=header, params={"stream": "cam7"}),
@@ -64,7 +66,7 @@ def test_all_ways_in_refuse_alike(one_lane: LiveServer, caplog: pytest.LogCaptur
         ]
     assert {answer.status_code for answer in answers} == {503}
     assert len({answer.content for answer in answers}) == 1
-    assert {answer.headers["x-ms-client-request-id"] for answer in answers} == {"camera-7"}
+    assert {answer.headers[request_id] for answer in answers} == {"camera-7"}
     assert all(set(answers[0].headers) == set(answer.headers) - {"connection"} for answer in answers)
     lines = [facts for record in caplog.records if (facts := getattr(record, "facts", {})).get("status") == 503]
     assert len(lines) == 3
