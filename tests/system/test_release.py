@@ -63,7 +63,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     programs = folder / "bin"
-    pip = ["python3", "-m", "pip", "--python", programs / "python", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = ["python3", "-m", "pip", "--python", programs / "python", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, f"{wheel}[{','.join(EXTRAS)}]"], check=True, env=WITHOUT_CHECKOUT)
     return programs
 
@@ -152,5 +152,5 @@ def test_extra_eval(environment: Path, tmp_path: Path) -> None:
 def test_extra_ocr(environment: Path, tmp_path: Path) -> None:
     write_reader(tmp_path)
     page(*TIMETABLE).save(tmp_path / "page.png")
-    options = ["--model-repository", tmp_path, "--model", "reader", "--format", "json"]
+    options: list[str | Path] = ["--model-repository", tmp_path, "--model", "reader", "--format", "json"]
     assert '"text"' in run(environment, tmp_path, "infer", tmp_path / "page.png", *options)
