@@ -3,16 +3,17 @@
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
-# The packages of requirements/LOCK.txt: tls, or player for `framehook play`, which brings FFmpeg with parts under the GPL.
-ARG LOCK=tls
+# Extras of pyproject.toml, separated by spaces. player and video bring FFmpeg with parts under the GPL.
+ARG EXTRAS=tls
 WORKDIR /src
-COPY requirements/${LOCK}.txt requirements/build.txt requirements/
+COPY requirements requirements
 RUN python3 -m venv /opt/build \
  && /opt/build/bin/pip install --no-cache-dir --require-hashes --requirement requirements/build.txt \
  && python3 -m venv --without-pip /opt/framehook \
  && /opt/build/bin/python -m pip --python /opt/framehook/bin/python install --no-cache-dir --no-compile \
-    --require-hashes --requirement requirements/${LOCK}.txt
+    --require-hashes $(printf -- '--requirement requirements/%s.txt ' ${EXTRAS})
 COPY pyproject.toml README.md LICENSE NOTICE openapi.yaml ./
+COPY tools/package_metadata.py tools/
 COPY handlers handlers
 COPY models models
 COPY scene scene
@@ -38,6 +39,13 @@ COPY tools/runtime_root.py tools/
 RUN python3 tools/runtime_root.py /opt/framehook /runtime
 
 FROM scratch
+ARG HOME_PAGE= REVISION=
+LABEL org.opencontainers.image.title="framehook" \
+      org.opencontainers.image.description="Inference for video pipelines: post a frame over HTTP, get back what is in it." \
+      org.opencontainers.image.version="0.2.0" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="${HOME_PAGE}" \
+      org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /runtime /
 COPY --from=build /opt/framehook /opt/framehook
 ENV PATH=/opt/framehook/bin:$PATH \

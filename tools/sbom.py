@@ -1,8 +1,9 @@
 """Lists what the service consists of, as a CycloneDX document: packages, weights, labels and fonts.
 
-Usage: python -m tools.sbom [FILE], by default on standard output. The packages, their versions and the hashes of all
-their distributions are those of requirements/tls.txt, their licences those of the installed packages; the files are
-those of NOTICE that are part of the product. The same input gives the same bytes; SOURCE_DATE_EPOCH adds a time.
+Usage: python -m tools.sbom [FILE] [--extras EXTRA...], by default on standard output and for the extra tls. The
+packages, their versions and the hashes of all their distributions are those of requirements/, their licences those of
+the installed packages; the files are those of NOTICE that are part of the product. The same input gives the same bytes;
+SOURCE_DATE_EPOCH adds a time.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import metadata
@@ -28,7 +29,8 @@ from packaging.requirements import Requirement
 
 from tools.notice import ROOT, Notice, read_notices
 
-LOCK = "requirements/tls.txt"
+EXTRAS = ("tls",)
+"""What the image has by default."""
 PYTHONS = ("3.11", "3.12", "3.13")
 """The Python versions that scripts/lock resolves for."""
 PARTS_OF_THE_PRODUCT = ("handlers/", "models/")
@@ -68,6 +70,13 @@ def read_lock(path: Path) -> list[Pinned]:
     return [_read_pinned(line) for line in lines if line and not line.startswith("#")]
 
 
+def read_extras(root: Path, extras: Iterable[str]) -> list[Pinned]:
+    """Return the packages of several extras, each once, by name."""
+    locks = [root / "requirements" / f"{extra}.txt" for extra in extras]
+    pinned = {str(one.requirement): one for lock in locks for one in read_lock(lock)}
+    return sorted(pinned.values(), key=lambda one: (one.requirement.name, one.version))
+
+
 def _read_pinned(line: str) -> Pinned:
     text, *hashes = line.split(" --hash=")
     requirement = Requirement(text)
@@ -88,10 +97,10 @@ def licence_of(package: str) -> str:
     return " OR ".join(SPDX_IDS.get(entry, entry) for entry in entries)
 
 
-def make_bom(root: Path = ROOT) -> str:
+def make_bom(root: Path = ROOT, extras: Iterable[str] = EXTRAS) -> str:
     """Return the document, as JSON. Raises ValueError if a file does not have the sha256 in NOTICE."""
     product = _product(root)
-    components = [_package(pinned) for pinned in read_lock(root / LOCK) if pinned.on_linux]
+    components = [_package(pinned) for pinned in read_extras(root, extras) if pinned.on_linux]
     components += [_file(root, notice) for notice in read_notices(root) if notice.path.startswith(PARTS_OF_THE_PRODUCT)]
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     time = datetime.fromtimestamp(int(epoch), UTC) if epoch else None
@@ -145,11 +154,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the document to a file or to standard output."""
     parser = argparse.ArgumentParser(description="Lists what the service consists of, as a CycloneDX document.")
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="by default standard output")
-    file: Path | None = parser.parse_args(arguments).file
-    if file is None:
-        sys.stdout.write(make_bom())
+    parser.add_argument("--extras", nargs="+", default=EXTRAS, metavar="EXTRA", help="extras that the image has")
+    options = parser.parse_args(arguments)
+    text = make_bom(extras=options.extras)
+    if options.file is None:
+        sys.stdout.write(text)
     else:
-        file.write_text(make_bom(), encoding="utf-8")
+        options.file.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.support.client import CONTRACT, ROOT
-from tools.sbom import LOCK, licence_of, main, make_bom, read_lock
+from tools.sbom import licence_of, main, make_bom, read_extras, read_lock
 
+LOCK = "requirements/tls.txt"
 PINNED = [pinned for pinned in read_lock(ROOT / LOCK) if pinned.on_linux]
 NAMES = sorted({pinned.requirement.name for pinned in PINNED})
 PERMISSIVE = {
@@ -99,6 +101,23 @@ def test_weights_of_unknown_origin_are_refused(tmp_path: Path) -> None:
     (tmp_path / "NOTICE").write_text(f"models/a.onnx\n    Weights.\n    Licence: MIT\n    sha256: {'0' * 64}\n")
     with pytest.raises(ValueError, match=r"models/a\.onnx is not the file that NOTICE speaks of"):
         make_bom(tmp_path)
+
+
+def test_the_packages_of_several_extras_are_there_once_each() -> None:
+    names = [one["name"] for one in json.loads(make_bom(extras=["tls", "player"]))["components"]]
+    assert {"cryptography", "paho-mqtt", "av"} < set(names)
+    assert names.count("connexion") == 1
+
+
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+
+
+def test_the_locks_of_all_extras_agree() -> None:
+    """So that an image, or an environment, can have any of them together."""
+    versions: dict[str, set[str]] = {}
+    for one in read_extras(ROOT, EXTRAS):
+        versions.setdefault(f"{one.requirement.name} {one.requirement.marker}", set()).add(one.version)
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
 
 
 def test_it_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
