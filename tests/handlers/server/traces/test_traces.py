@@ -282,7 +282,7 @@ def test_no_secret_is_in_a_trace(tmp_path: Path) -> None:
         live.wait_until_ready(AUTHORIZED)
         live.client.post("/inference?stream=yard&token=abc", content=FRAME, headers=AUTHORIZED)
         for secret in SECRETS:
-            live.client.post(f"/inference?key={secret}", content=FRAME, headers={"X-API-Key": secret.encode()})
+            live.client.post(f"/inference?key={secret}", content=FRAME, headers={b"X-API-Key": secret.encode()})
             live.client.post("/v1/vision/detection", files={"image": FRAME}, data={"api_key": secret})
         requests = collector.wait_for_requests(1 + 2 * len(SECRETS))
     sent = "".join(map(str, collector.spans))
