@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from connexion.middleware.abstract import ROUTING_CONTEXT
@@ -126,3 +127,8 @@ class RequestRecord:
     trace_id: str | None = None
     read_at: float | None = None
     queued_at: float | None = None
+
+    @property
+    def may_send_frames(self) -> bool:
+        """Return whether the caller of a frame did not have to show a credential, or has shown one that allows it."""
+        return self.status != HTTPStatus.FORBIDDEN and bool(self.credential or not self.peer)

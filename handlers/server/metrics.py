@@ -6,9 +6,11 @@ can create new series.
 
 import math
 import re
+import time
 from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -29,7 +31,7 @@ from handlers.server.middleware.log_writer import LogWriter
 from handlers.server.middleware.problems import HUNG_UP, PROBLEMS
 from handlers.server.wire.handshakes import FAILURES
 from handlers.server.wire.tls import Tls
-from handlers.streams.settings_files import SettingsOfStreams
+from handlers.streams.settings_files import DEFAULT, SettingsOfStreams
 from models.errors import SHED_REASONS
 from models.order import Outcome
 from models.runtime.engine import Engine
@@ -70,27 +72,53 @@ class _LostLines(Collector):
         yield CounterMetricFamily("framehook_log_lines_lost", text, LogWriter.lost_lines())
 
 
-class _StreamFrames(Collector):
-    """The frames of the streams that have settings of their own, by outcome."""
+class _Streams(Collector):
+    """The frames of the streams that have settings of their own. Callers choose the names of all others."""
 
     def __init__(self, settings: SettingsOfStreams) -> None:
         self._settings = settings
-        self._counts: Counts[tuple[str, Outcome]] = Counts()
+        self._seen: defaultdict[str, _Seen] = defaultdict(_Seen)
 
-    def count(self, stream: str, outcome: Outcome) -> None:
-        """Count one answered frame."""
-        if stream in self._settings:
-            self._counts[stream, outcome] += 1
+    def count(self, record: RequestRecord) -> None:
+        """Count a finished request, if it was a frame of such a stream."""
+        if record.stream not in self._settings:
+            return
+        seen = self._seen[record.stream]
+        if record.outcome:
+            seen.outcomes[record.outcome] += 1
+            seen.results += record.detections or 0
+            seen.last_at_s = time.time()
+        elif record.problem and record.may_send_frames:
+            seen.refused += 1
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the counter. Streams whose settings are gone are forgotten."""
-        for key in [key for key in self._counts if key[0] not in self._settings]:
-            del self._counts[key]
-        text = "Answered frames of streams that have settings of their own, by outcome."
-        family = CounterMetricFamily("framehook_stream_frames", text, labels=("stream", "outcome"))
-        for key, count in sorted(self._counts.items()):
-            family.add_metric(key, count)
-        yield family
+        """Yield the metrics: of each stream that has settings, also before its first frame, and of no other."""
+        streams = sorted(set(self._settings) - {DEFAULT})
+        self._seen = defaultdict(_Seen, {name: seen for name, seen in self._seen.items() if name in self._settings})
+        counter, prefix, of_stream = CounterMetricFamily, "framehook_stream", ("stream",)
+        frames = counter(f"{prefix}_frames", "Answered frames, by outcome.", labels=("stream", "outcome"))
+        results = counter(f"{prefix}_detections", "Results in answers.", labels=of_stream)
+        refused = counter(f"{prefix}_refused", "Frames that were not answered.", labels=of_stream)
+        last = GaugeMetricFamily(f"{prefix}_last_frame_timestamp_seconds", "The last answered frame.", labels=of_stream)
+        for name in streams:
+            seen = self._seen[name]
+            for outcome, count in {"run": 0, **seen.outcomes}.items():
+                frames.add_metric((name, outcome), count)
+            results.add_metric((name,), seen.results)
+            refused.add_metric((name,), seen.refused)
+            if seen.last_at_s:
+                last.add_metric((name,), seen.last_at_s)
+        yield from (frames, results, refused, last)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was seen of one stream. `last_at_s`: of the last answered frame, in seconds since 1970; 0: none came."""
+
+    outcomes: Counts[Outcome] = field(default_factory=Counts)
+    results: int = 0
+    refused: int = 0
+    last_at_s: float = 0
 
 
 class Metrics:
@@ -120,7 +148,7 @@ class Metrics:
         text = "Frames that could not be decoded, by format and reason."
         self._rejected = counter("framehook_decode_rejected", text, ("format", "reason"))
         self._frames = counter("framehook_frames", "Answered frames, by outcome.", ("model", "outcome"))
-        self._stream_frames = _StreamFrames(dataplane.settings)
+        self._streams = _Streams(dataplane.settings)
         self._detections = counter("framehook_detections", "Results in answers.", ("model",))
         text = "Candidates dropped because the model returned NaN or infinity for them."
         self._dropped = counter("framehook_candidates_dropped", text, ("model",))
@@ -135,7 +163,7 @@ class Metrics:
         self._declare_gauges(dataplane, budget, tls)
         registry.register(_LostLines())
         registry.register(_ServedModels(dataplane.engine))
-        registry.register(self._stream_frames)
+        registry.register(self._streams)
 
     def count(self, record: RequestRecord) -> None:
         """Count one finished request."""
@@ -149,6 +177,7 @@ class Metrics:
             self._rejected.labels(record.frame_format, record.problem).inc()
         if record.model:
             self._count_frame(record.model, record)
+        self._streams.count(record)
 
     def count_reload(self, reload: Reload) -> None:
         """Count one reload of a model, also a rejected one."""
@@ -202,7 +231,6 @@ class Metrics:
             self._stage(model, stage).observe(took_ms / 1000)
         if record.outcome:
             self._frames.labels(model, record.outcome).inc()
-            self._stream_frames.count(record.stream, record.outcome)
         self._detections.labels(model).inc(record.detections or 0)
         self._dropped.labels(model).inc(record.dropped or 0)
 

@@ -55,7 +55,7 @@ class Refusals:
         self._counts[refusal] = count + 1, datetime.now(UTC)
         if len(self._counts) > MAX_REFUSALS:
             self._drop_one()
-        if record.stream and _may_send_frames(record):
+        if record.stream and record.may_send_frames:
             with suppress(UnknownStreamError):  # one of which no frame was answered yet
                 self._streams.find(record.stream, even_silent=True).refused += 1
 
@@ -67,11 +67,6 @@ class Refusals:
     def as_records(self) -> list[dict[str, Any]]:
         """Return the contract's schema `Refusal` for each, the newest first."""
         return [_record(refusal, *self._counts[refusal]) for refusal in reversed(self._counts)]
-
-
-def _may_send_frames(record: RequestRecord) -> bool:
-    """Return whether a caller did not have to show a credential, or has shown one that allows it."""
-    return record.status != HTTPStatus.FORBIDDEN and bool(record.credential or not record.peer)
 
 
 def _record(refusal: Refusal, count: int, last_at: datetime) -> dict[str, Any]:

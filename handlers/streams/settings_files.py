@@ -7,7 +7,7 @@ import re
 import secrets
 import stat
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
@@ -102,6 +102,10 @@ class SettingsOfStreams:
     def __len__(self) -> int:
         """Return how many streams have settings of their own."""
         return len(self._by_stream)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the streams that have settings of their own."""
+        return iter(self._by_stream)
 
     def __contains__(self, stream: str) -> bool:
         """Return whether a stream has settings of its own."""

@@ -5,13 +5,16 @@ import re
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import httpx
 import onnxruntime
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from handlers.server.contract import read_contract
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode
 from models.errors import SHED_REASONS
@@ -22,6 +25,7 @@ from tests.support.server import LiveServer, serving
 
 FRAME = encode(board(7), "PNG")
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy" / "grafana" / "framehook.json").read_text())
+ALERTS: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text())
 USUAL = ("process_", "python_info")
 
 
@@ -124,7 +128,7 @@ def test_callers_make_no_series(live: LiveServer) -> None:
 
 
 def expressions(node: Any) -> Iterator[str]:
-    """Yield every query of the dashboard."""
+    """Yield every query of the dashboard, or of the alerts."""
     if isinstance(node, dict):
         if "expr" in node:
             yield node["expr"]
@@ -134,19 +138,66 @@ def expressions(node: Any) -> Iterator[str]:
             yield from expressions(child)
 
 
-@pytest.mark.parametrize("expression", list(expressions(DASHBOARD)))
-def test_the_dashboard_asks_for_metrics_that_are_served(live: LiveServer, expression: str) -> None:
+@pytest.mark.parametrize("expression", [*expressions(DASHBOARD), *expressions(ALERTS)])
+def test_the_dashboard_and_the_alerts_ask_for_metrics_that_are_served(live: LiveServer, expression: str) -> None:
     served = {labels[0] for labels in samples(live)}
     asked = set(re.findall(r"\b(?:framehook|process)_\w+", expression))
-    assert asked
+    assert asked or expression.startswith("up{")
     assert asked <= served
     labels = {label for group in re.findall(r"(?:by|without) \(([^)]*)\)", expression) for label in group.split(", ")}
-    assert labels <= {label for _, names in documented().values() for label in names} | {"le", "instance"}
+    assert labels <= {label for _, names in documented().values() for label in names} | {"le", "instance", "job"}
 
 
 def test_the_dashboard_shows_every_metric() -> None:
     asked = " ".join(expressions(DASHBOARD))
     assert {name for name in documented() if name not in asked} == set()
+
+
+def test_the_dashboard_counts_every_operation_that_answers_frames() -> None:
+    listed = re.findall(r'operation=~"([^"]+)"', " ".join(expressions(DASHBOARD)))
+    assert listed
+    assert set(listed) == {"|".join(sorted(read_contract().frame_operations))}
+
+
+def test_streams_with_settings_are_counted_from_the_start_and_no_others(tmp_path: Path) -> None:
+    """Frames of the settings that are for all others are not: callers choose their names."""
+    for name in ("yard", "gate", "default"):
+        (tmp_path / f"{name}.yaml").write_text("motion: {}\n")
+    repository = tmp_path / "repository"
+    with serving(write_identity_model(repository), streams=tmp_path, **RELOADABLE) as live:
+        assert of_streams(live) == {
+            ("frames_total", "run", "gate"): 0,
+            ("frames_total", "run", "yard"): 0,
+            **{(name, stream): 0 for name in ("detections_total", "refused_total") for stream in ("gate", "yard")},
+        }
+        begun_at = time.time()
+        for _ in range(3):
+            live.client.post("/inference?stream=yard", content=FRAME)
+        live.client.post("/inference?stream=yard", content=b"rubbish")
+        live.client.post("/inference?stream=street", content=FRAME)
+        live.client.post("/inference?stream=default", content=FRAME)
+        after = of_streams(live)
+        assert begun_at <= after.pop(("last_frame_timestamp_seconds", "yard")) <= time.time()
+        assert after == {
+            ("frames_total", "run", "gate"): 0,
+            ("frames_total", "run", "yard"): 1,
+            ("frames_total", "repeated", "yard"): 2,
+            ("detections_total", "gate"): 0,
+            ("detections_total", "yard"): 3,
+            ("refused_total", "gate"): 0,
+            ("refused_total", "yard"): 1,
+        }
+        assert live.client.delete("/streams/yard/settings", headers=AUTHORIZED).status_code == 204
+        assert {labels[-1] for labels in of_streams(live)} == {"gate"}
+
+
+def of_streams(live: LiveServer) -> dict[tuple[str, ...], float]:
+    prefix = "framehook_stream_"
+    return {
+        (name.removeprefix(prefix), *labels): value
+        for (name, *labels), value in samples(live).items()
+        if name.startswith(prefix) and not name.endswith("_created")
+    }
 
 
 def test_the_version_of_onnxruntime_is_of_the_one_imported(live: LiveServer) -> None:
