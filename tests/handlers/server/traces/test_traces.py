@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.sdk import environment_variables
 
 from handlers.errors import ConfigurationError
 from handlers.server.contract import read_contract
@@ -22,6 +24,7 @@ from handlers.server.traces.creation import create_traces
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode
 from lab.processes import worker_pids
+from tests.support.client import ROOT
 from tests.support.credentials import AUTHORIZED, GUARDED, SECRETS
 from tests.support.otlp_receiver import Collector, collecting, values
 from tests.support.process import framehook
@@ -356,3 +359,12 @@ def test_a_header_that_is_wrong_is_not_logged(caplog: pytest.LogCaptureFixture) 
         traces.close()
     assert "s3cret" not in caplog.text
     assert "Header format invalid" in str([getattr(record, "facts", {}) for record in caplog.records])
+
+
+def test_the_document_shows_the_trace_of_a_frame_and_names_variables_that_there_are() -> None:
+    text = (ROOT / "docs" / "tracing.md").read_text()
+    [tree] = re.findall(r"```text\n.*?\n(.*?)```", text, re.DOTALL)
+    assert [line.partition("  ")[0] for line in map(str.strip, tree.splitlines())] == ["POST /inference", *STEPS]
+    named = set(re.findall(r"^\| `(OTEL_\w+)`", text, re.MULTILINE))
+    assert named
+    assert named <= set(vars(environment_variables))
