@@ -12,10 +12,8 @@ from handlers.parsing.queries import STREAM_PARAMETERS
 from handlers.server.settings import Settings
 from handlers.server.settings_sources import ENVIRONMENT_PREFIX
 from tests.support.client import CONTRACT, ROOT
+from tests.support.manifests import CHART, DOCUMENT, MANIFESTS, Kinds, committed, container_of, environment, pod_of
 
-CHART = ROOT / "deploy" / "helm" / "framehook"
-MANIFESTS = ROOT / "deploy" / "kubernetes"
-DOCUMENT = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 UID = 10001
 METHODS = {"get", "put", "post", "delete"}
@@ -23,39 +21,15 @@ MIB = 2**20
 MEASURED_MIB = 275
 """Of a service with two lanes and the built-in models: docs/maintainers/performance.md#processes-and-threads."""
 
-Kinds = dict[str, dict[str, Any]]
-
-
-def kinds_of(text: str) -> Kinds:
-    """Return the objects of a manifest by kind; there is one of each."""
-    objects = [document for document in yaml.safe_load_all(text) if document]
-    by_kind = {document["kind"]: document for document in objects}
-    assert len(by_kind) == len(objects)
-    return by_kind
-
 
 @pytest.fixture(params=["framehook", "everything"])
 def kinds(request: pytest.FixtureRequest) -> Kinds:
-    return kinds_of((MANIFESTS / f"{request.param}.yaml").read_text())
+    return committed(request.param)
 
 
 @pytest.fixture
 def everything() -> Kinds:
-    return kinds_of((MANIFESTS / "everything.yaml").read_text())
-
-
-def pod_of(kinds: Kinds) -> dict[str, Any]:
-    spec: dict[str, Any] = kinds["Deployment"]["spec"]["template"]["spec"]
-    return spec
-
-
-def container_of(kinds: Kinds) -> dict[str, Any]:
-    [container] = pod_of(kinds)["containers"]
-    return dict(container)
-
-
-def environment(kinds: Kinds) -> dict[str, str]:
-    return {variable["name"]: variable["value"] for variable in container_of(kinds)["env"]}
+    return committed("everything")
 
 
 def bytes_of(quantity: str) -> int:
@@ -235,7 +209,9 @@ def test_versions_are_those_of_the_package() -> None:
 
 
 def test_every_value_is_explained() -> None:
-    groups = {name: value for name, value in VALUES.items() if isinstance(value, dict) and value and name != "resources"}
+    groups = {
+        name: value for name, value in VALUES.items() if isinstance(value, dict) and value and name != "resources"
+    }
     names = {f"{name}.{key}" for name, value in groups.items() for key in value} | VALUES.keys() - groups.keys()
     rows = re.findall(r"^\| (`.+?) \|", DOCUMENT, re.MULTILINE)
     assert names <= {name for row in rows for name in re.findall(r"`([\w.]+)`", row)}

@@ -1,7 +1,7 @@
 """Checks manifests with the schemas of Kubernetes: python check_kubernetes.py OLDEST FILE...
 
-Checks with all versions from the oldest one on; unknown members are faults, too. Prints each version and the kinds that it
-has schemas for, and fails with the first fault. The kinds of the Prometheus operator have one version, `operator`.
+Checks with all versions from the oldest one on; unknown members are faults, too. Prints each version and the kinds that
+were checked with it, and fails with the first fault. The kinds of the Prometheus operator have one version, `operator`.
 """
 
 import sys
@@ -29,13 +29,17 @@ def main(oldest: str, *names: str) -> None:
     operators = [document for document in documents if document["apiVersion"] == OPERATOR]
     for document in operators:
         check_operators(document)
-    print("operator", *sorted({document["kind"] for document in operators}))
+    _report("operator", operators)
     newest = kubernetes_validate.latest_version()
+    others = [document for document in documents if document not in operators]
     for minor in range(int(oldest.split(".")[1]), int(newest.split(".")[1]) + 1):
-        others = [document for document in documents if document not in operators]
         for document in others:
             kubernetes_validate.validate(document, f"1.{minor}", strict=True)
-        print(f"1.{minor}", *sorted({document["kind"] for document in others}))
+        _report(f"1.{minor}", others)
+
+
+def _report(version: str, documents: list[dict[str, Any]]) -> None:
+    sys.stdout.write(" ".join([version, *sorted({document["kind"] for document in documents})]) + "\n")
 
 
 if __name__ == "__main__":
