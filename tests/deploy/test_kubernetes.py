@@ -12,7 +12,17 @@ from handlers.parsing.queries import STREAM_PARAMETERS
 from handlers.server.settings import Settings
 from handlers.server.settings_sources import ENVIRONMENT_PREFIX
 from tests.support.client import CONTRACT, ROOT
-from tests.support.manifests import CHART, DOCUMENT, MANIFESTS, Kinds, committed, container_of, environment, pod_of
+from tests.support.manifests import (
+    CHART,
+    DOCUMENT,
+    MANIFESTS,
+    NAMES,
+    Kinds,
+    committed,
+    container_of,
+    environment,
+    pod_of,
+)
 
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 UID = 10001
@@ -22,7 +32,7 @@ MEASURED_MIB = 275
 """Of a service with two lanes and the built-in models: docs/maintainers/performance.md#processes-and-threads."""
 
 
-@pytest.fixture(params=["framehook", "everything"])
+@pytest.fixture(params=NAMES)
 def kinds(request: pytest.FixtureRequest) -> Kinds:
     return committed(request.param)
 
@@ -170,6 +180,7 @@ def test_alerts_name_metrics_that_the_service_has(everything: Kinds) -> None:
     }
     assert named
     assert named <= documented
+    assert (CHART / "files" / "alerts.yml").resolve() == ROOT / "deploy" / "prometheus" / "alerts.yml"
     assert everything["PrometheusRule"]["spec"] == yaml.safe_load((CHART / "files" / "alerts.yml").read_text())
 
 
@@ -177,8 +188,9 @@ def test_prometheus_reads_the_metrics(everything: Kinds) -> None:
     [endpoint] = everything["ServiceMonitor"]["spec"]["endpoints"]
     assert CONTRACT["paths"][endpoint["path"]]["get"]["x-permission"] in Settings().anonymous_may
     assert (endpoint["port"], endpoint["scheme"]) == ("http", "https")
-    selector = everything["ServiceMonitor"]["spec"]["selector"]["matchLabels"]
-    assert selector.items() <= everything["Service"]["metadata"]["labels"].items()
+    labels, monitor = everything["Service"]["metadata"]["labels"], everything["ServiceMonitor"]["spec"]
+    assert monitor["selector"]["matchLabels"].items() <= labels.items()
+    assert f'job="{labels[monitor["jobLabel"]]}"' in (CHART / "files" / "alerts.yml").read_text()
 
 
 def test_the_ingress_takes_what_the_service_takes(everything: Kinds) -> None:

@@ -9,6 +9,8 @@ from tests.support.client import ROOT
 CHART = ROOT / "deploy" / "helm" / "framehook"
 MANIFESTS = ROOT / "deploy" / "kubernetes"
 DOCUMENT = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+NAMES = ("framehook", "everything")
+"""Of the committed manifests: the chart with its default values, and with all that it can do."""
 
 Kinds = dict[str, dict[str, Any]]
 
