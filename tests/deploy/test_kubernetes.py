@@ -206,7 +206,9 @@ def test_every_way_to_name_a_stream_decides_on_its_pod(everything: Kinds) -> Non
     """tests/system/test_kubernetes.py asks nginx itself."""
     key = everything["Ingress"]["metadata"]["annotations"]["nginx.ingress.kubernetes.io/upstream-hash-by"]
     assert key == "".join(f"$arg_{name}" for name in STREAM_PARAMETERS) + "$framehook_other"
-    pattern = re.search(r'"~(\^.+)" \$framehook_stream;', (CHART / "files" / "ingress-nginx.conf").read_text())
+    lines = (CHART / "files" / "ingress-nginx.conf").read_text()
+    assert lines in DOCUMENT
+    pattern = re.search(r'"~(\^.+)" \$framehook_stream;', lines)
     assert pattern
     named = [path for path in CONTRACT["paths"] if "{stream}" in path]
     assert len(named) >= 4
