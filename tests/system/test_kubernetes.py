@@ -143,6 +143,31 @@ def test_the_values_of_the_page_are_understood(tmp_path: Path) -> None:
     assert {"Ingress", "ServiceMonitor", "PrometheusRule"} <= kinds_of(render(*together)).keys()
 
 
+def test_the_query_of_the_adapter_gives_the_mean_queue_of_each_pod(tmp_path: Path) -> None:
+    """Prometheus's own tool evaluates it, with what the adapter puts into its places."""
+    [text] = re.findall(r"```yaml\n(rules:.*?)```", DOCUMENT, re.DOTALL)
+    [rule] = yaml.safe_load(text)["rules"]
+    query = rule["metricsQuery"].replace("<<.Series>>", "framehook_queue_depth").replace("<<.GroupBy>>", "pod")
+    query = query.replace("<<.LabelMatchers>>", 'namespace="default",pod=~"a|b"')
+    series = {
+        f'framehook_queue_depth{{namespace="{namespace}",pod="{pod}",instance="{pod}:8080"}}': values
+        for namespace, pod, values in [
+            ("default", "a", "9 0 4 4 4"),
+            ("default", "b", "1 1 1 1 1"),
+            ("other", "a", "8x4"),
+        ]
+    }
+    expected = [{"labels": f'{{pod="{pod}"}}', "value": value} for pod, value in (("a", 3), ("b", 1))]
+    tests = [
+        {"input_series": [{"series": name, "values": values} for name, values in series.items()],
+         "interval": "15s",
+         "promql_expr_test": [{"expr": query, "eval_time": "70s", "exp_samples": expected}]},
+    ]  # fmt: skip
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump({"tests": tests}))
+    tested = run("promtool", "test", "rules", tmp_path / "test.yaml")
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
 def test_every_version_of_kubernetes_accepts_all_objects() -> None:
     oldest = re.search(r">=(1\.\d+)\.", yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"])
     assert oldest
