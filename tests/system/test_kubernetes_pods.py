@@ -36,7 +36,7 @@ http {{
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
     {maps}
-    upstream pods {{ hash "{key}" consistent; {servers} }}
+    upstream pods {{ hash "key:{key}" consistent; {servers} }}
     server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://pods; }} }}
     {pods}
 }}
@@ -45,7 +45,10 @@ http {{
 
 @contextmanager
 def controller(folder: Path, pods: Sequence[int]) -> Iterator[httpx.Client]:
-    """Run nginx as the lines of the chart make it, in front of pods that answer with their port."""
+    """Run nginx as the lines of the chart make it, in front of pods that answer with their port.
+
+    The key begins with a word: nginx itself takes turns if it is empty, ingress-nginx hashes even that.
+    """
     folder.mkdir()
     annotations = committed("everything")["Ingress"]["metadata"]["annotations"]
     port = free_port()
