@@ -40,7 +40,7 @@ class Engine:
     def __init__(self, served: ServedModels, loader: Loader) -> None:
         self.served = served
         self._loader = loader
-        self._draining = False
+        self._draining = self._closing = False
 
     def load(self, *, tolerant: bool = False) -> None:
         """Load every model and let it answer a warm-up frame.
@@ -119,7 +119,7 @@ class Engine:
 
         ModelNotFoundError, NotReadyError, DrainingError or OverloadedError.
         """
-        if self._draining:
+        if self._closing:
             raise DrainingError
         model = self.served.find(name)
         if model.loaded is None:
@@ -131,9 +131,18 @@ class Engine:
         """Return the lanes that models share, and those of their own."""
         return tuple(dict.fromkeys((self.served.lanes, *(model.lanes for model in self.served.models))))
 
+    @property
+    def is_draining(self) -> bool:
+        """Return whether `drain` was called."""
+        return self._draining
+
     def drain(self) -> None:
-        """Report not ready, and refuse frames in `refuse_if_unavailable`; admitted frames are still answered."""
+        """Report not ready; frames are answered until `refuse_frames` is called."""
         self._draining = True
+
+    def refuse_frames(self) -> None:
+        """Drain, and refuse frames in `refuse_if_unavailable`; admitted frames are still answered."""
+        self._draining = self._closing = True
 
     def give_up(self) -> None:
         """Refuse the frames that wait and stop the runs in progress; their futures raise the reason."""
@@ -143,7 +152,7 @@ class Engine:
 
     def close(self) -> None:
         """Give up what is left; returns when every lane has ended, or is a thread that cannot be stopped."""
-        self.drain()
+        self.refuse_frames()
         self.give_up()
         for lanes in self.lanes:
             lanes.close(STUCK_S)
