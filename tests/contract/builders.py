@@ -454,8 +454,7 @@ ON_DRAINING_SERVICE: dict[str, Builder] = {
     "draining": get,
     "drainingForFrames": wait_for_the_end,
 }
-"""Sent to a service that is shutting down, and whose port is still open; frames are answered there, so they go to one of
-their own."""
+"""Sent to a service that is shutting down, and whose port is still open. It answers frames: they go to another one."""
 
 
 def _send(server: LiveServer, body: bytes) -> None:

@@ -40,8 +40,8 @@ class HttpServer(uvicorn.Server):
     """Stops in order: readiness turns false, then the port is closed, then the requests in flight are answered.
 
     Until the port is closed, frames are answered, because a load balancer needs a moment to notice; each answer then
-    closes its connection. The first signal starts that; a second one has its default action and ends the process at once. `listeners`: of the
-    open port.
+    closes its connection. The first signal starts that; a second one has its default action and ends the process at
+    once. `listeners`: of the open port.
     """
 
     def __init__(self, config: uvicorn.Config, settings: Settings, listeners: Sequence[socket.socket]) -> None:
