@@ -1,26 +1,29 @@
 """The load balancers of deploy/, in front of three services on this machine."""
 
+import os
 import re
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab import ROOT
 from lab.wire import free_port
 
 HOST = "127.0.0.1"
-HAPROXY_FILE = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
-NGINX_FILE = ROOT / "deploy" / "nginx" / "framehook.conf"
 PORTS = (8080, 8081, 8082, 8083)
 """In both files: the balancer's own, and those of the instances."""
 PATIENCE = "75s"
 """In both files: how long they wait for an answer."""
-NGINX_MAIN = """
+THIRD = re.compile(r"^ *server .*(FRAMEHOOK_THREE|:8083).*\n", re.MULTILINE)
+"""In both files: the lines of the third instance."""
+NGINX_MAIN = """{user}
 include /etc/nginx/modules-enabled/*.conf;
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
+daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 1024; }}
 http {{
     access_log off; include {folder}/framehook.conf;
@@ -32,45 +35,69 @@ http {{
 START_S = 10
 
 
-def haproxy(text: str, folder: Path) -> Sequence[str]:
-    """Return the command that runs HAProxy with a configuration."""
-    (folder / HAPROXY_FILE.name).write_text(text, encoding="utf-8")
-    return "haproxy", "-db", "-f", str(folder / HAPROXY_FILE.name)
+def haproxy(folder: Path) -> Sequence[str]:
+    """Return the command that runs HAProxy with the file in this folder, as a master and a worker."""
+    return "haproxy", "-W", "-db", "-f", str(folder / "haproxy.cfg")
 
 
-def nginx(text: str, folder: Path) -> Sequence[str]:
-    """Return the command that runs nginx with a configuration."""
-    (folder / NGINX_FILE.name).write_text(text, encoding="utf-8")
+def nginx(folder: Path) -> Sequence[str]:
+    """Return the command that runs nginx with the file in this folder."""
     main = folder / "nginx.conf"
-    main.write_text(NGINX_MAIN.format(folder=folder), encoding="utf-8")
+    main.write_text(NGINX_MAIN.format(folder=folder, user="" if os.geteuid() else "user root;"), encoding="utf-8")
     return "nginx", "-e", str(folder / "error.log"), "-c", str(main)
 
 
-BALANCERS: Mapping[str, tuple[Path, Callable[[str, Path], Sequence[str]]]] = {
-    "haproxy": (HAPROXY_FILE, haproxy),
-    "nginx": (NGINX_FILE, nginx),
+@dataclass(frozen=True, slots=True)
+class Balancer:
+    """A balancer of deploy/: its file, how to run it, and the signal that lets it read its file again."""
+
+    file: Path
+    command: Callable[[Path], Sequence[str]]
+    reload: signal.Signals
+
+
+BALANCERS: Mapping[str, Balancer] = {
+    "haproxy": Balancer(ROOT / "deploy" / "haproxy" / "haproxy.cfg", haproxy, signal.SIGUSR2),
+    "nginx": Balancer(ROOT / "deploy" / "nginx" / "framehook.conf", nginx, signal.SIGHUP),
 }
-"""Name → the file in deploy/, and how to run it."""
 
 
-def command_for(name: str, ports: Sequence[int], folder: Path, patience: str = PATIENCE) -> Sequence[str]:
-    """Return the command of a balancer with its file of deploy/, but these ports (its own first) and this patience."""
-    file, command = BALANCERS[name]
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A balancer that runs. `add_third`: adds the third instance to its file, and lets it read that again."""
+
+    pid: int
+    port: int
+    add_third: Callable[[], None]
+
+
+def configure(name: str, ports: Sequence[int], folder: Path, patience: str = PATIENCE, instances: int = 3) -> None:
+    """Write the file of deploy/ into a folder, with these ports, the balancer's own first, and for 2 or 3 instances."""
     actual = dict(zip(PORTS, ports, strict=True))
+    file = BALANCERS[name].file
     text = file.read_text(encoding="utf-8").replace(PATIENCE, patience)
-    return command(re.sub(rf"{HOST}:(\d+)", lambda found: f"{HOST}:{actual[int(found[1])]}", text), folder)
+    text = text if instances == len(ports) - 1 else THIRD.sub("", text)
+    text = re.sub(rf"{HOST}:(\d+)", lambda found: f"{HOST}:{actual[int(found[1])]}", text)
+    (folder / file.name).write_text(text, encoding="utf-8")
 
 
 @contextmanager
-def balancing(name: str, instances: Sequence[int], folder: Path, patience: str = PATIENCE) -> Iterator[tuple[int, int]]:
-    """Run a balancer in front of three ports until the block ends; yield its process id and its own port."""
-    port = free_port()
-    command = command_for(name, (port, *instances), folder, patience)
+def balancing(
+    name: str, instances: Sequence[int], folder: Path, patience: str = PATIENCE, *, without_third: bool = False
+) -> Iterator[Running]:
+    """Run a balancer in front of three ports until the block ends."""
+    balancer, ports = BALANCERS[name], (free_port(), *instances)
+    configure(name, ports, folder, patience, 2 if without_third else 3)
     with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(command, stderr=log, stdout=log, start_new_session=True)
+        process = subprocess.Popen(balancer.command(folder), stderr=log, stdout=log, start_new_session=True)
+
+    def add_third() -> None:
+        configure(name, ports, folder, patience)
+        process.send_signal(balancer.reload)
+
     try:
-        _wait_until_open(port)
-        yield process.pid, port
+        _wait_until_open(ports[0])
+        yield Running(process.pid, ports[0], add_third)
     finally:
         process.terminate()
         process.wait(START_S)

@@ -3,17 +3,14 @@
 The label of the box in an answer names the instance that gave it.
 """
 
-import itertools
-import os
 import signal
 import subprocess
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -21,95 +18,26 @@ import httpx
 import pytest
 
 from handlers.server.access.credentials import with_password
-from lab.balancers import BALANCERS, balancing, command_for
-from lab.graphs import board, work_for, write_identity_model
+from lab.balancers import BALANCERS, PORTS, balancing, configure
+from lab.graphs import board, work_for
+from lab.instances import CLIENTS, FRAME, HOST, NAMES, Instance, Outcome, instance_of, load, places, post, started
 from lab.pictures import encode
-from lab.wire import free_port
 from tests.support.credentials import ADMIN, AUTHORIZED, EVERYTHING, PASSWORD, settings_for
-from tests.support.process import FRAMEHOOK
 from tests.support.waiting import PATIENCE_S, wait_for
 
 pytestmark = pytest.mark.system
 
-FRAME = encode(board(7), "PNG")
-NAMES = ("one", "two", "three")
 STREAMS = [f"gate {number}" for number in range(240)]
 """Fewer than an instance remembers."""
-CLIENTS = 6
-LOST = 0
-"""The status of a frame without an answer."""
-HOST = "127.0.0.1"
 GATE = with_password("gate", PASSWORD, may=EVERYTHING)
-
-
-@dataclass(slots=True)
-class Instance:
-    """One service on a port of its own, which can end and start again."""
-
-    name: str
-    folder: Path
-    queue_size: int = 20
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.port}"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / f"{self.name}.log"
-
-    def start(self) -> None:
-        """Start, and return when it is ready."""
-        options = {
-            "port": self.port,
-            "isolation": "thread",
-            "lanes": 1,
-            "queue-size": self.queue_size,
-            "queue-timeout-s": PATIENCE_S,
-            "drain-delay-s": 2,
-            "model-repository": self.folder / self.name,
-            "streams": self.folder / "streams",
-            "trusted-proxies": HOST,
-        }
-        command = [FRAMEHOOK, "serve", *(str(word) for name, value in options.items() for word in (f"--{name}", value))]
-        environment = {"FRAMEHOOK_CREDENTIALS": settings_for(ADMIN, GATE)["credentials"]}
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log, stdout=log, env={**os.environ, **environment})
-        wait_for(self.is_ready)
-
-    def is_ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/health/ready").status_code == httpx.codes.OK
-        except httpx.TransportError:
-            return False
-
-    def end(self, how: signal.Signals) -> int:
-        """Send a signal; return the exit status."""
-        assert self.process
-        self.process.send_signal(how)
-        return self.process.wait(PATIENCE_S)
-
-
-@contextmanager
-def started(folder: Path, **options: int) -> Iterator[dict[str, Instance]]:
-    """Run three instances until the block ends, all with tracks for each stream; yield them by name."""
-    (folder / "streams").mkdir()
-    (folder / "streams" / "default.yaml").write_text("track: {}\n")
-    instances = {name: Instance(name, folder, **options) for name in NAMES}
-    for name in NAMES:
-        write_identity_model(folder / name, labels=(name, "other"))
-    with ExitStack() as stack, ThreadPoolExecutor() as pool:
-        list(pool.map(Instance.start, instances.values()))
-        for instance in instances.values():
-            stack.callback(instance.end, signal.SIGKILL)
-        yield instances
+OPTIONS = ("--queue-timeout-s", str(PATIENCE_S), "--drain-delay-s", "2", "--trusted-proxies", HOST)
+ENVIRONMENT = {"FRAMEHOOK_CREDENTIALS": settings_for(ADMIN, GATE)["credentials"]}
 
 
 @pytest.fixture(scope="module")
 def instances(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Instance]]:
-    with started(tmp_path_factory.mktemp("instances")) as running:
+    folder = tmp_path_factory.mktemp("instances")
+    with started(folder, (*OPTIONS, "--queue-size", "20"), ENVIRONMENT) as running:
         yield running
 
 
@@ -130,95 +58,38 @@ class Service:
         transport = httpx.HTTPTransport(local_address=address)
         return httpx.Client(base_url=self.url, headers=AUTHORIZED, timeout=PATIENCE_S, transport=transport)
 
-    def places(self) -> dict[str, str]:
-        """Return which instance answers a frame of each stream."""
-        with self.client() as client, ThreadPoolExecutor(CLIENTS) as pool:
-            answers = pool.map(lambda name: post(client, f"stream={quote(name)}"), STREAMS)
-            return dict(zip(STREAMS, map(instance_of, answers), strict=True))
-
-
-def post(client: httpx.Client, query: str = "", frame: bytes = FRAME) -> httpx.Response:
-    return client.post(f"/inference?{query}", content=frame)
-
-
-def entity(answer: httpx.Response) -> dict[str, str]:
-    """Return what an answer says of the one object: the label, which names the instance, and the track."""
-    assert answer.status_code == httpx.codes.OK, answer.text
-    found = answer.json()["inferences"][0]["entity"]
-    return {"instance": found["tag"]["value"], "track": found.get("id", "")}
-
-
-def instance_of(answer: httpx.Response) -> str:
-    """Return the name of the instance that gave an answer."""
-    return entity(answer)["instance"]
-
 
 @pytest.fixture(params=BALANCERS)
 def service(request: pytest.FixtureRequest, instances: dict[str, Instance], tmp_path: Path) -> Iterator[Service]:
     for instance in instances.values():
         if not instance.is_ready():
             instance.start()
-    with balancing(request.param, [each.port for each in instances.values()], tmp_path) as (_, port):
-        yield Service(request.param, port, instances)
+    with balancing(request.param, ports_of(instances), tmp_path) as running:
+        yield Service(request.param, running.port, instances)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One frame: when it was sent and answered, its stream, the status, and the instance that answered."""
-
-    sent_at: float
-    ended_at: float
-    stream: str
-    status: int
-    instance: str
+def ports_of(instances: dict[str, Instance]) -> Sequence[int]:
+    return [each.port for each in instances.values()]
 
 
-@contextmanager
-def load(service: Service) -> Iterator[list[Outcome]]:
-    """Post frames until the block ends, every second one with a stream; yield the outcomes, which are complete then."""
-    outcomes: list[Outcome] = []
-    is_over = threading.Event()
-
-    def post_on(number: int) -> None:
-        streams = itertools.cycle(["", *STREAMS[number::CLIENTS][:4], ""])
-        with service.client() as client:
-            for stream in streams:
-                sent_at, status, instance = time.monotonic(), LOST, ""
-                try:
-                    answer = post(client, f"stream={quote(stream)}" if stream else "")
-                    status = answer.status_code
-                    instance = instance_of(answer) if status == httpx.codes.OK else ""
-                except httpx.TransportError:
-                    pass
-                outcomes.append(Outcome(sent_at, time.monotonic(), stream, status, instance))
-                if is_over.wait(0.01):
-                    return
-
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        posting = [pool.submit(post_on, number) for number in range(CLIENTS)]
-        try:
-            wait_for(lambda: len(outcomes) > 10 * CLIENTS)
-            yield outcomes
-            count = len(outcomes)
-            wait_for(lambda: len(outcomes) > count + 20 * CLIENTS)
-        finally:
-            is_over.set()
-        for each in posting:
-            each.result()
+def entity(answer: httpx.Response) -> tuple[str, str]:
+    """Return who gave an answer, and the track of its one object."""
+    return instance_of(answer), answer.json()["inferences"][0]["entity"].get("id", "")
 
 
 def places_of(outcomes: list[Outcome]) -> dict[str, set[str]]:
     """Return which instances answered the frames of each stream."""
-    places: dict[str, set[str]] = defaultdict(set)
+    found: dict[str, set[str]] = defaultdict(set)
     for outcome in outcomes:
         if outcome.stream:
-            places[outcome.stream].add(outcome.instance)
-    return places
+            found[outcome.stream].add(outcome.instance)
+    return found
 
 
 @pytest.mark.parametrize("name", BALANCERS)
 def test_the_file_is_valid(name: str, tmp_path: Path) -> None:
-    command = [*command_for(name, (1, 2, 3, 4), tmp_path), {"haproxy": "-c", "nginx": "-t"}[name]]
+    configure(name, PORTS, tmp_path)
+    command = [*BALANCERS[name].command(tmp_path), {"haproxy": "-c", "nginx": "-t"}[name]]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
     assert "warn" not in checked.stderr.lower()
@@ -235,7 +106,7 @@ def test_every_spelling_of_a_name_reaches_the_same_instance(service: Service, st
             f"xid=1&id={escaped}",
         ]
         answers = [post(client, query) for query in queries] + [client.post(f"/score?stream={escaped}", content=FRAME)]
-        assert len({str(entity(answer)) for answer in answers}) == 1
+        assert len({entity(answer) for answer in answers}) == 1
         for path in (escaped, raw, f"{escaped}/settings"):
             assert client.get(f"/streams/{path}").status_code == 200
 
@@ -243,40 +114,62 @@ def test_every_spelling_of_a_name_reaches_the_same_instance(service: Service, st
 def test_a_stream_stays_and_its_tracks_go_on(service: Service) -> None:
     with service.client() as client, ThreadPoolExecutor(CLIENTS) as pool:
 
-        def post_five(stream: str) -> set[str]:
-            return {str(entity(post(client, f"stream={quote(stream)}"))) for _ in range(5)}
+        def post_five(stream: str) -> set[tuple[str, str]]:
+            return {entity(post(client, f"stream={quote(stream)}")) for _ in range(5)}
 
         answers = list(pool.map(post_five, STREAMS[:40]))
-        assert {len(each) for each in answers} == {1}
-        assert {name for name in NAMES if any(name in str(each) for each in answers)} == set(NAMES)
+    assert {len(each) for each in answers} == {1}
+    assert {instance for each in answers for instance, _ in each} == set(NAMES)
 
 
 def test_after_a_kill_only_what_was_in_flight_may_be_lost(service: Service) -> None:
-    with load(service) as outcomes:
+    with service.client() as client, load(client, STREAMS) as outcomes:
         killed_at = time.monotonic()
         service.instances["two"].end(signal.SIGKILL)
     lost = [each for each in outcomes if each.status != 200]
     assert all(each.sent_at <= killed_at + 0.1 <= each.ended_at + 0.2 for each in lost), lost
     assert len(lost) <= CLIENTS
-    for stream, places in places_of([each for each in outcomes if each.sent_at > killed_at + 1]).items():
-        assert len(places) == 1, stream
+    later = places_of([each for each in outcomes if each.sent_at > killed_at + 1])
+    assert {len(names) for names in later.values()} == {1}
 
 
 def test_an_instance_that_is_told_to_stop_loses_nothing(service: Service) -> None:
-    with load(service) as outcomes:
+    with service.client() as client, load(client, STREAMS) as outcomes:
         assert service.instances["two"].end(signal.SIGTERM) == 0
     assert [each for each in outcomes if each.status != 200] == []
     assert all(len(places - {"two"}) == 1 for places in places_of(outcomes).values() if places != {"two"})
 
 
-def test_an_instance_that_comes_takes_its_share_and_no_more(service: Service) -> None:
+def test_an_instance_that_starts_takes_its_share_and_no_more(service: Service) -> None:
+    """It was in the file before."""
     third = service.instances["three"]
     third.end(signal.SIGTERM)
-    wait_for(lambda: "three" not in service.places().values())
-    before = service.places()
-    third.start()
-    wait_for(lambda: "three" in service.places().values())
-    after = service.places()
+    with service.client() as client:
+        wait_for(lambda: "three" not in places(client, STREAMS).values())
+        before = places(client, STREAMS)
+        third.start()
+        wait_for(lambda: "three" in places(client, STREAMS).values())
+        assert_moved_to_the_third(before, places(client, STREAMS))
+
+
+def test_an_instance_that_is_added_to_the_file_takes_its_share_and_loses_nothing(
+    service: Service, tmp_path: Path
+) -> None:
+    folder = tmp_path / "edited"
+    folder.mkdir()
+    with balancing(service.balancer, ports_of(service.instances), folder, without_third=True) as running:
+        edited = Service(service.balancer, running.port, service.instances)
+        with edited.client() as client, load(client, STREAMS) as outcomes:
+            before = places(client, STREAMS)
+            running.add_third()
+            wait_for(lambda: "three" in places(client, STREAMS).values())
+            after = places(client, STREAMS)
+    assert [each for each in outcomes if each.status != 200] == []
+    assert "three" not in before.values()
+    assert_moved_to_the_third(before, after)
+
+
+def assert_moved_to_the_third(before: dict[str, str], after: dict[str, str]) -> None:
     moved = {stream for stream in STREAMS if before[stream] != after[stream]}
     assert {after[stream] for stream in moved} == {"three"}
     assert 0 < len(moved) / len(STREAMS) <= 1 / 3 + 0.1
@@ -330,14 +223,12 @@ def test_a_digest_is_accepted(service: Service) -> None:
             assert answer.status_code == 200, path
 
 
-def test_a_live_picture_is_not_cut_while_the_camera_pauses(
-    service: Service, instances: dict[str, Instance], tmp_path: Path
-) -> None:
+def test_a_live_picture_is_not_cut_while_the_camera_pauses(service: Service, tmp_path: Path) -> None:
     """The balancer waits one second for other answers here, instead of 75."""
-    (tmp_path / "impatient").mkdir()
-    ports = [each.port for each in instances.values()]
-    with balancing(service.balancer, ports, tmp_path / "impatient", "1s") as (_, port), ExitStack() as stack:
-        client = stack.enter_context(Service(service.balancer, port, instances).client())
+    folder, ports = tmp_path / "impatient", ports_of(service.instances)
+    folder.mkdir()
+    with balancing(service.balancer, ports, folder, "1s") as running, ExitStack() as stack:
+        client = stack.enter_context(Service(service.balancer, running.port, service.instances).client())
         assert post(client, "stream=yard").status_code == 200
         pictures = stack.enter_context(client.stream("GET", "/mjpeg/yard?frames=2"))
         for pause_s in (0, 3):
@@ -349,8 +240,9 @@ def test_a_live_picture_is_not_cut_while_the_camera_pauses(
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Instance]]:
     """Run instances on which no frame may wait; `one` and `two` have a frame that takes longer than the tests."""
-    frame = encode(board(work=work_for(PATIENCE_S)), "PNG")
-    with started(tmp_path_factory.mktemp("busy"), queue_size=0) as running, ExitStack() as stack:
+    frame = encode(board(work=work_for(2 * PATIENCE_S)), "PNG")
+    options = (*OPTIONS, "--queue-size", "0", "--run-timeout-s", str(2 * PATIENCE_S))
+    with started(tmp_path_factory.mktemp("busy"), options, ENVIRONMENT) as running, ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor())
         for instance in (running["one"], running["two"]):
             pool.submit(httpx.post, f"{instance.url}/inference", content=frame, headers=AUTHORIZED, timeout=PATIENCE_S)
@@ -366,8 +258,8 @@ def test_a_busy_instance_keeps_its_streams_and_loses_other_frames(
     """Frames up to 1 MB find another instance; HAProxy does not send larger ones again."""
     sizes = {side: encode(board(7).resize((side, side)), "BMP") for side in (64, 580, 640)}
     with (
-        balancing(name, [each.port for each in busy.values()], tmp_path) as (_, port),
-        Service(name, port, busy).client() as client,
+        balancing(name, ports_of(busy), tmp_path) as balancer,
+        Service(name, balancer.port, busy).client() as client,
     ):
         answers = [post(client, frame=sizes[side]) for side in (64, 580) for _ in range(6)]
         assert {instance_of(answer) for answer in answers} == {"three"}
