@@ -87,7 +87,7 @@ class HttpServer(uvicorn.Server):
         """Close the port, and return when all requests are answered: with 503 when they take too long."""
         context = self.lifespan.state["context"]
         context.streams.end()
-        context.engine.refuse_frames()
+        context.engine.drain(refusing=True)
         asyncio.get_running_loop().call_later(self._settings.shutdown_timeout_s, context.engine.give_up)
         await super().shutdown(self.listeners)
 
