@@ -19,7 +19,7 @@ PORTS = (8080, 8081, 8082, 8083)
 """In both files: the balancer's own, and those of the instances."""
 PATIENCE = "75s"
 """In both files: how long they wait for an answer."""
-THIRD = re.compile(r"^ *server .*(FRAMEHOOK_THREE|:8083).*\n", re.MULTILINE)
+THIRD = re.compile(r"^ *server .*(INSTANCE_THREE|:8083).*\n", re.MULTILINE)
 """In both files: the lines of the third instance."""
 NGINX_MAIN = """{user}
 include /etc/nginx/modules-enabled/*.conf;
