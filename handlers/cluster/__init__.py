@@ -1,5 +1,1 @@
 """framehook on Ray Serve: the same contract in front of many machines (docs/ray.md). The only user of Ray."""
-
-from handlers.cluster.application import app
-
-__all__ = ["app"]

@@ -1,4 +1,4 @@
-"""What Serve builds from its configuration: `import_path: handlers.cluster:app`."""
+"""What Serve builds from its configuration: `import_path: handlers.cluster.application:app`."""
 
 from typing import Any
 
@@ -10,6 +10,8 @@ from handlers.cluster.worker import Worker
 
 INGRESS, WORKERS = "Ingress", "Workers"
 """The deployments, as the section `deployments` of Serve's configuration names them."""
+LOGGING = {"enable_access_log": False}
+"""framehook has its own line for each request."""
 
 
 def app(arguments: dict[str, Any]) -> serve.Application:
@@ -27,9 +29,14 @@ def app(arguments: dict[str, Any]) -> serve.Application:
         name=WORKERS,
         ray_actor_options={"num_cpus": 1},
         max_ongoing_requests=4,
+        logging_config=LOGGING,
         autoscaling_config={"min_replicas": 1, "max_replicas": 4, "target_ongoing_requests": 2},
     )
     ingress = serve.deployment(
-        serve.ingress(create)(), name=INGRESS, ray_actor_options={"num_cpus": 0.5}, max_ongoing_requests=1000
+        serve.ingress(create)(),
+        name=INGRESS,
+        ray_actor_options={"num_cpus": 0.5},
+        max_ongoing_requests=1000,
+        logging_config=LOGGING,
     )
     return ingress.bind(workers.bind(arguments))

@@ -83,9 +83,8 @@ class RemoteLoader:
                 return RemoteModel(found[1], partial(self.answer, lanes))
             if time.monotonic() >= give_up_at:
                 served = f"serve version {found[0]}" if found else "do not serve it"
-                raise ModelConfigError(
-                    f"{folder.path} has version {folder.version}, but the workers {served}; deploy the application again."
-                )
+                reason = f"{folder.path} has version {folder.version}, but the workers {served}"
+                raise ModelConfigError(f"{reason}; deploy the application again.")
             self._stopped.wait(LOOK_S)
         raise DrainingError
 

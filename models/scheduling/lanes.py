@@ -155,15 +155,16 @@ class Lanes:
         self._deadlines.close()
         self._work_deadlines.close()
 
-    def _is_full(self) -> bool:
-        return self._running + len(self._queue) >= self._capacity
-
     def full_error(self) -> OverloadedError:
+        """Return what a job is refused with for which there is no place."""
         return OverloadedError(
             "The server is working on as many frames as it can; send the next one a little later.",
             "queue_full",
             self.retry_after_s(),
         )
+
+    def _is_full(self) -> bool:
+        return self._running + len(self._queue) >= self._capacity
 
     def _start(self) -> None:
         if not self._threads:
