@@ -86,7 +86,7 @@ def _config(
 
 @contextmanager
 def _nodes(environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    command = [BIN / "python", "-m", "lab.ray_nodes", str(CPUS)]
+    command = [str(BIN / "python"), "-m", "lab.ray_nodes", str(CPUS)]
     nodes = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         yield nodes
@@ -105,7 +105,7 @@ def _served(nodes: subprocess.Popen[str], config: Path, environment: Mapping[str
     assert nodes.stdout
     address = nodes.stdout.readline().strip()
     with log.open("w") as output:
-        command = [BIN / "serve", "run", config, "--address", address]
+        command = [str(BIN / "serve"), "run", str(config), "--address", address]
         served = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
     try:
         yield

@@ -13,13 +13,13 @@ from handlers.server.middleware import logs
 from handlers.server.parts import create_codec, create_engine
 from models.errors import FrameError
 from models.families import Signature
-from models.order import FrameOrder
+from models.order import Answered, FrameOrder
 
 
 class Worker:
     """One replica. Its engine has a lane per core that Ray has reserved, and gathers batches as everywhere."""
 
-    async def __init__(self, arguments: dict[str, Any]) -> None:
+    async def __init__(self, arguments: dict[str, Any]) -> None:  # type: ignore[misc]  # Ray awaits it
         """Load the models; raises ModelConfigError, so that Ray does not call the replica ready."""
         settings = worker_settings(arguments, _reserved_cpus())
         logs.configure(settings.log_level)
@@ -33,9 +33,10 @@ class Worker:
         if order.remembers and serve.get_multiplexed_model_id() != self._name:
             order = replace(order, begun_at_s=order.taken_at_s)
         try:
-            return FromWorker(self._name, await asyncio.wrap_future(self._engine.infer(order)))
+            answered: Answered = await asyncio.wrap_future(self._engine.infer(order))
         except FrameError as error:
             return FromWorker(self._name, error)
+        return FromWorker(self._name, answered)
 
     async def describe(self, model: str) -> tuple[str, Signature] | None:
         """Return the version and the signature of a model; None when it is not served here."""

@@ -7,10 +7,11 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -26,12 +27,20 @@ from tests.support.waiting import wait_for
 SIZES = {"frames_in_flight": 12, "queue_size": 4}
 """Of the ingress: frames at the workers and in Ray's own queue, and frames that wait before that."""
 WORKERS = 2
-ONE_ON_EACH_NODE = {
+ONE_ON_EACH_NODE: dict[str, Any] = {
     "max_ongoing_requests": 2,
     "max_queued_requests": 4,
     "max_replicas_per_node": 1,
     "ray_actor_options": {"num_cpus": 1},
-    "autoscaling_config": {"min_replicas": WORKERS, "max_replicas": WORKERS},
+    "autoscaling_config": {
+        "min_replicas": 1,
+        "max_replicas": WORKERS,
+        "target_ongoing_requests": 1,
+        "upscale_delay_s": 1,
+        "metrics_interval_s": 1,
+        "look_back_period_s": 2,
+        "downscale_delay_s": 600,
+    },
 }
 MODELS = ("ssdlite-mobilenet-v2", "efficientnet-lite0")
 CAMERAS = 4
@@ -49,8 +58,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
     arguments = {**SIZES, **RELOADABLE, "streams": str(streams)}
     with serving_on_ray(ONE_ON_EACH_NODE, arguments, log) as served:
         try:
+            wait_for(lambda: served.replicas("Workers"))
             wait_for(lambda: _is_ready(served.url))
-            wait_for(lambda: _all_have_lanes(served))
         except AssertionError:
             sys.stderr.write(log.read_text()[-20_000:])
             raise
@@ -66,6 +75,13 @@ def _is_ready(url: str) -> bool:
 def post(cluster: RayCluster, path: str = "/inference", picture: bytes = b"", **parameters: str) -> httpx.Response:
     picture = picture or STREET.read_bytes()
     return httpx.post(f"{cluster.url}{path}", content=picture, params=parameters, timeout=60)
+
+
+def test_frames_that_wait_bring_a_second_worker(cluster: RayCluster) -> None:
+    assert len(cluster.replicas("Workers")) == 1
+    with _cameras_posting(cluster) as statuses:
+        wait_for(lambda: _all_have_lanes(cluster))
+    assert statuses.keys() == {httpx.codes.OK}
 
 
 def test_answers_have_the_same_digits_as_those_of_one_process(cluster: RayCluster) -> None:
@@ -134,37 +150,55 @@ def test_a_full_cluster_refuses_as_the_contract_says(cluster: RayCluster) -> Non
 
 def test_a_frame_of_a_lost_worker_is_answered_by_another(cluster: RayCluster) -> None:
     [victim, *_] = cluster.replicas("Workers")
-    assert _statuses_while(cluster, lambda: os.kill(victim, signal.SIGKILL)).keys() == {httpx.codes.OK}
+    with _cameras_posting(cluster) as statuses:
+        os.kill(victim, signal.SIGKILL)
+        time.sleep(LOAD_S)
+    assert statuses.keys() == {httpx.codes.OK}
 
 
 def test_a_frame_of_a_lost_node_is_answered_by_another(cluster: RayCluster) -> None:
     wait_for(lambda: _all_have_lanes(cluster))
-    assert _statuses_while(cluster, cluster.lose_a_node).keys() == {httpx.codes.OK}
+    with _cameras_posting(cluster) as statuses:
+        cluster.lose_a_node()
+        time.sleep(LOAD_S)
+    assert statuses.keys() == {httpx.codes.OK}
     assert len(cluster.replicas("Workers")) == WORKERS - 1
 
 
+def test_a_stream_whose_worker_is_lost_begins_anew(cluster: RayCluster) -> None:
+    before = _tracks(cluster, "camera-0")
+    [victim] = cluster.replicas("Workers")
+    os.kill(victim, signal.SIGKILL)
+    while (answer := post(cluster, stream="camera-0")).status_code != httpx.codes.OK:
+        assert answer.json()["type"] == "urn:framehook:lane-lost"
+    after = _tracks(cluster, "camera-0")
+    assert after
+    assert not set(before) & set(after)
+
+
 def _all_have_lanes(cluster: RayCluster) -> bool:
-    """Return whether as many workers as there were have loaded their models."""
+    """Return whether as many workers as there may be have loaded their models."""
     replicas = cluster.replicas("Workers")
     return len(replicas) == WORKERS and all(worker_pids(replica) for replica in replicas)
 
 
-def _statuses_while(cluster: RayCluster, do: Callable[[], None]) -> Counter[int]:
-    """Let cameras post before, while and after something is done; return the statuses of their answers."""
+@contextmanager
+def _cameras_posting(cluster: RayCluster) -> Iterator[Counter[int]]:
+    """Let cameras post until the block ends, which begins a little later; yield the statuses of their answers."""
+    statuses: Counter[int] = Counter()
     done = threading.Event()
 
-    def camera(_: int) -> Counter[int]:
-        statuses: Counter[int] = Counter()
+    def camera() -> None:
         while not done.is_set():
-            statuses[post(cluster).status_code] += 1
-        return statuses
+            statuses.update([post(cluster).status_code])
 
-    with ThreadPoolExecutor(CAMERAS) as threads:
-        posting = threads.map(camera, range(CAMERAS))
-        try:
-            time.sleep(LOAD_S)
-            do()
-            time.sleep(LOAD_S)
-        finally:
-            done.set()
-        return sum(posting, Counter())
+    cameras = [threading.Thread(target=camera) for _ in range(CAMERAS)]
+    for each in cameras:
+        each.start()
+    try:
+        time.sleep(LOAD_S)
+        yield statuses
+    finally:
+        done.set()
+        for each in cameras:
+            each.join()
