@@ -5,7 +5,8 @@ import signal
 from pathlib import Path
 
 PARENT = 1
-"""Place of the parent's process id behind the command's name in /proc/PID/stat, proc(5)."""
+CPU_TICKS = slice(11, 13)
+"""Places of the parent's process id and of the CPU time behind the command's name in /proc/PID/stat, proc(5)."""
 
 
 def worker_pids(service: int | None = None) -> list[int]:
@@ -26,6 +27,12 @@ def kill_workers(service: int | None = None) -> None:
     """Kill all workers of a process, as a crash would."""
     for pid in worker_pids(service):
         os.kill(pid, signal.SIGKILL)
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU time that a process has used so far, in seconds; 0 once it has ended."""
+    ticks = _read(Path(f"/proc/{pid}/stat")).decode().rpartition(") ")[2].split()[CPU_TICKS]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def _parents() -> dict[int, int]:
