@@ -15,7 +15,14 @@ from handlers.cluster.answers import FromWorker
 from handlers.cluster.arguments import time_limit_s
 from handlers.server.parts import GRACE_S, create_served
 from handlers.server.settings import Settings
-from models.errors import DrainingError, FrameError, InferenceTimeoutError, LaneLostError, ModelConfigError
+from models.errors import (
+    DrainingError,
+    FrameError,
+    InferenceTimeoutError,
+    LaneLostError,
+    ModelConfigError,
+    NotReadyError,
+)
 from models.families import Signature
 from models.order import Answered, FrameOrder
 from models.repository.folder import ModelFolder
@@ -98,7 +105,7 @@ class RemoteLoader:
     def answer(self, lanes: Lanes, order: FrameOrder, queued_at: float) -> Answered:
         """Let a worker answer; another one if it is lost, unless the frame's stream was remembered there.
 
-        Raises what the worker raises, and OverloadedError, InferenceTimeoutError and LaneLostError.
+        Raises what the worker raises, and OverloadedError, InferenceTimeoutError, LaneLostError and NotReadyError.
         """
         waited_ms, asked_at = milliseconds_since(queued_at), time.perf_counter()
         stream = f"{order.model}/{order.stream}" if order.remembers else ""
@@ -113,8 +120,8 @@ class RemoteLoader:
         return _timed(came.outcome, waited_ms, milliseconds_since(asked_at))
 
     def _ask(self, order: FrameOrder, stream: str) -> FromWorker:
-        give_up_at = time.monotonic() + self._limit_s
-        for tries_left in reversed(range(TRIES)):
+        give_up_at, lost = time.monotonic() + self._limit_s, None
+        for _ in range(1 if stream else TRIES):
             handle = self._handle.options(multiplexed_model_id=self._homes.get(stream, "")) if stream else self._handle
             response = handle.answer.remote(order)
             try:
@@ -122,13 +129,14 @@ class RemoteLoader:
             except TimeoutError as error:
                 response.cancel()
                 raise InferenceTimeoutError(self._limit_s) from error
+            except DeploymentUnavailableError as error:
+                raise NotReadyError from error
             except LOST as error:
+                lost = error
                 logger.warning("worker lost", extra={"facts": {"reason": str(error).partition("\n")[0]}})
-                if stream or not tries_left:
-                    raise LaneLostError from error
             else:
                 return came
-        raise LaneLostError
+        raise LaneLostError from lost
 
     def _settle(self, stream: str, worker: str) -> None:
         with self._lock:
