@@ -30,12 +30,14 @@ from models.runtime.engine import Engine
 from models.runtime.steps import milliseconds_since
 from models.scheduling.lanes import MAX_HOMES, Lanes
 
-TRIES = 4
-"""Workers that are asked for one frame, when each is lost: a node may take several with it."""
+TRIES = 2
+"""Workers that are asked for one frame, if the first is lost. No more: where lanes are threads, the frame may be why."""
+PAUSE_S = 0.2
+"""Before another worker is asked: a node takes several with it, and Ray needs to notice."""
 LOOK_S = 1.0
 """How often a worker is asked whether it serves a version."""
-DEPLOY_S = 120.0
-"""How long workers may take to serve the version that the ingress has read."""
+DEPLOY_S = 300.0
+"""How long workers may take after the start of the ingress to serve the versions that it has read."""
 LOST = RayActorError, NodeDiedError, ObjectLostError, OwnerDiedError, WorkerCrashedError
 
 logger = logging.getLogger("framehook")
@@ -75,20 +77,24 @@ class RemoteLoader:
         self._handle, self._limit_s = handle, limit_s
         self._homes: dict[str, str] = {}
         """Stream → the worker that remembers it, oldest last frame first."""
+        self._found: set[str] = set()
+        """Models that workers have served once: they do not change by themselves."""
+        self._deployed_by = time.monotonic() + DEPLOY_S
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 
     def load(self, folder: ModelFolder, lanes: Lanes) -> RemoteModel:
-        """Wait until a worker serves this version of a model.
+        """Wait until a worker serves this version of a model; not for another version of one that was found already.
 
-        Raises ModelConfigError when none does after two minutes, and DrainingError.
+        Raises ModelConfigError when none does, and DrainingError.
         """
-        give_up_at, found = time.monotonic() + DEPLOY_S, None
+        found = None
         while not self._stopped.is_set():
             found = self._describe(folder.name) or found
             if found and found[0] == folder.version:
+                self._found.add(folder.name)
                 return RemoteModel(found[1], partial(self.answer, lanes))
-            if time.monotonic() >= give_up_at:
+            if folder.name in self._found or time.monotonic() >= self._deployed_by:
                 served = f"serve version {found[0]}" if found else "do not serve it"
                 reason = f"{folder.path} has version {folder.version}, but the workers {served}"
                 raise ModelConfigError(f"{reason}; deploy the application again.")
@@ -134,6 +140,7 @@ class RemoteLoader:
             except LOST as error:
                 lost = error
                 logger.warning("worker lost", extra={"facts": {"reason": str(error).partition("\n")[0]}})
+                self._stopped.wait(PAUSE_S)
             else:
                 return came
         raise LaneLostError from lost

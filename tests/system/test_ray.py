@@ -46,6 +46,8 @@ MODELS = ("ssdlite-mobilenet-v2", "efficientnet-lite0")
 CAMERAS = 4
 """Fewer than one worker and its queue take: none of their frames is refused."""
 LOAD_S = 2.0
+LOST = ("urn:framehook:lane-lost", "urn:framehook:inference-timeout")
+"""On a busy machine a new worker takes longer than a frame may."""
 
 pytestmark = pytest.mark.system
 
@@ -170,7 +172,7 @@ def test_a_stream_whose_worker_is_lost_begins_anew(cluster: RayCluster) -> None:
     [victim] = cluster.replicas("Workers")
     os.kill(victim, signal.SIGKILL)
     while (answer := post(cluster, stream="camera-0")).status_code != httpx.codes.OK:
-        assert answer.json()["type"] == "urn:framehook:lane-lost"
+        assert answer.json()["type"] in LOST
     after = _tracks(cluster, "camera-0")
     assert after
     assert not set(before) & set(after)
