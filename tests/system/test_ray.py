@@ -1,6 +1,7 @@
 """framehook on Ray Serve: deploy/ray/framehook.yaml on a cluster of two nodes, whose second one is lost in the end."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 from lab.pictures import PHOTOS, STREET
 from lab.processes import worker_pids
 from lab.ray_cluster import RayCluster, serving_on_ray
+from models.repository.folder import BUILT_IN_ZOO
 from tests.support.client import ROOT, check_answer
 from tests.support.credentials import AUTHORIZED, RELOADABLE
 from tests.support.server import running
@@ -53,11 +55,16 @@ pytestmark = pytest.mark.system
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(BUILT_IN_ZOO, tmp_path_factory.mktemp("models") / "zoo"))
+
+
+@pytest.fixture(scope="module")
+def cluster(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
     folder = tmp_path_factory.mktemp("ray")
     log, streams = folder / "serve.log", folder / "streams"
     streams.mkdir()
-    arguments = {**SIZES, **RELOADABLE, "streams": str(streams)}
+    arguments = {**SIZES, **RELOADABLE, "streams": str(streams), "model_repository": str(repository)}
     with serving_on_ray(ONE_ON_EACH_NODE, arguments, log) as served:
         try:
             wait_for(lambda: served.replicas("Workers"))
@@ -118,6 +125,20 @@ def test_callers_do_not_steer_ray(cluster: RayCluster) -> None:
     answer = httpx.post(f"{cluster.url}/inference", content=STREET.read_bytes(), headers=[*headers.items()], timeout=60)
     assert answer.status_code == httpx.codes.OK
     assert "x-request-id" not in answer.headers
+
+
+def test_a_version_that_no_worker_serves_is_refused(cluster: RayCluster, repository: Path) -> None:
+    config = repository / "efficientnet-lite0" / "model.yaml"
+    as_deployed = config.read_text()
+    config.write_text(f"{as_deployed}\n# another version\n")
+    path = f"{cluster.url}/models/efficientnet-lite0/reload"
+    try:
+        refused = httpx.post(path, headers=AUTHORIZED, timeout=60)
+    finally:
+        config.write_text(as_deployed)
+    assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert "deploy the application again" in refused.json()["detail"]
+    assert httpx.post(path, headers=AUTHORIZED, timeout=60).json()["change"] == "unchanged"
 
 
 def test_a_stream_is_remembered_by_one_worker(cluster: RayCluster) -> None:
