@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ import pytest
 from lab.pictures import PHOTOS, STREET
 from lab.processes import worker_pids
 from lab.ray_cluster import RayCluster, serving_on_ray
+from lab.wire import statuses, talk
 from models.repository.folder import BUILT_IN_ZOO
 from tests.support.client import ROOT, check_answer
 from tests.support.credentials import AUTHORIZED, RELOADABLE
@@ -48,6 +50,17 @@ MODELS = ("ssdlite-mobilenet-v2", "efficientnet-lite0")
 CAMERAS = 4
 """Fewer than one worker and its queue take: none of their frames is refused."""
 LOAD_S = 2.0
+CLOSE = b"Connection: close\r\n\r\n"
+BAD_HEADS = {
+    "no host": b"GET /health/live HTTP/1.1\r\n" + CLOSE,
+    "two hosts": b"GET /health/live HTTP/1.1\r\nHost: x\r\nHost: y\r\n" + CLOSE,
+    "long path": b"GET /%s HTTP/1.1\r\nHost: x\r\n" % (b"a" * 3000) + CLOSE,
+    "long query": b"GET /models?%s HTTP/1.1\r\nHost: x\r\n" % (b"a" * 5000) + CLOSE,
+    "many query fields": b"GET /models?%s HTTP/1.1\r\nHost: x\r\n" % (b"a&" * 600) + CLOSE,
+    "long field": b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\n" % (b"a" * 9000) + CLOSE,
+    "many fields": b"GET /health/live HTTP/1.1\r\nHost: x\r\n%s" % (b"X-Many: 1\r\n" * 200) + CLOSE,
+    "other path": b"TRACE /nowhere HTTP/1.1\r\nHost: x\r\n" + CLOSE,
+}
 LOST = ("urn:framehook:lane-lost", "urn:framehook:inference-timeout")
 """On a busy machine a new worker takes longer than a frame may."""
 
@@ -88,9 +101,9 @@ def post(cluster: RayCluster, path: str = "/inference", picture: bytes = b"", **
 
 def test_frames_that_wait_bring_a_second_worker(cluster: RayCluster) -> None:
     assert len(cluster.replicas("Workers")) == 1
-    with _cameras_posting(cluster) as statuses:
+    with _cameras_posting(cluster) as counted:
         wait_for(lambda: _all_have_lanes(cluster))
-    assert statuses.keys() == {httpx.codes.OK}
+    assert counted.keys() == {httpx.codes.OK}
 
 
 def test_answers_have_the_same_digits_as_those_of_one_process(cluster: RayCluster) -> None:
@@ -113,6 +126,15 @@ def test_the_fuzz_of_the_contract_finds_nothing(cluster: RayCluster, tmp_path: P
     environment = {"PYTHONPATH": ".", "FRAMEHOOK_TOKEN": AUTHORIZED["Authorization"].removeprefix("Bearer ")}
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout[-10_000:]
+
+
+@pytest.mark.parametrize("head", BAD_HEADS.values(), ids=BAD_HEADS)
+def test_bad_heads_get_the_answers_of_one_process(cluster: RayCluster, head: bytes) -> None:
+    with running(wait_until_ready=False) as alone:
+        one, other = talk(alone.port, head), talk(urlsplit(cluster.url).port or 0, head)
+    assert statuses(other) == statuses(one)
+    assert statuses(one)[0] >= httpx.codes.BAD_REQUEST
+    assert other.partition(b"\r\n\r\n")[2] == one.partition(b"\r\n\r\n")[2]
 
 
 def test_callers_do_not_steer_ray(cluster: RayCluster) -> None:
@@ -173,18 +195,18 @@ def test_a_full_cluster_refuses_as_the_contract_says(cluster: RayCluster) -> Non
 
 def test_a_frame_of_a_lost_worker_is_answered_by_another(cluster: RayCluster) -> None:
     [victim, *_] = cluster.replicas("Workers")
-    with _cameras_posting(cluster) as statuses:
+    with _cameras_posting(cluster) as counted:
         os.kill(victim, signal.SIGKILL)
         time.sleep(LOAD_S)
-    assert statuses.keys() == {httpx.codes.OK}
+    assert counted.keys() == {httpx.codes.OK}
 
 
 def test_a_frame_of_a_lost_node_is_answered_by_another(cluster: RayCluster) -> None:
     wait_for(lambda: _all_have_lanes(cluster))
-    with _cameras_posting(cluster) as statuses:
+    with _cameras_posting(cluster) as counted:
         cluster.lose_a_node()
         time.sleep(LOAD_S)
-    assert statuses.keys() == {httpx.codes.OK}
+    assert counted.keys() == {httpx.codes.OK}
     assert len(cluster.replicas("Workers")) == WORKERS - 1
 
 
@@ -208,19 +230,19 @@ def _all_have_lanes(cluster: RayCluster) -> bool:
 @contextmanager
 def _cameras_posting(cluster: RayCluster) -> Iterator[Counter[int]]:
     """Let cameras post until the block ends, which begins a little later; yield the statuses of their answers."""
-    statuses: Counter[int] = Counter()
+    counted: Counter[int] = Counter()
     done = threading.Event()
 
     def camera() -> None:
         while not done.is_set():
-            statuses.update([post(cluster).status_code])
+            counted.update([post(cluster).status_code])
 
     cameras = [threading.Thread(target=camera) for _ in range(CAMERAS)]
     for each in cameras:
         each.start()
     try:
         time.sleep(LOAD_S)
-        yield statuses
+        yield counted
     finally:
         done.set()
         for each in cameras:
