@@ -10,8 +10,10 @@ from handlers.server.settings import Settings
 from handlers.server.settings_sources import read_settings
 
 FRAMES_IN_FLIGHT = "frames_in_flight"
-"""The argument that is no setting: frames that one ingress replica has at the workers at the same time."""
+"""An argument that is no setting: frames that one ingress replica has at the workers at the same time."""
 DEFAULT_FRAMES_IN_FLIGHT = 16
+RELEASE = "release"
+"""Another argument that is no setting, of any value: Serve starts everything anew when it changes."""
 OF_THE_PROXY = frozenset(
     {
         "host",
@@ -55,7 +57,7 @@ def time_limit_s(settings: Settings) -> float:
 
 
 def _settings(arguments: Mapping[str, Any], lanes: Any) -> Settings:
-    given = {name: value for name, value in arguments.items() if name != FRAMES_IN_FLIGHT}
+    given = {name: value for name, value in arguments.items() if name not in {FRAMES_IN_FLIGHT, RELEASE}}
     if idle := sorted(OF_THE_PROXY & given.keys()):
         raise ConfigurationError(f"{idle[0]} has no effect behind Ray's proxy; http_options has what can be set there.")
     if not isinstance(lanes, int) or lanes < 1:

@@ -10,11 +10,13 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handlers.cluster.arguments import ingress_settings
+from handlers.cluster.heads import answer_refused, refuse_bad_head
 from handlers.cluster.remote import create_remote_engine
 from handlers.server.access.proxies import TrustedProxies
 from handlers.server.app import create_app
 from handlers.server.middleware import logs
 from handlers.server.middleware.browsers import ON_EVERY_ANSWER
+from handlers.server.wire.http_head import RefusedError
 
 FAILED = 1
 DISCONNECT = {"type": "http.disconnect"}
@@ -33,11 +35,16 @@ class Ingress:
         if scope["type"] == "lifespan":
             await self._app({**scope, "state": self._state}, receive, send)
             return
+        caller = _Caller(receive, send)
+        try:
+            refuse_bad_head(scope)
+        except RefusedError as error:
+            await answer_refused(error, scope, caller.send, self._state["report"])
+            return
         proxies: TrustedProxies = self._state["proxies"]
         client = proxies.client_of(scope["client"] and tuple(scope["client"]), scope["headers"])
-        caller = _Caller(receive, send)
-        inner = {**scope, "client": client, "state": dict(self._state)}
-        working = asyncio.ensure_future(self._app(inner, caller.receive, caller.send))
+        scope = {**scope, "client": client, "state": dict(self._state)}
+        working = asyncio.ensure_future(self._app(scope, caller.receive, caller.send))
         self._working.add(working)
         working.add_done_callback(self._working.discard)
         try:

@@ -1,6 +1,7 @@
 """framehook on Ray Serve: deploy/ray/framehook.yaml on a cluster of two nodes, whose second one is lost in the end."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -19,6 +21,8 @@ import pytest
 from lab.pictures import PHOTOS, STREET
 from lab.processes import worker_pids
 from lab.ray_cluster import RayCluster, serving_on_ray
+from lab.wire import statuses, talk
+from models.repository.folder import BUILT_IN_ZOO
 from tests.support.client import ROOT, check_answer
 from tests.support.credentials import AUTHORIZED, RELOADABLE
 from tests.support.server import running
@@ -46,6 +50,17 @@ MODELS = ("ssdlite-mobilenet-v2", "efficientnet-lite0")
 CAMERAS = 4
 """Fewer than one worker and its queue take: none of their frames is refused."""
 LOAD_S = 2.0
+CLOSE = b"Connection: close\r\n\r\n"
+BAD_HEADS = {
+    "no host": b"GET /health/live HTTP/1.1\r\n" + CLOSE,
+    "two hosts": b"GET /health/live HTTP/1.1\r\nHost: x\r\nHost: y\r\n" + CLOSE,
+    "long path": b"GET /%s HTTP/1.1\r\nHost: x\r\n" % (b"a" * 3000) + CLOSE,
+    "long query": b"GET /models?%s HTTP/1.1\r\nHost: x\r\n" % (b"a" * 5000) + CLOSE,
+    "many query fields": b"GET /models?%s HTTP/1.1\r\nHost: x\r\n" % (b"a&" * 600) + CLOSE,
+    "long field": b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\n" % (b"a" * 9000) + CLOSE,
+    "many fields": b"GET /health/live HTTP/1.1\r\nHost: x\r\n%s" % (b"X-Many: 1\r\n" * 200) + CLOSE,
+    "other path": b"TRACE /nowhere HTTP/1.1\r\nHost: x\r\n" + CLOSE,
+}
 LOST = ("urn:framehook:lane-lost", "urn:framehook:inference-timeout")
 """On a busy machine a new worker takes longer than a frame may."""
 
@@ -53,11 +68,16 @@ pytestmark = pytest.mark.system
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(BUILT_IN_ZOO, tmp_path_factory.mktemp("models") / "zoo"))
+
+
+@pytest.fixture(scope="module")
+def cluster(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
     folder = tmp_path_factory.mktemp("ray")
     log, streams = folder / "serve.log", folder / "streams"
     streams.mkdir()
-    arguments = {**SIZES, **RELOADABLE, "streams": str(streams)}
+    arguments = {**SIZES, **RELOADABLE, "streams": str(streams), "model_repository": str(repository)}
     with serving_on_ray(ONE_ON_EACH_NODE, arguments, log) as served:
         try:
             wait_for(lambda: served.replicas("Workers"))
@@ -81,9 +101,9 @@ def post(cluster: RayCluster, path: str = "/inference", picture: bytes = b"", **
 
 def test_frames_that_wait_bring_a_second_worker(cluster: RayCluster) -> None:
     assert len(cluster.replicas("Workers")) == 1
-    with _cameras_posting(cluster) as statuses:
+    with _cameras_posting(cluster) as counted:
         wait_for(lambda: _all_have_lanes(cluster))
-    assert statuses.keys() == {httpx.codes.OK}
+    assert counted.keys() == {httpx.codes.OK}
 
 
 def test_answers_have_the_same_digits_as_those_of_one_process(cluster: RayCluster) -> None:
@@ -108,6 +128,15 @@ def test_the_fuzz_of_the_contract_finds_nothing(cluster: RayCluster, tmp_path: P
     assert run.returncode == 0, run.stdout[-10_000:]
 
 
+@pytest.mark.parametrize("head", BAD_HEADS.values(), ids=BAD_HEADS)
+def test_bad_heads_get_the_answers_of_one_process(cluster: RayCluster, head: bytes) -> None:
+    with running(wait_until_ready=False) as alone:
+        one, other = talk(alone.port, head), talk(urlsplit(cluster.url).port or 0, head)
+    assert statuses(other) == statuses(one)
+    assert statuses(one)[0] >= httpx.codes.BAD_REQUEST
+    assert other.partition(b"\r\n\r\n")[2] == one.partition(b"\r\n\r\n")[2]
+
+
 def test_callers_do_not_steer_ray(cluster: RayCluster) -> None:
     headers = {
         b"serve-multiplexed-model-id": b"\xff",
@@ -118,6 +147,20 @@ def test_callers_do_not_steer_ray(cluster: RayCluster) -> None:
     answer = httpx.post(f"{cluster.url}/inference", content=STREET.read_bytes(), headers=[*headers.items()], timeout=60)
     assert answer.status_code == httpx.codes.OK
     assert "x-request-id" not in answer.headers
+
+
+def test_a_version_that_no_worker_serves_is_refused(cluster: RayCluster, repository: Path) -> None:
+    config = repository / "efficientnet-lite0" / "model.yaml"
+    as_deployed = config.read_text()
+    config.write_text(f"{as_deployed}\n# another version\n")
+    path = f"{cluster.url}/models/efficientnet-lite0/reload"
+    try:
+        refused = httpx.post(path, headers=AUTHORIZED, timeout=60)
+    finally:
+        config.write_text(as_deployed)
+    assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert "deploy the application again" in refused.json()["detail"]
+    assert httpx.post(path, headers=AUTHORIZED, timeout=60).json()["change"] == "unchanged"
 
 
 def test_a_stream_is_remembered_by_one_worker(cluster: RayCluster) -> None:
@@ -152,18 +195,18 @@ def test_a_full_cluster_refuses_as_the_contract_says(cluster: RayCluster) -> Non
 
 def test_a_frame_of_a_lost_worker_is_answered_by_another(cluster: RayCluster) -> None:
     [victim, *_] = cluster.replicas("Workers")
-    with _cameras_posting(cluster) as statuses:
+    with _cameras_posting(cluster) as counted:
         os.kill(victim, signal.SIGKILL)
         time.sleep(LOAD_S)
-    assert statuses.keys() == {httpx.codes.OK}
+    assert counted.keys() == {httpx.codes.OK}
 
 
 def test_a_frame_of_a_lost_node_is_answered_by_another(cluster: RayCluster) -> None:
     wait_for(lambda: _all_have_lanes(cluster))
-    with _cameras_posting(cluster) as statuses:
+    with _cameras_posting(cluster) as counted:
         cluster.lose_a_node()
         time.sleep(LOAD_S)
-    assert statuses.keys() == {httpx.codes.OK}
+    assert counted.keys() == {httpx.codes.OK}
     assert len(cluster.replicas("Workers")) == WORKERS - 1
 
 
@@ -187,19 +230,19 @@ def _all_have_lanes(cluster: RayCluster) -> bool:
 @contextmanager
 def _cameras_posting(cluster: RayCluster) -> Iterator[Counter[int]]:
     """Let cameras post until the block ends, which begins a little later; yield the statuses of their answers."""
-    statuses: Counter[int] = Counter()
+    counted: Counter[int] = Counter()
     done = threading.Event()
 
     def camera() -> None:
         while not done.is_set():
-            statuses.update([post(cluster).status_code])
+            counted.update([post(cluster).status_code])
 
     cameras = [threading.Thread(target=camera) for _ in range(CAMERAS)]
     for each in cameras:
         each.start()
     try:
         time.sleep(LOAD_S)
-        yield statuses
+        yield counted
     finally:
         done.set()
         for each in cameras:
