@@ -46,6 +46,7 @@ from handlers.server.status import Status
 from handlers.server.traces.creation import create_traces
 from handlers.server.wire.shedding import LoadShedder
 from handlers.server.wire.tls import create_tls
+from models.runtime.engine import Engine
 
 if TYPE_CHECKING:  # imports OpenTelemetry
     from handlers.server.traces.otlp import Traces
@@ -117,8 +118,8 @@ VALIDATORS = {"parameter": ContractParameterValidator, "body": {FORM_TYPE: Unpar
 """Instead of connexion's own."""
 
 
-def create_app(settings: Settings, loaded: Callable[[bool], None]) -> AsyncApp:
-    """Return the ASGI application.
+def create_app(settings: Settings, loaded: Callable[[bool], None], engine: Engine | None = None) -> AsyncApp:
+    """Return the ASGI application. `engine`: runs the models; by default one on this machine.
 
     The models are loaded in the background after the server has started; until then the service is live but not ready.
     `loaded` is called on the event loop: with True when all models are ready, with False if one cannot be loaded, whose
@@ -130,7 +131,7 @@ def create_app(settings: Settings, loaded: Callable[[bool], None]) -> AsyncApp:
     if not (security.is_on or is_loopback(settings.host)):
         logger.warning(OPEN, extra={"facts": {"host": settings.host}})
     contract = read_contract(security, settings.api_key_header)
-    dataplane = create_dataplane(settings)
+    dataplane = create_dataplane(settings, engine)
     engine = dataplane.engine
     budget = BytesBudget(settings.max_bytes_in_flight, engine.served.lanes.retry_after_s)
     tls = create_tls(settings)

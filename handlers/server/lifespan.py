@@ -49,7 +49,7 @@ async def lifespan(
         task.cancel()
     context.reloader.close()
     close()
-    engine.drain()
+    engine.drain(refusing=True)
     engine.give_up()  # models that are being loaded as well
     await asyncio.wait([loading, *background])
     await asyncio.to_thread(context.dataplane.close)

@@ -39,7 +39,7 @@ from models.runtime.reload import Reload
 
 DECODE_PROBLEMS = {PROBLEMS[error].slug for error in (UndecodableFrameError, RawFrameError, TooManyPixelsError)}
 
-OFF_LANES = {"read", "queue"}
+OFF_LANES = {"read", "queue", "travel"}
 """The stages of a frame that keep no lane busy."""
 
 REQUEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

@@ -41,15 +41,19 @@ GRACE_S = 0.25
 logger = logging.getLogger("framehook")
 
 
-def create_dataplane(settings: Settings) -> DataPlane:
-    """Return what answers frames. Its models are not loaded yet.
+def create_dataplane(settings: Settings, engine: Engine | None = None) -> DataPlane:
+    """Return what answers frames. Its models are not loaded yet. `engine`: by default one on this machine.
 
     Raises the errors of `create_engine`, and ConfigurationError when the settings of a stream are wrong.
     """
-    codec = LaneCodec(Decoder(settings.max_pixels, settings.decoding), ENCODERS | DIALECT_ENCODERS)
-    engine = create_engine(settings, codec)
+    codec = create_codec(settings)
     live = LiveStreams(settings.max_viewers, create_painter(settings, codec.decoder))
-    return DataPlane(engine, codec, live, SettingsOfStreams(settings.streams))
+    return DataPlane(engine or create_engine(settings, codec), codec, live, SettingsOfStreams(settings.streams))
+
+
+def create_codec(settings: Settings) -> LaneCodec:
+    """Return both ends of a frame on its lane."""
+    return LaneCodec(Decoder(settings.max_pixels, settings.decoding), ENCODERS | DIALECT_ENCODERS)
 
 
 def create_painter(settings: Settings, decoder: Decoder) -> Lanes:
@@ -64,7 +68,23 @@ def create_painter(settings: Settings, decoder: Decoder) -> Lanes:
 def create_engine(settings: Settings, codec: LaneCodec) -> Engine:
     """Return the engine for the configured repository, its models not yet loaded.
 
-    A broken folder raises ModelConfigError if `on_broken_model` is `stop`; else the engine lists it as broken. Raises
+    Raises as `create_served` does.
+    """
+    threads = partial(ThreadLoader, codec, settings.run_timeout_s, settings.lanes if settings.wide_lane else 1)
+    create_worker: Callable[[], Worker] = CallingThread
+    if settings.isolation == "process":
+        environment = environment_without(ENVIRONMENT_PREFIX, TRACES_PREFIX)
+        create_worker = partial(ProcessWorker, partial(ModelHost, threads), environment)
+    limit_s = settings.run_timeout_s + GRACE_S
+    lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s, limit_s, create_worker)
+    served = create_served(settings, lanes)
+    return Engine(served, ProcessLoader(threads()) if settings.isolation == "process" else threads())
+
+
+def create_served(settings: Settings, lanes: Lanes) -> ServedModels:
+    """Return the table of the models in the configured repository, on these lanes; none is loaded yet.
+
+    A broken folder raises ModelConfigError if `on_broken_model` is `stop`; else it is listed as broken. Raises
     ConfigurationError if the default model is not among the models.
     """
     folders, broken = [], {}
@@ -75,19 +95,11 @@ def create_engine(settings: Settings, codec: LaneCodec) -> Engine:
             if settings.on_broken_model == "stop":
                 raise
             broken[name] = reason_for_clients(error, settings.model_repository)
-    threads = partial(ThreadLoader, codec, settings.run_timeout_s, settings.lanes if settings.wide_lane else 1)
-    create_worker: Callable[[], Worker] = CallingThread
-    if settings.isolation == "process":
-        environment = environment_without(ENVIRONMENT_PREFIX, TRACES_PREFIX)
-        create_worker = partial(ProcessWorker, partial(ModelHost, threads), environment)
-    limit_s = settings.run_timeout_s + GRACE_S
-    lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s, limit_s, create_worker)
     try:
-        served = ServedModels(folders, settings.default_model, lanes, broken, settings.default_model_aliases)
+        return ServedModels(folders, settings.default_model, lanes, broken, settings.default_model_aliases)
     except ModelNotFoundError as error:
         names = ", ".join(folder.name for folder in folders)
         raise ConfigurationError(f"The setting default_model must be one of the models served: {names}.") from error
-    return Engine(served, ProcessLoader(threads()) if settings.isolation == "process" else threads())
 
 
 def with_only_model(settings: Settings) -> Settings:

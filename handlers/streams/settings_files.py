@@ -8,6 +8,7 @@ import secrets
 import stat
 import threading
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
@@ -243,5 +244,6 @@ def _replace(path: Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only file system refuses to delete even what is not there
+            beside.unlink()
         raise StreamSettingsLockedError(f"The settings cannot be written: {error.strerror}.") from error

@@ -40,7 +40,7 @@ class Engine:
     def __init__(self, served: ServedModels, loader: Loader) -> None:
         self.served = served
         self._loader = loader
-        self._draining = False
+        self.is_draining = self._refusing = False
 
     def load(self, *, tolerant: bool = False) -> None:
         """Load every model and let it answer a warm-up frame.
@@ -97,14 +97,14 @@ class Engine:
         """
         served = self.served
         is_complete = not any(broken.is_awaited for broken in served.broken.values())
-        return not self._draining and is_complete and all(model.loaded for model in served.models)
+        return not self.is_draining and is_complete and all(model.loaded for model in served.models)
 
     def refuse_if_not_ready(self) -> None:
         """Raise NotReadyError, which names a model that is broken, or DrainingError when the engine is draining.
 
         Everybody may read these sentences, so they do not say what is wrong with the model.
         """
-        if self._draining:
+        if self.is_draining:
             raise DrainingError
         for name, broken in self.served.broken.items():
             if broken.is_awaited:
@@ -119,7 +119,7 @@ class Engine:
 
         ModelNotFoundError, NotReadyError, DrainingError or OverloadedError.
         """
-        if self._draining:
+        if self._refusing:
             raise DrainingError
         model = self.served.find(name)
         if model.loaded is None:
@@ -131,9 +131,10 @@ class Engine:
         """Return the lanes that models share, and those of their own."""
         return tuple(dict.fromkeys((self.served.lanes, *(model.lanes for model in self.served.models))))
 
-    def drain(self) -> None:
-        """Report not ready, and refuse frames in `refuse_if_unavailable`; admitted frames are still answered."""
-        self._draining = True
+    def drain(self, *, refusing: bool = False) -> None:
+        """Report not ready; when `refusing`, refuse frames in `refuse_if_unavailable`. Admitted ones are answered."""
+        self.is_draining = True
+        self._refusing = self._refusing or refusing
 
     def give_up(self) -> None:
         """Refuse the frames that wait and stop the runs in progress; their futures raise the reason."""
@@ -143,7 +144,7 @@ class Engine:
 
     def close(self) -> None:
         """Give up what is left; returns when every lane has ended, or is a thread that cannot be stopped."""
-        self.drain()
+        self.drain(refusing=True)
         self.give_up()
         for lanes in self.lanes:
             lanes.close(STUCK_S)

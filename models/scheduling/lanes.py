@@ -98,7 +98,7 @@ class Lanes:
         """Raise OverloadedError when a job of that stream and caller, submitted now, would be refused."""
         with self._changed:
             if self._is_full() and not self._queue.is_owed_a_place(caller, stream):
-                raise self._full_error()
+                raise self.full_error()
 
     def submit(self, work: Any, stream: str = "", sequence: str = "", caller: str = "") -> Future[Any]:
         """Queue `work` and return its future; cancelling the future while it waits frees its place.
@@ -112,7 +112,7 @@ class Lanes:
         displaced = None
         with self._changed:
             if self._closed:  # its model has just been replaced
-                raise self._full_error()
+                raise self.full_error()
             self._start()
             self.refuse_if_full(stream, caller)
             if self._is_full():
@@ -122,7 +122,7 @@ class Lanes:
             self._changed.notify(self.count if sequence else 1)  # only one lane may do the job of a sequence
         if displaced:
             self._deadlines.end(displaced)
-            displaced.refuse(self._full_error())
+            displaced.refuse(self.full_error())
         job.add_done_callback(self._withdraw_if_cancelled)
         return job
 
@@ -155,15 +155,16 @@ class Lanes:
         self._deadlines.close()
         self._work_deadlines.close()
 
-    def _is_full(self) -> bool:
-        return self._running + len(self._queue) >= self._capacity
-
-    def _full_error(self) -> OverloadedError:
+    def full_error(self) -> OverloadedError:
+        """Return what a job is refused with for which there is no place."""
         return OverloadedError(
             "The server is working on as many frames as it can; send the next one a little later.",
             "queue_full",
             self.retry_after_s(),
         )
+
+    def _is_full(self) -> bool:
+        return self._running + len(self._queue) >= self._capacity
 
     def _start(self) -> None:
         if not self._threads:

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import httpx
@@ -13,7 +15,7 @@ from PIL import ImageChops
 
 from handlers.deepstack.dialect import is_dialect
 from handlers.server.access.back_off import FREE_FAILURES
-from lab.graphs import ENDLESS, board, work_for
+from lab.graphs import ENDLESS, board, work_for, write_identity_model
 from lab.pictures import PHOTOS, blank, encode, lying, street, street_as
 from lab.processes import kill_workers
 from tests.support.client import CONTRACT, check_answer
@@ -21,7 +23,7 @@ from tests.support.credentials import AUTHORIZED, CAMERA_TOKEN, PROBE_TOKEN, bas
 from tests.support.live import posting
 from tests.support.models.chains import street_with_plate
 from tests.support.models.pages import TIMETABLE, page
-from tests.support.server import LiveServer
+from tests.support.server import LiveServer, serving
 from tests.support.waiting import wait_for
 
 ARRIVAL_S = 0.2
@@ -91,6 +93,26 @@ def overloaded(server: LiveServer, path: str) -> httpx.Response:
     answer = post(server, path)
     for filler in fillers:
         filler.join()
+    return answer
+
+
+def wait_for_the_end(_: LiveServer, path: str) -> httpx.Response:
+    """Send a frame that waits behind one that never ends, to a service that is then told to stop."""
+    times = {"drain_delay_s": 0, "shutdown_timeout_s": 0.5, "queue_timeout_s": 20}
+    with TemporaryDirectory() as folder, serving(write_identity_model(Path(folder)), lanes=1, **times) as server:
+
+        def stop() -> None:
+            wait_for_frames(server, 2)
+            server.terminate()
+
+        filler = threading.Thread(target=post, args=(server, "/inference", encode(board(work=ENDLESS), "PNG")))
+        filler.start()
+        wait_for_frames(server, 1)
+        stopper = threading.Thread(target=stop)
+        stopper.start()
+        answer = post(server, path)
+        for thread in (filler, stopper):
+            thread.join()
     return answer
 
 
@@ -430,9 +452,9 @@ ON_ABANDONED_SERVICE: dict[str, Builder] = {
 
 ON_DRAINING_SERVICE: dict[str, Builder] = {
     "draining": get,
-    "drainingForFrames": post,
+    "drainingForFrames": wait_for_the_end,
 }
-"""Sent to a service that is shutting down, and whose port is still open."""
+"""Sent to a service that is shutting down, and whose port is still open. It answers frames: they go to another one."""
 
 
 def _send(server: LiveServer, body: bytes) -> None:

@@ -159,18 +159,6 @@ def test_systemd_gives_the_credentials_to_the_service() -> None:
     assert values["LoadCredential"].partition(":")[2] in DEPLOYING
 
 
-def test_kubernetes_gives_the_credentials_to_the_service() -> None:
-    [text] = re.findall(r"```yaml\n(spec:.*?)```", DEPLOYING, re.DOTALL)
-    pod = yaml.safe_load(text)["spec"]
-    [container], [volume] = pod["containers"], pod["volumes"]
-    [mount] = container["volumeMounts"]
-    [setting] = container["env"]
-    assert str(pod["securityContext"]["fsGroup"]) == UID.partition(":")[2]
-    assert volume["secret"]["defaultMode"] == 0o440, "the group may read it, others may not"
-    assert mount["name"] == volume["name"]
-    assert setting == {"name": "FRAMEHOOK_CREDENTIALS_FILE", "value": f"{mount['mountPath']}/credentials.yaml"}
-
-
 def test_iot_edge_gives_the_credentials_to_the_service() -> None:
     [text] = re.findall(r"```json\n(.*?)```", DEPLOYING, re.DOTALL)
     [(name, setting)] = json.loads(text)["env"].items()

@@ -13,6 +13,7 @@ import httpx
 from lab.wire import free_port
 from tests.support.waiting import wait_for
 
+PROC = Path("/proc")
 FRAMEHOOK = Path(sys.executable).with_name("framehook")
 
 
@@ -53,3 +54,11 @@ def wait_until_ready(port: int) -> None:
         return False
 
     wait_for(is_ready)
+
+
+def service_of(pid: int) -> int:
+    """Return the process of the service, which bwrap started through others; its lanes are its children."""
+    if b"models.workers.child" in (PROC / str(pid) / "cmdline").read_bytes():
+        return int((PROC / str(pid) / "stat").read_text().rpartition(") ")[2].split()[1])
+    children = (PROC / str(pid) / "task" / str(pid) / "children").read_text().split()
+    return service_of(int(children[0])) if children else pid

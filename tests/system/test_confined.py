@@ -15,7 +15,7 @@ import pytest
 
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode, street_as
-from tests.support.process import serving, wait_until_ready
+from tests.support.process import service_of, serving, wait_until_ready
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.system
@@ -45,7 +45,7 @@ def test_it_serves_and_writes_nothing(tmp_path: Path, mounts: tuple[str, ...], w
         ) as (process, port),
     ):  # fmt: skip
         wait_until_ready(port)
-        service = PROC / str(_service(process.pid))
+        service = PROC / str(service_of(process.pid))
         others = set((service / "root" / "tmp").glob("framehook-*"))  # of the built-in models, and of other services
         url = f"http://127.0.0.1:{port}/inference"
         assert httpx.post(url, content=street_as("JPEG")).status_code == 200
@@ -82,11 +82,3 @@ def _opened_for_writing(service: Path) -> Iterator[Path]:
 
 def _may_be_written(file: Path, log: Path) -> bool:
     return file.is_relative_to("/dev") or file == log or file.name.startswith("memfd:")  # which is memory
-
-
-def _service(pid: int) -> int:
-    """Return the process of the service, which bwrap started through others; its lanes are its children."""
-    if b"models.workers.child" in (PROC / str(pid) / "cmdline").read_bytes():
-        return int((PROC / str(pid) / "stat").read_text().rpartition(") ")[2].split()[1])
-    children = (PROC / str(pid) / "task" / str(pid) / "children").read_text().split()
-    return _service(int(children[0])) if children else pid

@@ -63,7 +63,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     programs = folder / "bin"
-    pip: list[str | Path] = ["python3", "-m", "pip", "--python", programs / "python", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = ["python3", "-m", "pip", "--python", programs / "python", "install", "--quiet"]
     subprocess.run([*pip, f"{wheel}[{','.join(EXTRAS)}]"], check=True, env=WITHOUT_CHECKOUT)
     return programs
 

@@ -22,6 +22,7 @@ from handlers.server.wire.parser_events import BodyEvents, ParserEvents, head_fo
 from handlers.server.wire.progress import BodyProgress, Rate, RequestProgress, SendProgress
 from handlers.server.wire.shedding import LoadShedder
 from models.errors import DrainingError
+from models.runtime.engine import Engine
 
 MAX_PIPELINED = 16
 """Requests of one connection that wait for those before them; one read can bring thousands of small ones."""
@@ -50,6 +51,7 @@ class HttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, connections: Connections, wire: Any = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._connections, self._limits, self._wire = connections, connections.limits, wire
+        self._engine: Engine = self.app_state["context"].engine
         self._shedder: LoadShedder = self.app_state["shedder"]
         self._report: Report = self.app_state["report"]
         self._proxies: TrustedProxies = self.app_state["proxies"]
@@ -159,6 +161,7 @@ class HttpProtocol(HttpToolsProtocol):
         refusal = self._shed_refusal()
         if refusal is None:
             super().on_headers_complete()
+            self.cycle.keep_alive = self.cycle.keep_alive and not self._engine.is_draining
         else:
             self.cycle = AnsweredCycle()
             self._write(HTTPStatus.SERVICE_UNAVAILABLE, refusal)

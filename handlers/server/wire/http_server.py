@@ -39,8 +39,9 @@ logger = logging.getLogger("framehook")
 class HttpServer(uvicorn.Server):
     """Stops in order: readiness turns false, then the port is closed, then the requests in flight are answered.
 
-    The first signal starts that; a second one has its default action and ends the process at once. `listeners`: of the
-    open port.
+    Until the port is closed, frames are answered, because a load balancer needs a moment to notice; each answer then
+    closes its connection. The first signal starts that; a second one has its default action and ends the process at
+    once. `listeners`: of the open port.
     """
 
     def __init__(self, config: uvicorn.Config, settings: Settings, listeners: Sequence[socket.socket]) -> None:
@@ -86,6 +87,7 @@ class HttpServer(uvicorn.Server):
         """Close the port, and return when all requests are answered: with 503 when they take too long."""
         context = self.lifespan.state["context"]
         context.streams.end()
+        context.engine.drain(refusing=True)
         asyncio.get_running_loop().call_later(self._settings.shutdown_timeout_s, context.engine.give_up)
         await super().shutdown(self.listeners)
 

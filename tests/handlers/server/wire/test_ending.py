@@ -61,10 +61,10 @@ def test_readiness_turns_false_first(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         assert client.get(f"{url}/health/live").status_code == 200
-        for answer in (client.get(f"{url}/health/ready"), client.post(f"{url}/inference", content=FRAME)):
-            assert answer.status_code == 503
-            assert answer.json()["type"] == "urn:framehook:draining"
-            assert answer.headers["connection"] == "close"
+        ready, frame = client.get(f"{url}/health/ready"), client.post(f"{url}/inference", content=FRAME)
+        assert (ready.status_code, frame.status_code) == (503, 200)
+        assert ready.json()["type"] == "urn:framehook:draining"
+        assert ready.headers["connection"] == frame.headers["connection"] == "close"
         ended(process)
     assert process.returncode == 0
 
