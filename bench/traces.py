@@ -1,9 +1,10 @@
-"""Measures what traces cost: the same frames in turn, to a service that sends a trace of each and one that sends none.
+"""Measures what traces cost: the same requests in turn, to a service that sends traces and to one that sends none.
 
     python -m bench.traces [--rounds N] [--requests N] [--before FOLDER] [--output FILE]
 
 `--before`: the checkout of an earlier version, as a third service. CPU time is that of the service's own process, where
 requests are handled and spans made and sent; lanes do not know of traces. The collector is a part of this program.
+Every frame is traced and no probe; a probe does little else than what every request costs.
 """
 
 import argparse
@@ -68,8 +69,8 @@ def cpu_ns(pid: int) -> int:
     return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat"))
 
 
-def cpu_ms(service: Service, body: bytes, count: int) -> float:
-    """Return the CPU milliseconds per frame of the service's own process."""
+def cpu_ms(service: Service, body: bytes | None, count: int) -> float:
+    """Return the CPU milliseconds per request of the service's own process. `body`: None to probe."""
     before_ns = cpu_ns(service.tree.pid)
     over_one(service.port, HTTP, [body], count)
     return (cpu_ns(service.tree.pid) - before_ns) / count / NS_PER_MS
@@ -83,19 +84,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--before", type=Path)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args(arguments)
-    body = street_as("JPEG")
+    cases = {"probe": None, "frame": street_as("JPEG")}
+    taken: dict[tuple[str, str], list[float]] = {}
     with ExitStack() as stack:
         servers = variants(stack.enter_context(collecting()), options.before)
-        services = {name: stack.enter_context(serving(server, body)) for name, server in servers.items()}
-        taken: dict[str, list[float]] = {name: [] for name in services}
-        for _, name in itertools.product(range(options.rounds), services):
-            taken[name].append(cpu_ms(services[name], body, options.requests))
+        services = {name: stack.enter_context(serving(server, street_as("JPEG"))) for name, server in servers.items()}
+        for number, case in itertools.product(range(options.rounds), cases):
+            for name in [*services][:: 1 if number % 2 else -1]:
+                took_ms = cpu_ms(services[name], cases[case], options.requests)
+                taken.setdefault((case, name), []).append(took_ms)
     rows: list[dict[str, Any]] = []
-    print("| traces | CPU of the service's process, ms a frame | more than off |\n|---|---|---|")
-    for name, rounds in taken.items():
-        more = statistics.median(one - off for one, off in zip(rounds, taken[OFF], strict=True))
-        print(f"| {name} | {statistics.median(rounds):.3f} | {more:+.3f} |")
-        rows.append({"traces": name, "cpu_ms": statistics.median(rounds), "more_ms": more, "rounds": rounds})
+    print("| | traces | CPU of the service's process, ms | more than off |\n|---|---|---|---|")
+    for (case, name), rounds in sorted(taken.items(), reverse=True):
+        more_ms = statistics.median(one - off for one, off in zip(rounds, taken[case, OFF], strict=True))
+        print(f"| {case} | {name} | {statistics.median(rounds):.3f} | {more_ms:+.3f} |")
+        rows.append({"case": case, "traces": name, "cpu_ms": statistics.median(rounds), "more_ms": more_ms})
     report.write(options.output, "traces", options, rows)
 
 

@@ -47,7 +47,10 @@ def test_settings_that_would_open_or_shut_by_mistake_stop_the_start(settings: di
         create_app(Settings(**settings), lambda _: None)
 
 
-@pytest.mark.parametrize("name", ["authorization", "Content-Type", "x-ms-client-request-id", "1key", "a b", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["authorization", "Content-Type", "x-ms-client-request-id", "X-Request-ID", "traceparent", "1key", "a b", ""],
+)
 def test_the_header_for_tokens_must_be_free(name: str) -> None:
     with pytest.raises(ConfigurationError, match="API_KEY_HEADER"):
         read_settings({}, {"FRAMEHOOK_API_KEY_HEADER": name})

@@ -151,6 +151,12 @@ class Ending:
         ),
         pytest.param(
             Ending(
+                "/%00%ff%ed%a0%80%f0%9f%93%b7", b"", "POST", [], {"url.path": "/\0\ufffd\ufffd\ufffd\ufffd\U0001f4f7"}
+            ),
+            id="path that is no text",
+        ),
+        pytest.param(
+            Ending(
                 "/inference",
                 encode(board(failure=True), "PNG"),
                 "POST /inference",
