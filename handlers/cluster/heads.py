@@ -1,11 +1,9 @@
 """The rules for the head of a request, which framehook's own server applies at the socket: here, behind Ray's proxy."""
 
-import uuid
-
 from starlette.types import Scope, Send
 
-from handlers.context import RequestRecord
-from handlers.server.middleware.logs import REQUEST_ID_BYTES, Report, caller_id
+from handlers.parsing.request_names import names_in
+from handlers.server.middleware.logs import Report, new_record
 from handlers.server.wire.http_head import MAX_HEADER_FIELDS, TOO_LARGE, RefusedError, check_head
 
 
@@ -19,14 +17,14 @@ def refuse_bad_head(scope: Scope) -> None:
 
 async def answer_refused(error: RefusedError, scope: Scope, send: Send, report: Report) -> None:
     """Answer in plain text, as framehook's own server does, and log the refusal."""
-    asked_id = caller_id(scope["headers"])
-    report(RequestRecord(asked_id or str(uuid.uuid4()), status=error.status, detail=error.sentence), None, None)
+    names = names_in(scope["headers"])
+    report(new_record(names, status=error.status, detail=error.sentence), None, None)
     body = error.sentence.encode()
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
-        *([(REQUEST_ID_BYTES, asked_id.encode())] if asked_id else ()),
+        *([(names.header.lower().encode(), names.request_id.encode())] if names.header else ()),
     ]
     await send({"type": "http.response.start", "status": error.status.value, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -4,15 +4,18 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from handlers.parsing.request_names import REQUEST_ID_HEADERS, names_in
+
 STEERING = {
     b"serve_multiplexed_model_id",
     b"x_request_disconnect_disabled",
-    b"x_request_id",
     b"x_request_timeout_seconds",
     b"x_session_id",
 }
 """Headers by which a caller could choose replicas and time limits, with underscores, as Ray reads some of them."""
-REQUEST_ID = "x-request-id"
+OURS, OF_RAY = REQUEST_ID_HEADERS
+"""Two headers for the id of a request. Ray gives every request one of its own in the second, and every answer."""
+TAKEN_OUT = STEERING | {name.lower().replace("-", "_").encode() for name in REQUEST_ID_HEADERS}
 
 
 class CallersDoNotSteer:
@@ -22,18 +25,25 @@ class CallersDoNotSteer:
         self._next_app = next_app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
+        """Handle one ASGI connection. The caller's id of a request travels in the header that Ray leaves alone."""
+        names = names_in(scope.get("headers", ()))
 
         async def send_plain(message: Message) -> None:
             if message["type"] == "http.response.start":
-                del MutableHeaders(scope=message)[REQUEST_ID]
+                headers = MutableHeaders(scope=message)
+                del headers[OF_RAY]
+                if names.header == OF_RAY and OURS in headers:
+                    del headers[OURS]
+                    headers[OF_RAY] = names.request_id
             await send(message)
 
         headers = [
             (name, value)
             for name, value in scope.get("headers", ())
-            if name.lower().replace(b"-", b"_") not in STEERING
+            if name.lower().replace(b"-", b"_") not in TAKEN_OUT
         ]
+        if names.header:
+            headers.append((OURS.encode(), names.request_id.encode()))
         await self._next_app({**scope, "headers": headers}, receive, send_plain)
 
 

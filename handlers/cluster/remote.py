@@ -31,7 +31,7 @@ from models.runtime.steps import milliseconds_since
 from models.scheduling.lanes import MAX_HOMES, Lanes
 
 TRIES = 2
-"""Workers that are asked for one frame, if the first is lost: where lanes are threads, the frame may be the cause."""
+"""Workers that are asked for one frame, if the first is lost. No more: where lanes are threads, it may be why."""
 PAUSE_S = 0.2
 """Before another worker is asked: a node takes several with it, and Ray needs to notice."""
 LOOK_S = 1.0

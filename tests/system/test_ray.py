@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from handlers.parsing.request_names import REQUEST_ID_HEADERS
 from lab.pictures import PHOTOS, STREET
 from lab.processes import worker_pids
 from lab.ray_cluster import RayCluster, serving_on_ray
@@ -147,6 +148,14 @@ def test_callers_do_not_steer_ray(cluster: RayCluster) -> None:
     answer = httpx.post(f"{cluster.url}/inference", content=STREET.read_bytes(), headers=[*headers.items()], timeout=60)
     assert answer.status_code == httpx.codes.OK
     assert "x-request-id" not in answer.headers
+
+
+def test_the_id_of_a_request_is_the_callers(cluster: RayCluster) -> None:
+    """Ray has ids of its own in one of the two headers."""
+    for name in REQUEST_ID_HEADERS:
+        answer = httpx.get(f"{cluster.url}/health/live", headers={name: "from-the-caller"}, timeout=60)
+        echoed = {each: answer.headers[each] for each in REQUEST_ID_HEADERS if each in answer.headers}
+        assert echoed == {name: "from-the-caller"}
 
 
 def test_a_version_that_no_worker_serves_is_refused(cluster: RayCluster, repository: Path) -> None:
