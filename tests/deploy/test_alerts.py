@@ -22,7 +22,7 @@ def test_an_alert_says_what_is_wrong_and_what_to_do(alert: dict[str, Any]) -> No
     assert re.fullmatch(r"[1-9]\d*[mh]", alert["for"])
     assert alert["labels"]["severity"] in {"warning", "critical"}
     assert set(alert["annotations"]) == {"summary", "description"}
-    assert "$labels.instance" in alert["annotations"]["summary"]
+    assert re.search(r"\$labels\.(instance|stream)", alert["annotations"]["summary"])
     assert "://" not in yaml.safe_dump(alert)
 
 
