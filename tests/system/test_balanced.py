@@ -255,15 +255,15 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Instanc
 def test_a_busy_instance_keeps_its_streams_and_loses_other_frames(
     name: str, busy: dict[str, Instance], tmp_path: Path
 ) -> None:
-    """Frames up to 1 MB find another instance; HAProxy does not send larger ones again."""
-    sizes = {side: encode(board(7).resize((side, side)), "BMP") for side in (64, 580, 640)}
+    """Frames up to 250 KB find another instance; HAProxy does not send larger ones again."""
+    sizes = {side: encode(board(7).resize((side, side)), "BMP") for side in (64, 290, 310)}
     with (
         balancing(name, ports_of(busy), tmp_path) as balancer,
         Service(name, balancer.port, busy).client() as client,
     ):
-        answers = [post(client, frame=sizes[side]) for side in (64, 580) for _ in range(6)]
+        answers = [post(client, frame=sizes[side]) for side in (64, 290) for _ in range(6)]
         assert {instance_of(answer) for answer in answers} == {"three"}
-        large = {post(client, frame=sizes[640]).status_code for _ in range(6)}
+        large = {post(client, frame=sizes[310]).status_code for _ in range(6)}
         assert large == ({200, 503} if name == "haproxy" else {200})
         refusals = [post(client, f"stream={quote(stream)}") for stream in STREAMS[:40]]
     assert {answer.status_code for answer in refusals} == {200, 503}
