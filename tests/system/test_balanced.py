@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -237,6 +238,10 @@ def test_a_live_picture_is_not_cut_while_the_camera_pauses(service: Service, tmp
         assert pictures.read().count(b"Content-Type: image/jpeg") == 2
 
 
+def is_busy(instance: Instance) -> bool:
+    return bool(httpx.get(f"{instance.url}/status").json()["framesRunning"])
+
+
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Instance]]:
     """Run instances on which no frame may wait; `one` and `two` have a frame that takes longer than the tests."""
@@ -246,7 +251,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Instanc
         pool = stack.enter_context(ThreadPoolExecutor())
         for instance in (running["one"], running["two"]):
             pool.submit(httpx.post, f"{instance.url}/inference", content=frame, headers=AUTHORIZED, timeout=PATIENCE_S)
-            wait_for(lambda url=instance.url: httpx.get(f"{url}/status").json()["framesRunning"] == 1)
+            wait_for(partial(is_busy, instance))
             stack.callback(instance.end, signal.SIGKILL)
         yield running
 
