@@ -4,6 +4,7 @@ The label of the box in an answer names the instance that gave it.
 """
 
 import signal
+import socket
 import subprocess
 import time
 from collections import defaultdict
@@ -127,11 +128,28 @@ def test_after_a_kill_only_what_was_in_flight_may_be_lost(service: Service) -> N
     with service.client() as client, load(client, STREAMS) as outcomes:
         killed_at = time.monotonic()
         service.instances["two"].end(signal.SIGKILL)
+        time.sleep(1)  # then streams have found their place again
     lost = [each for each in outcomes if each.status != 200]
     assert all(each.sent_at <= killed_at + 0.1 <= each.ended_at + 0.2 for each in lost), lost
     assert len(lost) <= CLIENTS
     later = places_of([each for each in outcomes if each.sent_at > killed_at + 1])
     assert {len(names) for names in later.values()} == {1}
+
+
+@pytest.mark.parametrize("name", BALANCERS)
+def test_nothing_is_lost_where_no_machine_answers(name: str, instances: dict[str, Instance], tmp_path: Path) -> None:
+    """Packets to one instance are dropped, as those to a machine without power: its port takes no connections."""
+    with ExitStack() as stack:
+        hole = stack.enter_context(socket.create_server((HOST, 0), backlog=0))
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(hole.getsockname())
+        ports = [instances["one"].port, instances["three"].port, hole.getsockname()[1]]
+        running = stack.enter_context(balancing(name, ports, tmp_path))
+        client = stack.enter_context(Service(name, running.port, instances).client())
+        answers = [post(client, query) for stream in STREAMS[:12] for query in (f"stream={quote(stream)}", "")]
+    assert {answer.status_code for answer in answers} == {200}
 
 
 def test_an_instance_that_is_told_to_stop_loses_nothing(service: Service) -> None:
