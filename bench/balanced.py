@@ -33,8 +33,8 @@ MS_PER_S = 1000
 DIRECT = "direct"
 STREAMS = [f"gate {number}" for number in range(240)]
 OPTIONS = ("--drain-delay-s", "2", "--queue-size", "50", "--queue-timeout-s", str(PATIENCE_S))
-IN_FLIGHT, LARGE_WH = 48, (560, 560)
-"""Frames at once, of 940 854 bytes as BMP."""
+IN_FLIGHT, LARGE_WH = 48, (290, 290)
+"""Frames at once, of some 250 KB as BMP."""
 SAMPLE_S = 0.05
 SETTLE_S = 2.0
 """As long as a balancer needs to notice that an instance is back."""

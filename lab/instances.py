@@ -12,8 +12,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,8 +30,8 @@ FRAME = encode(board(7), "PNG")
 CLIENTS = 6
 LOST = 0
 """The status of a frame without an answer."""
-PATIENCE_S = 60.0
-PAUSE_S = 0.01
+PATIENCE_S = 120.0
+PAUSE_S, ASK_AGAIN_S = 0.01, 0.1
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class Instance:
 
     def start(self) -> None:
         """Start, and return when it is ready."""
-        framehook = Path(sys.executable).with_name("framehook")
+        framehook = str(Path(sys.executable).with_name("framehook"))
         repository = ("--model-repository", str(self.folder / self.name), "--default-model", "identity")
         command = [framehook, "serve", "--port", str(self.port), *repository, *self.options]
         with self.log.open("ab") as log:
@@ -62,11 +63,14 @@ class Instance:
         deadline = time.monotonic() + PATIENCE_S
         while not self.is_ready():
             assert time.monotonic() < deadline, self.log.read_text(encoding="utf-8")
-            time.sleep(PAUSE_S)
+            time.sleep(ASK_AGAIN_S)
 
     def is_ready(self) -> bool:
-        with suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/health/ready").status_code == httpx.codes.OK
+        """Ask with little effort: this is done again and again while the instance needs the processor to start."""
+        connection = HTTPConnection(HOST, self.port, timeout=PATIENCE_S)
+        with closing(connection), suppress(OSError, HTTPException):
+            connection.request("GET", "/health/ready")
+            return connection.getresponse().status == httpx.codes.OK
         return False
 
     def end(self, how: signal.Signals) -> int:
@@ -88,9 +92,9 @@ def started(
     given = ("--isolation", "thread", "--lanes", "1", "--streams", str(folder / "streams"), *options)
     instances = {name: Instance(name, folder, given, environment or {}) for name in NAMES}
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
-        list(pool.map(Instance.start, instances.values()))
         for instance in instances.values():
             stack.callback(instance.end, signal.SIGKILL)
+        list(pool.map(Instance.start, instances.values()))
         yield instances
 
 

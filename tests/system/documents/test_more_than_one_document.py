@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -22,9 +23,9 @@ STEPS: list[tuple[str, str]] = re.findall(r"<!-- (tested|runs on) -->\n```sh\n(.
 NAMES = ("LISTEN_ON", "INSTANCE_ONE", "INSTANCE_TWO", "INSTANCE_THREE")
 
 
-def is_ready(port: str) -> bool:
+def are_ready(ports: list[str]) -> bool:
     with suppress(httpx.TransportError):
-        return httpx.get(f"http://127.0.0.1:{port}/health/ready").is_success
+        return all(httpx.get(f"http://127.0.0.1:{port}/health/ready").is_success for port in ports)
     return False
 
 
@@ -38,11 +39,12 @@ def test_each_stream_is_at_one_instance(tmp_path: Path) -> None:
         (kind, re.sub(r"\b808[0-3]\b", lambda found: ports[found[0]], step)) for kind, step in STEPS
     ]
     with ExitStack() as stack:
-        for command, needed in ((instances, list(ports.values())[1:]), (balancer, list(ports.values())[:1])):
+        own, *others = ports.values()
+        for command, needed in ((instances, others), (balancer, [own])):
             process = subprocess.Popen(["bash", "-ec", command], cwd=tmp_path, start_new_session=True, env=environment)
             stack.callback(process.wait, PATIENCE_S)
             stack.callback(os.killpg, process.pid, signal.SIGTERM)
-            wait_for(lambda needed=needed: all(map(is_ready, needed)))
+            wait_for(partial(are_ready, needed))
         walk = subprocess.run(["bash", "-ec", posts], cwd=tmp_path, capture_output=True, text=True, check=True)
     lists = [json.loads(line)["streams"] for line in walk.stdout.splitlines()]
     frames = [(stream["id"], stream["frames"]["run"]) for streams in lists for stream in streams]
