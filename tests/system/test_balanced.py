@@ -200,7 +200,16 @@ def test_an_escaped_parameter_is_refused(service: Service, query: str) -> None:
         assert post(client, query).status_code == 400
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/metrics"), ("POST", "/models/identity/reload")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/metrics"),
+        ("POST", "/models/identity/reload"),
+        ("POST", "//models//identity//reload/"),
+        ("POST", "/models/identity/%72eload"),
+        ("POST", "/models/identity%2Freload"),
+    ],
+)
 def test_what_belongs_to_one_instance_is_not_served(service: Service, method: str, path: str) -> None:
     with service.client() as client:
         assert client.request(method, path).status_code == 404
@@ -224,6 +233,13 @@ def test_the_client_is_the_one_that_the_balancer_saw(service: Service) -> None:
     wait_for(lambda: '"@127.0.0.7"' in log.read_text())
     assert "9.9.9.9" not in log.read_text()
     assert "8.8.8.8" not in log.read_text()
+
+
+def test_a_client_with_too_many_claims_is_not_the_balancer(service: Service) -> None:
+    with service.client("127.0.0.8") as client:
+        answer = client.post("/inference", content=FRAME, headers={"X-Forwarded-For": "9.9.9.9, " * 200 + "9.9.9.9"})
+    log = service.instances[instance_of(answer)].log
+    wait_for(lambda: '"@127.0.0.8"' in log.read_text())
 
 
 def test_a_digest_is_accepted(service: Service) -> None:

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,7 +10,7 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_BYTES = 1024
-"""Of each header; a longer one counts as malformed."""
+"""Of each header; a longer `Forwarded` counts as malformed, of a longer `X-Forwarded-For` the last ones count."""
 FORWARDED, X_FORWARDED_FOR = b"forwarded", b"x-forwarded-for"
 UNKNOWN_PORT = 0
 
@@ -35,7 +35,8 @@ class TrustedProxies:
         """
         if not self.networks or peer is None or not self._trusts(_address(peer[0])):
             return peer
-        reports = (_forwarded(_value(headers, FORWARDED)), _x_forwarded_for(_value(headers, X_FORWARDED_FOR)))
+        forwarded = _forwarded(_value(headers, FORWARDED, _nothing))
+        reports = (forwarded, _x_forwarded_for(_value(headers, X_FORWARDED_FOR, _last_hops)))
         clients = {self._client(hops) for hops in reports if hops is not None}
         client = clients.pop() if len(clients) == 1 else None
         return (str(client), UNKNOWN_PORT) if client else peer
@@ -54,11 +55,21 @@ class TrustedProxies:
         return client
 
 
-def _value(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> str | None:
-    """Return the fields of this name as one, empty when they are too long; None if there is none."""
+def _value(headers: Sequence[tuple[bytes, bytes]], wanted: bytes, beyond: Callable[[bytes], bytes]) -> str | None:
+    """Return the fields of this name as one, None if there is none. `beyond`: what counts of one that is too long."""
     values = [value for name, value in headers if name == wanted]
     joined = b", ".join(values)
-    return (joined.decode("latin-1") if len(joined) <= MAX_BYTES else "") if values else None
+    return (joined if len(joined) <= MAX_BYTES else beyond(joined)).decode("latin-1") if values else None
+
+
+def _nothing(_: bytes) -> bytes:
+    """Return nothing: which of these hops is the last one depends on the quotes before it."""
+    return b""
+
+
+def _last_hops(value: bytes) -> bytes:
+    """Return the whole hops in the last 1024 bytes: what a client writes before them hides nothing."""
+    return value[-MAX_BYTES:].partition(b",")[2]
 
 
 def _forwarded(value: str | None) -> list[str] | None:

@@ -3,7 +3,8 @@
 import logging
 import time
 
-LIBRARY = "opentelemetry"
+LIBRARIES = ("opentelemetry", "urllib3")
+"""OpenTelemetry, and what sends for it, which would log the collector's address and what the collector answers."""
 SILENT_S = 60.0
 """Between two lines about the same part of the SDK."""
 
@@ -29,10 +30,12 @@ class Complaints(logging.Handler):
 
 
 def log_complaints(logger: logging.Logger) -> None:
-    """Let the SDK's warnings go to `logger` alone, rarely."""
-    library = logging.getLogger(LIBRARY)
-    library.handlers = [Complaints(logger)]
-    library.propagate = False
+    """Let the warnings of the SDK, and of what sends for it, go to `logger` alone, rarely."""
+    complaints = Complaints(logger)
+    for name in LIBRARIES:
+        library = logging.getLogger(name)
+        library.handlers = [complaints]
+        library.propagate = False
 
 
 def _reason(record: logging.LogRecord) -> str:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from handlers.server.contract import Contract
     from handlers.server.traces.otlp import Traces
 
+WRONG = (ValueError, OverflowError, RuntimeError, StopIteration)
+"""What OpenTelemetry raises for variables: also for numbers beyond all sizes, and names of parts that there are not."""
 PACKAGES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 
 
@@ -22,13 +24,15 @@ def create_traces(settings: Settings, contract: "Contract") -> "Traces | None":
     refuse_without_extra(settings)
     if not settings.traces_per_s:
         return None
-    from handlers.server.traces.otlp import Traces  # noqa: PLC0415  # imports OpenTelemetry
     from handlers.server.traces.spans import Operations  # noqa: PLC0415
 
     untraced = {operation for operation, permission in contract.permissions.items() if permission == "monitor"}
+    operations = Operations(contract.routes, contract.frame_operations, untraced)
     try:
-        return Traces(settings.traces_per_s, Operations(contract.routes, contract.frame_operations, untraced))
-    except ValueError as error:
+        from handlers.server.traces.otlp import Traces  # noqa: PLC0415  # imports OpenTelemetry, which reads variables
+
+        return Traces(settings.traces_per_s, operations)
+    except WRONG as error:
         raise ConfigurationError("A variable OTEL_… has a value that OpenTelemetry does not accept.") from error
 
 

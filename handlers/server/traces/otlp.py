@@ -30,6 +30,7 @@ from handlers.context import RequestRecord
 from handlers.parsing.request_names import TraceParent
 from handlers.server.traces.budget import Budget
 from handlers.server.traces.complaints import log_complaints
+from handlers.server.traces.sessions import BriefSession
 from handlers.server.traces.spans import Clock, Operations, attributes_of, is_failure, name_of, steps, whole
 
 NAME = "framehook"
@@ -53,7 +54,7 @@ class Traces:
         provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         self._sampler, self._ids, self._resource = provider.sampler, provider.id_generator, provider.resource
         self._scope = InstrumentationScope(NAME, version(NAME))
-        self._exporter = OTLPSpanExporter()
+        self._exporter = OTLPSpanExporter(session=BriefSession())
         self._sender = BatchSpanProcessor(self._exporter)
 
     def add(self, record: RequestRecord, method: str | None, path: str | None) -> None:

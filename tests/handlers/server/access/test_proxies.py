@@ -49,7 +49,7 @@ def client(*fields: str, peer: str = PEER[0], proxies: TrustedProxies = PROXIES)
         ("9.9.9.9,", PEER[0]),
         ("", PEER[0]),
         ("9.9.9.9, " + "a" * MAX_BYTES, PEER[0]),
-        ("9.9.9.9, " * 200 + "192.0.2.7", PEER[0]),
+        ("9.9.9.9, " * 200 + "192.0.2.7", "192.0.2.7"),
     ],
 )
 def test_the_last_hop_that_is_no_proxy_is_the_client(value: str, expected: str) -> None:
@@ -95,6 +95,14 @@ def test_a_header_that_the_proxy_only_passes_on_gains_nothing(forged: str) -> No
     too_long = "x-forwarded-for: " + "9.9.9.9, " * 200 + "192.0.2.7"
     assert client(too_long, "forwarded: for=9.9.9.9") == PEER[0]
     assert client("x-forwarded-for: 192.0.2.7", "forwarded: for=192.0.2.7") == "192.0.2.7"
+
+
+@pytest.mark.parametrize("forged", ["9.9.9.9, ", "10.0.0.3,", "a", ", "])
+def test_who_claims_too_many_hops_does_not_count_as_the_proxy(forged: str) -> None:
+    """A client could hide behind its proxy, and its wrong passwords would delay that."""
+    for repeats in (200, 1000, 1001, 5000):
+        assert client(f"x-forwarded-for: {forged * repeats}, 192.0.2.7") == "192.0.2.7"
+        assert client(f"x-forwarded-for: {forged * repeats}", "x-forwarded-for: 192.0.2.7, 10.0.0.3") == "192.0.2.7"
 
 
 def test_nobody_else_is_believed() -> None:

@@ -6,9 +6,10 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tests.support.credentials import AUTHORIZED, GUARDED, SECRETS
 from tests.support.otlp_receiver import Collector, collecting, values
 from tests.support.process import framehook
 from tests.support.server import LiveServer, running, serving
+from tests.support.waiting import wait_for
 
 FRAME = encode(board(7), "PNG")
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -350,7 +352,15 @@ def test_traces_without_the_extra_stop_the_start(tmp_path: Path, command: str) -
 
 
 @pytest.mark.parametrize(
-    "variables", [{"BSP_MAX_EXPORT_BATCH_SIZE": "99999999"}, {"BSP_SCHEDULE_DELAY": "0"}], ids=["size", "time"]
+    "variables",
+    [
+        {"BSP_MAX_EXPORT_BATCH_SIZE": "99999999"},
+        {"BSP_MAX_QUEUE_SIZE": str(10**30)},
+        {"BSP_SCHEDULE_DELAY": "0"},
+        {"BSP_SCHEDULE_DELAY": str(10**400)},
+        {"PYTHON_METER_PROVIDER": "nope"},
+    ],
+    ids=["size", "beyond all sizes", "time", "beyond all times", "unknown part"],
 )
 def test_a_variable_that_is_wrong_stops_the_start(variables: dict[str, str]) -> None:
     with environment(**variables), pytest.raises(ConfigurationError, match="A variable OTEL_… has a value"):
@@ -366,6 +376,74 @@ def test_a_header_that_is_wrong_is_not_logged(caplog: pytest.LogCaptureFixture) 
     said = "".join(f"{record.getMessage()} {getattr(record, 'facts', {})}" for record in caplog.records)
     assert "Header format invalid" in said
     assert "s3cret" not in said
+
+
+def test_a_variable_that_is_wrong_at_the_import_stops_the_start(tmp_path: Path) -> None:
+    repository = write_identity_model(tmp_path).parent
+    arguments = ("--model-repository", str(repository), "--default-model", "identity", "--traces-per-s", "1")
+    run = framehook("serve", "--port", "0", *arguments, OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT="-1")
+    assert run.returncode == 1
+    assert run.stderr.endswith("A variable OTEL_… has a value that OpenTelemetry does not accept.\n")
+
+
+@contextmanager
+def answering(head: bytes, chunk: bytes = b"") -> Iterator[tuple[str, list[int]]]:
+    """Run a collector that answers each batch with this; yield its address, and how often it sent the chunk."""
+    sent: list[int] = []
+
+    def answer(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.recv(1 << 16)
+            connection.sendall(head)
+            sent.append(0)
+            while chunk:
+                connection.sendall(chunk)
+                sent[-1] += 1
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                answer(listener.accept()[0])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/?key=s3cret", sent
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(CLOSED_S)
+
+
+@contextmanager
+def posting_to(url: str, folder: Path) -> Iterator[LiveServer]:
+    """Run a service that has answered a frame, and sends its trace to a collector."""
+    with environment(EXPORTER_OTLP_ENDPOINT=url), serving(write_identity_model(folder), traces_per_s=10) as live:
+        live.client.post("/inference", content=FRAME)
+        yield live
+
+
+@pytest.mark.parametrize("length", [b"", b"Content-Length: 99999999999\r\n"], ids=["none", "large"])
+def test_an_endless_answer_of_a_collector_is_not_read(tmp_path: Path, length: bytes) -> None:
+    """It would fill the memory of the service."""
+    with (
+        answering(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n", bytes(1 << 20)) as (url, sent),
+        posting_to(url, tmp_path) as live,
+    ):
+        wait_for(lambda: sent)
+        live.client.post("/inference", content=FRAME)
+        wait_for(lambda: len(sent) > 1)
+    assert max(sent) < 32, "as much as the kernel keeps"
+
+
+def test_a_broken_answer_of_a_collector_is_not_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nor is its address, which may have a key."""
+    caplog.set_level(logging.DEBUG)
+    answer = b"HTTP/1.1 200 OK\r\nbroken pa55word\r\nContent-Length: 0\r\n\r\n"
+    with answering(answer) as (url, sent), posting_to(url, tmp_path):
+        wait_for(lambda: sent)
+    said = "".join(f"{record.getMessage()} {getattr(record, 'facts', {})}" for record in caplog.records)
+    assert "Failed to parse headers" in said
+    assert "s3cret" not in said
+    assert "pa55word" not in said
 
 
 def test_the_document_shows_the_trace_of_a_frame_and_names_variables_that_there_are() -> None:
