@@ -1,6 +1,6 @@
 """What a package says of itself beside pyproject.toml: its page, and where the project is.
 
-`FRAMEHOOK_HOME` is the address of the repository, on a host whose files are at HOME/blob/TAG and HOME/raw/TAG. With it,
+`HOME_PAGE` is the address of the repository, on a host whose files are at HOME/blob/TAG and HOME/raw/TAG. With it,
 the metadata has links, and those of README.md work on the page of a package index, too. Without it, a package has none:
 it was not made for an index.
 """
@@ -40,7 +40,7 @@ class PackageMetadata(MetadataHookInterface):
 
     def update(self, metadata: dict[str, Any]) -> None:
         """Add the fields."""
-        home, tag = os.environ.get("FRAMEHOOK_HOME", "").rstrip("/"), f"v{metadata['version']}"
+        home, tag = os.environ.get("HOME_PAGE", "").rstrip("/"), f"v{metadata['version']}"
         text = (Path(self.root) / "README.md").read_text(encoding="utf-8")
         metadata["readme"] = {"content-type": "text/markdown", "text": readme_text(text, home, tag)}
         metadata["urls"] = project_urls(home, tag)

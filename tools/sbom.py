@@ -16,8 +16,9 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import metadata
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
+from typing import Any
 
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType, Property
@@ -113,8 +114,13 @@ def make_bom(root: Path = ROOT, extras: Iterable[str] = EXTRAS) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
+def _project(root: Path) -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project
+
+
 def _product(root: Path) -> Component:
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = _project(root)
     name, version = project["name"], project["version"]
     purl = PackageURL("generic", name=name, version=version)
     return Component(
@@ -154,13 +160,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the document to a file or to standard output."""
     parser = argparse.ArgumentParser(description="Lists what the service consists of, as a CycloneDX document.")
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="by default standard output")
-    parser.add_argument("--extras", nargs="+", default=EXTRAS, metavar="EXTRA", help="extras that the image has")
+    extras = _project(ROOT)["optional-dependencies"]
+    text = "extras that the image has"
+    parser.add_argument("--extras", nargs="+", choices=extras, default=EXTRAS, metavar="EXTRA", help=text)
     options = parser.parse_args(arguments)
-    text = make_bom(extras=options.extras)
+    try:
+        document = make_bom(extras=options.extras)
+    except PackageNotFoundError as error:
+        parser.error(f"{error.name} is not installed here, so its licence is not known.")
     if options.file is None:
-        sys.stdout.write(text)
+        sys.stdout.write(document)
     else:
-        options.file.write_text(text, encoding="utf-8")
+        options.file.write_text(document, encoding="utf-8")
     return 0
 
 

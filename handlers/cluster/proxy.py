@@ -15,6 +15,7 @@ STEERING = {
 """Headers by which a caller could choose replicas and time limits, with underscores, as Ray reads some of them."""
 OURS, OF_RAY = REQUEST_ID_HEADERS
 """Two headers for the id of a request. Ray gives every request one of its own in the second, and every answer."""
+CLOSE: Message = {"type": "websocket.close"}
 TAKEN_OUT = STEERING | {name.lower().replace("-", "_").encode() for name in REQUEST_ID_HEADERS}
 
 
@@ -25,7 +26,13 @@ class CallersDoNotSteer:
         self._next_app = next_app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection. The caller's id of a request travels in the header that Ray leaves alone."""
+        """Handle one ASGI connection. The caller's id of a request travels in the header that Ray leaves alone.
+
+        The contract has no WebSocket: uvicorn answers 403 to the offer of one, which goes no further.
+        """
+        if scope["type"] == "websocket":
+            await send(CLOSE)
+            return
         names = names_in(scope.get("headers", ()))
 
         async def send_plain(message: Message) -> None:

@@ -2,18 +2,22 @@
 
 import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
+from handlers.server.settings import Settings
+from handlers.server.settings_sources import ENVIRONMENT_PREFIX
 from tests.support.client import CONTRACT, ROOT
 from tools.package_metadata import project_urls, readme_text
 
 VERSION = CONTRACT["info"]["version"]
 HOME = "https://example.org/framehook"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SCRIPT = ROOT / "scripts" / "release"
 FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
 
 
@@ -72,3 +76,33 @@ def test_the_table_of_extras_is_complete() -> None:
     text = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     assert re.findall(r"^\| `(\w+)` \| .+\.md", text, re.MULTILINE) == sorted(extras)
+
+
+def release(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([SCRIPT, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("",), ("https://",), ("http://a.example/b",), (HOME, "more"), ("--packages", HOME), ("--packages", "a", "b")],
+    ids=str,
+)
+def test_wrong_arguments_get_the_usage(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    refused = release(*arguments, folder=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("Makes what a release consists of")
+
+
+def test_packages_replace_no_folder_that_holds_something(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    refused = release("--packages", "mine", HOME, folder=tmp_path)
+    assert (refused.returncode, refused.stderr) == (1, f"scripts/release: {tmp_path / 'mine'} is not empty.\n")
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+
+
+def test_a_release_sets_no_variable_that_a_service_refuses() -> None:
+    """It runs the tests, whose services do not start with a FRAMEHOOK_ that is no setting."""
+    texts = SCRIPT.read_text() + (ROOT / "tools" / "package_metadata.py").read_text()
+    named = {name.lower() for name in re.findall(rf"{ENVIRONMENT_PREFIX}(\w+)", texts)}
+    assert named <= Settings.model_fields.keys()

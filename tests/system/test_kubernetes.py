@@ -71,8 +71,14 @@ def test_helm_lints_the_chart(name: str) -> None:
         ("settings.QUEUE_SIZE=64", "QUEUE_SIZE"),
         ("settings.FRAMEHOOK_PORT=9000", "FRAMEHOOK_PORT"),
         ("settings.FRAMEHOOK_CREDENTIALS=x", "FRAMEHOOK_CREDENTIALS"),
+        ("settings.FRAMEHOOK_TRACES_PER_S=1", "FRAMEHOOK_TRACES_PER_S"),
+        ("settings.FRAMEHOOK_MODELS=", "FRAMEHOOK_MODELS"),
+        ("image=null", "missing property 'image'"),
+        ("credentials=null", "missing property 'credentials'"),
+        ("tmpSizeLimit=", "tmpSizeLimit"),
         ("settings.FRAMEHOOK_ANONYMOUS_MAY=nothing", "must include monitor"),
         ("ingress.enabled=true", "host"),
+        ("ingress.enabled=true,ingress.host=*.a.example", "host"),
         ("replicas=0", "replicas"),
         ("models.volume.emptyDir=,models.volume.hostPath.path=/x", "volume"),
     ],
@@ -96,6 +102,16 @@ def test_settings_of_any_type_arrive_as_text(setting: str, text: str) -> None:
     name = setting.partition("=")[0]
     kinds = kinds_of(render("--set", f"settings.FRAMEHOOK_{setting}"))
     assert environment(kinds)[f"FRAMEHOOK_{name}"] == text
+
+
+def test_names_that_yaml_reads_otherwise_stay_text() -> None:
+    names = "credentials.secretName=1e3,tls.secretName=0x1,ingress.host=1e3,ingress.tlsSecretName=010"
+    kinds = kinds_of(render("--set", "ingress.enabled=true", "--set-string", names))
+    secrets = [volume["secret"]["secretName"] for volume in pod_of(kinds)["volumes"] if "secret" in volume]
+    assert secrets == ["1e3", "0x1"]
+    ingress = kinds["Ingress"]["spec"]
+    assert ingress["tls"] == [{"hosts": ["1e3"], "secretName": "010"}]
+    assert ingress["rules"][0]["host"] == "1e3"
 
 
 def test_the_grace_period_follows_the_settings() -> None:

@@ -109,6 +109,14 @@ def test_the_packages_of_several_extras_are_there_once_each() -> None:
     assert names.count("connexion") == 1
 
 
+@pytest.mark.parametrize("extra", ["nope", "out.json", "../requirements/tls", "ray"])
+def test_an_extra_that_it_does_not_know_is_refused(extra: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Packages of Ray are not installed where it runs."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["--extras", extra])
+    assert re.search("invalid choice: '.+'|is not installed here", capsys.readouterr().err)
+
+
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
 
 
