@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 CHECK_S = 0.25
 """How often every connection is checked, so how much later than its deadline one may end."""
+SHUTDOWN_REST_S = 0.25
+"""How long connections may still begin a request once the port is closed: what is on its way is not lost."""
 SEND_BUFFER_BYTES = 128 * 1024
 """What the kernel may keep of the answers of one connection; Linux doubles it, and would go up to 4 MiB by itself."""
 

@@ -15,7 +15,7 @@ from handlers.server.access.callers import caller_of
 from handlers.server.access.proxies import TrustedProxies
 from handlers.server.middleware.bytes_in_flight import Reservation
 from handlers.server.middleware.logs import Report, new_record
-from handlers.server.wire.connections import Connections, reset_when_closed
+from handlers.server.wire.connections import SHUTDOWN_REST_S, Connections, reset_when_closed
 from handlers.server.wire.cycles import AnsweredCycle, CutOff, Lingering, WholeRequest
 from handlers.server.wire.http_head import TOO_LARGE, RefusedError, check_head, in_origin_form, plain_text, refusal_for
 from handlers.server.wire.parser_events import BodyEvents, ParserEvents, head_for_body
@@ -66,8 +66,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.url, self.headers = b"", []
         self._is_refused, self._shed_count = False, 0
         """Requests of this read that were refused."""
-        self._stop_at = math.inf
-        """After that no body is waited for, by the clock of the event loop."""
+        self._stop_at = self._rest_until = math.inf
+        """After that no body, and no head, is waited for, by the clock of the event loop."""
         self.parser = httptools.HttpRequestParser(ParserEvents(self, self._progress, self._limits.max_header_bytes))
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
 
@@ -102,7 +102,7 @@ class HttpProtocol(HttpToolsProtocol):
         head, body = self._progress.head, self._progress.body
         if body is not None:
             self._check_body(body, now)
-        elif head.is_late(now) and not self._is_answering:
+        elif (head.is_late(now) or now >= self._rest_until) and not self._is_answering:
             if head.received_bytes:
                 self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The head of the request did not arrive in time.")
             else:
@@ -118,9 +118,11 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def shutdown(self) -> None:
-        """Finish the requests that have begun, then close; a body must be complete within 3 s."""
-        super().shutdown()
-        self._stop_at = self.loop.time() + SHUTDOWN_BODY_S
+        """Finish the requests that have begun, or begin within 0.25 s; a body must be complete within 3 s."""
+        now = self.loop.time()
+        self._stop_at, self._rest_until = now + SHUTDOWN_BODY_S, now + SHUTDOWN_REST_S
+        if self.cycle and not self.cycle.response_complete:
+            super().shutdown()
 
     def resume_writing(self) -> None:
         """Note that the client takes what it is sent."""

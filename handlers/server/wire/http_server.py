@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -17,7 +18,13 @@ from uvicorn.server import HANDLED_SIGNALS
 from handlers.errors import ConfigurationError
 from handlers.server.middleware.browsers import ON_EVERY_ANSWER
 from handlers.server.settings import Settings
-from handlers.server.wire.connections import ConnectionLimits, Connections, limit_kernel
+from handlers.server.wire.connections import (
+    CHECK_S,
+    SHUTDOWN_REST_S,
+    ConnectionLimits,
+    Connections,
+    limit_kernel,
+)
 from handlers.server.wire.handshakes import Handshake
 from handlers.server.wire.http_protocol import HttpProtocol
 
@@ -84,12 +91,44 @@ class HttpServer(uvicorn.Server):
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
-        """Close the port, and return when all requests are answered: with 503 when they take too long."""
+        """Close the port, and return when all requests are answered: with 503 when they take too long.
+
+        What was on its way when the port was closed is answered, too.
+        """
         context = self.lifespan.state["context"]
         context.streams.end()
-        context.engine.drain(refusing=True)
-        asyncio.get_running_loop().call_later(self._settings.shutdown_timeout_s, context.engine.give_up)
+        loop = asyncio.get_running_loop()
+        loop.call_later(SHUTDOWN_REST_S + CHECK_S, partial(context.engine.drain, refusing=True))
+        loop.call_later(self._settings.shutdown_timeout_s, context.engine.give_up)
+        await self._close_port()
         await super().shutdown(self.listeners)
+
+    async def _close_port(self) -> None:
+        """Close the port, and take the connections that wait in the kernel, which would reset them."""
+        connect = partial(asyncio.get_running_loop().connect_accepted_socket, self._create_protocol)
+        with ExitStack() as stack:
+            spares = [stack.enter_context(listener.dup()) for listener in self.listeners]
+            for server in self.servers:
+                server.close()
+            waiting = [connection for spare in spares for connection in _waiting(spare)]
+        await asyncio.gather(*map(connect, waiting), return_exceptions=True)
+
+    def _create_protocol(self) -> asyncio.Protocol:
+        """Return a connection's protocol, as uvicorn makes it."""
+        state: dict[str, Any] = {"server_state": self.server_state, "app_state": self.lifespan.state}
+        return self.config.http_protocol_class(config=self.config, **state)  # type: ignore[call-arg]
+
+
+def _waiting(listener: socket.socket) -> list[socket.socket]:
+    """Return the connections that nobody has accepted yet."""
+    listener.setblocking(False)
+    waiting = []
+    with suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            waiting.append(connection)
+            connection.setblocking(False)
+    return waiting
 
 
 def create_server(settings: Settings, app: Any) -> HttpServer:

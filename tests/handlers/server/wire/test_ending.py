@@ -18,7 +18,7 @@ import pytest
 
 from lab.graphs import ENDLESS, board, number_in, work_for, write_identity_model
 from lab.pictures import encode
-from lab.wire import statuses
+from lab.wire import read_to_end, statuses
 from tests.support.process import serving, wait_until_ready
 from tests.support.waiting import PATIENCE_S
 
@@ -66,6 +66,37 @@ def test_readiness_turns_false_first(tmp_path: Path) -> None:
         assert ready.json()["type"] == "urn:framehook:draining"
         assert ready.headers["connection"] == frame.headers["connection"] == "close"
         ended(process)
+    assert process.returncode == 0
+
+
+def test_what_was_on_its_way_when_the_port_was_closed_is_answered(tmp_path: Path) -> None:
+    """Frames on connections that nobody had accepted yet, and on those that were idle."""
+    with identity(tmp_path, "--drain-delay-s", "0.5", "--queue-size", "99") as (process, port), ExitStack() as stack:
+
+        def connect() -> socket.socket:
+            return stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S))
+
+        idle = [connect() for _ in range(5)]
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(0.5)
+        callers = [*idle, *(connect() for _ in range(20))]
+        for caller in callers:
+            caller.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(FRAME) + FRAME)
+        process.send_signal(signal.SIGCONT)
+        assert {statuses(read_to_end(caller)) for caller in callers} == {(200,)}
+        ended(process)
+    assert process.returncode == 0
+
+
+def test_a_half_sent_head_delays_nobody(tmp_path: Path) -> None:
+    with identity(tmp_path, "--drain-delay-s", "0") as (process, port):
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as half:
+            half.sendall(POST)
+            process.send_signal(signal.SIGTERM)
+            assert statuses(read_to_end(half)) == (408,)
+        ended(process, within_s=5)
     assert process.returncode == 0
 
 
