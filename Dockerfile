@@ -11,7 +11,7 @@ RUN python3 -m venv /opt/build \
  && /opt/build/bin/pip install --no-cache-dir --require-hashes --requirement requirements/build.txt \
  && python3 -m venv --without-pip /opt/framehook \
  && /opt/build/bin/python -m pip --python /opt/framehook/bin/python install --no-cache-dir --no-compile \
-    --require-hashes $(printf -- '--requirement requirements/%s.txt ' ${EXTRAS})
+    --require-hashes $(printf -- '--requirement requirements/%s.txt ' ${EXTRAS:-runtime})
 COPY pyproject.toml README.md LICENSE NOTICE openapi.yaml ./
 COPY tools/package_metadata.py tools/
 COPY handlers handlers

@@ -161,7 +161,7 @@ def test_the_id_of_a_request_is_the_callers(cluster: RayCluster) -> None:
 def test_an_offer_of_a_websocket_is_refused(cluster: RayCluster) -> None:
     offer = b"Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     head = b"GET /%s HTTP/1.1\r\n" % (b"a" * 3000) + offer + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    assert statuses(talk(urlsplit(cluster.url).port or 0, head)) == [httpx.codes.FORBIDDEN]
+    assert statuses(talk(urlsplit(cluster.url).port or 0, head)) == (httpx.codes.FORBIDDEN,)
 
 
 def test_a_version_that_no_worker_serves_is_refused(cluster: RayCluster, repository: Path) -> None:
