@@ -31,7 +31,7 @@ FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
         ("docs/deploying.md", r"framehook:([\d.]+)`"),
         ("docs/deploying.md", r"REGISTRY/framehook:([\d.]+) "),
         ("docs/getting-started.md", r"framehook-([\d.]+)-py3"),
-        ("docs/upgrading.md", r"framehook\[tls\]==([\d.]+)'"),
+        ("docs/upgrading.md", r"framehook-([\d.]+)-py3"),
     ],
 )
 def test_the_version_is_that_of_the_contract(path: str, pattern: str) -> None:
