@@ -71,7 +71,6 @@ def test_helm_lints_the_chart(name: str) -> None:
         ("settings.QUEUE_SIZE=64", "QUEUE_SIZE"),
         ("settings.FRAMEHOOK_PORT=9000", "FRAMEHOOK_PORT"),
         ("settings.FRAMEHOOK_CREDENTIALS=x", "FRAMEHOOK_CREDENTIALS"),
-        ("settings.FRAMEHOOK_TRACES_PER_S=1", "FRAMEHOOK_TRACES_PER_S"),
         ("settings.FRAMEHOOK_MODELS=", "FRAMEHOOK_MODELS"),
         ("image=null", "missing property 'image'"),
         ("credentials=null", "missing property 'credentials'"),
@@ -151,12 +150,18 @@ def test_the_values_of_the_page_are_understood(tmp_path: Path) -> None:
     assert f"upgrade --install framehook {CHART.relative_to(ROOT)} --values my-values.yaml" in DOCUMENT
     texts = re.findall(r"```yaml\n(.*?)```", DOCUMENT, re.DOTALL)
     together: list[str | Path] = []
-    for number, text in enumerate(text for text in texts if not text.startswith("rules:")):
+    for number, text in enumerate(text for text in texts if not text.startswith(("rules:", "apiVersion:"))):
         file = tmp_path / f"{number}.yaml"
         file.write_text(text)
         render("--values", file)
         together += [] if "reference:" in text else ["--values", file]
     assert {"Ingress", "ServiceMonitor", "PrometheusRule"} <= kinds_of(render(*together)).keys()
+
+
+def test_the_policy_of_the_page_is_for_the_pods_of_the_chart() -> None:
+    [text] = re.findall(r"```yaml\n(apiVersion:.*?)```", DOCUMENT, re.DOTALL)
+    [deployment] = [each for each in yaml.safe_load_all(render()) if each["kind"] == "Deployment"]
+    assert yaml.safe_load(text)["spec"]["podSelector"] == deployment["spec"]["selector"]
 
 
 def test_the_query_of_the_adapter_gives_the_mean_queue_of_each_pod(tmp_path: Path) -> None:
