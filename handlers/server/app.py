@@ -3,7 +3,6 @@
 import ipaddress
 import logging
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -137,12 +136,7 @@ def create_app(settings: Settings, loaded: Callable[[bool], None], engine: Engin
     tls = create_tls(settings)
     metrics = Metrics(dataplane, budget, tls)
     refusals = Refusals(contract.frame_operations, dataplane.streams)
-    traces = create_traces(settings, contract)
-    closing = ExitStack()
-    closing.callback(security.recognition.close)
-    if traces:
-        closing.callback(traces.close)
-    reports = Reports(metrics, refusals, RequestLog(settings.log_requests), traces)
+    reports = Reports(metrics, refusals, RequestLog(settings.log_requests), create_traces(settings, contract))
     shedder = LoadShedder(dataplane, contract.operations_on_default_model, settings.max_body_bytes, reports.add)
     reloader = create_reloader(settings, engine, metrics.count_reload)
     context = Context(
@@ -160,9 +154,10 @@ def create_app(settings: Settings, loaded: Callable[[bool], None], engine: Engin
     state = {"context": context, "shedder": shedder, "report": reports.add, "budget": budget, "proxies": proxies}
     if tls:
         state |= {"tls": tls, "count_handshake_failure": metrics.count_handshake_failure}
+    close = partial(_close, reports, security)
     app = AsyncApp(
         __name__,
-        lifespan=partial(lifespan, state=state, settings=settings, loaded=loaded, close=closing.close),
+        lifespan=partial(lifespan, state=state, settings=settings, loaded=loaded, close=close),
         middlewares=_middlewares(settings, contract, budget, reports.add),
         resolver=Resolver(OPERATIONS.__getitem__),
         pythonic_params=True,
@@ -173,6 +168,13 @@ def create_app(settings: Settings, loaded: Callable[[bool], None], engine: Engin
         app.add_error_handler(error, handler)
     app.add_api(contract.document)
     return app
+
+
+def _close(reports: Reports, security: Security) -> None:
+    """Send what is queued of the traces, and end what judges passwords."""
+    if reports.traces:
+        reports.traces.close()
+    security.recognition.close()
 
 
 def _silence_libraries() -> None:

@@ -33,8 +33,8 @@ PAINTER_NICENESS = 10
 """Of the lane that draws pictures for viewers: the other lanes and the event loop come first."""
 PAINTER_LIMIT_S = 5.0
 """How long one of these pictures may take."""
-TRACES_PREFIX = "OTEL_"
-"""Of the variables that say where traces are sent, with which credential."""
+PREFIXES_OF_SECRETS = (ENVIRONMENT_PREFIX, "OTEL_")
+"""Of the variables that lanes and trials do not get: the settings, and where traces are sent, with which credential."""
 GRACE_S = 0.25
 """How much longer than a run a whole frame may take on its lane, before its process is killed."""
 
@@ -60,7 +60,7 @@ def create_painter(settings: Settings, decoder: Decoder) -> Lanes:
     """Return the lane that draws the pictures which viewers of streams see."""
     create_worker: Callable[[], Worker] = partial(QuietThread, decoder, PAINTER_NICENESS)
     if settings.isolation == "process":
-        environment = environment_without(ENVIRONMENT_PREFIX, TRACES_PREFIX)
+        environment = environment_without(*PREFIXES_OF_SECRETS)
         create_worker = partial(ProcessWorker, partial(copy, decoder), environment, PAINTER_NICENESS)
     return Lanes(1, 1, settings.queue_timeout_s, PAINTER_LIMIT_S, create_worker)
 
@@ -73,7 +73,7 @@ def create_engine(settings: Settings, codec: LaneCodec) -> Engine:
     threads = partial(ThreadLoader, codec, settings.run_timeout_s, settings.lanes if settings.wide_lane else 1)
     create_worker: Callable[[], Worker] = CallingThread
     if settings.isolation == "process":
-        environment = environment_without(ENVIRONMENT_PREFIX, TRACES_PREFIX)
+        environment = environment_without(*PREFIXES_OF_SECRETS)
         create_worker = partial(ProcessWorker, partial(ModelHost, threads), environment)
     limit_s = settings.run_timeout_s + GRACE_S
     lanes = Lanes(settings.lanes, settings.queue_size, settings.queue_timeout_s, limit_s, create_worker)
@@ -119,7 +119,7 @@ def create_reloader(settings: Settings, engine: Engine, count: Callable[[Reload]
         settings.lanes if settings.wide_lane else 1,
         settings.run_timeout_s,
         settings.trial_timeout_s,
-        environment_without(ENVIRONMENT_PREFIX, TRACES_PREFIX),
+        environment_without(*PREFIXES_OF_SECRETS),
     )
 
     def report(reload: Reload) -> None:
