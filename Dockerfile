@@ -18,6 +18,7 @@ COPY handlers handlers
 COPY models models
 COPY scene scene
 COPY player player
+COPY conformance conformance
 RUN /opt/build/bin/pip wheel --no-build-isolation --no-deps --wheel-dir dist . \
  && /opt/build/bin/python -m pip --python /opt/framehook/bin/python install --no-cache-dir --no-compile --no-deps dist/*.whl
 # Remove what no request uses: the packages' own tests, stubs and sources, onnxruntime's model tools and its library for C

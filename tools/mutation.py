@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tools.mutants import BrokenMutantError, copied_tree, environment, run_command
 
-SOURCES = ("handlers", "models", "scene", "player")
+SOURCES = ("handlers", "models", "scene", "player", "conformance")
 RESULT = re.compile(r"^ +(\S+): (.+)$", re.MULTILINE)
 CAUGHT = {"killed", "timeout", "segfault"}
 """mutmut's statuses of mutants that make the tests fail, hang or crash."""

@@ -21,7 +21,7 @@ DOCUMENTS = [
     *sorted((ROOT / "examples").rglob("*.md")),
     *sorted((ROOT / "models").rglob("*.md")),
 ]
-FOLDERS = "bench|deploy|docs|examples|handlers|models|requirements|scene|scripts|tests|tools"
+FOLDERS = "bench|conformance|deploy|docs|examples|handlers|models|requirements|scene|scripts|tests|tools"
 
 
 def anchor(title: str) -> str:

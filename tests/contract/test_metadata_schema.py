@@ -5,8 +5,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from conformance.published import PAYLOADS, PUBLISHED
 from tests.support.client import check_schema
-from tests.support.published import PAYLOADS, PUBLISHED
 
 BOX = {"l": 0.1, "t": 0.2, "w": 0.3, "h": 0.4}
 TAG = {"value": "car", "confidence": 0.9}

@@ -85,6 +85,7 @@ def test_nothing_else_travels_along(site: Path) -> None:
         "handlers",
         "models",
         "player",
+        "conformance",
         "scene",
         "framehook",
     }

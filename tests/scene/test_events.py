@@ -1,5 +1,5 @@
+from conformance.published import PUBLISHED
 from scene.events import Event, inference_of
-from tests.support.published import PUBLISHED
 
 
 def test_an_event_is_reported_as_the_video_analyzer_does() -> None:

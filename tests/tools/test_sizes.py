@@ -11,7 +11,7 @@ from lab import ROOT
 
 MAX_MODULES, MAX_LINES, MAX_PUBLIC_METHODS, MAX_FUNCTION_LINES = 12, 300, 10, 60
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
-PACKAGES = ("handlers", "models", "scene", "player")
+PACKAGES = ("handlers", "models", "scene", "player", "conformance")
 MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conformance.published import PUBLISHED
 from lab.graphs import board, number_in, work_for, write_identity_model, write_planted_model
 from lab.pictures import blank, encode, street, street_as
 from tests.support.client import ContractClient
 from tests.support.models.matching import flat
-from tests.support.published import PUBLISHED
 from tests.support.server import LiveServer, serving
 from tests.support.waiting import wait_for
 

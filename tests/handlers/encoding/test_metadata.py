@@ -7,13 +7,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conformance.published import PUBLISHED
 from handlers.encoding import metadata
 from handlers.encoding.metadata import Happened, Reported
 from models.results import Chained, Classification, Detection, Embedding, Results, TextLine
 from scene.events import Sighting
 from scene.lines import Line, LineCounter
 from tests.support.client import check_schema
-from tests.support.published import PUBLISHED
 
 SHARES = st.floats(0, 1)
 

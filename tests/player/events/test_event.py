@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from conformance.published import PUBLISHED
 from player.events.event import (
     Event,
     Place,
@@ -23,7 +24,6 @@ from player.events.event import (
     storage_error,
 )
 from tests.support.player_events import AT_S, BOX, MOTION, seen
-from tests.support.published import PUBLISHED
 
 ID = "6b5c5c2e-1f0a-4b6f-9c0a-3d2f7b1f0001"
 GOLDEN: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 
+from conformance.published import PUBLISHED
 from player.flow import Finding, Frame, Inference, Signal
 from player.nodes.line_crossing import LineCrossing
 from player.nodes.tracker import ObjectTracking
@@ -11,7 +12,6 @@ from scene.geometry import BoxXyxy
 from scene.lines import Line
 from tests.player.nodes.pictures import BEGIN_S, frame
 from tests.player.nodes.test_tracker import FPS, person, sampled, walker
-from tests.support.published import PUBLISHED
 
 DOOR = Line("door", ((0.5, 0.1), (0.5, 0.9)))
 

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from conformance.published import PUBLISHED
 from lab import ROOT
 from player.flow import Frame, Signal
 from player.nodes.motion import MotionDetection, MotionRules, _merged
 from scene.geometry import BoxXyxy
 from tests.player.nodes.pictures import BEGIN_S, DrawnPicture, frame, times_s
-from tests.support.published import PUBLISHED
 
 FPS = 15
 PLACE = np.asarray(Image.open(ROOT / "tests" / "data" / "coffee.jpg").convert("RGB").resize((320, 180)))

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conformance.published import PUBLISHED
 from player.errors import ExtensionError
 from player.nodes.protocol.answers import MAX_INFERENCES, Answer, read_answer
 from tests.player.nodes.pictures import entity
-from tests.support.published import PUBLISHED
 
 CAR = dict(entity("car", 0, 0.1, 1, 0.9))
 TAG = {"value": "day", "confidence": 1}

@@ -1,0 +1,195 @@
+"""One connection to a server: requests are written byte by byte, answers are read by h11."""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+import h11
+
+from conformance.asking.address import Address
+from conformance.asking.messages import Answer, Headers, Request
+from conformance.errors import NoAnswerError
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+READ_BYTES = 65536
+CONTINUE_WAIT_S = 1.0
+"""A client that waits for 100 Continue sends the body after this long at the latest (RFC 9110, 10.1.1)."""
+SURPLUS_WAIT_S = 0.3
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What was read of an answer so far."""
+
+    response: h11.Response | None = None
+    body: bytearray = field(default_factory=bytearray)
+    was_continued: bool = False
+
+
+class Connection:
+    """One connection; each answer must be whole within `timeout_s`, however slowly its bytes come.
+
+    Methods raise NoAnswerError.
+    """
+
+    def __init__(self, address: Address, tls: ssl.SSLContext | None, timeout_s: float) -> None:
+        self._address, self._timeout_s = address, timeout_s
+        self._deadline = time.monotonic() + timeout_s
+        try:
+            self.socket = self._opened(tls)
+        except OSError as error:
+            raise NoAnswerError(f"no connection: {_reason(error)}") from error
+        self._h11 = h11.Connection(h11.CLIENT)
+
+    def ask(self, request: Request, headers: Headers = ()) -> Answer:
+        """Send a request and return its answer. `headers`: further ones, as credentials."""
+        started_at = time.monotonic()
+        self._deadline = started_at + self._timeout_s
+        with suppress(h11.LocalProtocolError):
+            self._h11.start_next_cycle()
+        self._begin(request)
+        reading = _Reading()
+        sent = replace(request, headers=request.headers + headers)
+        self._send(self._head(sent))
+        if request.waits:
+            self._wait_for_continue(reading)
+        if reading.response is None:
+            self._send(_framed(request))
+        self._read(reading)
+        return self._answer(reading, time.monotonic() - started_at)
+
+    def surplus(self) -> bytes:
+        """Return the bytes that come within a moment although the answer has ended."""
+        found = self._h11.trailing_data[0]
+        self._deadline = time.monotonic() + SURPLUS_WAIT_S
+        with suppress(NoAnswerError):
+            while more := self._received():
+                found += more
+        return found
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.socket.close()
+
+    def _opened(self, tls: ssl.SSLContext | None) -> socket.socket:
+        plain = socket.create_connection((self._address.ip, self._address.port), timeout=self._timeout_s)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not tls:
+            return plain
+        try:
+            return tls.wrap_socket(plain, server_hostname=self._address.host)
+        except BaseException:
+            plain.close()
+            raise
+
+    def _begin(self, request: Request) -> None:
+        """Let h11 know which method an answer belongs to; the bytes that it would send are not used."""
+        try:
+            self._h11.send(h11.Request(method=request.method, target="/", headers=[("Host", "x")]))
+            self._h11.send(h11.EndOfMessage())
+        except h11.LocalProtocolError as error:
+            raise NoAnswerError("the connection was closed after the answer before") from error
+
+    def _head(self, request: Request) -> bytes:
+        if request.head is not None:
+            return request.head
+        framing = (
+            ("Transfer-Encoding", "chunked") if request.chunk_bytes else ("Content-Length", str(len(request.body)))
+        )
+        added = [("Host", self._address.authority), framing]
+        given = {name.lower() for name, _ in request.headers} | request.without
+        headers = [(name, value) for name, value in added if name.lower() not in given]
+        lines = [f"{name}: {value}" for name, value in (*headers, *request.headers)]
+        target = request.target or self._address.target
+        return "\r\n".join([f"{request.method} {target} HTTP/1.1", *lines, "", ""]).encode("latin-1")
+
+    def _send(self, content: bytes) -> None:
+        """Send bytes. A server may answer and close before it has read all: then there is still an answer to read."""
+        self.socket.settimeout(max(self._deadline - time.monotonic(), 0.001))
+        with suppress(OSError):
+            self.socket.sendall(content)
+
+    def _wait_for_continue(self, reading: _Reading) -> None:
+        whole_by, self._deadline = self._deadline, time.monotonic() + CONTINUE_WAIT_S
+        with suppress(NoAnswerError):
+            while not reading.was_continued and reading.response is None:
+                self._take(self._next_event(), reading)
+        self._deadline = whole_by
+
+    def _read(self, reading: _Reading) -> None:
+        while self._take(self._next_event(), reading):
+            if len(reading.body) > MAX_BODY_BYTES:
+                raise NoAnswerError(f"the answer has more than {MAX_BODY_BYTES // 1024 // 1024} MiB")
+
+    def _take(self, event: object, reading: _Reading) -> bool:
+        """Note what an event says; return whether more is to come."""
+        if isinstance(event, h11.InformationalResponse):
+            reading.was_continued |= event.status_code == 100  # noqa: PLR2004
+        elif isinstance(event, h11.Response):
+            reading.response = event
+        elif isinstance(event, h11.Data):
+            reading.body += event.data
+        return not isinstance(event, h11.EndOfMessage)
+
+    def _next_event(self) -> object:
+        try:
+            while (event := self._h11.next_event()) is h11.NEED_DATA:
+                self._h11.receive_data(self._received())
+        except h11.RemoteProtocolError as error:
+            raise NoAnswerError(f"no valid HTTP answer ({error})") from error
+        if isinstance(event, h11.ConnectionClosed):
+            raise NoAnswerError("the connection was closed without an answer")
+        return event
+
+    def _received(self) -> bytes:
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise NoAnswerError(f"no whole answer within {self._timeout_s:g} s")
+        self.socket.settimeout(left_s)
+        try:
+            return self.socket.recv(READ_BYTES)
+        except TimeoutError as error:
+            raise NoAnswerError(f"no whole answer within {self._timeout_s:g} s") from error
+        except OSError as error:
+            raise NoAnswerError(f"the connection was broken: {_reason(error)}") from error
+
+    def _answer(self, reading: _Reading, duration_s: float) -> Answer:
+        if reading.response is None:
+            raise NoAnswerError("the connection was closed without an answer")
+        response = reading.response
+        headers = tuple((name.decode("ascii"), value.decode("latin-1")) for name, value in response.headers)
+        return Answer(
+            response.status_code,
+            headers,
+            bytes(reading.body),
+            duration_s,
+            was_continued=reading.was_continued,
+            http_version=response.http_version.decode("ascii"),
+            is_reusable=self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE,
+        )
+
+
+@contextmanager
+def connected(address: Address, tls: ssl.SSLContext | None, timeout_s: float) -> Iterator[Connection]:
+    """Open a connection for a block. Raises NoAnswerError."""
+    connection = Connection(address, tls, timeout_s)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _framed(request: Request) -> bytes:
+    """Return the body as it stands in the request."""
+    if not request.chunk_bytes:
+        return request.body
+    size = request.chunk_bytes
+    pieces = (request.body[start : start + size] for start in range(0, len(request.body), size))
+    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__

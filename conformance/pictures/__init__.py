@@ -1,0 +1,1 @@
+"""The pictures that servers are asked about: shipped photos, and what is made of them."""

@@ -1,0 +1,64 @@
+"""The photos that servers are asked about, as squares of the size that most topologies ask for."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from conformance.errors import ConformanceError
+
+SIDE_PX = 416
+"""Width and height of what the sample topologies send."""
+SHIPPED = ("astronaut", "cup", "cat", "street")
+MAX_PIXELS = 64_000_000
+LARGEST = 8
+"""How many pictures of their own users may give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo: RGB, SIDE_PX x SIDE_PX."""
+
+    name: str
+    image: Image.Image
+
+    @property
+    def cut(self) -> "Photo":
+        """Return the middle of the photo, made as large as the whole: objects reach over its edges."""
+        side = SIDE_PX
+        box = (side // 4, side // 4, side - side // 4, side - side // 4)
+        return Photo(f"the middle of {self.name}", self.image.crop(box).resize((side, side), Image.Resampling.LANCZOS))
+
+
+def shipped_photos() -> tuple[Photo, ...]:
+    """Return the photos of this package: a person, a cup, a cat, and a street with people and a car."""
+    folder = files(__package__)
+    return tuple(_photo(name, (folder / f"{name}.jpg").read_bytes()) for name in SHIPPED)
+
+
+def own_photos(paths: Sequence[Path]) -> tuple[Photo, ...]:
+    """Return photos of files, cut to squares around their middle. Raises ConformanceError."""
+    if len(paths) > LARGEST:
+        raise ConformanceError(f"{len(paths)} pictures were given; expected at most {LARGEST}.")
+    return tuple(_read(path) for path in paths)
+
+
+def _read(path: Path) -> Photo:
+    try:
+        return _photo(path.name, path.read_bytes())
+    except OSError as error:
+        reason = "is no picture" if isinstance(error, UnidentifiedImageError) else "cannot be read"
+        raise ConformanceError(f"{path} {reason}.") from error
+
+
+def _photo(name: str, content: bytes) -> Photo:
+    image = Image.open(io.BytesIO(content))
+    if image.width * image.height > MAX_PIXELS:
+        raise ConformanceError(f"{name} has more than {MAX_PIXELS:,} pixels.")
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.convert("RGB").crop((left, top, left + side, top + side))
+    return Photo(name, square.resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS))

@@ -1,0 +1,77 @@
+"""What checks are given: the server, the photos, and what the server answers to them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from conformance.asking.credentials import Credentials, NoCredentials
+from conformance.asking.messages import Answer
+from conformance.asking.server import Server
+from conformance.inferences import Found, found
+from conformance.pictures.encoding import jpeg, png
+from conformance.pictures.photos import Photo, shipped_photos
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A photo and what the server answered to it."""
+
+    photo: Photo
+    answer: Answer
+
+    @property
+    def found(self) -> tuple[Found, ...]:
+        """Return the objects that the server found, most confident first."""
+        return found(self.answer)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What checks are given.
+
+    `rate_per_s`: the frames per second of the client whose place the checks take. `hostile`: whether the server may be
+    asked what no well-meaning client would ask.
+    """
+
+    server: Server
+    photos: tuple[Photo, ...] = field(default_factory=shipped_photos)
+    rate_per_s: float = 5
+    hostile: bool = False
+
+    @property
+    def has_credentials(self) -> bool:
+        """Return whether the user gave credentials."""
+        return not isinstance(self.server.credentials, NoCredentials)
+
+    @property
+    def credentials(self) -> Credentials:
+        """Return the user's credentials."""
+        return self.server.credentials
+
+    @cached_property
+    def survey(self) -> tuple[Seen, ...]:
+        """Return what the server answers to each photo and to its middle, posted as JPEG. Raises NoAnswerError."""
+        photos = [each for photo in self.photos for each in (photo, photo.cut)]
+        return tuple(Seen(photo, self.server.post(jpeg(photo.image))) for photo in photos)
+
+    @cached_property
+    def exact(self) -> tuple[Seen, ...]:
+        """Return what the server answers to each photo, posted without loss. Raises NoAnswerError."""
+        return tuple(Seen(photo, self.server.post(png(photo.image), "image/png")) for photo in self.photos)
+
+    @cached_property
+    def results(self) -> Mapping[str, Answer]:
+        """Return the answers of the survey that have results (status 200), by photo."""
+        return {seen.photo.name: seen.answer for seen in self.survey if seen.answer.status == 200}  # noqa: PLR2004
+
+    @property
+    def asked(self) -> tuple[Seen, ...]:
+        """Return the survey if there was one; never asks."""
+        survey: tuple[Seen, ...] = self.__dict__.get("survey", ())
+        return survey
+
+    @cached_property
+    def frame(self) -> bytes:
+        """Return a photo as JPEG, one in which the server found something if there is any."""
+        richest = max(self.survey, key=lambda seen: len(seen.found))
+        return jpeg(richest.photo.image)

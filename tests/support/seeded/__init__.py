@@ -1,0 +1,1 @@
+"""A small extension server that does everything right, but for the mistakes that it is asked to make."""

@@ -1,0 +1,102 @@
+"""The mistakes that the seeded server can make: each was seen in servers that people use or publish.
+
+By group of checks; each with the check that finds it, and no other does.
+"""
+
+from typing import NamedTuple
+
+
+class Mistake(NamedTuple):
+    """A mistake. `found_by`: the check that fails, or warns."""
+
+    sentence: str
+    found_by: str
+
+
+_GROUPS: dict[str, dict[str, Mistake]] = {
+    "requests": {
+        "absolute-target": Mistake("an absolute request target is not found", "requests.absolute-target"),
+        "chunked": Mistake("a body in chunks is not understood", "requests.chunked"),
+        "closes": Mistake("the connection is closed after each answer, without a word", "requests.keep-alive"),
+        "demands-one-size": Mistake("only frames of 416 x 416 pixels are answered", "requests.sizes"),
+        "expect": Mistake("100 Continue is never sent", "requests.expect"),
+        "header-case": Mistake("names of headers are compared letter by letter", "requests.header-case"),
+        "label-trusted": Mistake("the media type decides how bytes are decoded", "requests.label"),
+        "media-type-case": Mistake("media types are compared letter by letter", "requests.media-type-case"),
+        "png-alpha": Mistake("a PNG with transparency is 500", "requests.png-alpha"),
+        "png-grey": Mistake("a grey PNG is 500", "requests.png-grey"),
+        "small-limit": Mistake("a body may have 1 MB", "requests.large"),
+    },
+    "answers": {
+        "boxes-pixels": Mistake("boxes are in pixels", "answers.ranges"),
+        "boxes-unclamped": Mistake("boxes reach over the edges of the frame", "answers.ranges"),
+        "charset": Mistake("the media type of answers has a charset", "answers.charset"),
+        "extra-member": Mistake("an inference has a member of its own", "answers.members"),
+        "extra-top-level": Mistake("the document has more than inferences", "answers.single"),
+        "missing-value": Mistake("a tag has no value", "answers.required"),
+        "nan": Mistake("a confidence is NaN", "answers.json"),
+        "number-attributes": Mistake("an extension's value is a number", "answers.strings"),
+        "old-answer": Mistake("the answer is that of the frame before", "answers.own-frame"),
+        "payload-other": Mistake("type does not name the payload", "answers.payload"),
+        "percent": Mistake("confidences are percentages", "answers.ranges"),
+        "strings": Mistake("numbers are sent as strings", "answers.numbers"),
+        "text-html": Mistake("answers are text/html", "answers.media-type"),
+        "type-unknown": Mistake("the type of an inference is object", "answers.type"),
+    },
+    "geometry": {
+        "boxes-centre": Mistake("l and t are the centre of the box", "geometry.corners"),
+        "boxes-corners": Mistake("w and h are the right and the lower edge", "geometry.corners"),
+        "boxes-letterboxed": Mistake(
+            "boxes are shares of the square canvas that the frame was fitted into", "geometry.frame"
+        ),
+        "boxes-middle": Mistake(
+            "only the middle square of the frame is looked at, and boxes are shares of it", "geometry.frame"
+        ),
+        "boxes-swapped": Mistake("x and y are confused", "geometry.corners"),
+        "boxes-unpadded": Mistake("black bars are removed, and boxes are shares of what is left", "geometry.pad"),
+        "boxes-wide": Mistake("l + w is more than 1", "geometry.inside"),
+    },
+    "empty": {
+        "empty-list": Mistake("nothing found is 200 with an empty list", "empty.status"),
+        "nothing-has-body": Mistake("204 is followed by a body", "empty.body"),
+        "nothing-has-length": Mistake("204 has a Content-Length", "empty.length"),
+        "nothing-has-type": Mistake("204 has a Content-Type", "empty.media-type"),
+    },
+    "errors": {
+        "error-in-200": Mistake("a frame that cannot be decoded is 200 with an error in it", "errors.undecodable"),
+        "trace": Mistake("errors show a stack trace", "errors.trace"),
+        "undecodable-500": Mistake("a frame that cannot be decoded is 500", "errors.undecodable"),
+        "wrong-method-500": Mistake("GET is 500", "errors.method"),
+    },
+    "state": {
+        "confidence-needs-object": Mistake("confidence has no effect without object", "state.confidence"),
+        "filter-stays": Mistake("the options of one request stay in force for others", "state.options"),
+        "id-refused": Mistake("a parameter of the user's own is refused", "state.id"),
+        "streams-mixed": Mistake("what one stream showed is answered to another", "state.apart"),
+    },
+    "raw": {
+        "raw-bgr": Mistake("raw pixels are taken as RGB, whatever their format", "raw.channels"),
+        "raw-length": Mistake("raw pixels of another length are answered", "raw.length"),
+    },
+    "overload": {
+        "busy-500": Mistake("a server that is busy answers 500", "overload.status"),
+        "busy-date": Mistake("Retry-After is half a second", "overload.retry-after"),
+        "busy-silent": Mistake("503 has no Retry-After", "overload.retry-after"),
+        "busy-slow": Mistake("frames are refused only after a second", "overload.speed"),
+    },
+    "credentials": {
+        "any-password": Mistake("every password is right", "credentials.wrong"),
+        "digest-replay": Mistake("an answer to a challenge of Digest may be used again", "credentials.replay"),
+        "dummy-credentials": Mistake("credentials are refused though none are needed", "credentials.ignored"),
+        "no-challenge": Mistake("401 has no WWW-Authenticate", "credentials.challenge"),
+    },
+    "timing": {
+        "slow": Mistake("an answer takes half a second", "timing.rate"),
+    },
+    "hostile": {
+        "truncated-answered": Mistake("half a JPEG is 500", "hostile.truncated"),
+        "two-lengths": Mistake("two different lengths are accepted", "hostile.two-lengths"),
+        "unbounded-pixels": Mistake("a picture of any number of pixels is decoded", "hostile.bomb"),
+    },
+}
+MISTAKES = {name: mistake for group in _GROUPS.values() for name, mistake in group.items()}
