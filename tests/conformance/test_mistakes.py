@@ -26,10 +26,8 @@ def judged(*mistakes: str) -> dict[str, Result]:
 
 
 def test_a_server_without_mistakes_passes_all_checks() -> None:
-    results = judged()
-    assert {
-        name: result.finding for name, result in results.items() if result.finding.verdict is not Verdict.PASS
-    } == {}
+    findings = {name: result.finding for name, result in judged().items()}
+    assert {name: finding for name, finding in findings.items() if finding.verdict is not Verdict.PASS} == {}
 
 
 @pytest.mark.parametrize("mistake", [name for name, mistake in MISTAKES.items() if mistake.found_by in IDS])

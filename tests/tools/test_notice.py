@@ -18,6 +18,8 @@ WRITTEN_HERE = {
 }  # fmt: skip
 """Suffixes of code, settings, documents and figures."""
 
+PRODUCT = {"conformance", "handlers", "models", "player", "scene"}
+
 
 def tracked() -> list[str]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)

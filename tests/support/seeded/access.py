@@ -44,7 +44,7 @@ class Access:
         if given and "any-password" in self._mistakes:
             return True
         if self._token:
-            return given == f"Bearer {self._token}"
+            return bool(given == f"Bearer {self._token}")
         if scheme.lower() == "basic":
             return rest == base64.b64encode(f"{self._user}:{self._password}".encode()).decode()
         return scheme.lower() == "digest" and self._is_answer(rest, method)

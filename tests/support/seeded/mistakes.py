@@ -46,12 +46,8 @@ _GROUPS: dict[str, dict[str, Mistake]] = {
     "geometry": {
         "boxes-centre": Mistake("l and t are the centre of the box", "geometry.corners"),
         "boxes-corners": Mistake("w and h are the right and the lower edge", "geometry.corners"),
-        "boxes-letterboxed": Mistake(
-            "boxes are shares of the square canvas that the frame was fitted into", "geometry.frame"
-        ),
-        "boxes-middle": Mistake(
-            "only the middle square of the frame is looked at, and boxes are shares of it", "geometry.frame"
-        ),
+        "boxes-letterboxed": Mistake("boxes are shares of the square canvas of the model", "geometry.frame"),
+        "boxes-middle": Mistake("boxes are shares of the middle square of the frame", "geometry.frame"),
         "boxes-swapped": Mistake("x and y are confused", "geometry.corners"),
         "boxes-unpadded": Mistake("black bars are removed, and boxes are shares of what is left", "geometry.pad"),
         "boxes-wide": Mistake("l + w is more than 1", "geometry.inside"),

@@ -1,12 +1,11 @@
 """The seeded server: HTTP, credentials, limits. `python -m tests.support.seeded.server PORT MISTAKE...` runs it."""
 
 import json
-import re
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +24,19 @@ WORK_S = 0.01
 MAX_BODY_BYTES, SMALL_BODY_BYTES = 64_000_000, 1_000_000
 MAX_HEAD_BYTES = 16_384
 IDLE_S = 5
+
+
+SPOILING: dict[str, Callable[[dict[str, Any], dict[str, Any]], object]] = {
+    "extra-member": lambda _, tag: tag.update(classId=1),
+    "missing-value": lambda _, tag: tag.pop("value"),
+    "nan": lambda _, tag: tag.update(confidence=float("nan")),
+    "number-attributes": lambda inference, _: inference["extensions"].update(number=1),
+    "payload-other": lambda inference, _: inference.update(type="text"),
+    "percent": lambda _, tag: tag.update(confidence=tag["confidence"] * 100),
+    "strings": lambda _, tag: tag.update(confidence=str(tag["confidence"])),
+    "type-unknown": lambda inference, _: inference.update(type="object"),
+}
+"""What mistakes do to an inference and to its tag."""
 
 
 @dataclass
@@ -79,7 +91,7 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse_frame(error)
         except ConnectionError:
             self.close_connection = True
-        except Exception:
+        except RuntimeError:
             trace = traceback.format_exc() if self.does("trace") else "The frame could not be processed."
             self.refuse(AnswerError(500, trace))
 
@@ -160,7 +172,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.headers.get("content-type")
 
     def filtered(self, inferences: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
-        options = {name: query[name] for name in ("object", "confidence") if name in query}
+        options: dict[str, Any] = {name: query[name] for name in ("object", "confidence") if name in query}
         if self.does("filter-stays"):
             self.state.filter |= options
             options = self.state.filter
@@ -197,23 +209,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def spoil(self, inference: dict[str, Any]) -> None:
         """Make the mistakes that concern one inference."""
-        tag = inference["entity"]["tag"]
-        if self.does("percent"):
-            tag["confidence"] *= 100
-        if self.does("nan"):
-            tag["confidence"] = float("nan")
-        if self.does("strings"):
-            tag["confidence"] = str(tag["confidence"])
-        if self.does("missing-value"):
-            del tag["value"]
-        if self.does("number-attributes"):
-            inference["extensions"]["number"] = 1
-        if self.does("extra-member"):
-            tag["classId"] = 1
-        if self.does("type-unknown"):
-            inference["type"] = "object"
-        if self.does("payload-other"):
-            inference["type"] = "text"
+        for mistake, spoil in SPOILING.items():
+            if self.does(mistake):
+                spoil(inference, inference["entity"]["tag"])
 
     def refuse_frame(self, error: FrameError) -> None:
         if self.does("error-in-200"):
@@ -249,7 +247,7 @@ class _Server(ThreadingHTTPServer):
 
 
 def create_server(port: int, *mistakes: str, **access: str) -> ThreadingHTTPServer:
-    """Return a server that makes these mistakes. `access`: `user` and `password` or a `token`; none: all may come in."""
+    """Return a server that makes these mistakes. `access`: `user` and `password`, or a `token`; or all may come in."""
     unknown = set(mistakes) - set(MISTAKES)
     assert not unknown, unknown
     state = State(frozenset(mistakes), Access(frozenset(mistakes), **access))
@@ -271,6 +269,4 @@ def seeded(*mistakes: str, **access: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    create_server(
-        int(sys.argv[1]), *[word for word in sys.argv[2:] if re.fullmatch(r"[a-z0-9-]+", word)]
-    ).serve_forever()
+    create_server(int(sys.argv[1]), *sys.argv[2:]).serve_forever()
