@@ -59,9 +59,7 @@ def test_the_checksum_is_the_files(notice: Notice) -> None:
     assert hashlib.sha256((ROOT / notice.path).read_bytes()).hexdigest() == notice.sha256
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in works() if path.startswith(("conformance/", "handlers/", "models/"))]
-)
+@pytest.mark.parametrize("path", [path for path in works() if path.split("/")[0] in PRODUCT])
 def test_whatever_is_part_of_the_product_has_a_checksum(path: str) -> None:
     assert NOTICES[path].sha256
 

@@ -47,7 +47,7 @@ class Access:
             return bool(given == f"Bearer {self._token}")
         if scheme.lower() == "basic":
             return rest == base64.b64encode(f"{self._user}:{self._password}".encode()).decode()
-        return scheme.lower() == "digest" and self._is_answer(rest, method)
+        return bool(scheme.lower() == "digest" and self._is_answer(rest, method))
 
     def _is_answer(self, text: str, method: str) -> bool:
         found = {name: quoted or plain for name, quoted, plain in re.findall(r'(\w+)=(?:"([^"]*)"|([^\s,]+))', text)}
@@ -57,7 +57,7 @@ class Access:
         used.add(found["nc"])
         own = _hash(f"{self._user}:{REALM}:{self._password}")
         what = _hash(f"{method}:{found['uri']}")
-        return found["response"] == _hash(f"{own}:{found['nonce']}:{found['nc']}:{found['cnonce']}:auth:{what}")
+        return bool(found["response"] == _hash(f"{own}:{found['nonce']}:{found['nc']}:{found['cnonce']}:auth:{what}"))
 
 
 def _hash(text: str) -> str:
