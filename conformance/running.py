@@ -5,11 +5,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from conformance.errors import ExhaustedError, NoAnswerError
+from conformance.errors import ConformanceError, ExhaustedError, NoAnswerError
 from conformance.inferences import Found
 from conformance.pictures.encoding import jpeg
 from conformance.subject import Subject
 from conformance.verdicts import Check, Finding, Verdict, cannot_tell, not_asked, wrong
+
+MAX_DETAIL = 300
+"""Characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,11 @@ class Report:
 def selected(checks: Sequence[Check], only: Collection[str] = (), skip: Collection[str] = ()) -> tuple[Check, ...]:
     """Return the checks that are asked for, and those that these need, in their order.
 
-    `only`, `skip`: ids of checks or names of groups; no `only` means all.
+    `only`, `skip`: ids of checks or names of groups; no `only` means all. Raises ConformanceError for unknown ones.
     """
+    known = {name for check in checks for name in (check.id, check.group)}
+    if unknown := sorted({*only, *skip} - known):
+        raise ConformanceError(f"There is no check or group {unknown[0][:80]!r}; framehook conform --list shows all.")
     by_id = {check.id: check for check in checks}
     wanted = {check.id for check in checks if not only or {check.id, check.group} & set(only)}
     wanted -= {check.id for check in checks if {check.id, check.group} & set(skip)}
@@ -73,6 +79,7 @@ def run(subject: Subject, checks: Iterable[Check]) -> Iterator[Result]:
         finding = _asked(check, subject, verdicts)
         if finding.verdict is Verdict.FAIL and not check.source.binds:
             finding = replace(finding, verdict=Verdict.WARN)
+        finding = replace(finding, detail=_printable(finding.detail))
         verdicts[check.id] = finding.verdict
         yield Result(check, finding, time.monotonic() - started_at)
 
@@ -96,6 +103,12 @@ def sights(subject: Subject) -> Iterator[Sight]:
     """Yield what the server found in the photos, as far as it was asked about them."""
     for seen in subject.asked:
         yield Sight(seen.photo.name, jpeg(seen.photo.image), seen.found)
+
+
+def _printable(detail: str) -> str:
+    """Return a text as one short line: it may hold what the server said, which may be anything."""
+    line = "".join(letter if letter.isprintable() else "?" for letter in detail[: MAX_DETAIL + 1])
+    return line if len(line) <= MAX_DETAIL else f"{line[:MAX_DETAIL]}…"
 
 
 def _asked(check: Check, subject: Subject, verdicts: dict[str, Verdict]) -> Finding:

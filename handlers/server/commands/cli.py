@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
+from conformance.errors import ConformanceError
 from handlers.errors import ConfigurationError, EdgeError
 from handlers.server.commands import check, credentials, infer, models, prepare, serve
+from handlers.server.commands.conforming import conform
 from handlers.server.commands.playing import play
 from handlers.server.parts import with_only_model
 from handlers.server.settings import Settings
@@ -18,7 +20,7 @@ from handlers.server.settings_sources import CONFIG_NAME, read_settings
 from models.errors import ModelsError
 from player.errors import PlayerError
 
-COMMANDS = (serve, infer, play, models, check, prepare, credentials)
+COMMANDS = (serve, infer, play, models, check, prepare, credentials, conform)
 """In the order in which the help text lists them."""
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {name: value for name, value in vars(options).items() if name in (*Settings.model_fields, CONFIG_NAME)}
     try:
         status: int = options.command(with_only_model(read_settings(given, os.environ)), options)
-    except (ConfigurationError, EdgeError, ModelsError, PlayerError) as error:
+    except (ConfigurationError, ConformanceError, EdgeError, ModelsError, PlayerError) as error:
         print(f"framehook: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

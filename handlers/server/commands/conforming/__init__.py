@@ -1,0 +1,1 @@
+"""What `framehook conform` and `framehook doctor` need besides the kit."""
