@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
+from conformance.asking import tls
 from conformance.asking.address import read_address
 from conformance.asking.credentials import Credentials, NoCredentials, OneHeader, Password
 from conformance.asking.server import Limits, Server
-from conformance.asking import tls
 from conformance.errors import ConformanceError
 from handlers.parsing.numbers import read_number
 
