@@ -22,7 +22,7 @@ from tests.support.metrics import runs, samples
 from tests.support.server import LiveServer, serving
 from tests.support.waiting import PATIENCE_S, wait_for
 
-RUN_TIMEOUT_S, QUEUE_TIMEOUT_S = 6, 3
+RUN_TIMEOUT_S, QUEUE_TIMEOUT_S = 10, 6
 ARRIVAL_S = 0.2
 FRAME, BUSY_FRAME = encode(board(7), "PNG"), encode(board(1, work=work_for(1.5)), "PNG")
 RESET = struct.pack("ii", 1, 0)
