@@ -104,7 +104,7 @@ class Connection:
         headers = [(name, value) for name, value in added if name.lower() not in given]
         lines = [f"{name}: {value}" for name, value in (*headers, *request.headers)]
         target = request.target or self._address.target
-        return "\r\n".join([f"{request.method} {target} HTTP/1.1", *lines, "", ""]).encode("latin-1")
+        return "\r\n".join([f"{request.method} {target} HTTP/1.1", *lines, "", ""]).encode()
 
     def _send(self, content: bytes) -> None:
         """Send bytes. A server may answer and close before it has read all: then there is still an answer to read."""
