@@ -17,9 +17,12 @@ CLIENT_ERRORS = range(400, 500)
 OK, NO_CONTENT, METHOD_NOT_ALLOWED, UNSUPPORTED, INTERNAL_ERROR, NOT_IMPLEMENTED = 200, 204, 405, 415, 500, 501
 MAX_SEARCHED = 20_000
 TRACES = {
-    "a stack trace": re.compile(r'Traceback \(most recent call|File "[^"\n]{1,300}", line \d|\bat [\w.$<>]{1,200} ?\([^)\n]{0,200}:\d+\)'),
+    "a stack trace": re.compile(
+        r'Traceback \(most recent call|File "[^"\n]{1,300}", line \d|\bat [\w.$<>]{1,200} ?\([^)\n]{0,200}:\d+\)'
+    ),
     "a path of its files": re.compile(
-        r"(?<![\w/:.])(?:[A-Z]:\\|/)(?:[\w.+ -]{1,80}[/\\]){1,20}[\w.+-]{1,80}\.(?:py|js|mjs|ts|go|rs|java|cs|cc|cpp|c|h|rb|php|so)\b"
+        r"(?<![\w/:.])(?:[A-Z]:\\|/)(?:[\w.+ -]{1,80}[/\\]){1,20}[\w.+-]{1,80}"
+        r"\.(?:py|js|mjs|ts|go|rs|java|cs|cc|cpp|c|h|rb|php|so)\b"
     ),
 }
 
@@ -82,9 +85,10 @@ def _refusals(subject: Subject) -> Iterator[Answer]:
 
 
 def _ask_recovers(subject: Subject) -> Finding:
+    frame = subject.frame
     for _ in range(BAD_FRAMES):
         subject.server.post(*RUBBISH["text labelled image/jpeg"])
-    answer = subject.server.post(subject.frame)
+    answer = subject.server.post(frame)
     if answer.is_good:
         return passed(f"answered {answer.summary}")
     return wrong(f"after {BAD_FRAMES} bad frames a good one was answered {answer.summary}")

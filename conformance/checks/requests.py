@@ -160,7 +160,7 @@ CHECKS = (
     Check(
         "requests.sizes",
         "Frames of any size are answered with 200 or 204.",
-        "Topologies that keep the aspect ratio, or do not scale, send each camera's own size: all these frames are lost.",
+        "Topologies that keep the aspect ratio, or do not scale, send all sizes: the frames of most cameras are lost.",
         TOPOLOGIES,
         _ask_sizes,
     ),
