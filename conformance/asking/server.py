@@ -81,24 +81,20 @@ class Server:
         with self.connection() as connection:
             return connection.ask(replace(request, headers=(*request.headers, ("Connection", "close"))), headers)
 
-    def ask_on(self, connection: Connection, request: Request) -> Answer:
-        """Send a request over an open connection, again with what a 401 asks for."""
-        target = request.target or self.address.target
-        self.count()
-        answer = connection.ask(request, self.credentials.headers(request.method, target, self._spent.challenge))
-        headers = self.credentials.headers(request.method, target, answer) if answer.status == UNAUTHORIZED else ()
-        if not headers:
-            return answer
-        self._spent.challenge = answer
-        self.count()
-        return connection.ask(request, headers)
-
     @contextmanager
     def connection(self, timeout_s: float | None = None) -> Iterator[Connection]:
         """Open a connection for a block; it counts as one request."""
         self.count()
         with connected(self.address, self._tls, timeout_s or self.limits.timeout_s) as connection:
             yield connection
+
+    def ask_over(self, connection: Connection, request: Request) -> Answer:
+        """Send a request over an open connection, again with what a 401 asks for. The caller counts it."""
+        answer = connection.ask(request, self.usual_headers(request.method))
+        if answer.status != UNAUTHORIZED or not answer.is_reusable or isinstance(self.credentials, NoCredentials):
+            return answer
+        self._spent.challenge = answer
+        return connection.ask(request, self.usual_headers(request.method))
 
     def count(self, requests: int = 1) -> None:
         """Count requests that are about to be sent, and wait for their turn."""

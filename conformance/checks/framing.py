@@ -38,10 +38,11 @@ def _ask_absolute_target(subject: Subject) -> Finding:
 
 def _ask_keep_alive(subject: Subject) -> Finding:
     request = Request(_frame(subject), KIND)
+    subject.server.count(FRAMES - 1)
     with subject.server.connection() as connection:
         for count in range(1, FRAMES + 1):
             try:
-                answer = subject.server.ask_on(connection, request)
+                answer = subject.server.ask_over(connection, request)
             except NoAnswerError as error:
                 return wrong(f"frame {count} on one connection: {error}")
             if not answer.is_good:

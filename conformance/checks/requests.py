@@ -37,7 +37,7 @@ def _rare(subject: Subject, body: bytes, media_type: str) -> Finding:
 
 
 def _all_answered(subject: Subject, asked: Iterable[Asked]) -> Finding:
-    refused = {name: outcome for name, *frame in asked if (outcome := _refusal(subject, *frame))}
+    refused = {name: outcome for name, body, kind in asked if (outcome := _refusal(subject, body, kind))}
     if refused:
         return wrong("; ".join(f"{name}: {outcome}" for name, outcome in refused.items()))
     return passed("all were answered")

@@ -36,7 +36,7 @@ def _ask_length_and_chunked(subject: Subject) -> Finding:
     framing = (("Content-Length", str(len(frame.body))), ("Transfer-Encoding", "chunked"))
     both = Request(frame.body, frame.headers + framing, chunk_bytes=len(frame.body))
     with subject.server.connection(PATIENCE_S + subject.server.limits.timeout_s) as connection:
-        answer = subject.server.ask_on(connection, both)
+        answer = connection.ask(both, subject.server.usual_headers())
         if answer.status >= INTERNAL_ERROR:
             return wrong(f"answered {answer.summary}")
         if not answer.is_reusable or _is_closed(connection, frame, subject):
@@ -45,8 +45,9 @@ def _ask_length_and_chunked(subject: Subject) -> Finding:
 
 
 def _is_closed(connection: Connection, frame: Request, subject: Subject) -> bool:
+    subject.server.count()
     try:
-        subject.server.ask_on(connection, frame)
+        subject.server.ask_over(connection, frame)
     except TooSlowError:
         return False
     except NoAnswerError:
@@ -90,7 +91,7 @@ def _end(connection: Connection) -> str:
 
 def _answer_meanwhile(subject: Subject, frame: Request, usual: Answer) -> Answer:
     with subject.server.connection(PATIENCE_S + 3 * usual.duration_s) as connection:
-        return subject.server.ask_on(connection, frame)
+        return subject.server.ask_over(connection, frame)
 
 
 def _ask_slow_body(subject: Subject) -> Finding:
