@@ -44,6 +44,7 @@ class Connection:
         except OSError as error:
             raise NoAnswerError(f"no connection: {_reason(error)}") from error
         self._h11 = h11.Connection(h11.CLIENT)
+        self._has_ended = False
 
     def ask(self, request: Request, headers: Headers = ()) -> Answer:
         """Send a request and return its answer. `headers`: further ones, as credentials."""
@@ -147,6 +148,8 @@ class Connection:
             while (event := self._h11.next_event()) is h11.NEED_DATA:
                 self._h11.receive_data(self._received())
         except h11.RemoteProtocolError as error:
+            if self._has_ended:
+                raise NoAnswerError("the connection was closed without a whole answer") from error
             raise NoAnswerError(f"no valid HTTP answer ({error})") from error
         if isinstance(event, h11.ConnectionClosed):
             raise NoAnswerError("the connection was closed without an answer")
@@ -158,11 +161,13 @@ class Connection:
             raise TooSlowError(f"no whole answer within {self._timeout_s:g} s")
         self.socket.settimeout(left_s)
         try:
-            return self.socket.recv(READ_BYTES)
+            received = self.socket.recv(READ_BYTES)
         except TimeoutError as error:
             raise TooSlowError(f"no whole answer within {self._timeout_s:g} s") from error
         except OSError as error:
             raise NoAnswerError(f"the connection was broken: {_reason(error)}") from error
+        self._has_ended = not received
+        return received
 
     def _answer(self, reading: _Reading, duration_s: float) -> Answer:
         if reading.response is None:

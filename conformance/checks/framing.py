@@ -62,6 +62,8 @@ def _ask_chunked(subject: Subject) -> Finding:
     answer = subject.server.ask(Request(_frame(subject), KIND, chunk_bytes=CHUNK_BYTES))
     if answer.status == LENGTH_REQUIRED:
         return doubtful("answered 411: it insists on Content-Length")
+    if answer.http_version != "1.1" and not answer.is_good:
+        return doubtful(f"answered {answer.summary}; it speaks HTTP/{answer.http_version}, which has no chunks")
     return _judged(answer)
 
 

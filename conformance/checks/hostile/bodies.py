@@ -8,7 +8,7 @@ from conformance.asking.messages import Answer, Request
 from conformance.errors import NoAnswerError, TooSlowError
 from conformance.pictures.encoding import jpeg
 from conformance.subject import Subject
-from conformance.verdicts import DECIDED, Check, Finding, passed, rfc, wrong
+from conformance.verdicts import DECIDED, Check, Finding, doubtful, passed, rfc, wrong
 
 SLOW_SENDERS, DRIPS = 8, 3
 SHORT_BODIES = 2
@@ -25,10 +25,15 @@ def _ask_two_lengths(subject: Subject) -> Finding:
     """Both lengths hold the whole picture: a 400 is no word about the picture."""
     frame = _request(subject)
     lengths = tuple(("Content-Length", str(len(frame.body) + more)) for more in (0, 1))
-    answer = subject.server.ask(Request(frame.body + b"\0", frame.headers + lengths))
+    try:
+        answer = subject.server.ask(Request(frame.body + b"\0", frame.headers + lengths))
+    except TooSlowError:
+        raise
+    except NoAnswerError as error:
+        return doubtful(f"refused without an answer: {error}")
     if answer.is_good:
         return wrong(f"one of the lengths was believed: answered {answer.summary}")
-    return passed(f"answered {answer.summary}") if answer.status == BAD_REQUEST else wrong(f"answered {answer.summary}")
+    return (passed if answer.status == BAD_REQUEST else doubtful)(f"answered {answer.summary}")
 
 
 def _ask_length_and_chunked(subject: Subject) -> Finding:
@@ -36,11 +41,15 @@ def _ask_length_and_chunked(subject: Subject) -> Finding:
     framing = (("Content-Length", str(len(frame.body))), ("Transfer-Encoding", "chunked"))
     both = Request(frame.body, frame.headers + framing, chunk_bytes=len(frame.body))
     with subject.server.connection(PATIENCE_S + subject.server.limits.timeout_s) as connection:
-        answer = connection.ask(both, subject.server.usual_headers())
-        if answer.status >= INTERNAL_ERROR:
-            return wrong(f"answered {answer.summary}")
+        try:
+            answer = connection.ask(both, subject.server.usual_headers())
+        except TooSlowError:
+            raise
+        except NoAnswerError as error:
+            return passed(f"refused without an answer: {error}")
         if not answer.is_reusable or _is_closed(connection, frame, subject):
-            return passed(f"answered {answer.summary}, and the connection closed")
+            judge = doubtful if answer.status >= INTERNAL_ERROR else passed
+            return judge(f"answered {answer.summary}, and the connection closed")
     return wrong(f"answered {answer.summary}, and the connection stayed open for further requests")
 
 
