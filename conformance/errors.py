@@ -3,6 +3,7 @@
 ConformanceError
 ├── AddressError      the URL cannot be asked, or must be allowed first
 ├── NoAnswerError     the server gave no valid answer
+│   └── TooSlowError  it gave none in time
 └── ExhaustedError    as many requests were sent, or as much time passed, as was allowed
 """
 
@@ -17,6 +18,10 @@ class AddressError(ConformanceError):
 
 class NoAnswerError(ConformanceError):
     """The server gave no valid answer."""
+
+
+class TooSlowError(NoAnswerError):
+    """The server gave no whole answer in time."""
 
 
 class ExhaustedError(ConformanceError):

@@ -112,6 +112,8 @@ def _printable(detail: str) -> str:
 
 
 def _asked(check: Check, subject: Subject, verdicts: dict[str, Verdict]) -> Finding:
+    if check.is_hostile and not subject.hostile:
+        return not_asked("ask with --hostile")
     blind = [need for need in check.after if verdicts.get(need) is not Verdict.PASS]
     if blind:
         return cannot_tell(f"{', '.join(blind)} must pass first")

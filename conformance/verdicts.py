@@ -74,7 +74,8 @@ class Check:
     """One question to a server.
 
     `id`: GROUP.NAME. `sentence`: what is right. `why`: what goes wrong otherwise. `ask`: raises NoAnswerError, which
-    means that the server does not do it. `after`: ids of checks without which this one shows nothing.
+    means that the server does not do it. `after`: ids of checks without which this one shows nothing. `is_hostile`: ask
+    only if the user has asked for it, since no well-meaning client does so.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Check:
     source: Source
     ask: Callable[[Subject], Finding]
     after: tuple[str, ...] = ("requests.jpeg",)
+    is_hostile: bool = False
 
     @property
     def group(self) -> str:

@@ -11,7 +11,7 @@ import h11
 
 from conformance.asking.address import Address
 from conformance.asking.messages import Answer, Headers, Request
-from conformance.errors import NoAnswerError
+from conformance.errors import NoAnswerError, TooSlowError
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 READ_BYTES = 65536
@@ -37,29 +37,43 @@ class Connection:
 
     def __init__(self, address: Address, tls: ssl.SSLContext | None, timeout_s: float) -> None:
         self._address, self._timeout_s = address, timeout_s
-        self._deadline = time.monotonic() + timeout_s
+        self._started_at = time.monotonic()
+        self._deadline = self._started_at + timeout_s
         try:
             self.socket = self._opened(tls)
         except OSError as error:
             raise NoAnswerError(f"no connection: {_reason(error)}") from error
         self._h11 = h11.Connection(h11.CLIENT)
+        self._has_ended = False
 
     def ask(self, request: Request, headers: Headers = ()) -> Answer:
         """Send a request and return its answer. `headers`: further ones, as credentials."""
-        started_at = time.monotonic()
-        self._deadline = started_at + self._timeout_s
-        with suppress(h11.LocalProtocolError):
-            self._h11.start_next_cycle()
-        self._begin(request)
+        self.start(request, headers)
         reading = _Reading()
-        sent = replace(request, headers=request.headers + headers)
-        self._send(self._head(sent))
         if request.waits:
             self._wait_for_continue(reading)
         if reading.response is None:
-            self._send(_framed(request))
-        self._read(reading)
-        return self._answer(reading, time.monotonic() - started_at)
+            self.send(_framed(request))
+        return self._rest(reading)
+
+    def start(self, request: Request, headers: Headers = ()) -> None:
+        """Send the head of a request; its body is for `send`, as far as it is to come at all."""
+        self._started_at = time.monotonic()
+        self._deadline = self._started_at + self._timeout_s
+        with suppress(h11.LocalProtocolError):
+            self._h11.start_next_cycle()
+        self._begin(request)
+        self.send(self._head(replace(request, headers=request.headers + headers)))
+
+    def send(self, content: bytes) -> None:
+        """Send bytes. A server may answer and close before it has read all: then there is still an answer to read."""
+        self.socket.settimeout(max(self._deadline - time.monotonic(), 0.001))
+        with suppress(OSError):
+            self.socket.sendall(content)
+
+    def finish(self) -> Answer:
+        """Return the answer to the request that was started."""
+        return self._rest(_Reading())
 
     def surplus(self) -> bytes:
         """Return the bytes that come within a moment although the answer has ended."""
@@ -106,12 +120,6 @@ class Connection:
         target = request.target or self._address.target
         return "\r\n".join([f"{request.method} {target} HTTP/1.1", *lines, "", ""]).encode()
 
-    def _send(self, content: bytes) -> None:
-        """Send bytes. A server may answer and close before it has read all: then there is still an answer to read."""
-        self.socket.settimeout(max(self._deadline - time.monotonic(), 0.001))
-        with suppress(OSError):
-            self.socket.sendall(content)
-
     def _wait_for_continue(self, reading: _Reading) -> None:
         whole_by, self._deadline = self._deadline, time.monotonic() + CONTINUE_WAIT_S
         with suppress(NoAnswerError):
@@ -119,10 +127,11 @@ class Connection:
                 self._take(self._next_event(), reading)
         self._deadline = whole_by
 
-    def _read(self, reading: _Reading) -> None:
+    def _rest(self, reading: _Reading) -> Answer:
         while self._take(self._next_event(), reading):
             if len(reading.body) > MAX_BODY_BYTES:
                 raise NoAnswerError(f"the answer has more than {MAX_BODY_BYTES // 1024 // 1024} MiB")
+        return self._answer(reading, time.monotonic() - self._started_at)
 
     def _take(self, event: object, reading: _Reading) -> bool:
         """Note what an event says; return whether more is to come."""
@@ -139,6 +148,8 @@ class Connection:
             while (event := self._h11.next_event()) is h11.NEED_DATA:
                 self._h11.receive_data(self._received())
         except h11.RemoteProtocolError as error:
+            if self._has_ended:
+                raise NoAnswerError("the connection was closed without a whole answer") from error
             raise NoAnswerError(f"no valid HTTP answer ({error})") from error
         if isinstance(event, h11.ConnectionClosed):
             raise NoAnswerError("the connection was closed without an answer")
@@ -147,14 +158,16 @@ class Connection:
     def _received(self) -> bytes:
         left_s = self._deadline - time.monotonic()
         if left_s <= 0:
-            raise NoAnswerError(f"no whole answer within {self._timeout_s:g} s")
+            raise TooSlowError(f"no whole answer within {self._timeout_s:g} s")
         self.socket.settimeout(left_s)
         try:
-            return self.socket.recv(READ_BYTES)
+            received = self.socket.recv(READ_BYTES)
         except TimeoutError as error:
-            raise NoAnswerError(f"no whole answer within {self._timeout_s:g} s") from error
+            raise TooSlowError(f"no whole answer within {self._timeout_s:g} s") from error
         except OSError as error:
             raise NoAnswerError(f"the connection was broken: {_reason(error)}") from error
+        self._has_ended = not received
+        return received
 
     def _answer(self, reading: _Reading, duration_s: float) -> Answer:
         if reading.response is None:

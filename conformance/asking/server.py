@@ -88,6 +88,14 @@ class Server:
         with connected(self.address, self._tls, timeout_s or self.limits.timeout_s) as connection:
             yield connection
 
+    def ask_over(self, connection: Connection, request: Request) -> Answer:
+        """Send a request over an open connection, again with what a 401 asks for. The caller counts it."""
+        answer = connection.ask(request, self.usual_headers(request.method))
+        if answer.status != UNAUTHORIZED or not answer.is_reusable or isinstance(self.credentials, NoCredentials):
+            return answer
+        self._spent.challenge = answer
+        return connection.ask(request, self.usual_headers(request.method))
+
     def count(self, requests: int = 1) -> None:
         """Count requests that are about to be sent, and wait for their turn."""
         spent = self._spent

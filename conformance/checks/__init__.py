@@ -1,7 +1,7 @@
 """All checks, in the order in which they are asked: later ones rest on what earlier ones have shown."""
 
-from conformance.checks import requests
+from conformance.checks import errors, framing, hostile, requests
 
-CHECKS = (*requests.CHECKS,)
+CHECKS = (*requests.CHECKS, *framing.CHECKS, *errors.CHECKS, *hostile.CHECKS)
 GROUPS = tuple(dict.fromkeys(check.group for check in CHECKS))
 """The names of the groups, in order."""

@@ -2,14 +2,14 @@
 
 import io
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from email.message import Message
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-MAX_PIXELS = 40_000_000
+MAX_PIXELS, MAX_ASPECT = 40_000_000, 1000
 FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/bmp": "BMP"}
 ORDERS = {
     "rgb24": (0, 1, 2),
@@ -20,6 +20,17 @@ ORDERS = {
     "abgr": (3, 2, 1),
 }
 """The places of red, green and blue in a pixel."""
+UNDECODABLE = "The frame cannot be decoded."
+
+CRASHES: dict[str, Callable[[Image.Image], bool]] = {
+    "jpeg-grey": lambda image: image.mode == "L" and image.format == "JPEG",
+    "one-pixel-500": lambda image: image.size == (1, 1),
+    "png-alpha": lambda image: image.mode == "RGBA",
+    "png-grey": lambda image: image.mode == "L" and image.format == "PNG",
+    "thin-500": lambda image: max(image.size) > MAX_ASPECT * min(image.size),
+}
+"""Mistakes that make a picture an error of the server, and which."""
+REFUSED_FORMATS = {"png-refused": "PNG", "bmp-refused": "BMP"}
 
 
 class FrameError(Exception):
@@ -38,27 +49,60 @@ def pixels_of(
     media_type = media_type if "media-type-case" in mistakes else media_type.lower()
     if media_type == "image/x-raw":
         return _raw(body, content_type or "", query, mistakes)
-    if media_type and not media_type.startswith(("image/", "application/octet-stream")):
+    if not _is_possible(media_type, mistakes):
+        if "text-500" in mistakes and media_type == "text/plain":
+            raise RuntimeError("no reader for text/plain")
         raise FrameError("The media type is none of image/jpeg, image/png, image/bmp and image/x-raw.", 415)
     formats = [FORMATS.get(media_type, "JPEG")] if "label-trusted" in mistakes else list(FORMATS.values())
-    return _decoded(body, formats, mistakes)
+    refused = {REFUSED_FORMATS.get(mistake) for mistake in mistakes}
+    return _decoded(body, [each for each in formats if each not in refused], mistakes)
+
+
+def _is_possible(media_type: str, mistakes: Collection[str]) -> bool:
+    if "wants-form" in mistakes:
+        return media_type == "multipart/form-data"
+    if "strict-labels" in mistakes and media_type:
+        return media_type in FORMATS
+    if not media_type:
+        return "label-required" not in mistakes
+    return media_type.startswith(("image/", "application/octet-stream"))
 
 
 def _decoded(body: bytes, formats: list[str], mistakes: Collection[str]) -> NDArray[np.uint8]:
+    if _is_fatal(body, mistakes):
+        raise RuntimeError("cannot decode")
     try:
-        image = Image.open(io.BytesIO(body), formats=formats)
-        if image.width * image.height > MAX_PIXELS and "unbounded-pixels" not in mistakes:
-            raise FrameError("The picture has too many pixels.", 413)
+        image = _opened(body, formats)
         image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        if "undecodable-500" in mistakes or ("truncated-answered" in mistakes and len(body) > 1000):
+    except Image.DecompressionBombError as error:
+        if ("header-believed" if body.startswith(b"BM") else "unbounded-pixels") in mistakes:
+            raise RuntimeError("out of memory") from error
+        raise FrameError("The picture has too many pixels.", 413) from error
+    except (OSError, ValueError, SyntaxError) as error:
+        if "undecodable-500" in mistakes or ("truncated-500" in mistakes and len(body) > 1000):
             raise RuntimeError("cannot decode") from error
-        raise FrameError("The frame cannot be decoded.") from error
-    if (image.mode == "RGBA" and "png-alpha" in mistakes) or (image.mode == "L" and "png-grey" in mistakes):
-        raise RuntimeError("expected three channels")
+        raise FrameError(UNDECODABLE) from error
+    _check_picture(image, mistakes)
+    return np.asarray(image.convert("RGB"))
+
+
+def _opened(body: bytes, formats: list[str]) -> Image.Image:
+    image = Image.open(io.BytesIO(body), formats=formats)
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+    return image
+
+
+def _check_picture(image: Image.Image, mistakes: Collection[str]) -> None:
+    if any(crashes(image) for mistake, crashes in CRASHES.items() if mistake in mistakes):
+        raise RuntimeError("expected another picture")
     if "demands-one-size" in mistakes and image.size != (416, 416):
         raise FrameError("The frame must have 416 x 416 pixels.")
-    return np.asarray(image.convert("RGB"))
+
+
+def _is_fatal(body: bytes, mistakes: Collection[str]) -> bool:
+    is_from_the_top = body.startswith(b"BM") and int.from_bytes(body[22:26], "little", signed=True) < 0
+    return ("empty-500" in mistakes and not body) or ("bmp-top-500" in mistakes and is_from_the_top)
 
 
 def _raw(body: bytes, content_type: str, query: Mapping[str, str], mistakes: Collection[str]) -> NDArray[np.uint8]:

@@ -16,16 +16,25 @@ class Mistake(NamedTuple):
 _GROUPS: dict[str, dict[str, Mistake]] = {
     "requests": {
         "absolute-target": Mistake("an absolute request target is not found", "requests.absolute-target"),
+        "accept-406": Mistake("Accept must be application/json alone", "requests.client-headers"),
+        "bmp-refused": Mistake("BMP cannot be decoded", "requests.bmp"),
+        "bmp-top-500": Mistake("a BMP whose height is negative is 500", "requests.bmp-from-the-top"),
         "chunked": Mistake("a body in chunks is not understood", "requests.chunked"),
         "closes": Mistake("the connection is closed after each answer, without a word", "requests.keep-alive"),
+        "closes-always": Mistake("each answer says that the connection closes", "requests.keep-alive"),
         "demands-one-size": Mistake("only frames of 416 x 416 pixels are answered", "requests.sizes"),
         "expect": Mistake("100 Continue is never sent", "requests.expect"),
         "header-case": Mistake("names of headers are compared letter by letter", "requests.header-case"),
+        "jpeg-grey": Mistake("a grey JPEG is 500", "requests.jpeg-grey"),
+        "label-required": Mistake("a frame without Content-Type is refused", "requests.no-label"),
         "label-trusted": Mistake("the media type decides how bytes are decoded", "requests.label"),
         "media-type-case": Mistake("media types are compared letter by letter", "requests.media-type-case"),
         "png-alpha": Mistake("a PNG with transparency is 500", "requests.png-alpha"),
         "png-grey": Mistake("a grey PNG is 500", "requests.png-grey"),
+        "png-refused": Mistake("PNG cannot be decoded", "requests.png"),
         "small-limit": Mistake("a body may have 1 MB", "requests.large"),
+        "strict-labels": Mistake("only image/jpeg, image/png and image/bmp are taken", "requests.other-labels"),
+        "wants-form": Mistake("frames must be files of a form", "requests.jpeg"),
     },
     "answers": {
         "boxes-pixels": Mistake("boxes are in pixels", "answers.ranges"),
@@ -59,8 +68,13 @@ _GROUPS: dict[str, dict[str, Mistake]] = {
         "nothing-has-type": Mistake("204 has a Content-Type", "empty.media-type"),
     },
     "errors": {
-        "error-in-200": Mistake("a frame that cannot be decoded is 200 with an error in it", "errors.undecodable"),
+        "empty-500": Mistake("an empty body is 500", "errors.empty-body"),
+        "error-in-200": Mistake("a frame that cannot be decoded is 200 with an error in it", "errors.success"),
+        "no-allow": Mistake("405 has no Allow", "errors.method"),
+        "stumbles": Mistake("after many bad frames a good one is 500", "errors.recovers"),
+        "text-500": Mistake("a text is 500", "errors.media-type"),
         "trace": Mistake("errors show a stack trace", "errors.trace"),
+        "undecodable-204": Mistake("a frame that cannot be decoded is 204", "errors.success"),
         "undecodable-500": Mistake("a frame that cannot be decoded is 500", "errors.undecodable"),
         "wrong-method-500": Mistake("GET is 500", "errors.method"),
     },
@@ -90,9 +104,20 @@ _GROUPS: dict[str, dict[str, Mistake]] = {
         "slow": Mistake("an answer takes half a second", "timing.rate"),
     },
     "hostile": {
-        "truncated-answered": Mistake("half a JPEG is 500", "hostile.truncated"),
+        "bad-head-500": Mistake("bytes that are no HTTP are 500", "hostile.bad-head"),
+        "bad-head-kills": Mistake("after bytes that are no HTTP every frame is 500", "hostile.lives"),
+        "both-framings": Mistake(
+            "after both a length and chunks the connection stays open", "hostile.length-and-chunked"
+        ),
+        "header-believed": Mistake("memory is taken for what the header of a BMP claims", "hostile.bmp-header"),
+        "long-head-500": Mistake("a long head is 500", "hostile.long-head"),
+        "one-body-at-a-time": Mistake("a body is read only when the one before is whole", "hostile.slow-body"),
+        "one-pixel-500": Mistake("a frame of one pixel is 500", "hostile.one-pixel"),
+        "short-body-500": Mistake("half a body is 500", "hostile.short-body"),
+        "thin-500": Mistake("a frame of one column is 500", "hostile.thin"),
+        "truncated-500": Mistake("half a JPEG is 500", "hostile.truncated"),
         "two-lengths": Mistake("two different lengths are accepted", "hostile.two-lengths"),
-        "unbounded-pixels": Mistake("a picture of any number of pixels is decoded", "hostile.bomb"),
+        "unbounded-pixels": Mistake("memory is taken for any number of pixels", "hostile.bomb"),
     },
 }
 MISTAKES = {name: mistake for group in _GROUPS.values() for name, mistake in group.items()}

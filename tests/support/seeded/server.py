@@ -6,14 +6,15 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.seeded.access import Access
-from tests.support.seeded.frames import FrameError, pixels_of
+from tests.support.seeded.frames import UNDECODABLE, FrameError, pixels_of
 from tests.support.seeded.mistakes import MISTAKES
 from tests.support.seeded.model import find
 
@@ -21,6 +22,7 @@ PATH = "/inference"
 PLACES = 2
 """Frames that are worked on at once; further ones are refused."""
 WORK_S = 0.01
+MANY_BAD_FRAMES = 12
 MAX_BODY_BYTES, SMALL_BODY_BYTES = 64_000_000, 1_000_000
 MAX_HEAD_BYTES = 16_384
 IDLE_S = 5
@@ -47,6 +49,9 @@ class State:
     access: Access
     places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(PLACES))
     filter: dict[str, Any] = field(default_factory=dict)
+    bodies: threading.Lock = field(default_factory=threading.Lock)
+    bad_frames: int = 0
+    is_dead: bool = False
     last: list[dict[str, Any]] = field(default_factory=list)
     last_of_streams: list[dict[str, Any]] = field(default_factory=list)
 
@@ -64,6 +69,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = IDLE_S
+    disable_nagle_algorithm = True
     state: State
 
     def does(self, mistake: str) -> bool:
@@ -80,7 +86,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.does("wrong-method-500"):
             self.refuse(AnswerError(500, "GET failed"))
         else:
-            self.refuse(AnswerError(405, "Only POST is possible here.", {"Allow": "POST"}))
+            allow = {} if self.does("no-allow") else {"Allow": "POST"}
+            self.refuse(AnswerError(405, "Only POST is possible here.", allow))
 
     def do_POST(self) -> None:
         try:
@@ -92,12 +99,20 @@ class Handler(BaseHTTPRequestHandler):
         except ConnectionError:
             self.close_connection = True
         except RuntimeError:
-            trace = traceback.format_exc() if self.does("trace") else "The frame could not be processed."
-            self.refuse(AnswerError(500, trace))
+            self.refuse(AnswerError(500, "The frame could not be processed."))
+
+    def send_error(self, code: int, *_: Any) -> None:
+        """Answer a head that is no HTTP."""
+        self.request_version, self.close_connection = "HTTP/1.1", True
+        self.state.is_dead |= self.does("bad-head-kills") and code == HTTPStatus.BAD_REQUEST
+        self.refuse(AnswerError(500 if self.does("bad-head-500") else code, "The head is no HTTP."))
 
     def infer(self) -> None:
+        if self.state.is_dead:
+            raise RuntimeError
         self.check_head()
-        body = self.body()
+        with self.state.bodies if self.does("one-body-at-a-time") else nullcontext():
+            body = self.body()
         self.check_target()
         self.state.access.check(self)
         if not self.state.places.acquire(blocking=False):
@@ -113,9 +128,13 @@ class Handler(BaseHTTPRequestHandler):
         if len(set(lengths)) > 1 and not self.does("two-lengths"):
             self.close_connection = True
             raise AnswerError(400, "There are two different lengths.")
+        if lengths and "transfer-encoding" in self.headers and not self.does("both-framings"):
+            self.close_connection = True
         if sum(len(name) + len(value) for name, value in self.headers.items()) > MAX_HEAD_BYTES:
             self.close_connection = True
-            raise AnswerError(431, "The head is too long.")
+            raise AnswerError(500 if self.does("long-head-500") else 431, "The head is too long.")
+        if self.does("accept-406") and self.headers.get("accept", "*/*") not in {"*/*", "application/json"}:
+            raise AnswerError(406, "Only application/json is answered.")
 
     def check_target(self) -> None:
         parts = urlsplit(self.path)
@@ -136,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
             raise AnswerError(413, "The body is too large.")
         body = self.rfile.read(length)
         if len(body) < length:
-            raise ConnectionError
+            raise RuntimeError if self.does("short-body-500") else ConnectionError
         return body
 
     def chunks(self) -> bytes:
@@ -158,6 +177,9 @@ class Handler(BaseHTTPRequestHandler):
     def results(self, body: bytes) -> list[dict[str, Any]]:
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         pixels = pixels_of(body, self.content_type(), query, self.state.mistakes)
+        bad_frames, self.state.bad_frames = self.state.bad_frames, 0
+        if self.does("stumbles") and bad_frames >= MANY_BAD_FRAMES:
+            raise RuntimeError
         time.sleep(0.5 if self.does("slow") else WORK_S)
         inferences = self.filtered(find(pixels, self.state.mistakes), query)
         if self.does("streams-mixed") and "id" in query:
@@ -167,7 +189,7 @@ class Handler(BaseHTTPRequestHandler):
         return inferences
 
     def content_type(self) -> str | None:
-        if self.does("header-case") and not any(name in {"Content-Type", "content-type"} for name in self.headers):
+        if self.does("header-case") and "CONTENT-TYPE" in self.headers.keys():  # noqa: SIM118  # as it was written
             return "none"
         return self.headers.get("content-type")
 
@@ -214,10 +236,13 @@ class Handler(BaseHTTPRequestHandler):
                 spoil(inference, inference["entity"]["tag"])
 
     def refuse_frame(self, error: FrameError) -> None:
-        if self.does("error-in-200"):
+        self.state.bad_frames += 1
+        if self.does("error-in-200") and str(error) == UNDECODABLE:
             self.send(200, b'{"inferences": 500}', "application/json")
+        elif self.does("undecodable-204") and str(error) == UNDECODABLE:
+            self.answer([])
         else:
-            self.refuse(AnswerError(error.status, str(error)))
+            self.refuse(AnswerError(error.status, traceback.format_exc() if self.does("trace") else str(error)))
 
     def refuse(self, error: AnswerError) -> None:
         content = json.dumps({"title": "Error", "detail": str(error), "status": error.status}).encode()
@@ -232,6 +257,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
+        if self.does("closes-always"):
+            self.close_connection = True
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
