@@ -1,7 +1,12 @@
 """All checks, in the order in which they are asked: later ones rest on what earlier ones have shown."""
 
-from conformance.checks import requests
+from conformance.checks import credentials, overload, requests, timing
 
-CHECKS = (*requests.CHECKS,)
+CHECKS = (
+    *requests.CHECKS,
+    *credentials.CHECKS,
+    *overload.CHECKS,
+    *timing.CHECKS,
+)
 GROUPS = tuple(dict.fromkeys(check.group for check in CHECKS))
 """The names of the groups, in order."""
