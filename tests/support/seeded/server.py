@@ -20,7 +20,7 @@ from tests.support.seeded.model import find
 PATH = "/inference"
 PLACES = 2
 """Frames that are worked on at once; further ones are refused."""
-WORK_S = 0.01
+WORK_S, SLOW_S = 0.01, 0.15
 MAX_BODY_BYTES, SMALL_BODY_BYTES = 64_000_000, 1_000_000
 MAX_HEAD_BYTES = 16_384
 IDLE_S = 5
@@ -65,6 +65,8 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = IDLE_S
     state: State
+    was_refused = False
+    """Whether credentials were missing or wrong in a request before this one."""
 
     def does(self, mistake: str) -> bool:
         assert mistake in MISTAKES, mistake
@@ -100,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.body()
         self.check_target()
         self.state.access.check(self)
-        if not self.state.places.acquire(blocking=False):
+        if not self.state.places.acquire(blocking=self.does("queues")):
             self.be_busy()
         try:
             inferences = self.results(body)
@@ -149,7 +151,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def be_busy(self) -> None:
         if self.does("busy-slow"):
-            time.sleep(1.5)
+            time.sleep(0.8)
+        if self.does("busy-hangs-up"):
+            raise ConnectionError
         if self.does("busy-500"):
             raise AnswerError(500, "Too many frames.")
         seconds = "0.5" if self.does("busy-date") else "1"
@@ -158,7 +162,7 @@ class Handler(BaseHTTPRequestHandler):
     def results(self, body: bytes) -> list[dict[str, Any]]:
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         pixels = pixels_of(body, self.content_type(), query, self.state.mistakes)
-        time.sleep(0.5 if self.does("slow") else WORK_S)
+        time.sleep(SLOW_S if self.does("slow") else WORK_S)
         inferences = self.filtered(find(pixels, self.state.mistakes), query)
         if self.does("streams-mixed") and "id" in query:
             self.state.last_of_streams = inferences = inferences or self.state.last_of_streams
