@@ -5,14 +5,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from conformance.asking.credentials import without_secrets
 from conformance.errors import ExhaustedError, NoAnswerError
 from conformance.inferences import Found
 from conformance.pictures.encoding import jpeg
 from conformance.subject import Subject
 from conformance.verdicts import Check, Finding, Verdict, cannot_tell, not_asked, wrong
-
-HIDDEN = "***"
-"""Stands for credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,8 @@ def run(subject: Subject, checks: Iterable[Check]) -> Iterator[Result]:
         if finding.verdict is Verdict.FAIL and not check.source.binds:
             finding = replace(finding, verdict=Verdict.WARN)
         verdicts[check.id] = finding.verdict
-        yield Result(check, _without_secrets(finding, subject), time.monotonic() - started_at)
+        shown = replace(finding, detail=without_secrets(finding.detail, subject.credentials))
+        yield Result(check, shown, time.monotonic() - started_at)
 
 
 def report_of(subject: Subject, version: str, ask: Callable[[], Iterable[Result]]) -> Report:
@@ -99,14 +98,6 @@ def sights(subject: Subject) -> Iterator[Sight]:
     """Yield what the server found in the photos, as far as it was asked about them."""
     for seen in subject.asked:
         yield Sight(seen.photo.name, jpeg(seen.photo.image), seen.found)
-
-
-def _without_secrets(finding: Finding, subject: Subject) -> Finding:
-    """Return a finding that does not show credentials: a server may send back what it was sent."""
-    detail = finding.detail
-    for secret in subject.credentials.secrets:
-        detail = detail.replace(secret, HIDDEN)
-    return replace(finding, detail=detail)
 
 
 def _asked(check: Check, subject: Subject, verdicts: dict[str, Verdict]) -> Finding:

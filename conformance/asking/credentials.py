@@ -13,6 +13,8 @@ from conformance.asking.messages import Answer, Headers
 
 MAX_CHALLENGES = 256
 """How many challenges of Digest are remembered, each with the number of requests that answered it."""
+HIDDEN = "***"
+"""Stands for credentials in texts."""
 _PARAMETER = re.compile(r"[\w-]+\s*=")
 
 
@@ -129,6 +131,13 @@ def challenges(answer: Answer) -> tuple[str, ...]:
 def schemes(challenge: Answer) -> set[str]:
     """Return the schemes that a 401 offers, in lower case."""
     return {each.split()[0].lower() for each in challenges(challenge)}
+
+
+def without_secrets(text: str, credentials: Credentials) -> str:
+    """Return a text that does not show credentials: a server may send back what it was sent."""
+    for secret in credentials.secrets:
+        text = text.replace(secret, HIDDEN)
+    return text
 
 
 def _group(elements: list[str], found: list[str]) -> None:

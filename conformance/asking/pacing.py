@@ -98,7 +98,10 @@ def burst(server: Server, request: Request, count: int) -> tuple[Outcome, ...]:
 
 
 def paced(server: Server, request: Request, rate_per_s: float, count: int) -> Pace:
-    """Send a request at a steady rate over one connection, one frame in flight. Raises NoAnswerError, ExhaustedError."""
+    """Send a request at a steady rate over one connection, one frame in flight.
+
+    Raises NoAnswerError and ExhaustedError.
+    """
     pace = Pace()
     with ExitStack() as stack:
         connection = stack.enter_context(server.connection())

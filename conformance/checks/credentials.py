@@ -3,6 +3,7 @@
 import re
 import secrets
 from dataclasses import replace
+from typing import cast
 
 from conformance.asking.credentials import Credentials, OneHeader, Password, challenges, schemes
 from conformance.asking.messages import Answer, Headers, Request
@@ -132,8 +133,8 @@ def _frame(subject: Subject) -> Request:
 
 
 def _password(subject: Subject) -> Password:
-    assert isinstance(subject.credentials, Password)
-    return subject.credentials
+    """Return the password that `_without_challenge` has found to be given."""
+    return cast("Password", subject.credentials)
 
 
 def _digest(subject: Subject, credentials: Password | None = None) -> Headers:

@@ -62,7 +62,9 @@ def _ask_speed(subject: Subject) -> Finding:
     if not burst.refused:
         return cannot_tell("no frame was refused")
     took_s = statistics.median(answer.duration_s for answer in burst.refused)
-    found = f"a refusal takes {took_s:.2g} s, the answer to a frame alone {burst.alone_s:.2g} s"
+    found = f"a refusal took {took_s * 1000:.0f} ms"
+    if burst.answered:
+        found += f", an answer {statistics.median(each.waited_s for each in burst.answered) * 1000:.0f} ms"
     return wrong(found) if took_s > max(SOON_S, burst.alone_s) else passed(found)
 
 
@@ -114,7 +116,7 @@ CHECKS = (
     ),
     Check(
         "overload.speed",
-        "Refusing a frame takes less time than answering one.",
+        "A frame is refused at once, not after it has waited.",
         "A server that is slow to refuse holds its clients up when it is busiest.",
         DECIDED,
         _ask_speed,

@@ -96,13 +96,17 @@ _GROUPS: dict[str, dict[str, Mistake]] = {
         "any-token": Mistake("every token is right", "credentials.wrong", "token"),
         "basic-late": Mistake("Basic is taken only after a 401", "credentials.basic", "password"),
         "basic-once": Mistake("who was refused once may not come in by Basic", "credentials.basic", "password"),
-        "digest-get": Mistake("answers to Digest are judged as if all requests were GET", "credentials.digest", "password"),
+        "digest-get": Mistake(
+            "answers to Digest are judged as if all requests were GET", "credentials.digest", "password"
+        ),
         "digest-replay": Mistake(
             "an answer to a challenge of Digest may be used again", "credentials.replay", "password"
         ),
         "dummy-credentials": Mistake("credentials are refused though none are needed", "credentials.ignored"),
         "no-challenge": Mistake("401 has no WWW-Authenticate", "credentials.challenge", "password"),
-        "no-challenge-bearer": Mistake("a missing token is 401 without WWW-Authenticate", "credentials.challenge", "token"),
+        "no-challenge-bearer": Mistake(
+            "a missing token is 401 without WWW-Authenticate", "credentials.challenge", "token"
+        ),
         "open": Mistake("frames without credentials are answered", "credentials.required", "password"),
         "scheme-case": Mistake("Bearer is compared letter by letter", "credentials.header", "token"),
         "wrong-is-403": Mistake("a wrong token is 403", "credentials.wrong", "token"),
