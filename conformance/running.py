@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from conformance.asking.credentials import without_secrets
 from conformance.errors import ConformanceError, ExhaustedError, NoAnswerError
 from conformance.inferences import Found
 from conformance.pictures.encoding import jpeg
@@ -79,9 +80,9 @@ def run(subject: Subject, checks: Iterable[Check]) -> Iterator[Result]:
         finding = _asked(check, subject, verdicts)
         if finding.verdict is Verdict.FAIL and not check.source.binds:
             finding = replace(finding, verdict=Verdict.WARN)
-        finding = replace(finding, detail=_printable(finding.detail))
         verdicts[check.id] = finding.verdict
-        yield Result(check, finding, time.monotonic() - started_at)
+        detail = _printable(without_secrets(finding.detail, subject.credentials))
+        yield Result(check, replace(finding, detail=detail), time.monotonic() - started_at)
 
 
 def report_of(subject: Subject, version: str, ask: Callable[[], Iterable[Result]]) -> Report:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from conformance.asking.credentials import Credentials, NoCredentials
-from conformance.asking.messages import Answer
+from conformance.asking.messages import Answer, Request
+from conformance.asking.pacing import Burst, burst_of
 from conformance.asking.server import Server
 from conformance.inferences import Found, found
 from conformance.pictures.encoding import jpeg, png
@@ -69,6 +70,16 @@ class Subject:
         """Return the survey if there was one; never asks."""
         survey: tuple[Seen, ...] = self.__dict__.get("survey", ())
         return survey
+
+    @cached_property
+    def bare(self) -> Answer:
+        """Return what the server answers to a frame without credentials. Raises NoAnswerError."""
+        return self.server.ask_once(Request(jpeg(self.photos[0].image), (("Content-Type", "image/jpeg"),)))
+
+    @cached_property
+    def burst(self) -> Burst:
+        """Return what becomes of many frames that come at once. Raises NoAnswerError and ExhaustedError."""
+        return burst_of(self.server, Request(jpeg(self.photos[0].image), (("Content-Type", "image/jpeg"),)))
 
     @cached_property
     def frame(self) -> bytes:

@@ -11,6 +11,7 @@ import h11
 
 from conformance.asking.address import Address
 from conformance.asking.messages import Answer, Headers, Request
+from conformance.asking.tls import refusal
 from conformance.errors import NoAnswerError, TooSlowError
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -42,7 +43,8 @@ class Connection:
         try:
             self.socket = self._opened(tls)
         except OSError as error:
-            raise NoAnswerError(f"no connection: {_reason(error)}") from error
+            reason = refusal(error, address.host) or _reason(error)
+            raise NoAnswerError(f"no connection: {reason}") from error
         self._h11 = h11.Connection(h11.CLIENT)
         self._has_ended = False
 

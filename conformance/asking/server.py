@@ -11,6 +11,7 @@ from conformance.asking.address import Address
 from conformance.asking.connection import Connection, connected
 from conformance.asking.credentials import Credentials, NoCredentials
 from conformance.asking.messages import Answer, Headers, Request
+from conformance.asking.tls import context
 from conformance.errors import ExhaustedError
 
 UNAUTHORIZED = 401
@@ -49,7 +50,8 @@ class Server:
     ) -> None:
         self.address, self.limits = address, limits or Limits()
         self.credentials: Credentials = credentials or NoCredentials()
-        self._tls, self._spent = tls, _Spent()
+        self._tls = (tls or context()) if address.scheme == "https" else None
+        self._spent = _Spent()
         self._ends_at = time.monotonic() + self.limits.duration_s
 
     @property
@@ -82,9 +84,10 @@ class Server:
             return connection.ask(replace(request, headers=(*request.headers, ("Connection", "close"))), headers)
 
     @contextmanager
-    def connection(self, timeout_s: float | None = None) -> Iterator[Connection]:
-        """Open a connection for a block; it counts as one request."""
-        self.count()
+    def connection(self, timeout_s: float | None = None, *, is_counted: bool = False) -> Iterator[Connection]:
+        """Open a connection for a block; it counts as one request, unless that was counted before."""
+        if not is_counted:
+            self.count()
         with connected(self.address, self._tls, timeout_s or self.limits.timeout_s) as connection:
             yield connection
 

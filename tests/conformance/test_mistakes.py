@@ -5,13 +5,14 @@ from collections import Counter
 import pytest
 
 from conformance.asking.address import read_address
+from conformance.asking.credentials import Credentials, NoCredentials, OneHeader, Password
 from conformance.asking.server import Server
 from conformance.checks import CHECKS
 from conformance.pictures.photos import Photo
 from conformance.running import Result, run
 from conformance.subject import Subject
 from conformance.verdicts import Verdict
-from tests.support.seeded.mistakes import MISTAKES
+from tests.support.seeded.mistakes import ACCESS, MISTAKES
 from tests.support.seeded.model import board
 from tests.support.seeded.server import seeded
 
@@ -19,20 +20,38 @@ BAD = {Verdict.FAIL, Verdict.WARN}
 IDS = {check.id for check in CHECKS}
 
 
-def judged(*mistakes: str) -> dict[str, Result]:
-    with seeded(*mistakes) as url:
-        subject = Subject(Server(read_address(url)), photos=(Photo("board", board()),), rate_per_s=10, hostile=True)
+def credentials_for(access: str) -> Credentials:
+    given = ACCESS[access]
+    if "token" in given:
+        return OneHeader("Authorization", f"Bearer {given['token']}")
+    return Password(**given) if given else NoCredentials()
+
+
+def judged(*mistakes: str, access: str = "all") -> dict[str, Result]:
+    with seeded(*mistakes, **ACCESS[access]) as url:
+        server = Server(read_address(url), credentials=credentials_for(access))
+        subject = Subject(server, photos=(Photo("board", board()),), rate_per_s=10, hostile=True)
         return {result.check.id: result for result in run(subject, CHECKS)}
 
 
 def test_a_server_without_mistakes_passes_all_checks() -> None:
-    findings = {name: result.finding for name, result in judged().items()}
-    assert {name: finding for name, finding in findings.items() if finding.verdict is not Verdict.PASS} == {}
+    """With each kind of access: of the checks of credentials, those that apply then; each applies once."""
+    passed = set()
+    for access in ACCESS:
+        findings = {name: result.finding for name, result in judged(access=access).items()}
+        good = {name for name, finding in findings.items() if finding.verdict is Verdict.PASS}
+        others = {name: finding for name, finding in findings.items() if name not in good}
+        skipped = [name for name, each in others.items() if each.verdict is Verdict.NOT_ASKED]
+        assert {name: finding for name, finding in others.items() if name not in skipped} == {}
+        assert {name.partition(".")[0] for name in skipped} <= {"credentials"}
+        passed |= good
+    assert passed == IDS
 
 
 @pytest.mark.parametrize("mistake", [name for name, mistake in MISTAKES.items() if mistake.found_by in IDS])
 def test_a_mistake_is_found_by_its_check_and_by_no_other(mistake: str) -> None:
-    found = {name: result for name, result in judged(mistake).items() if result.finding.verdict in BAD}
+    results = judged(mistake, access=MISTAKES[mistake].access)
+    found = {name: result for name, result in results.items() if result.finding.verdict in BAD}
     assert list(found) == [MISTAKES[mistake].found_by], {name: result.finding for name, result in found.items()}
 
 

@@ -26,11 +26,15 @@ class Access:
             if given and "dummy-credentials" in self._mistakes:
                 raise AnswerError(401, "Not needed.", {"WWW-Authenticate": "Basic"})
             return
-        if not self._is_right(given, request.command):
-            raise AnswerError(401, "Wrong credentials.", self._challenge())
+        if not given and "open" in self._mistakes:
+            return
+        if not self._is_right(given, request):
+            request.was_refused = True
+            status = 403 if given and "wrong-is-403" in self._mistakes else 401
+            raise AnswerError(status, "Wrong credentials.", self._challenge())
 
     def _challenge(self) -> dict[str, str]:
-        if "no-challenge" in self._mistakes:
+        if {"no-challenge", "no-challenge-bearer"} & set(self._mistakes):
             return {}
         if self._token:
             return {"WWW-Authenticate": "Bearer"}
@@ -39,15 +43,25 @@ class Access:
         digest = f'Digest realm="{REALM}", qop="auth", algorithm=SHA-256, nonce="{nonce}"'
         return {"WWW-Authenticate": f'{digest}, Basic realm="{REALM}"'}
 
-    def _is_right(self, given: str, method: str) -> bool:
+    def _is_right(self, given: str, request: Any) -> bool:
         scheme, _, rest = given.partition(" ")
-        if given and "any-password" in self._mistakes:
-            return True
         if self._token:
-            return bool(given == f"Bearer {self._token}")
+            return self._is_token(scheme, rest)
         if scheme.lower() == "basic":
-            return rest == base64.b64encode(f"{self._user}:{self._password}".encode()).decode()
+            return self._is_password(rest, was_refused=request.was_refused)
+        method = "GET" if "digest-get" in self._mistakes else request.command
         return bool(scheme.lower() == "digest" and self._is_answer(rest, method))
+
+    def _is_token(self, scheme: str, rest: str) -> bool:
+        is_bearer = scheme == "Bearer" if "scheme-case" in self._mistakes else scheme.lower() == "bearer"
+        return is_bearer and (rest == self._token or "any-token" in self._mistakes)
+
+    def _is_password(self, rest: str, *, was_refused: bool) -> bool:
+        """Return whether what follows Basic is right. `was_refused`: over the same connection, before."""
+        if ("basic-late" in self._mistakes and not was_refused) or ("basic-once" in self._mistakes and was_refused):
+            return False
+        right = base64.b64encode(f"{self._user}:{self._password}".encode()).decode()
+        return rest == right or "any-password" in self._mistakes
 
     def _is_answer(self, text: str, method: str) -> bool:
         found = {name: quoted or plain for name, quoted, plain in re.findall(r'(\w+)=(?:"([^"]*)"|([^\s,]+))', text)}

@@ -7,10 +7,19 @@ from typing import NamedTuple
 
 
 class Mistake(NamedTuple):
-    """A mistake. `found_by`: the check that fails, or warns."""
+    """A mistake. `found_by`: the check that fails, or warns. `access`: who may come in, a key of ACCESS."""
 
     sentence: str
     found_by: str
+    access: str = "all"
+
+
+ACCESS: dict[str, dict[str, str]] = {
+    "all": {},
+    "password": {"user": "jürgen", "password": "paßwort of the tests"},
+    "token": {"token": "token-of-the-tests"},
+}
+"""What the seeded server is started with: who may come in."""
 
 
 _GROUPS: dict[str, dict[str, Mistake]] = {
@@ -91,17 +100,33 @@ _GROUPS: dict[str, dict[str, Mistake]] = {
     "overload": {
         "busy-500": Mistake("a server that is busy answers 500", "overload.status"),
         "busy-date": Mistake("Retry-After is half a second", "overload.retry-after"),
+        "busy-hangs-up": Mistake("a server that is busy closes connections", "overload.status"),
         "busy-silent": Mistake("503 has no Retry-After", "overload.retry-after"),
         "busy-slow": Mistake("frames are refused only after a second", "overload.speed"),
+        "queues": Mistake("all frames wait until it is their turn", "overload.sheds"),
     },
     "credentials": {
-        "any-password": Mistake("every password is right", "credentials.wrong"),
-        "digest-replay": Mistake("an answer to a challenge of Digest may be used again", "credentials.replay"),
+        "any-password": Mistake("every password is right", "credentials.wrong", "password"),
+        "any-token": Mistake("every token is right", "credentials.wrong", "token"),
+        "basic-late": Mistake("Basic is taken only after a 401", "credentials.basic", "password"),
+        "basic-once": Mistake("who was refused once may not come in by Basic", "credentials.basic", "password"),
+        "digest-get": Mistake(
+            "answers to Digest are judged as if all requests were GET", "credentials.digest", "password"
+        ),
+        "digest-replay": Mistake(
+            "an answer to a challenge of Digest may be used again", "credentials.replay", "password"
+        ),
         "dummy-credentials": Mistake("credentials are refused though none are needed", "credentials.ignored"),
-        "no-challenge": Mistake("401 has no WWW-Authenticate", "credentials.challenge"),
+        "no-challenge": Mistake("401 has no WWW-Authenticate", "credentials.challenge", "password"),
+        "no-challenge-bearer": Mistake(
+            "a missing token is 401 without WWW-Authenticate", "credentials.challenge", "token"
+        ),
+        "open": Mistake("frames without credentials are answered", "credentials.required", "password"),
+        "scheme-case": Mistake("Bearer is compared letter by letter", "credentials.header", "token"),
+        "wrong-is-403": Mistake("a wrong token is 403", "credentials.wrong", "token"),
     },
     "timing": {
-        "slow": Mistake("an answer takes half a second", "timing.rate"),
+        "slow": Mistake("an answer takes 150 ms", "timing.rate"),
     },
     "hostile": {
         "bad-head-500": Mistake("bytes that are no HTTP are 500", "hostile.bad-head"),

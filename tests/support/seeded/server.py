@@ -21,7 +21,7 @@ from tests.support.seeded.model import find
 PATH = "/inference"
 PLACES = 2
 """Frames that are worked on at once; further ones are refused."""
-WORK_S = 0.01
+WORK_S, SLOW_S = 0.01, 0.15
 MANY_BAD_FRAMES = 12
 MAX_BODY_BYTES, SMALL_BODY_BYTES = 64_000_000, 1_000_000
 MAX_HEAD_BYTES = 16_384
@@ -71,6 +71,8 @@ class Handler(BaseHTTPRequestHandler):
     timeout = IDLE_S
     disable_nagle_algorithm = True
     state: State
+    was_refused = False
+    """Whether credentials were missing or wrong in a request before this one."""
 
     def does(self, mistake: str) -> bool:
         assert mistake in MISTAKES, mistake
@@ -115,7 +117,7 @@ class Handler(BaseHTTPRequestHandler):
             body = self.body()
         self.check_target()
         self.state.access.check(self)
-        if not self.state.places.acquire(blocking=False):
+        if not self.state.places.acquire(blocking=self.does("queues")):
             self.be_busy()
         try:
             inferences = self.results(body)
@@ -168,7 +170,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def be_busy(self) -> None:
         if self.does("busy-slow"):
-            time.sleep(1.5)
+            time.sleep(0.8)
+        if self.does("busy-hangs-up"):
+            raise ConnectionError
         if self.does("busy-500"):
             raise AnswerError(500, "Too many frames.")
         seconds = "0.5" if self.does("busy-date") else "1"
@@ -180,7 +184,7 @@ class Handler(BaseHTTPRequestHandler):
         bad_frames, self.state.bad_frames = self.state.bad_frames, 0
         if self.does("stumbles") and bad_frames >= MANY_BAD_FRAMES:
             raise RuntimeError
-        time.sleep(0.5 if self.does("slow") else WORK_S)
+        time.sleep(SLOW_S if self.does("slow") else WORK_S)
         inferences = self.filtered(find(pixels, self.state.mistakes), query)
         if self.does("streams-mixed") and "id" in query:
             self.state.last_of_streams = inferences = inferences or self.state.last_of_streams
