@@ -8,9 +8,10 @@ from conformance.asking.credentials import Credentials, NoCredentials
 from conformance.asking.messages import Answer, Request
 from conformance.asking.pacing import Burst, burst_of
 from conformance.asking.server import Server
-from conformance.inferences import Found, found
+from conformance.inferences import Found, document, found
 from conformance.pictures.encoding import jpeg, png
 from conformance.pictures.photos import Photo, shipped_photos
+from conformance.published import Violation, violations
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,11 @@ class Subject:
         """Return the answers of the survey that have results (status 200), by photo."""
         return {seen.photo.name: seen.answer for seen in self.survey if seen.answer.status == 200}  # noqa: PLR2004
 
+    @cached_property
+    def violations(self) -> tuple[tuple[str, Violation], ...]:
+        """Return what the published schema forbids in the results of the survey, each with the photo's name."""
+        return tuple((name, each) for name, answer in self.results.items() for each in _violations(answer))
+
     @property
     def asked(self) -> tuple[Seen, ...]:
         """Return the survey if there was one; never asks."""
@@ -86,3 +92,10 @@ class Subject:
         """Return a photo as JPEG, one in which the server found something if there is any."""
         richest = max(self.survey, key=lambda seen: len(seen.found))
         return jpeg(richest.photo.image)
+
+
+def _violations(answer: Answer) -> tuple[Violation, ...]:
+    try:
+        return violations(document(answer))
+    except ValueError:
+        return ()

@@ -9,17 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
+from tests.support.seeded.raw import ORDERS, PIXEL_FORMATS, length, read_raw
+
 MAX_PIXELS, MAX_ASPECT = 40_000_000, 1000
 FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/bmp": "BMP"}
-ORDERS = {
-    "rgb24": (0, 1, 2),
-    "bgr24": (2, 1, 0),
-    "rgba": (0, 1, 2),
-    "bgra": (2, 1, 0),
-    "argb": (1, 2, 3),
-    "abgr": (3, 2, 1),
-}
-"""The places of red, green and blue in a pixel."""
 UNDECODABLE = "The frame cannot be decoded."
 
 CRASHES: dict[str, Callable[[Image.Image], bool]] = {
@@ -106,19 +99,24 @@ def _is_fatal(body: bytes, mistakes: Collection[str]) -> bool:
 
 
 def _raw(body: bytes, content_type: str, query: Mapping[str, str], mistakes: Collection[str]) -> NDArray[np.uint8]:
+    if "raw-refused" in mistakes:
+        raise FrameError("The media type is none of image/jpeg, image/png and image/bmp.", 415)
     message = Message()
     message["content-type"] = content_type
     given = {name.lower(): value for name, value in (*(message.get_params() or [])[1:], *query.items())}
     pixel_format = given.get("pixelformat", given.get("format", "bgr24")).lower()
-    if pixel_format not in ORDERS or not {"width", "height"} <= given.keys():
-        raise FrameError("Raw pixels need width, height and a format of 24 or 32 bits.")
-    width, height, channels = int(given["width"]), int(given["height"]), 4 if "a" in pixel_format else 3
-    expected = width * height * channels
+    known = tuple(ORDERS) if "raw-few-formats" in mistakes else PIXEL_FORMATS
+    if pixel_format not in known or not {"width", "height"} <= given.keys():
+        raise FrameError("Raw pixels need width, height and a format.")
+    size = (int(given["width"]), int(given["height"]))
+    expected = length(pixel_format, size)
+    if len(body) < expected and "raw-truncated" in mistakes:
+        raise RuntimeError("expected more bytes")
     if len(body) != expected and not ("raw-length" in mistakes and len(body) > expected):
         raise FrameError(f"Expected {expected} bytes, got {len(body)}.")
-    pixels = np.frombuffer(body[:expected], np.uint8).reshape(height, width, channels)
-    order = (0, 1, 2) if "raw-bgr" in mistakes else ORDERS[pixel_format]
-    return pixels[..., list(order)]
+    return read_raw(
+        body[:expected], "rgb24" if "raw-bgr" in mistakes and pixel_format == "bgr24" else pixel_format, size
+    )
 
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False

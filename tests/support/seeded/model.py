@@ -1,5 +1,6 @@
 """What the seeded server finds: one object of each of three colours, and its box. Its mistakes in boxes are here."""
 
+import random
 from collections.abc import Collection
 from typing import Any
 
@@ -64,6 +65,14 @@ def _relative(box_xyxy: Box, pixels: Pixels, mistakes: Collection[str]) -> dict[
         left, right = left + (side - width) / 2, right + (side - width) / 2
         top, bottom = top + (side - height) / 2, bottom + (side - height) / 2
         width = height = side
+    if "boxes-upper-left" in mistakes:
+        width = height = max(width, height)
+    if "boxes-one-size" in mistakes:
+        width = height = SIDE_PX
+    if "boxes-fixed" in mistakes:
+        left, top, right, bottom = 0.1 * width, 0.2 * height, 0.4 * width, 0.4 * height
+    if "boxes-jitter" in mistakes:
+        left, right = left + random.uniform(-0.1, 0.1) * width, right + random.uniform(-0.1, 0.1) * width
     if "boxes-unclamped" in mistakes:
         left, top = left - 4, top - 4
     left, top, right, bottom = left / width, top / height, right / width, bottom / height
@@ -74,6 +83,10 @@ def _relative(box_xyxy: Box, pixels: Pixels, mistakes: Collection[str]) -> dict[
         box |= {"l": (left + right) / 2, "t": (top + bottom) / 2}
     if "boxes-corners" in mistakes:
         box |= {"w": right, "h": bottom}
+    if "boxes-yxyx" in mistakes:
+        box = {"l": top, "t": left, "w": bottom, "h": right}
+    if "boxes-from-below" in mistakes:
+        box["t"] = 1 - bottom
     if "boxes-wide" in mistakes and right == 1:
         box["w"] += min(0.02, left)
     return box

@@ -31,11 +31,13 @@ IDLE_S = 5
 SPOILING: dict[str, Callable[[dict[str, Any], dict[str, Any]], object]] = {
     "extra-member": lambda _, tag: tag.update(classId=1),
     "missing-value": lambda _, tag: tag.pop("value"),
+    "no-payload": lambda inference, _: inference.pop("entity"),
     "nan": lambda _, tag: tag.update(confidence=float("nan")),
     "number-attributes": lambda inference, _: inference["extensions"].update(number=1),
     "payload-other": lambda inference, _: inference.update(type="text"),
     "percent": lambda _, tag: tag.update(confidence=tag["confidence"] * 100),
     "strings": lambda _, tag: tag.update(confidence=str(tag["confidence"])),
+    "subtype-blank": lambda inference, _: inference.update(subtype=""),
     "type-unknown": lambda inference, _: inference.update(type="object"),
 }
 """What mistakes do to an inference and to its tag."""
@@ -54,6 +56,7 @@ class State:
     is_dead: bool = False
     last: list[dict[str, Any]] = field(default_factory=list)
     last_of_streams: list[dict[str, Any]] = field(default_factory=list)
+    known_ids: set[str] = field(default_factory=set)
 
 
 class AnswerError(Exception):
@@ -180,7 +183,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def results(self, body: bytes) -> list[dict[str, Any]]:
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
-        pixels = pixels_of(body, self.content_type(), query, self.state.mistakes)
+        pixels = pixels_of(body, self.content_type(), query | self.described(), self.state.mistakes)
         bad_frames, self.state.bad_frames = self.state.bad_frames, 0
         if self.does("stumbles") and bad_frames >= MANY_BAD_FRAMES:
             raise RuntimeError
@@ -188,9 +191,17 @@ class Handler(BaseHTTPRequestHandler):
         inferences = self.filtered(find(pixels, self.state.mistakes), query)
         if self.does("streams-mixed") and "id" in query:
             self.state.last_of_streams = inferences = inferences or self.state.last_of_streams
+        if self.does("id-warms-up") and query.get("id") not in {None, *self.state.known_ids}:
+            self.state.known_ids.add(query["id"])
+            return []
         if self.does("old-answer"):
             inferences, self.state.last = self.state.last, inferences
         return inferences
+
+    def described(self) -> dict[str, str]:
+        """Return the description of raw pixels that the headers give."""
+        names = {"width": "x-frame-width", "height": "x-frame-height", "pixelFormat": "x-frame-pixel-format"}
+        return {name: self.headers[header] for name, header in names.items() if header in self.headers}
 
     def content_type(self) -> str | None:
         if self.does("header-case") and "CONTENT-TYPE" in self.headers.keys():  # noqa: SIM118  # as it was written
@@ -229,6 +240,8 @@ class Handler(BaseHTTPRequestHandler):
         for each in inferences:
             self.spoil(each)
         document: dict[str, Any] = {"inferences": inferences}
+        if self.does("not-a-list"):
+            document["inferences"] = dict(enumerate(inferences))
         if self.does("extra-top-level"):
             document["count"] = len(inferences)
         return json.dumps(document).encode()
