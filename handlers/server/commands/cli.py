@@ -12,7 +12,7 @@ from typing import NoReturn
 from conformance.errors import ConformanceError
 from handlers.errors import ConfigurationError, EdgeError
 from handlers.server.commands import check, credentials, infer, models, prepare, serve
-from handlers.server.commands.conforming import conform
+from handlers.server.commands.conforming import conform, doctor
 from handlers.server.commands.playing import play
 from handlers.server.parts import with_only_model
 from handlers.server.settings import Settings
@@ -20,7 +20,7 @@ from handlers.server.settings_sources import CONFIG_NAME, read_settings
 from models.errors import ModelsError
 from player.errors import PlayerError
 
-COMMANDS = (serve, infer, play, models, check, prepare, credentials, conform)
+COMMANDS = (serve, infer, play, models, check, prepare, credentials, conform, doctor)
 """In the order in which the help text lists them."""
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 

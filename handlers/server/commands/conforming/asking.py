@@ -10,6 +10,7 @@ from conformance.asking.server import Limits, Server
 from conformance.errors import ConformanceError
 from handlers.parsing.numbers import read_number
 
+TABLE, JSON = FORMATS = ("table", "json")
 MAX_SECRET_BYTES = 8192
 MAX_RATE = 100
 """Frames per second; no client of the protocol sends so many."""

@@ -19,11 +19,9 @@ from conformance.reports.text import text
 from conformance.running import Result, report_of, run, selected
 from conformance.subject import Subject
 from conformance.verdicts import Check
-from handlers.server.commands.conforming.asking import asking_options, frame_rate, server_of
+from handlers.server.commands.conforming.asking import FORMATS, JSON, TABLE, asking_options, frame_rate, server_of
 from handlers.server.commands.printing import printable
 from handlers.server.settings import Settings, split
-
-TABLE, JSON = FORMATS = ("table", "json")
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
