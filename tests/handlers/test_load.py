@@ -22,7 +22,7 @@ from tests.support.metrics import runs, samples
 from tests.support.server import LiveServer, serving
 from tests.support.waiting import PATIENCE_S, wait_for
 
-RUN_TIMEOUT_S, QUEUE_TIMEOUT_S = 10, 6
+RUN_TIMEOUT_S, QUEUE_TIMEOUT_S = 6, 3
 ARRIVAL_S = 0.2
 FRAME, BUSY_FRAME = encode(board(7), "PNG"), encode(board(1, work=work_for(1.5)), "PNG")
 RESET = struct.pack("ii", 1, 0)
@@ -33,14 +33,17 @@ GOODBYE = struct.pack("ii", 0, 0)
 
 @pytest.fixture
 def one_lane(tmp_path: Path) -> Iterator[LiveServer]:
-    """A service with one lane and three places in the queue."""
-    with serving(
-        write_identity_model(tmp_path),
-        lanes=1,
-        queue_size=3,
-        queue_timeout_s=QUEUE_TIMEOUT_S,
-        run_timeout_s=RUN_TIMEOUT_S,
-    ) as live:
+    """A service with one lane and three places in the queue, with more patience than any test needs."""
+    folder = write_identity_model(tmp_path)
+    with serving(folder, lanes=1, queue_size=3, queue_timeout_s=PATIENCE_S, run_timeout_s=PATIENCE_S) as live:
+        yield live
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[LiveServer]:
+    """The same with little patience."""
+    folder = write_identity_model(tmp_path)
+    with serving(folder, lanes=1, queue_size=3, queue_timeout_s=QUEUE_TIMEOUT_S, run_timeout_s=RUN_TIMEOUT_S) as live:
         yield live
 
 
@@ -112,28 +115,28 @@ def test_callers_of_one_address_are_one_stream(one_lane: LiveServer) -> None:
     assert busy.status() == 200
 
 
-def test_a_frame_that_waited_too_long_is_answered_then_and_never_run(one_lane: LiveServer) -> None:
-    endless = Caller(one_lane, encode(board(work=ENDLESS), "PNG"))
+def test_a_frame_that_waited_too_long_is_answered_then_and_never_run(impatient: LiveServer) -> None:
+    endless = Caller(impatient, encode(board(work=ENDLESS), "PNG"))
     started_at = time.monotonic()
-    late = Caller(one_lane, FRAME)
+    late = Caller(impatient, FRAME)
     assert late.status() == 503
     assert QUEUE_TIMEOUT_S <= time.monotonic() - started_at < RUN_TIMEOUT_S
     assert int(late.answer.headers["retry-after"]) >= 1
     assert endless.status() == 503
-    wait_until_idle(one_lane)
-    assert samples(one_lane)["framehook_shed_total", "queue_timeout"] == 1
-    assert runs(one_lane) == 1
+    wait_until_idle(impatient)
+    assert samples(impatient)["framehook_shed_total", "queue_timeout"] == 1
+    assert runs(impatient) == 1
 
 
-def test_a_run_that_takes_too_long_is_stopped_and_the_lane_goes_on(one_lane: LiveServer) -> None:
+def test_a_run_that_takes_too_long_is_stopped_and_the_lane_goes_on(impatient: LiveServer) -> None:
     started_at = time.monotonic()
-    with ContractClient(one_lane.url) as client:
+    with ContractClient(impatient.url) as client:
         answer = client.post("/inference", content=encode(board(work=ENDLESS), "PNG"))
         assert answer.status_code == 503
         assert answer.json()["type"] == "urn:framehook:inference-timeout"
         assert RUN_TIMEOUT_S <= time.monotonic() - started_at < RUN_TIMEOUT_S + PATIENCE_S
         assert client.post("/inference", content=FRAME).status_code == 200
-    assert samples(one_lane)["framehook_shed_total", "inference_timeout"] == 1
+    assert samples(impatient)["framehook_shed_total", "inference_timeout"] == 1
 
 
 def test_queued_frames_of_callers_that_hung_up_are_never_run(
