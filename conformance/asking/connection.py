@@ -19,6 +19,7 @@ READ_BYTES = 65536
 CONTINUE_WAIT_S = 1.0
 """A client that waits for 100 Continue sends the body after this long at the latest (RFC 9110, 10.1.1)."""
 SURPLUS_WAIT_S = 0.3
+CLOSED = "the connection was closed without an answer"
 
 
 @dataclass(slots=True)
@@ -46,7 +47,6 @@ class Connection:
             reason = refusal(error, address.host) or _reason(error)
             raise NoAnswerError(f"no connection: {reason}") from error
         self._h11 = h11.Connection(h11.CLIENT)
-        self._has_ended = False
 
     def ask(self, request: Request, headers: Headers = ()) -> Answer:
         """Send a request and return its answer. `headers`: further ones, as credentials."""
@@ -148,13 +148,14 @@ class Connection:
     def _next_event(self) -> object:
         try:
             while (event := self._h11.next_event()) is h11.NEED_DATA:
-                self._h11.receive_data(self._received())
+                received = self._received()
+                if not (received or self._h11.trailing_data[0]) and self._h11.their_state is h11.SEND_RESPONSE:
+                    raise NoAnswerError(CLOSED)
+                self._h11.receive_data(received)
         except h11.RemoteProtocolError as error:
-            if self._has_ended:
-                raise NoAnswerError("the connection was closed without a whole answer") from error
             raise NoAnswerError(f"no valid HTTP answer ({error})") from error
         if isinstance(event, h11.ConnectionClosed):
-            raise NoAnswerError("the connection was closed without an answer")
+            raise NoAnswerError(CLOSED)
         return event
 
     def _received(self) -> bytes:
@@ -163,17 +164,15 @@ class Connection:
             raise TooSlowError(f"no whole answer within {self._timeout_s:g} s")
         self.socket.settimeout(left_s)
         try:
-            received = self.socket.recv(READ_BYTES)
+            return self.socket.recv(READ_BYTES)
         except TimeoutError as error:
             raise TooSlowError(f"no whole answer within {self._timeout_s:g} s") from error
         except OSError as error:
             raise NoAnswerError(f"the connection was broken: {_reason(error)}") from error
-        self._has_ended = not received
-        return received
 
     def _answer(self, reading: _Reading, duration_s: float) -> Answer:
         if reading.response is None:
-            raise NoAnswerError("the connection was closed without an answer")
+            raise NoAnswerError(CLOSED)
         response = reading.response
         headers = tuple((name.decode("ascii"), value.decode("latin-1")) for name, value in response.headers)
         return Answer(

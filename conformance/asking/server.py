@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit, urlunsplit
 
 from conformance.asking.address import Address
 from conformance.asking.connection import Connection, connected
@@ -69,7 +70,7 @@ class Server:
     def ask(self, request: Request, credentials: Credentials | None = None) -> Answer:
         """Send a request over a fresh connection, again with what a 401 asks for. `credentials`: others than usual."""
         credentials = credentials or self.credentials
-        target = request.target or self.address.target
+        target = _origin_form(request.target) or self.address.target
         challenge = self._spent.challenge
         answer = self.ask_once(request, credentials.headers(request.method, target, challenge))
         if answer.status != UNAUTHORIZED or not credentials.headers(request.method, target, answer):
@@ -121,3 +122,9 @@ class Server:
         if not query:
             return self.address.target
         return self.address.target + ("&" if "?" in self.address.target else "?") + query
+
+
+def _origin_form(target: str | None) -> str:
+    """Return the path and the query of a request target, which is what Digest signs; "" if there is none."""
+    parts = urlsplit(target or "")
+    return urlunsplit(("", "", parts.path, parts.query, ""))

@@ -7,11 +7,11 @@ from conformance.asking.messages import Answer, Headers, Request
 from conformance.errors import NoAnswerError
 from conformance.pictures.encoding import jpeg
 from conformance.subject import Subject
-from conformance.verdicts import PAGE, Check, Finding, doubtful, passed, rfc, wrong
+from conformance.verdicts import PAGE, Check, Finding, cannot_tell, doubtful, passed, rfc, wrong
 
 FRAMES = 3
 CHUNK_BYTES = 4096
-LENGTH_REQUIRED, EXPECTATION_FAILED = 411, 417
+UNAUTHORIZED, LENGTH_REQUIRED, EXPECTATION_FAILED = 401, 411, 417
 KIND: Headers = (("Content-Type", "image/jpeg"),)
 
 
@@ -33,7 +33,10 @@ def _ask_client_headers(subject: Subject) -> Finding:
 
 
 def _ask_absolute_target(subject: Subject) -> Finding:
-    return _judged(subject.server.ask(Request(_frame(subject), KIND, target=subject.server.address.url)))
+    answer = subject.server.ask(Request(_frame(subject), KIND, target=subject.server.address.url))
+    if answer.status == UNAUTHORIZED:
+        return cannot_tell("answered 401: with Digest it is not clear whether the whole URL is signed")
+    return _judged(answer)
 
 
 def _ask_keep_alive(subject: Subject) -> Finding:

@@ -4,7 +4,7 @@ import pytest
 
 from conformance.checks.errors import TRACES
 from conformance.verdicts import Verdict
-from tests.support.canned import finding_of, head
+from tests.support.canned import HANG_UP, finding_of, head
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,11 @@ from tests.support.canned import finding_of, head
         pytest.param("errors.method", head("200 Page"), Verdict.PASS, id="GET is a page"),
         pytest.param("errors.method", head("501 No"), Verdict.PASS, id="GET is not implemented"),
         pytest.param("errors.method", head("500 No"), Verdict.WARN, id="GET is an error"),
+        pytest.param("errors.method", HANG_UP, Verdict.WARN, id="GET is not answered"),
+        pytest.param("errors.success", HANG_UP, Verdict.PASS, id="rubbish is not answered"),
+        pytest.param("errors.undecodable", HANG_UP, Verdict.WARN, id="a closed connection says nothing of the frame"),
+        pytest.param("errors.trace", HANG_UP, Verdict.PASS, id="no answer shows nothing"),
+        pytest.param("errors.recovers", head("500 No"), Verdict.FAIL, id="a good frame is 500"),
         pytest.param("errors.success", head("200 Fine"), Verdict.FAIL, id="rubbish is 200"),
         pytest.param("errors.success", head("204 Nothing"), Verdict.WARN, id="rubbish is 204"),
         pytest.param(

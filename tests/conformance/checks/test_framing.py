@@ -35,6 +35,8 @@ from tests.support.canned import HANG_UP, finding_of, head
         ),
         pytest.param("requests.keep-alive", head("500 No"), Verdict.FAIL, "frame 1", id="keep-alive: an error"),
         pytest.param("requests.keep-alive", HANG_UP, Verdict.FAIL, "frame 1", id="keep-alive: no answer"),
+        pytest.param("requests.absolute-target", head("404 No"), Verdict.FAIL, "404", id="absolute target: not found"),
+        pytest.param("requests.absolute-target", head("401 No"), Verdict.CANNOT_TELL, "401", id="absolute target: 401"),
         pytest.param("requests.header-case", head("415 No"), Verdict.FAIL, "415", id="letters of headers"),
     ],
 )
