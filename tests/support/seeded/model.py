@@ -1,6 +1,6 @@
 """What the seeded server finds: one object of each of three colours, and its box. Its mistakes in boxes are here."""
 
-import random
+import itertools
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -17,6 +17,7 @@ BACKGROUND = (90, 90, 90)
 SIDE_PX = 416
 SHAPES: dict[str, Box] = {"sun": (30, 50, 150, 260), "sea": (180, 90, 330, 200), "leaf": (250, 250, 390, 330)}
 MAX_BLACK = 40
+_TURNS = itertools.count()
 
 
 def board() -> Image.Image:
@@ -84,8 +85,8 @@ def _on_canvas(*measured: float) -> Measured:
 
 def _trembling(*measured: float) -> Measured:
     left, top, right, bottom, width, height = measured
-    by = 0.1 * width
-    return left + random.uniform(-by, by), top, right + random.uniform(-by, by), bottom, width, height
+    by = 0.06 * width * (-1) ** next(_TURNS)
+    return left + by, top, right + by, bottom, width, height
 
 
 MEASURES: dict[str, Callable[..., Measured]] = {
