@@ -35,21 +35,21 @@ def find(pixels: Pixels, mistakes: Collection[str] = ()) -> list[dict[str, Any]]
         looked_at = _middle(pixels)
     if "boxes-unpadded" in mistakes:
         looked_at = _without_bars(pixels)
-    planes = [np.ascontiguousarray(looked_at[..., channel]) for channel in range(3)]
     inferences = []
     for label, colour in COLOURS.items():
-        ys, xs = np.nonzero(np.logical_and.reduce([_is_near(*each) for each in zip(planes, colour, strict=True)]))
+        difference = _difference(looked_at, colour)
+        ys, xs = np.nonzero(difference < MAX_DIFFERENCE)
         if len(xs) >= MIN_PIXELS:
-            difference = np.abs(looked_at[ys, xs].astype(np.int16) - np.array(colour, np.int16)).max(axis=1)
-            share = round(1 - float(difference.mean()) / 100, 4)
+            share = round(1 - float(difference[ys, xs].mean()) / 100, 4)
             box = (float(xs.min()), float(ys.min()), float(xs.max() + 1), float(ys.max() + 1))
             inferences.append(_entity(label, share, _relative(box, looked_at, mistakes)))
     return inferences
 
 
-def _is_near(plane: Pixels, colour: int) -> NDArray[np.bool_]:
-    low, high = max(colour - MAX_DIFFERENCE + 1, 0), min(colour + MAX_DIFFERENCE - 1, 255)
-    return (plane >= low) & (plane <= high)
+def _difference(pixels: Pixels, colour: tuple[int, int, int]) -> NDArray[np.int16]:
+    """Return how far each pixel is from a colour: the largest difference of a channel."""
+    far = [np.abs(pixels[..., channel].astype(np.int16) - value) for channel, value in enumerate(colour)]
+    return np.maximum(np.maximum(far[0], far[1]), far[2])
 
 
 def _entity(label: str, confidence: float, box: dict[str, float]) -> dict[str, Any]:
