@@ -94,7 +94,8 @@ def path(parts: Iterator[str | int]) -> str:
 
 
 def _violation(error: ValidationError) -> Violation:
-    keyword, expected, value = str(error.validator), error.validator_value, error.instance
+    keyword, expected = str(error.validator), error.validator_value
+    value: Any = error.instance
     schema: Any = error.schema
     if keyword == "additionalProperties":
         value = [name for name in value if name not in schema.get("properties", {})]
