@@ -90,12 +90,12 @@ class Evidence:
     readings: Mapping[str, Reading]
 
 
-def fit(evidence: Sequence[Evidence], name: str = "") -> float | None:
-    """Return the median IoU of a reading over all changes that it says something about; None if nothing was found."""
-    fits = [
-        sighting.fit(each.readings[name]) for each in evidence if name in each.readings for sighting in each.sightings
-    ]
-    return median(fits) if fits else None
+def fit(evidence: Sequence[Evidence]) -> tuple[float, int] | None:
+    """Return the median IoU of the right reading, and of how many objects; None if nothing was found again."""
+    pairs = [(sighting, each.readings[""]) for each in evidence for sighting in each.sightings]
+    fits = [sighting.fit(reading) for sighting, reading in pairs if sighting.is_alone]
+    fits = fits or [sighting.fit(reading) for sighting, reading in pairs]
+    return (median(fits), len(fits)) if fits else None
 
 
 def wrong_reading(evidence: Sequence[Evidence]) -> str | None:

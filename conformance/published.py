@@ -94,12 +94,14 @@ def path(parts: Iterator[str | int]) -> str:
 
 
 def _violation(error: ValidationError) -> Violation:
-    value = error.instance
-    if error.validator == "additionalProperties" and isinstance(value, dict):
-        value = [name for name in value if name not in error.schema["properties"]]
-    if error.validator == "required" and isinstance(value, dict):
-        value = [name for name in error.validator_value if name not in value]
-    return Violation(str(error.validator), error.validator_value, path(iter(error.absolute_path)), value)
+    keyword, expected = str(error.validator), error.validator_value
+    value: Any = error.instance
+    schema: Any = error.schema
+    if keyword == "additionalProperties":
+        value = [name for name in value if name not in schema.get("properties", {})]
+    if keyword == "required":
+        value = [name for name in schema["required"] if name not in value]
+    return Violation(keyword, expected, path(iter(error.absolute_path)), value)
 
 
 def _cut(value: Any, depth: int = 0) -> Any:

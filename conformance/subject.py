@@ -8,7 +8,7 @@ from conformance.asking.credentials import Credentials, NoCredentials
 from conformance.asking.messages import Answer, Request
 from conformance.asking.pacing import Burst, burst_of
 from conformance.asking.server import Server
-from conformance.inferences import Found, document, found
+from conformance.inferences import Found, document, found, inferences
 from conformance.pictures.encoding import jpeg, png
 from conformance.pictures.photos import Photo, shipped_photos
 from conformance.published import Violation, violations
@@ -90,7 +90,7 @@ class Subject:
     @cached_property
     def frame(self) -> bytes:
         """Return a photo as JPEG, one in which the server found something if there is any."""
-        richest = max(self.survey, key=lambda seen: len(seen.found))
+        richest = max(self.survey, key=lambda seen: (len(seen.found), len(inferences(seen.answer))))
         return jpeg(richest.photo.image)
 
 

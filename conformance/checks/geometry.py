@@ -35,8 +35,9 @@ TOLERANCE = 1e-3
 """Sums of rounded edges may be larger than 1 by this."""
 MIN_ELSEWHERE = 3
 """How many objects must have been found again before their boxes are called elsewhere."""
-CANVAS_PX = 640
-PLACES_XY = ((30, 190), (190, 30))
+CANVAS_PX = 720
+PLACES_XY = ((288, 288), (16, 200))
+RIGHT_EDGE = "w and h are the right and the lower edge"
 LONG_PX = 2 * SIDE_PX
 STRETCHED_PX = 740
 
@@ -67,7 +68,7 @@ def _flips(image: Image.Image) -> Iterator[Change]:
         {
             "": lambda box: (1 - box[0] - box[2], box[1], box[2], box[3]),
             "l and t are the centre of the box": lambda box: (1 - box[0], box[1], box[2], box[3]),
-            "w and h are the right and the lower edge": lambda box: (1 - box[2], box[1], 1 - box[0], box[3]),
+            RIGHT_EDGE: lambda box: (1 - box[2], box[1], 1 - box[0], box[3]),
             "x and y are confused": lambda box: (box[0], 1 - box[1] - box[3], box[2], box[3]),
             "they are the upper, left, lower and right edge": lambda box: (box[0], 1 - box[3], box[2], 1 - box[1]),
             "they stay where they were": STAYS,
@@ -78,7 +79,7 @@ def _flips(image: Image.Image) -> Iterator[Change]:
         {
             "": lambda box: (box[0], 1 - box[1] - box[3], box[2], box[3]),
             "l and t are the centre of the box": lambda box: (box[0], 1 - box[1], box[2], box[3]),
-            "w and h are the right and the lower edge": lambda box: (box[0], 1 - box[3], box[2], 1 - box[1]),
+            RIGHT_EDGE: lambda box: (box[0], 1 - box[3], box[2], 1 - box[1]),
             "x and y are confused": lambda box: (1 - box[0] - box[2], box[1], box[2], box[3]),
             "they are the upper, left, lower and right edge": lambda box: (1 - box[2], box[1], 1 - box[0], box[3]),
             "they stay where they were": STAYS,
@@ -97,10 +98,17 @@ def _pads(image: Image.Image) -> Iterator[Change]:
     share = SIDE_PX / CANVAS_PX
     for place in PLACES_XY:
         left, top = (edge / CANVAS_PX for edge in place)
-        right = moved((share, share), (left, top))
-        lower = moved((share, share), (left, 1 - share - top))
-        readings = {"": right, "they are shares of what the black bars leave": STAYS, "t counts from below": lower}
+        readings = {
+            "": moved((share, share), (left, top)),
+            "they are shares of what the black bars leave": STAYS,
+            "t counts from below": moved((share, share), (left, 1 - share - top)),
+            RIGHT_EDGE: _edges_moved(share, left, top),
+        }
         yield Change(placed(image, (CANVAS_PX, CANVAS_PX), place, BLACK), readings)
+
+
+def _edges_moved(share: float, left: float, top: float) -> Reading:
+    return lambda box: (box[0] * share + left, box[1] * share + top, box[2] * share + left, box[3] * share + top)
 
 
 def _frames(image: Image.Image) -> Iterator[Change]:
@@ -161,14 +169,14 @@ def _followed(subject: Subject, changes: Callable[[Image.Image], Iterator[Change
 
 
 def _judged(evidence: list[Evidence], refused: Answer | None) -> Finding:
-    right = fit(evidence)
-    if right is None:
+    fitted = fit(evidence)
+    if fitted is None:
         said = f"a changed picture was answered {refused.summary}" if refused else "no object was found again"
         return cannot_tell(said)
-    objects = sum(len(each.sightings) for each in evidence)
-    measured = f"{objects} objects found again, median IoU {right:.2f}"
+    right, objects = fitted
+    measured = f"{objects} {'object was' if objects == 1 else 'objects were'} found again, median IoU {right:.2f}"
     if instead := wrong_reading(evidence):
-        return wrong(f"boxes read rightly do not fit; what fits: {instead} ({measured})")
+        return wrong(f"as the boxes are, {instead} ({measured})")
     if right < ELSEWHERE and objects >= MIN_ELSEWHERE:
         return wrong(f"boxes are elsewhere, and no known reading of them fits ({measured})")
     return passed(measured) if right >= MISFITS else cannot_tell(f"boxes fit badly: {measured}")

@@ -1,6 +1,5 @@
 """Frames of raw pixels. The protocol names the type; how the size and the format travel, it does not say."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from PIL import Image
@@ -46,27 +45,31 @@ def _post(subject: Subject, body: bytes, description: Description) -> Answer:
     return subject.server.post(body, description.media_type, description.headers, description.query)
 
 
-def _answers(subject: Subject, pixel_format: str) -> Mapping[str, Answer]:
-    """Return the answers to a frame, by the place of its description."""
-    image = _image(subject)
-    body = raw(image, pixel_format)
-    return {each.place: _post(subject, body, each) for each in _descriptions(image, pixel_format)}
-
-
 def _image(subject: Subject) -> Image.Image:
-    """Return a photo in which the server found something, if there is any."""
-    return max(subject.exact, key=lambda seen: len(items(seen.answer))).photo.image
+    """Return the photo in which the server is surest of something."""
+    return max(subject.exact, key=lambda seen: _surest(seen.answer)).photo.image
+
+
+def _surest(answer: Answer) -> float:
+    return max((item.confidence for item in items(answer)), default=-1)
 
 
 def _place(subject: Subject) -> str:
-    """Return the place where the server looks for the description; "" if there is none."""
-    answers = _answers(subject, "bgr24")
-    good = [place for place, answer in answers.items() if answer.is_good]
-    return next((place for place in good if items(answers[place])), good[0] if good else "")
+    """Return the place where the server looks for the description."""
+    image, good = _image(subject), ""
+    body = raw(image, "bgr24")
+    for each in _descriptions(image, "bgr24"):
+        answer = _post(subject, body, each)
+        if items(answer):
+            return each.place
+        good = good or (each.place if answer.is_good else "")
+    return good
 
 
 def _ask_accepted(subject: Subject) -> Finding:
-    answers = _answers(subject, "bgr24")
+    image = subject.photos[0].image
+    body = raw(image, "bgr24")
+    answers = {each.place: _post(subject, body, each) for each in _descriptions(image, "bgr24")}
     places = [place for place, answer in answers.items() if answer.is_good]
     if places:
         return passed(f"width, height and format are read from {', '.join(places)}")
@@ -83,6 +86,8 @@ def _ask_formats(subject: Subject) -> Finding:
 
 def _compared(subject: Subject, pixel_formats: tuple[str, ...]) -> Finding:
     image, place = _image(subject), _place(subject)
+    if not place:
+        return cannot_tell("raw pixels were not answered this time")
     expected = subject.server.post(png(image), "image/png")
     if not items(expected):
         return cannot_tell(NOTHING)
@@ -100,6 +105,8 @@ def _compared(subject: Subject, pixel_formats: tuple[str, ...]) -> Finding:
 
 def _ask_length(subject: Subject) -> Finding:
     image, place = _image(subject), _place(subject)
+    if not place:
+        return cannot_tell("raw pixels were not answered this time")
     body = raw(image, "bgr24")
     description = _in(place, image, "bgr24")
     for wrong_body, what in ((body[:-1], "one byte too few"), (body + b"\0", "one byte too many")):

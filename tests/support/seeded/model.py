@@ -1,7 +1,7 @@
 """What the seeded server finds: one object of each of three colours, and its box. Its mistakes in boxes are here."""
 
-import random
-from collections.abc import Collection
+import itertools
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 Box = tuple[float, float, float, float]
+Measured = tuple[float, float, float, float, float, float]
 Pixels = NDArray[np.uint8]
 COLOURS = {"sun": (255, 200, 0), "sea": (0, 120, 255), "leaf": (0, 190, 60)}
 MAX_DIFFERENCE, MIN_PIXELS = 60, 24
@@ -16,6 +17,7 @@ BACKGROUND = (90, 90, 90)
 SIDE_PX = 416
 SHAPES: dict[str, Box] = {"sun": (30, 50, 150, 260), "sea": (180, 90, 330, 200), "leaf": (250, 250, 390, 330)}
 MAX_BLACK = 40
+_TURNS = itertools.count()
 
 
 def board() -> Image.Image:
@@ -35,13 +37,19 @@ def find(pixels: Pixels, mistakes: Collection[str] = ()) -> list[dict[str, Any]]
         looked_at = _without_bars(pixels)
     inferences = []
     for label, colour in COLOURS.items():
-        difference = np.abs(looked_at.astype(np.int16) - np.array(colour, np.int16)).max(axis=2)
+        difference = _difference(looked_at, colour)
         ys, xs = np.nonzero(difference < MAX_DIFFERENCE)
         if len(xs) >= MIN_PIXELS:
             share = round(1 - float(difference[ys, xs].mean()) / 100, 4)
             box = (float(xs.min()), float(ys.min()), float(xs.max() + 1), float(ys.max() + 1))
             inferences.append(_entity(label, share, _relative(box, looked_at, mistakes)))
     return inferences
+
+
+def _difference(pixels: Pixels, colour: tuple[int, int, int]) -> NDArray[np.int16]:
+    """Return how far each pixel is from a colour: the largest difference of a channel."""
+    far = [np.abs(pixels[..., channel].astype(np.int16) - value) for channel, value in enumerate(colour)]
+    return np.maximum(np.maximum(far[0], far[1]), far[2])
 
 
 def _entity(label: str, confidence: float, box: dict[str, float]) -> dict[str, Any]:
@@ -51,39 +59,59 @@ def _entity(label: str, confidence: float, box: dict[str, float]) -> dict[str, A
 
 def _relative(box_xyxy: Box, pixels: Pixels, mistakes: Collection[str]) -> dict[str, float]:
     height, width = pixels.shape[:2]
-    left, top, right, bottom = box_xyxy
-    if "boxes-pixels" in mistakes:
-        width = height = 1
-    if "boxes-letterboxed" in mistakes:
-        side = max(width, height)
-        left, right = left + (side - width) / 2, right + (side - width) / 2
-        top, bottom = top + (side - height) / 2, bottom + (side - height) / 2
-        width = height = side
-    if "boxes-upper-left" in mistakes:
-        width = height = max(width, height)
-    if "boxes-one-size" in mistakes:
-        width = height = SIDE_PX
-    if "boxes-fixed" in mistakes:
-        left, top, right, bottom = 0.1 * width, 0.2 * height, 0.4 * width, 0.4 * height
-    if "boxes-jitter" in mistakes:
-        left, right = left + random.uniform(-0.1, 0.1) * width, right + random.uniform(-0.1, 0.1) * width
-    if "boxes-unclamped" in mistakes:
-        left, top = left - 4, top - 4
-    left, top, right, bottom = left / width, top / height, right / width, bottom / height
-    if "boxes-swapped" in mistakes:
-        left, top, right, bottom = top, left, bottom, right
-    box = {"l": left, "t": top, "w": right - left, "h": bottom - top}
-    if "boxes-centre" in mistakes:
-        box |= {"l": (left + right) / 2, "t": (top + bottom) / 2}
-    if "boxes-corners" in mistakes:
-        box |= {"w": right, "h": bottom}
-    if "boxes-yxyx" in mistakes:
-        box = {"l": top, "t": left, "w": bottom, "h": right}
-    if "boxes-from-below" in mistakes:
-        box["t"] = 1 - bottom
-    if "boxes-wide" in mistakes and right == 1:
-        box["w"] += min(0.02, left)
+    measured: Measured = (*box_xyxy, float(width), float(height))
+    for mistake, measure in MEASURES.items():
+        if mistake in mistakes:
+            measured = measure(*measured)
+    left, top, right, bottom, wide, high = measured
+    edges = (left / wide, top / high, right / wide, bottom / high)
+    chosen = next((meaning for mistake, meaning in MEANINGS.items() if mistake in mistakes), _ltwh)
+    box = dict(zip("ltwh", chosen(*edges), strict=True))
+    if "boxes-wide" in mistakes and edges[2] == 1:
+        box["w"] += min(0.02, edges[0])
     return box
+
+
+def _ltwh(left: float, top: float, right: float, bottom: float) -> Box:
+    return left, top, right - left, bottom - top
+
+
+def _on_canvas(*measured: float) -> Measured:
+    left, top, right, bottom, width, height = measured
+    side = max(width, height)
+    x, y = (side - width) / 2, (side - height) / 2
+    return left + x, top + y, right + x, bottom + y, side, side
+
+
+def _trembling(*measured: float) -> Measured:
+    left, top, right, bottom, width, height = measured
+    by = 0.06 * width * (-1) ** next(_TURNS)
+    return left + by, top, right + by, bottom, width, height
+
+
+MEASURES: dict[str, Callable[..., Measured]] = {
+    "boxes-fixed": lambda *edges: (0.1 * edges[4], 0.2 * edges[5], 0.4 * edges[4], 0.4 * edges[5], *edges[4:]),
+    "boxes-jitter": _trembling,
+    "boxes-letterboxed": _on_canvas,
+    "boxes-one-size": lambda *edges: (*edges[:4], SIDE_PX, SIDE_PX),
+    "boxes-pixels": lambda *edges: (*edges[:4], 1, 1),
+    "boxes-unclamped": lambda left, top, *edges: (left - 4, top - 4, *edges),
+    "boxes-upper-left": lambda *edges: (*edges[:4], max(edges[4:]), max(edges[4:])),
+}
+"""What mistakes make of left, top, right, bottom, and of the width and the height that they are divided by."""
+MEANINGS: dict[str, Callable[[float, float, float, float], Box]] = {
+    "boxes-centre": lambda left, top, right, bottom: (
+        (left + right) / 2,
+        (top + bottom) / 2,
+        right - left,
+        bottom - top,
+    ),
+    "boxes-corners": lambda left, top, right, bottom: (left, top, right, bottom),
+    "boxes-from-below": lambda left, top, right, bottom: (left, 1 - bottom, right - left, bottom - top),
+    "boxes-swapped": lambda left, top, right, bottom: (top, left, bottom - top, right - left),
+    "boxes-yxyx": lambda left, top, right, bottom: (top, left, bottom, right),
+}
+"""What mistakes send as l, t, w, h."""
 
 
 def _middle(pixels: Pixels) -> Pixels:
