@@ -19,6 +19,7 @@ READ_BYTES = 65536
 CONTINUE_WAIT_S = 1.0
 """A client that waits for 100 Continue sends the body after this long at the latest (RFC 9110, 10.1.1)."""
 SURPLUS_WAIT_S = 0.3
+CLOSED = "the connection was closed without an answer"
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class Connection:
 
     def __init__(self, address: Address, tls: ssl.SSLContext | None, timeout_s: float) -> None:
         self._address, self._timeout_s = address, timeout_s
+        self.max_body_bytes = MAX_BODY_BYTES
         self._deadline = time.monotonic() + timeout_s
         try:
             self.socket = self._opened(tls)
@@ -123,8 +125,8 @@ class Connection:
 
     def _read(self, reading: _Reading) -> None:
         while self._take(self._next_event(), reading):
-            if len(reading.body) > MAX_BODY_BYTES:
-                raise NoAnswerError(f"the answer has more than {MAX_BODY_BYTES // 1024 // 1024} MiB")
+            if len(reading.body) > self.max_body_bytes:
+                raise NoAnswerError(f"the answer has more than {self.max_body_bytes // 1024 // 1024} MiB")
 
     def _take(self, event: object, reading: _Reading) -> bool:
         """Note what an event says; return whether more is to come."""
@@ -139,11 +141,14 @@ class Connection:
     def _next_event(self) -> object:
         try:
             while (event := self._h11.next_event()) is h11.NEED_DATA:
-                self._h11.receive_data(self._received())
+                received = self._received()
+                if not (received or self._h11.trailing_data[0]) and self._h11.their_state is h11.SEND_RESPONSE:
+                    raise NoAnswerError(CLOSED)
+                self._h11.receive_data(received)
         except h11.RemoteProtocolError as error:
             raise NoAnswerError(f"no valid HTTP answer ({error})") from error
         if isinstance(event, h11.ConnectionClosed):
-            raise NoAnswerError("the connection was closed without an answer")
+            raise NoAnswerError(CLOSED)
         return event
 
     def _received(self) -> bytes:
@@ -160,7 +165,7 @@ class Connection:
 
     def _answer(self, reading: _Reading, duration_s: float) -> Answer:
         if reading.response is None:
-            raise NoAnswerError("the connection was closed without an answer")
+            raise NoAnswerError(CLOSED)
         response = reading.response
         headers = tuple((name.decode("ascii"), value.decode("latin-1")) for name, value in response.headers)
         return Answer(
