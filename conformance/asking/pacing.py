@@ -78,7 +78,7 @@ def burst_of(server: Server, request: Request) -> Burst:
         count = max(FEWEST, min(most, int(LONGEST_S / max(alone_s, 0.001))))
         outcomes = burst(server, request, count)
         made = Burst(alone_s, outcomes)
-        if len(made.answered) < len(outcomes) or made.slowest_s > LONGEST_S / 4:
+        if len(made.answered) < len(outcomes) or made.slowest_s > LONGEST_S / 3:
             break
     return Burst(alone_s, outcomes)
 

@@ -183,7 +183,7 @@ def _impatient(patient: _Patient, pace: Pace) -> Opinion | None:
         return None
     slowest_s = max(answer.duration_s for answer in pace.answers)
     late = sum(answer.duration_s > patience_s for answer in pace.answers)
-    if not late:
+    if late <= MAX_MISSED:
         return None
     return Opinion(
         KEEPS_UP,

@@ -38,6 +38,6 @@ def test_a_burst_counts_against_the_limit_before_it_is_sent() -> None:
 )
 def test_a_frame_that_comes_due_while_one_is_in_flight_is_dropped(mistake: tuple[str, ...], dropped: int) -> None:
     with seeded(*mistake) as url:
-        pace = paced(Server(read_address(url)), FRAME, rate_per_s=8, count=6)
+        pace = paced(Server(read_address(url)), FRAME, rate_per_s=4, count=6)
     assert (pace.due, pace.dropped) == (6, dropped)
     assert [answer.status for answer in pace.answers] == [200] * (6 - dropped)

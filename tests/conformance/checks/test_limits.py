@@ -1,6 +1,7 @@
 """What is judged of answers that a server may give: Retry-After, challenges, and what it sends back."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,14 +13,14 @@ from conformance.asking.server import Limits, Server
 from conformance.checks import credentials, overload, timing
 from conformance.running import run
 from conformance.subject import Subject
-from conformance.verdicts import Check, Verdict, passed
+from conformance.verdicts import PAGE, Check, Verdict, passed
 from tests.support.credentials import CAMERA_TOKEN, GUARDED, PASSWORD, PROBE_TOKEN, USER, bearer
 from tests.support.seeded.mistakes import ACCESS
 from tests.support.seeded.server import seeded
 from tests.support.server import running
 
 NOWHERE = read_address("http://127.0.0.1:9/")
-FIRST = Check("requests.jpeg", "", "", overload.PAGE, lambda _: passed(), after=())
+FIRST = Check("requests.jpeg", "", "", PAGE, lambda _: passed(), after=())
 """Stands for the check without which no other is asked."""
 
 
@@ -134,7 +135,7 @@ def test_a_password_is_guessed_once() -> None:
         pytest.param(GUARDED, OneHeader("X-API-Key", CAMERA_TOKEN), id="key"),
     ],
 )
-def test_framehook_is_right(settings: dict[str, object], given: Credentials) -> None:
+def test_framehook_is_right(settings: dict[str, Any], given: Credentials) -> None:
     with running(**settings, wait_until_ready=False) as live:
         live.wait_until_ready(bearer(PROBE_TOKEN) if settings else None)
         subject = Subject(Server(read_address(live.url), credentials=given))

@@ -20,7 +20,7 @@ from tests.support.seeded.model import find
 PATH = "/inference"
 PLACES = 2
 """Frames that are worked on at once; further ones are refused."""
-WORK_S, SLOW_S = 0.01, 0.15
+WORK_S = 0.01
 MAX_BODY_BYTES, SMALL_BODY_BYTES = 64_000_000, 1_000_000
 MAX_HEAD_BYTES = 16_384
 IDLE_S = 5
@@ -64,9 +64,12 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = IDLE_S
+    disable_nagle_algorithm = True
     state: State
     was_refused = False
     """Whether credentials were missing or wrong in a request before this one."""
+    is_used = False
+    """Whether a frame was answered over this connection."""
 
     def does(self, mistake: str) -> bool:
         assert mistake in MISTAKES, mistake
@@ -108,6 +111,9 @@ class Handler(BaseHTTPRequestHandler):
             inferences = self.results(body)
         finally:
             self.state.places.release()
+        if self.does("slow") and self.is_used:
+            time.sleep(0.4)
+        self.is_used = True
         self.answer(inferences)
 
     def check_head(self) -> None:
@@ -162,7 +168,7 @@ class Handler(BaseHTTPRequestHandler):
     def results(self, body: bytes) -> list[dict[str, Any]]:
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         pixels = pixels_of(body, self.content_type(), query, self.state.mistakes)
-        time.sleep(SLOW_S if self.does("slow") else WORK_S)
+        time.sleep(WORK_S)
         inferences = self.filtered(find(pixels, self.state.mistakes), query)
         if self.does("streams-mixed") and "id" in query:
             self.state.last_of_streams = inferences = inferences or self.state.last_of_streams
