@@ -6,15 +6,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from conformance.asking.address import read_address
 from conformance.asking.credentials import Credentials, OneHeader, Password
 from conformance.asking.server import Limits, Server
 from conformance.doctor.examining import QUESTIONS, Judgement, Opinion, examine
 from conformance.pictures.photos import Photo
+from tests.support.certificates import issue, trusting, write
 from tests.support.credentials import CAMERA_TOKEN, GUARDED, PASSWORD, PROBE_TOKEN, USER, bearer
 from tests.support.seeded.mistakes import ACCESS
 from tests.support.seeded.model import board
@@ -138,6 +141,19 @@ def test_nothing_listens() -> None:
     opinions = examined(url)
     assert judgements(opinions) == [BAD, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN]
     assert "Connection refused" in opinions[0].answer
+
+
+def test_a_server_with_tls(tmp_path: Path) -> None:
+    ca = trustme.CA()
+    files: dict[str, Any] = {**write(issue(ca), tmp_path)}
+    with running(trusted=trusting(ca), **files) as live:
+        plain = examined(live.url.replace("https", "http"))
+        untrusted = examined(live.url)
+        trusted = examine(Server(read_address(live.url), tls=trusting(ca)))
+    assert [each[0].judgement for each in (plain, untrusted, trusted)] == [BAD, BAD, GOOD]
+    assert plain[0].advice == f"Does it speak TLS? Then ask {live.url}."
+    assert "--ca FILE" in untrusted[0].answer
+    assert untrusted[0].advice == ""
 
 
 def test_a_plain_web_server() -> None:
