@@ -39,6 +39,7 @@ class Connection:
 
     def __init__(self, address: Address, tls: ssl.SSLContext | None, timeout_s: float) -> None:
         self._address, self._timeout_s = address, timeout_s
+        self.max_body_bytes = MAX_BODY_BYTES
         self._started_at = time.monotonic()
         self._deadline = self._started_at + timeout_s
         try:
@@ -131,8 +132,8 @@ class Connection:
 
     def _rest(self, reading: _Reading) -> Answer:
         while self._take(self._next_event(), reading):
-            if len(reading.body) > MAX_BODY_BYTES:
-                raise NoAnswerError(f"the answer has more than {MAX_BODY_BYTES // 1024 // 1024} MiB")
+            if len(reading.body) > self.max_body_bytes:
+                raise NoAnswerError(f"the answer has more than {self.max_body_bytes // 1024 // 1024} MiB")
         return self._answer(reading, time.monotonic() - self._started_at)
 
     def _take(self, event: object, reading: _Reading) -> bool:

@@ -5,7 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from conformance.asking.connection import Connection
 from conformance.asking.messages import Answer, Request
@@ -19,11 +19,16 @@ WAVES = (32, 128)
 FEWEST = 8
 LONGEST_S = 3.0
 BUSY = 503
+MAX_BODY_BYTES = 2 * 1024 * 1024
+"""Of an answer in a burst, so that all of them fit into memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a frame of a burst. `waited_s`: since the burst began. `failure`: why there is no answer."""
+    """What became of a frame of a burst. `answer`: without its body. `failure`: why there is none.
+
+    `waited_s`: since the frames were let go.
+    """
 
     answer: Answer | None
     waited_s: float
@@ -73,7 +78,7 @@ def burst_of(server: Server, request: Request) -> Burst:
         count = max(FEWEST, min(most, int(LONGEST_S / max(alone_s, 0.001))))
         outcomes = burst(server, request, count)
         made = Burst(alone_s, outcomes)
-        if len(made.answered) < len(outcomes) or made.slowest_s > LONGEST_S / 4:
+        if len(made.answered) < len(outcomes) or made.slowest_s > LONGEST_S / 3:
             break
     return Burst(alone_s, outcomes)
 
@@ -88,7 +93,8 @@ def burst(server: Server, request: Request, count: int) -> tuple[Outcome, ...]:
         try:
             with server.connection(is_counted=True) as connection:
                 began_at = _gather(barrier)
-                answer = server.ask_over(connection, request)
+                connection.max_body_bytes = MAX_BODY_BYTES
+                answer = replace(server.ask_over(connection, request), body=b"")
         except NoAnswerError as error:
             return Outcome(None, time.monotonic() - began_at, str(error))
         return Outcome(answer, time.monotonic() - began_at)

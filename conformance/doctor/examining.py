@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from conformance.asking.connection import CLOSED
 from conformance.asking.credentials import NoCredentials, schemes, without_secrets
 from conformance.asking.messages import Answer, Request
 from conformance.asking.pacing import Pace, paced
@@ -89,6 +90,8 @@ def examine(server: Server, rate_per_s: float = 5, photos: tuple[Photo, ...] | N
 
 def _silent(server: Server, reason: str) -> tuple[Opinion, ...]:
     advice = "" if "--" in reason else "Is it started? Are host and port right, and does a firewall let them through?"
+    if CLOSED in reason and server.address.scheme == "http":
+        advice = f"Does it speak TLS? Then ask https://{server.address.authority}."
     first = Opinion(ANSWERS, f"{server.address.url} gives no answer: {reason}.", Judgement.BAD, advice)
     others = (Opinion(question, "It does not answer.", Judgement.UNKNOWN) for question in QUESTIONS[1:])
     return (first, *others)
@@ -183,7 +186,7 @@ def _impatient(patient: _Patient, pace: Pace) -> Opinion | None:
         return None
     slowest_s = max(answer.duration_s for answer in pace.answers)
     late = sum(answer.duration_s > patience_s for answer in pace.answers)
-    if not late:
+    if late <= MAX_MISSED:
         return None
     return Opinion(
         KEEPS_UP,

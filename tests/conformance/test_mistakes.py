@@ -30,7 +30,7 @@ def credentials_for(access: str) -> Credentials:
 def judged(*mistakes: str, access: str = "all") -> dict[str, Result]:
     with seeded(*mistakes, **ACCESS[access]) as url:
         server = Server(read_address(url), credentials=credentials_for(access))
-        subject = Subject(server, photos=(Photo("board", board()),), rate_per_s=10, hostile=True)
+        subject = Subject(server, photos=(Photo("board", board()),), rate_per_s=6, hostile=True)
         return {result.check.id: result for result in run(subject, CHECKS)}
 
 

@@ -6,6 +6,7 @@
 import json
 import subprocess
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ KNOWN: dict[str, tuple[Collection[str], Collection[str]]] = {
 
 
 def judged(url: str) -> dict[str, Any]:
-    command = [FRAMEHOOK, "conform", url, "--hostile", "--format", "json"]
+    command: list[str | Path] = [FRAMEHOOK, "conform", url, "--hostile", "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)

@@ -139,7 +139,7 @@ _GROUPS: dict[str, dict[str, Mistake]] = {
         "wrong-is-403": Mistake("a wrong token is 403", "credentials.wrong", "token"),
     },
     "timing": {
-        "slow": Mistake("an answer takes 150 ms", "timing.rate"),
+        "slow": Mistake("answers over a connection that is used again take 400 ms", "timing.rate"),
     },
     "hostile": {
         "bad-head-500": Mistake("bytes that are no HTTP are 500", "hostile.bad-head"),

@@ -21,7 +21,7 @@ from tests.support.seeded.model import find
 PATH = "/inference"
 PLACES = 2
 """Frames that are worked on at once; further ones are refused."""
-WORK_S, SLOW_S = 0.01, 0.15
+WORK_S = 0.01
 MANY_BAD_FRAMES = 12
 MAX_BODY_BYTES, SMALL_BODY_BYTES = 64_000_000, 1_000_000
 MAX_HEAD_BYTES = 16_384
@@ -76,6 +76,8 @@ class Handler(BaseHTTPRequestHandler):
     state: State
     was_refused = False
     """Whether credentials were missing or wrong in a request before this one."""
+    is_used = False
+    """Whether a frame was answered over this connection."""
 
     def does(self, mistake: str) -> bool:
         assert mistake in MISTAKES, mistake
@@ -126,6 +128,9 @@ class Handler(BaseHTTPRequestHandler):
             inferences = self.results(body)
         finally:
             self.state.places.release()
+        if self.does("slow") and self.is_used:
+            time.sleep(0.4)
+        self.is_used = True
         self.answer(inferences)
 
     def check_head(self) -> None:
@@ -187,7 +192,7 @@ class Handler(BaseHTTPRequestHandler):
         bad_frames, self.state.bad_frames = self.state.bad_frames, 0
         if self.does("stumbles") and bad_frames >= MANY_BAD_FRAMES:
             raise RuntimeError
-        time.sleep(SLOW_S if self.does("slow") else WORK_S)
+        time.sleep(WORK_S)
         inferences = self.filtered(find(pixels, self.state.mistakes), query)
         if self.does("streams-mixed") and "id" in query:
             self.state.last_of_streams = inferences = inferences or self.state.last_of_streams

@@ -1,0 +1,43 @@
+"""Many frames at once, and frames at a steady rate."""
+
+import pytest
+
+from conformance.asking.address import read_address
+from conformance.asking.messages import Request
+from conformance.asking.pacing import burst, paced
+from conformance.asking.server import Limits, Server
+from conformance.errors import ExhaustedError
+from conformance.pictures.encoding import jpeg
+from tests.support.seeded.model import board
+from tests.support.seeded.server import seeded
+
+FRAME = Request(jpeg(board()), (("Content-Type", "image/jpeg"),))
+
+
+def test_the_frames_of_a_burst_are_all_accounted_for() -> None:
+    with seeded("busy-hangs-up") as url:
+        server = Server(read_address(url))
+        outcomes = burst(server, FRAME, 16)
+    assert server.request_count == len(outcomes) == 16
+    statuses = {each.answer.status if each.answer else each.failure for each in outcomes}
+    assert statuses == {200, "the connection was closed without an answer"}
+    assert not any(each.answer.body for each in outcomes if each.answer)
+
+
+def test_a_burst_counts_against_the_limit_before_it_is_sent() -> None:
+    with seeded() as url:
+        server = Server(read_address(url), Limits(requests=15))
+        with pytest.raises(ExhaustedError):
+            burst(server, FRAME, 16)
+    assert server.request_count == 0
+
+
+@pytest.mark.parametrize(
+    ("mistake", "dropped"),
+    [pytest.param((), 0, id="quick"), pytest.param(("slow",), 2, id="slow"), pytest.param(("closes",), 0, id="closes")],
+)
+def test_a_frame_that_comes_due_while_one_is_in_flight_is_dropped(mistake: tuple[str, ...], dropped: int) -> None:
+    with seeded(*mistake) as url:
+        pace = paced(Server(read_address(url)), FRAME, rate_per_s=4, count=6)
+    assert (pace.due, pace.dropped) == (6, dropped)
+    assert [answer.status for answer in pace.answers] == [200] * (6 - dropped)
