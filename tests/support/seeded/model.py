@@ -12,6 +12,8 @@ Box = tuple[float, float, float, float]
 Measured = tuple[float, float, float, float, float, float]
 Pixels = NDArray[np.uint8]
 COLOURS = {"sun": (255, 200, 0), "sea": (0, 120, 255), "leaf": (0, 190, 60)}
+LARGE_PX = 1000
+"""Of larger pictures not every pixel is looked at."""
 MAX_DIFFERENCE, MIN_PIXELS = 60, 24
 BACKGROUND = (90, 90, 90)
 SIDE_PX = 416
@@ -36,12 +38,13 @@ def find(pixels: Pixels, mistakes: Collection[str] = ()) -> list[dict[str, Any]]
     if "boxes-unpadded" in mistakes:
         looked_at = _without_bars(pixels)
     inferences = []
+    step = 1 + max(looked_at.shape) // LARGE_PX
     for label, colour in COLOURS.items():
-        difference = _difference(looked_at, colour)
+        difference = _difference(looked_at[::step, ::step], colour)
         ys, xs = np.nonzero(difference < MAX_DIFFERENCE)
         if len(xs) >= MIN_PIXELS:
             share = round(1 - float(difference[ys, xs].mean()) / 100, 4)
-            box = (float(xs.min()), float(ys.min()), float(xs.max() + 1), float(ys.max() + 1))
+            box = tuple(float(step * edge) for edge in (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
             inferences.append(_entity(label, share, _relative(box, looked_at, mistakes)))
     return inferences
 
