@@ -340,14 +340,15 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         yield live
 
 
+CONTRACT = read_contract()
 FORM_PATHS = sorted(
-    path for path, name in read_contract().operations_with_frame.items() if name in read_contract().operations_with_form
+    path for path, name in CONTRACT.operations_with_frame.items() if name in CONTRACT.operations_with_form
 )
 """Of every operation of the contract that takes a form."""
 
 
 def test_every_path_of_forms_is_of_the_dialect() -> None:
-    assert len(FORM_PATHS) == len(read_contract().operations_with_form) == 6
+    assert len(FORM_PATHS) == len(CONTRACT.operations_with_form) == 6
     assert all(is_dialect(path) for path in FORM_PATHS)
 
 
