@@ -55,9 +55,14 @@ class Report:
         """Return whether any check failed."""
         return self.count(Verdict.FAIL) > 0
 
+    @property
+    def is_full(self) -> bool:
+        """Return whether every check passed, but for those that were not asked."""
+        return self.count(Verdict.PASS) + self.count(Verdict.NOT_ASKED) == len(self.results)
+
 
 def selected(checks: Sequence[Check], only: Collection[str] = (), skip: Collection[str] = ()) -> tuple[Check, ...]:
-    """Return the checks that are asked for, and those that these need, in their order.
+    """Return the checks that are asked for, and those that these need, in their order, but for those that are skipped.
 
     `only`, `skip`: ids of checks or names of groups; no `only` means all. Raises ConformanceError for unknown ones.
     """
@@ -66,14 +71,15 @@ def selected(checks: Sequence[Check], only: Collection[str] = (), skip: Collecti
         raise ConformanceError(f"There is no check or group {unknown[0][:80]!r}; framehook conform --list shows all.")
     by_id = {check.id: check for check in checks}
     wanted = {check.id for check in checks if not only or {check.id, check.group} & set(only)}
-    wanted -= {check.id for check in checks if {check.id, check.group} & set(skip)}
-    while missing := {need for each in wanted for need in by_id[each].after} - wanted:
+    skipped = {check.id for check in checks if {check.id, check.group} & set(skip)}
+    wanted -= skipped
+    while missing := {need for each in wanted for need in by_id[each].after} - wanted - skipped:
         wanted |= missing
     return tuple(check for check in checks if check.id in wanted)
 
 
 def run(subject: Subject, checks: Iterable[Check]) -> Iterator[Result]:
-    """Yield the result of each check as soon as it is known."""
+    """Yield the result of each check as soon as it is known. A check that is not among `checks` is taken to pass."""
     verdicts: dict[str, Verdict] = {}
     for check in checks:
         started_at = time.monotonic()
@@ -115,7 +121,7 @@ def _printable(detail: str) -> str:
 def _asked(check: Check, subject: Subject, verdicts: dict[str, Verdict]) -> Finding:
     if check.is_hostile and not subject.hostile:
         return not_asked("ask with --hostile")
-    blind = [need for need in check.after if verdicts.get(need) is not Verdict.PASS]
+    blind = [need for need in check.after if verdicts.get(need, Verdict.PASS) is not Verdict.PASS]
     if blind:
         return cannot_tell(f"{', '.join(blind)} must pass first")
     try:

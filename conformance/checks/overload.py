@@ -8,6 +8,7 @@ from conformance.asking.messages import Answer
 from conformance.subject import Subject
 from conformance.verdicts import DECIDED, PAGE, Check, Finding, cannot_tell, doubtful, not_asked, passed, rfc, wrong
 
+BUSY, MOST = 503, 3
 SOON_S = 0.5
 """A refusal that takes no longer is not slow, whatever answers take."""
 LATE_FRAMES = 5
@@ -20,15 +21,19 @@ def _ask_status(subject: Subject) -> Finding:
     if limited := _limited(subject):
         return limited
     burst = subject.burst
-    others = Counter(
-        str(each.answer.status) if each.answer else each.failure
-        for each in burst.outcomes
-        if each not in burst.answered and each.answer not in burst.refused
-    )
-    if others:
-        bad = "; ".join(f"{count}: {what}" for what, count in others.most_common(3))
-        return wrong(f"of {len(burst.outcomes)} frames at once {bad}")
+    answers = [each.answer for each in burst.outcomes if each.answer]
+    broken = Counter(str(answer.status) for answer in answers if not answer.is_good and answer.status != BUSY)
+    if broken:
+        return wrong(f"of {len(burst.outcomes)} frames at once {_most(broken)}")
+    silent = Counter(each.failure for each in burst.outcomes if not each.answer)
+    if silent:
+        advice = "a server that cannot accept so many connections needs a longer backlog of its listening socket"
+        return doubtful(f"of {len(burst.outcomes)} frames at once {_most(silent)}; {advice}")
     return passed(_counted(subject))
+
+
+def _most(counts: Counter[str]) -> str:
+    return "; ".join(f"{count}: {what}" for what, count in counts.most_common(MOST))
 
 
 def _ask_sheds(subject: Subject) -> Finding:
@@ -96,7 +101,7 @@ CHECKS = (
     Check(
         "overload.status",
         "Of many frames at once, each is answered with 200, 204 or 503.",
-        "The client backs off after 503; other errors, and connections that end or hang, look like a broken server.",
+        "The client backs off after 503; other errors look like a broken server.",
         PAGE,
         _ask_status,
     ),

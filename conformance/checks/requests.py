@@ -14,6 +14,13 @@ SIZES_WH = ((416, 234), (37, 53), (240, 640), (640, 480), (1920, 1080))
 LARGE_WH = (3840, 2160)
 OTHER_LABELS = ("image/jpg", "image/pjpeg", "application/octet-stream")
 INTERNAL_ERROR = 500
+HINTS = {
+    401: "the server asks for credentials: give --user or --header-file",
+    403: "is the credential right?",
+    404: "is the path right?",
+    405: "is the path right?",
+}
+"""What to do about the status of a common frame."""
 
 Asked = tuple[str, bytes, str | None]
 """A name, a body and its media type."""
@@ -26,6 +33,17 @@ def _picture(subject: Subject) -> Image.Image:
 def _answered(subject: Subject, body: bytes, media_type: str | None) -> Finding:
     answer = subject.server.post(body, media_type)
     return passed(answer.summary) if answer.is_good else wrong(f"answered {answer.summary}")
+
+
+def _ask_jpeg(subject: Subject) -> Finding:
+    try:
+        answer = subject.server.post(jpeg(_picture(subject)))
+    except NoAnswerError as error:
+        return wrong(f"{error}; is the server started? framehook doctor asks further")
+    if answer.is_good:
+        return passed(answer.summary)
+    hint = HINTS.get(answer.status)
+    return wrong(f"answered {answer.summary}" + (f"; {hint}" if hint else ""))
 
 
 def _rare(subject: Subject, body: bytes, media_type: str) -> Finding:
@@ -50,10 +68,6 @@ def _refusal(subject: Subject, body: bytes, media_type: str | None) -> str:
     except NoAnswerError as error:
         return str(error)
     return "" if answer.is_good else answer.summary
-
-
-def _ask_jpeg(subject: Subject) -> Finding:
-    return _answered(subject, jpeg(_picture(subject)), "image/jpeg")
 
 
 def _ask_png(subject: Subject) -> Finding:

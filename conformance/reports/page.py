@@ -14,7 +14,7 @@ from conformance.verdicts import Verdict
 SHOWN_BOXES = 20
 COLOURS = ("#e4572e", "#1f7ae0", "#2e9e5b", "#b05fd0", "#c98a00")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-OPEN = {Verdict.FAIL, Verdict.WARN}
+OPEN = (Verdict.FAIL, Verdict.WARN)
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.WARN: "!", Verdict.NOT_ASKED: "○", Verdict.CANNOT_TELL: "?"}
 
 
@@ -49,8 +49,20 @@ def _header(report: Report) -> str:
     )
     return (
         f'<header>\n<p class="kind">Conformance to the HTTP extension protocol</p>\n<h1>{escape(report.url)}</h1>\n'
-        f'<ul class="counts">{counts}</ul>\n<div class="shares" aria-hidden="true">{shares}</div>\n</header>'
+        f'<ul class="counts">{counts}</ul>\n<div class="shares" aria-hidden="true">{shares}</div>\n'
+        f"{_wrong(report)}</header>"
     )
+
+
+def _wrong(report: Report) -> str:
+    """Return what is wrong, failures first, as links into the page."""
+    results = [result for verdict in OPEN for result in report.results if result.finding.verdict is verdict]
+    links = "".join(
+        f'<li class="{_class(result.finding.verdict)}">{_mark(result.finding.verdict)}'
+        f'<a href="#{escape(result.check.id)}">{escape(result.check.sentence)}</a></li>'
+        for result in results
+    )
+    return f'<ul class="wrong" aria-label="What is wrong">{links}</ul>\n' if links else ""
 
 
 def _groups(report: Report) -> Iterator[str]:
@@ -70,8 +82,8 @@ def _check(result: Result) -> str:
     is_open = " open" if finding.verdict in OPEN else ""
     detail = f"<dt>What came</dt><dd>{escape(finding.detail)}</dd>" if finding.detail else ""
     return (
-        f'<details class="{_class(finding.verdict)}"{is_open}>\n'
-        f'<summary><b class="mark" aria-hidden="true">{MARKS[finding.verdict]}</b>'
+        f'<details id="{escape(check.id)}" class="{_class(finding.verdict)}"{is_open}>\n'
+        f"<summary>{_mark(finding.verdict)}"
         f'<span class="sentence">{escape(check.sentence)}</span>'
         f'<span class="verdict">{escape(finding.verdict)}</span></summary>\n'
         f"<dl>{detail}<dt>Why it matters</dt><dd>{escape(check.why)}</dd>"
@@ -114,6 +126,10 @@ def _footer(report: Report) -> str:
         f"{report.duration_s:.1f} s. Only what the protocol says is a failure; a warning is about what it leaves open."
         "</footer>"
     )
+
+
+def _mark(verdict: Verdict) -> str:
+    return f'<b class="mark" aria-hidden="true">{MARKS[verdict]}</b>'
 
 
 def _class(verdict: Verdict) -> str:

@@ -7,6 +7,7 @@ from conformance.running import Report, Result
 from conformance.verdicts import Verdict
 
 INDENT = "    "
+NOTHING_FOUND = "No object with a box was found in the photos: give pictures of your own with --picture."
 EXPLAINED = {Verdict.FAIL, Verdict.WARN}
 
 
@@ -19,14 +20,11 @@ def text(report: Report) -> str:
         for result in results:
             lines += _lines(result, width)
         lines.append("")
-    lines.append(summary(report))
-    return "\n".join(lines)
-
-
-def summary(report: Report) -> str:
-    """Return the counts of all verdicts in one line."""
+    if report.sights and not any(sight.found for sight in report.sights):
+        lines.append(NOTHING_FOUND)
     counts = ", ".join(f"{report.count(verdict)} {verdict}" for verdict in Verdict if report.count(verdict))
-    return f"{len(report.results)} checks: {counts}; {report.requests} requests in {report.duration_s:.1f} s"
+    lines.append(f"Checks: {counts}. Requests: {report.requests} in {report.duration_s:.1f} s.")
+    return "\n".join(lines)
 
 
 def _lines(result: Result, width: int) -> Iterator[str]:

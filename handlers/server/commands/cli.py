@@ -39,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {name: value for name, value in vars(options).items() if name in (*Settings.model_fields, CONFIG_NAME)}
     try:
         status: int = options.command(with_only_model(read_settings(given, os.environ)), options)
-    except (ConfigurationError, ConformanceError, EdgeError, ModelsError, PlayerError) as error:
+    except ConformanceError as error:
+        print(f"framehook: {error}", file=sys.stderr)
+        return MISUSED  # a failure is what is wrong with the server
+    except (ConfigurationError, EdgeError, ModelsError, PlayerError) as error:
         print(f"framehook: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

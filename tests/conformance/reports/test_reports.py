@@ -62,7 +62,7 @@ def read_page(report: Report) -> _Reader:
 
 def test_a_text_explains_what_is_wrong_and_nothing_else() -> None:
     lines = text(ALL).splitlines()
-    assert lines[-1] == "5 checks: 1 pass, 1 fail, 1 warn, 1 not asked, 1 cannot tell; 7 requests in 1.5 s"
+    assert lines[-1] == "Checks: 1 pass, 1 fail, 1 warn, 1 not asked, 1 cannot tell. Requests: 7 in 1.5 s."
     assert "  FAIL         requests.fail         200 application/json" in lines
     assert lines.count("    why       Cameras go blind.") == 2
     assert f"    source    {PAGE.text}" in lines
@@ -109,7 +109,7 @@ def test_junit_counts_failures_and_what_was_skipped() -> None:
 
 def test_a_page_needs_no_other_file_and_no_script() -> None:
     read = read_page(ALL)
-    assert [target[:23] for target in read.targets] == ["data:image/jpeg;base64,"]
+    assert [target[:23] for target in read.targets] == ["#requests.fail", "#requests.warn", "data:image/jpeg;base64,"]
     assert not {"script", "link", "iframe", "form", "b>"} & set(read.tags)
     assert read.tags.count("details") == 5
     assert read.tags.count("rect") == 1
@@ -128,6 +128,11 @@ def test_what_a_server_said_is_shown_as_it_is(verdict: Verdict) -> None:
 
 def test_a_report_of_nothing_can_be_shown() -> None:
     empty = Report("http://x/", "1", datetime(2026, 1, 2, tzinfo=UTC), 0, 0, ())
-    assert "0 checks" in text(empty)
+    assert text(empty).endswith("Checks: . Requests: 0 in 0.0 s.")
     assert read_page(empty).tags.count("details") == 0
     assert ET.fromstring(junit(empty)).find("testsuite/testcase") is None
+
+
+def test_users_whose_model_finds_nothing_are_told_what_to_do() -> None:
+    assert "--picture" in text(report_of(result_of(Verdict.PASS)))
+    assert "--picture" not in text(ALL)

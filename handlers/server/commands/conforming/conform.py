@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import BinaryIO, Literal
 
 from tqdm import tqdm
 
@@ -31,12 +32,12 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="ask an extension server what the protocol asks, and report what is wrong",
         description="Ask any extension server of the Live Video Analytics protocol what the protocol asks, and report "
         f"what is wrong and why it matters (docs/conformance.md). Groups of checks: {', '.join(GROUPS)}.",
+        epilog="Exit status: 0 if nothing failed, 1 if something did, 2 if the server could not be asked. "
+        "Example: framehook conform http://127.0.0.1:8080/inference --only geometry",
         parents=[asking_options()],
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "url", nargs="?", metavar="URL", help="where frames are posted: http://127.0.0.1:8080/inference"
-    )
+    parser.add_argument("url", nargs="?", metavar="URL", help="where frames are posted; without a path: /inference")
     parser.add_argument("--list", action="store_true", help="list the checks, and ask nothing")
     parser.add_argument("--only", type=split, default=(), metavar="CHECKS", help="ask only these checks or groups")
     parser.add_argument("--skip", type=split, default=(), metavar="CHECKS", help="ask all but these checks or groups")
@@ -56,29 +57,34 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         action="append",
         default=[],
         metavar="FILE",
-        help="a picture in which the server finds something, instead of the built-in photos; may be repeated",
+        help="a picture in which the server finds something, instead of the built-in photos; at most 8",
     )
     parser.add_argument("--format", choices=FORMATS, default=TABLE, help="how results are printed. Default: table.")
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with 1 also for warnings, and for what could not be told"
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML page, too")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the report as JUnit's XML, too")
     parser.set_defaults(command=conform)
 
 
 def conform(_: Settings, options: argparse.Namespace) -> int:
-    """Print the report. Return 1 if the server does not do what the protocol says, else 0. Raises ConformanceError."""
+    """Print the report. Return 1 if the server does not do what is asked, else 0. Raises ConformanceError."""
     checks = selected(CHECKS, options.only, options.skip)
     if options.list:
         _print_list(checks, options.format)
         return 0
     if not options.url:
         raise ConformanceError("Which server? Give the URL that frames are posted to.")
+    for path in filter(None, (options.html, options.junit)):
+        _open(path, "ab").close()  # what cannot be written is said before the server is asked
     photos = own_photos(options.picture) if options.picture else shipped_photos()
     subject = Subject(server_of(options), photos, options.rate, options.hostile)
     report = report_of(subject, version("framehook"), lambda: _with_progress(subject, checks))
     print(json.dumps(document(report), ensure_ascii=False) if options.format == JSON else printed(text(report)))
     _write(options.html, lambda: page(report).encode())
     _write(options.junit, lambda: junit(report))
-    return int(report.has_failed)
+    return int(report.has_failed or (options.strict and not report.is_full))
 
 
 def printed(lines: str) -> str:
@@ -105,9 +111,13 @@ def _print_list(checks: tuple[Check, ...], form: str) -> None:
 
 
 def _write(path: Path | None, content: Callable[[], bytes]) -> None:
-    if not path:
-        return
+    if path:
+        with _open(path, "wb") as file:
+            file.write(content())
+
+
+def _open(path: Path, mode: Literal["ab", "wb"]) -> BinaryIO:
     try:
-        path.write_bytes(content())
+        return path.open(mode)
     except OSError as error:
         raise ConformanceError(f"{path} cannot be written: {error.strerror}.") from error

@@ -32,5 +32,5 @@ def test_nothing_listens(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_public_server_must_be_allowed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor", "http://8.8.8.8"]) == 1
+    assert main(["doctor", "http://8.8.8.8"]) == 2
     assert "--allow 8.8.8.8" in capsys.readouterr().err
