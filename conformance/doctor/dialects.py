@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from conformance.asking.address import DEFAULT_TARGET
 from conformance.asking.messages import Answer, Request
 from conformance.asking.server import Server
 from conformance.inferences import document, found, inferences
 
 DEEPSTACK_PATH = "/v1/vision/"
 DEEPSTACK_TARGET = "/v1/vision/detection"
+USUAL_TARGETS = (DEFAULT_TARGET, "/score")
+"""Where extension servers take frames: in the protocol's example, and in Microsoft's samples."""
 STATUS_TARGET = "/v1/status/updateavailable"
 BOUNDARY = "framehook-doctor-7d1f0c52"
 MAX_LABELS, MAX_TEXT = 5, 120
@@ -43,17 +46,21 @@ class Dialect:
 def dialect_of(server: Server, frame: bytes) -> tuple[Dialect, Answer]:
     """Return the dialect that a server understands and what it answered to a frame. Raises NoAnswerError.
 
-    A path under /v1/vision is that of DeepStack. Of any other, the server is asked; HTTP extension if neither is
-    understood.
+    Asked are the path of the address, in the dialect that such a path has, then the usual paths. If none is understood,
+    it is the first of these.
     """
-    if server.address.target.startswith(DEEPSTACK_PATH):
-        return DEEPSTACK, server.ask(DEEPSTACK.request(server, frame))
-    answer = server.ask(EXTENSION.request(server, frame))
-    if EXTENSION.read(answer).fault and answer.status not in DENIED:
-        other = server.ask(DEEPSTACK.request(server, frame))
-        if other.status in DENIED or DEEPSTACK.read(other).is_spoken:
-            return DEEPSTACK, other
-    return EXTENSION, answer
+    tried: list[tuple[Dialect, Answer]] = []
+    for dialect in _candidates(server.address.target):
+        answer = server.ask(dialect.request(server, frame))
+        tried.append((dialect, answer))
+        if answer.status in DENIED or dialect.read(answer).is_spoken:
+            return tried[-1]
+    return tried[0]
+
+
+def _candidates(target: str) -> tuple[Dialect, ...]:
+    usual = tuple(_extension_at(path) for path in USUAL_TARGETS if path != target)
+    return (DEEPSTACK, *usual) if target.startswith(DEEPSTACK_PATH) else (EXTENSION, *usual, DEEPSTACK)
 
 
 def product_of(server: Server, dialect: Dialect, answer: Answer) -> str:
@@ -140,6 +147,15 @@ def _object(answer: Answer) -> dict[str, Any]:
 
 def _labels(names: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(plain(name) for name in names if name))[:MAX_LABELS]
+
+
+def _extension_at(target: str) -> Dialect:
+    """Return the dialect of extension servers, for frames that are posted to another path than that of the address."""
+
+    def request(server: Server, frame: bytes) -> Request:
+        return replace(_extension_request(server, frame), target=target)
+
+    return replace(EXTENSION, request=request)
 
 
 EXTENSION = Dialect("HTTP extension", _extension_request, _read_extension)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from conformance.asking.address import DEFAULT_TARGET
 from conformance.asking.connection import CLOSED
 from conformance.asking.credentials import NoCredentials, schemes, without_secrets
 from conformance.asking.messages import Answer, Request
@@ -89,10 +90,16 @@ def examine(server: Server, rate_per_s: float = 5, photos: tuple[Photo, ...] | N
 
 
 def _silent(server: Server, reason: str) -> tuple[Opinion, ...]:
-    advice = "" if "--" in reason else "Is it started? Are host and port right, and does a firewall let them through?"
+    is_advice = reason.endswith("?") or "--" in reason
+    advice = "" if is_advice else "Is it started? Are host and port right, and does a firewall let them through?"
     if CLOSED in reason and server.address.scheme == "http":
         advice = f"Does it speak TLS? Then ask https://{server.address.authority}."
-    first = Opinion(ANSWERS, f"{server.address.url} gives no answer: {reason}.", Judgement.BAD, advice)
+    first = Opinion(
+        ANSWERS,
+        f"{server.address.url} gives no answer: {reason}{'' if reason.endswith('?') else '.'}",
+        Judgement.BAD,
+        advice,
+    )
     others = (Opinion(question, "It does not answer.", Judgement.UNKNOWN) for question in QUESTIONS[1:])
     return (first, *others)
 
@@ -130,8 +137,10 @@ def _says(patient: _Patient) -> Opinion:
         return Opinion(SAYS, f"{kind}; it finds nothing in {len(patient.photos)} photos.", Judgement.UNKNOWN, advice)
     finds = f"in the photos it finds {', '.join(list(labels)[:MAX_LABELS])}"
     target = patient.request().target
-    if target not in {None, patient.server.address.target}:
-        return Opinion(SAYS, f"{kind}, at another path; {finds}.", Judgement.GOOD, f"Post frames to {target}.")
+    asked = patient.server.address.target
+    if target not in {None, asked}:
+        judgement = Judgement.GOOD if asked == DEFAULT_TARGET else Judgement.BAD
+        return Opinion(SAYS, f"{kind}, but not at {asked}; {finds}.", judgement, f"Post frames to {target}.")
     return Opinion(SAYS, f"{kind}; {finds}.", Judgement.GOOD)
 
 
@@ -176,23 +185,21 @@ def _keeps_up(patient: _Patient) -> Opinion:
         advice = f"Send at most {1 / slow:.2g} frames a second, or use a smaller model or a faster machine."
         answer = f"{found}, {pace.dropped} are dropped: they come due while another waits for its answer."
         return Opinion(KEEPS_UP, answer, Judgement.BAD, advice)
-    return _impatient(patient, pace) or Opinion(KEEPS_UP, f"{found}, all are answered in time.", Judgement.GOOD)
+    return Opinion(KEEPS_UP, f"{found}, all are answered in time.", Judgement.GOOD, _for_the_impatient(patient, pace))
 
 
-def _impatient(patient: _Patient, pace: Pace) -> Opinion | None:
-    """Return what a client makes of answers that come too late for it; None if they do not."""
+def _for_the_impatient(patient: _Patient, pace: Pace) -> str:
+    """Return what to do for a client that waits less than this camera; "" if answers come in time for it, too."""
     client, patience_s = patient.dialect.client, patient.dialect.patience_s
     if patience_s is None:
-        return None
+        return ""
     slowest_s = max(answer.duration_s for answer in pace.answers)
     late = sum(answer.duration_s > patience_s for answer in pace.answers)
     if late <= MAX_MISSED:
-        return None
-    return Opinion(
-        KEEPS_UP,
-        f"{late} of {len(pace.answers)} answers take longer than {patience_s:g} s, after which {client} gives up.",
-        Judgement.BAD,
-        f"In {client}, set api_timeout of the detector to {max(0.2, 2 * slowest_s):.1f} or more.",
+        return ""
+    return (
+        f"If you use {client}: {late} of {len(pace.answers)} answers take longer than {patience_s:g} s, after which it "
+        f"gives up. Set api_timeout of its detector to {max(0.2, 2 * slowest_s):.1f} or more."
     )
 
 
@@ -200,7 +207,7 @@ def _credentials(patient: _Patient) -> Opinion:
     offered = ", ".join(sorted(plain(name.capitalize()) for name in schemes(patient.first))) or "does not say which"
     if isinstance(patient.server.credentials, NoCredentials):
         if patient.is_denied:
-            advice = "Give --user and --password-file, or the header with the token."
+            advice = "Give --user and --password-file, or --header-file."
             return Opinion(
                 CREDENTIALS, f"It asks for credentials ({offered}), and none were given.", Judgement.BAD, advice
             )

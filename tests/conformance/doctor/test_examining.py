@@ -90,7 +90,6 @@ def judgements(opinions: tuple[Opinion, ...]) -> list[Judgement]:
     [
         ("", "It speaks HTTP extension; in the photos it finds person"),
         ("/v1/vision/detection", "It speaks DeepStack / CodeProject.AI (framehook); in the photos it finds person"),
-        ("/nothing", "It speaks DeepStack / CodeProject.AI (framehook), at another path; in the photos it finds"),
     ],
 )
 def test_framehook(path: str, said: str) -> None:
@@ -98,7 +97,16 @@ def test_framehook(path: str, said: str) -> None:
         opinions = examined(live.url + path)
     assert judgements(opinions)[:3] == [GOOD] * 3, opinions  # how fast it is depends on the machine
     assert opinions[1].answer.startswith(said)
-    assert opinions[1].advice == ("Post frames to /v1/vision/detection." if path == "/nothing" else "")
+    assert opinions[1].advice == ""
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/v1/vision/nothing"])
+def test_a_wrong_path_is_bad_and_the_right_one_is_named(path: str) -> None:
+    with running() as live:
+        (_, says, *_) = examined(live.url + path)
+    assert says.judgement is BAD
+    assert says.answer.startswith(f"It speaks HTTP extension, but not at {path}; in the photos it finds person")
+    assert says.advice == "Post frames to /inference."
 
 
 def test_framehook_that_wants_credentials() -> None:
@@ -197,8 +205,8 @@ def test_answers_that_frigate_does_not_wait_for() -> None:
     document = {"success": True, "predictions": [{"label": "cat"}]}
     with served(_DeepStack, document=document, delay_s=0.11) as url:
         opinions = examined(url, photos=BOARD)
-    assert judgements(opinions) == [GOOD, GOOD, GOOD, BAD, GOOD], opinions
-    assert "longer than 0.1 s, after which Frigate gives up" in opinions[3].answer
+    assert judgements(opinions) == [GOOD] * 5, opinions
+    assert "If you use Frigate: 10 of 10 answers take longer than 0.1 s" in opinions[3].advice
     assert "api_timeout" in opinions[3].advice
 
 
