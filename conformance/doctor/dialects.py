@@ -17,7 +17,7 @@ USUAL_TARGETS = (DEFAULT_TARGET, "/score")
 STATUS_TARGET = "/v1/status/updateavailable"
 BOUNDARY = "framehook-doctor-7d1f0c52"
 MAX_LABELS, MAX_TEXT = 5, 120
-DENIED = {401, 403}
+DENIED, NOT_FOUND = {401, 403}, 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def dialect_of(server: Server, frame: bytes) -> tuple[Dialect, Answer]:
     for dialect in _candidates(server.address.target):
         answer = server.ask(dialect.request(server, frame))
         tried.append((dialect, answer))
-        if answer.status in DENIED or dialect.read(answer).is_spoken:
+        if answer.status in DENIED or (answer.status != NOT_FOUND and dialect.read(answer).is_spoken):
             return tried[-1]
     return tried[0]
 
