@@ -1,6 +1,9 @@
 """The documents list the groups, the mistakes and the checks that there are."""
 
+import re
+
 from conformance.checks import CHECKS, GROUPS
+from conformance.doctor.examining import QUESTIONS
 from tests.support.client import ROOT
 from tests.support.seeded.mistakes import MISTAKES
 
@@ -14,6 +17,17 @@ def rows(page: str, heading: str) -> list[list[str]]:
 
 def test_the_users_page_lists_all_groups() -> None:
     assert [row[0] for row in rows("conformance.md", "What is asked")] == [f"`{group}`" for group in GROUPS]
+
+
+def test_the_users_page_shows_what_a_report_says() -> None:
+    text = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
+    said = (
+        {check.sentence for check in CHECKS} | {check.why for check in CHECKS} | {each.source.text for each in CHECKS}
+    )
+    quoted = re.findall(r"^    (?:expected|why|source) +(.+)$", text, re.MULTILINE)
+    assert len(quoted) >= 3
+    assert set(quoted) <= said
+    assert set(QUESTIONS) <= set(text.splitlines())
 
 
 def test_the_maintainers_page_lists_all_mistakes_by_check() -> None:
