@@ -56,6 +56,14 @@ def test_a_photo_is_answered_from_any_folder(site: Path, tmp_path: Path) -> None
     assert len(answer["inferences"]) > 1
 
 
+def test_the_kit_travels_along(site: Path, tmp_path: Path) -> None:
+    assert python(site, tmp_path, "-c", FRAMEHOOK, "conform", "--list").startswith("requests.jpeg ")
+    kit = ROOT / "conformance"
+    files = [path.relative_to(ROOT) for path in (*kit.rglob("*.jpg"), *kit.rglob("*.css"))]
+    assert len(files) == 5
+    assert all((site / name).read_bytes() == (ROOT / name).read_bytes() for name in files)
+
+
 def test_the_catalogue_travels_along(site: Path, tmp_path: Path) -> None:
     assert python(site, tmp_path, "-c", FRAMEHOOK, "models", "pull").startswith("name")
 
