@@ -71,6 +71,7 @@ _GROUPS: dict[str, dict[str, Mistake]] = {
         "boxes-fixed": Mistake("boxes are the same in every frame", "geometry.corners"),
         "boxes-from-below": Mistake("t counts from below", "geometry.pad"),
         "boxes-letterboxed": Mistake("boxes are shares of the square canvas of the model", "geometry.frame"),
+        "boxes-letterboxed-wide": Mistake("boxes in wide frames are shares of the square canvas", "geometry.frame"),
         "boxes-middle": Mistake("boxes are shares of the middle square of the frame", "geometry.frame"),
         "boxes-one-size": Mistake("boxes are shares of 416 pixels, whatever the frame has", "geometry.scale"),
         "boxes-swapped": Mistake("x and y are confused", "geometry.corners"),
@@ -82,6 +83,7 @@ _GROUPS: dict[str, dict[str, Mistake]] = {
     "empty": {
         "empty-list": Mistake("nothing found is 200 with an empty list", "empty.status"),
         "nothing-has-body": Mistake("204 is followed by a body", "empty.body"),
+        "nothing-has-chunks": Mistake("204 has a Transfer-Encoding", "empty.length"),
         "nothing-has-length": Mistake("204 has a Content-Length", "empty.length"),
         "nothing-has-type": Mistake("204 has a Content-Type", "empty.media-type"),
     },

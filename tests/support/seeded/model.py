@@ -96,6 +96,7 @@ MEASURES: dict[str, Callable[..., Measured]] = {
     "boxes-fixed": lambda *edges: (0.1 * edges[4], 0.2 * edges[5], 0.4 * edges[4], 0.4 * edges[5], *edges[4:]),
     "boxes-jitter": _trembling,
     "boxes-letterboxed": _on_canvas,
+    "boxes-letterboxed-wide": lambda *measured: _on_canvas(*measured) if measured[4] > measured[5] else measured,
     "boxes-one-size": lambda *edges: (*edges[:4], SIDE_PX, SIDE_PX),
     "boxes-pixels": lambda *edges: (*edges[:4], 1, 1),
     "boxes-unclamped": lambda left, top, *edges: (left - 4, top - 4, *edges),
