@@ -18,10 +18,10 @@ from conformance.pictures.changes import BLACK, GREY, mirrored, placed, scaled, 
 from conformance.pictures.encoding import jpeg
 from conformance.pictures.photos import SIDE_PX
 from conformance.placing import (
-    ELSEWHERE,
     MISFITS,
     Evidence,
     Reading,
+    are_elsewhere,
     are_shares,
     fit,
     landmarks,
@@ -35,8 +35,8 @@ PHOTOS = 4
 """How many photos with objects are changed."""
 TOLERANCE = 1e-3
 """Sums of rounded edges may be larger than 1 by this."""
-MIN_ELSEWHERE = 3
-"""How many objects must have been found again before their boxes are called elsewhere."""
+MIN_ALIKE = 3
+"""How many objects must have been found again in pictures that were changed alike to judge these by themselves."""
 CANVAS_PX = 720
 PLACES_XY = ((288, 288), (16, 200))
 RIGHT_EDGE = "w and h are the right and the lower edge"
@@ -183,7 +183,7 @@ def _judged(evidence: Mapping[str, list[Evidence]], refused: Answer | None) -> F
     finding = _fitted(whole, *fitted)
     for name, alike in evidence.items():
         right, objects = fit(alike) or (1, 0)
-        if finding.verdict is Verdict.PASS and right < MISFITS and objects >= MIN_ELSEWHERE:
+        if finding.verdict is Verdict.PASS and right < MISFITS and objects >= MIN_ALIKE:
             finding = _fitted(alike, right, objects, f"in pictures that are {name}, ")
     return finding
 
@@ -193,7 +193,7 @@ def _fitted(evidence: list[Evidence], right: float, objects: int, where: str = "
     measured = f"{objects} {'object was' if objects == 1 else 'objects were'} found again, median IoU {right:.2f}"
     if instead := wrong_reading(evidence):
         return wrong(f"{where}as the boxes are, {instead} ({measured})")
-    if right < ELSEWHERE and objects >= MIN_ELSEWHERE:
+    if are_elsewhere(evidence):
         return wrong(f"{where}boxes are elsewhere, and no known reading of them fits ({measured})")
     return passed(measured) if right >= MISFITS else cannot_tell(f"{where}boxes fit badly: {measured}")
 
