@@ -78,14 +78,19 @@ class Subject:
         return survey
 
     @cached_property
+    def request(self) -> Request:
+        """Return the request that posts the first photo as JPEG."""
+        return Request(jpeg(self.photos[0].image), (("Content-Type", "image/jpeg"),))
+
+    @cached_property
     def bare(self) -> Answer:
         """Return what the server answers to a frame without credentials. Raises NoAnswerError."""
-        return self.server.ask_once(Request(jpeg(self.photos[0].image), (("Content-Type", "image/jpeg"),)))
+        return self.server.ask_once(self.request)
 
     @cached_property
     def burst(self) -> Burst:
         """Return what becomes of many frames that come at once. Raises NoAnswerError and ExhaustedError."""
-        return burst_of(self.server, Request(jpeg(self.photos[0].image), (("Content-Type", "image/jpeg"),)))
+        return burst_of(self.server, self.request)
 
     @cached_property
     def frame(self) -> bytes:

@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import cast
 
 from conformance.asking.credentials import Credentials, OneHeader, Password, challenges, schemes
-from conformance.asking.messages import Answer, Headers, Request
-from conformance.pictures.encoding import jpeg
+from conformance.asking.messages import Answer, Headers
 from conformance.subject import Subject
 from conformance.verdicts import (
     DECIDED,
@@ -33,7 +32,7 @@ _ALGORITHM = re.compile(r'algorithm\s*=\s*"?([\w-]+)', re.IGNORECASE)
 def _ask_ignored(subject: Subject) -> Finding:
     if subject.has_credentials:
         return not_asked("credentials were given")
-    answer = subject.server.ask(_frame(subject), DUMMY)
+    answer = subject.server.ask(subject.request, DUMMY)
     return passed(answer.summary) if answer.is_good else wrong(f"with credentials it is answered {answer.summary}")
 
 
@@ -59,7 +58,7 @@ def _ask_basic(subject: Subject) -> Finding:
     if missing := _without_challenge(subject, "basic"):
         return missing
     basic = _password(subject).basic()
-    first = subject.server.ask_once(_frame(subject), basic)
+    first = subject.server.ask_once(subject.request, basic)
     if not first.is_good:
         return wrong(f"before any challenge it is answered {first.summary}")
     second = _after_challenge(subject, basic)
@@ -73,7 +72,7 @@ def _ask_digest(subject: Subject) -> Finding:
     given = _digest(subject)
     if not given:
         return cannot_tell(f"the kit cannot answer such a challenge ({algorithms})")
-    answer = subject.server.ask_once(_frame(subject), given)
+    answer = subject.server.ask_once(subject.request, given)
     return passed(algorithms) if answer.is_good else wrong(f"the answer to the challenge is answered {answer.summary}")
 
 
@@ -81,9 +80,9 @@ def _ask_replay(subject: Subject) -> Finding:
     if missing := _without_challenge(subject, "digest"):
         return missing
     given = _digest(subject)
-    if not given or not subject.server.ask_once(_frame(subject), given).is_good:
+    if not given or not subject.server.ask_once(subject.request, given).is_good:
         return cannot_tell("the first answer to the challenge was not taken")
-    return _refused(subject.server.ask_once(_frame(subject), given), "the second time")
+    return _refused(subject.server.ask_once(subject.request, given), "the second time")
 
 
 def _ask_header(subject: Subject) -> Finding:
@@ -94,7 +93,7 @@ def _ask_header(subject: Subject) -> Finding:
     written = credentials.value
     if space and credentials.name.lower() == "authorization":
         written = f"{scheme.swapcase()} {rest}"
-    answer = subject.server.ask_once(_frame(subject), ((credentials.name.swapcase(), written),))
+    answer = subject.server.ask_once(subject.request, ((credentials.name.swapcase(), written),))
     return passed(answer.summary) if answer.is_good else wrong(f"in other letters it is answered {answer.summary}")
 
 
@@ -103,7 +102,7 @@ def _ask_wrong(subject: Subject) -> Finding:
         return not_asked("no credentials were given")
     if subject.bare.is_good:
         return cannot_tell("frames without credentials are answered")
-    answer = subject.server.ask_once(_frame(subject), _guess(subject))
+    answer = subject.server.ask_once(subject.request, _guess(subject))
     return _refused(answer, "with wrong credentials")
 
 
@@ -128,10 +127,6 @@ def _without_challenge(subject: Subject, scheme: str = "") -> Finding | None:
     return None
 
 
-def _frame(subject: Subject) -> Request:
-    return Request(jpeg(subject.photos[0].image), (("Content-Type", "image/jpeg"),))
-
-
 def _password(subject: Subject) -> Password:
     """Return the password that `_without_challenge` has found to be given."""
     return cast("Password", subject.credentials)
@@ -144,11 +139,11 @@ def _digest(subject: Subject, credentials: Password | None = None) -> Headers:
 def _after_challenge(subject: Subject, given: Headers) -> Answer:
     """Return what a frame is answered when the connection has just been challenged, or another if it was closed."""
     with subject.server.connection() as connection:
-        challenge = connection.ask(_frame(subject))
+        challenge = connection.ask(subject.request)
         if challenge.is_reusable:
             subject.server.count()
-            return connection.ask(_frame(subject), given)
-    return subject.server.ask_once(_frame(subject), given)
+            return connection.ask(subject.request, given)
+    return subject.server.ask_once(subject.request, given)
 
 
 def _algorithms(challenge: Answer) -> str:
