@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from conformance.asking.credentials import Credentials, NoCredentials
+from conformance.asking.credentials import NoCredentials
 from conformance.asking.messages import Answer, Request
 from conformance.asking.pacing import Burst, burst_of
 from conformance.asking.server import Server
@@ -44,11 +44,6 @@ class Subject:
     def has_credentials(self) -> bool:
         """Return whether the user gave credentials."""
         return not isinstance(self.server.credentials, NoCredentials)
-
-    @property
-    def credentials(self) -> Credentials:
-        """Return the user's credentials."""
-        return self.server.credentials
 
     @cached_property
     def survey(self) -> tuple[Seen, ...]:

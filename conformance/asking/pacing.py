@@ -27,7 +27,7 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 class Outcome:
     """What became of a frame of a burst. `answer`: without its body. `failure`: why there is none.
 
-    `waited_s`: since the frames were let go.
+    `waited_s`: since the frames were sent.
     """
 
     answer: Answer | None

@@ -86,7 +86,7 @@ def _ask_replay(subject: Subject) -> Finding:
 
 
 def _ask_header(subject: Subject) -> Finding:
-    credentials = subject.credentials
+    credentials = subject.server.credentials
     if not isinstance(credentials, OneHeader):
         return not_asked("no header was given")
     scheme, space, rest = credentials.value.partition(" ")
@@ -118,7 +118,7 @@ def _without_challenge(subject: Subject, scheme: str = "") -> Finding | None:
     """Return why a check about challenges, or about one scheme, shows nothing; None if it does."""
     if not subject.has_credentials:
         return not_asked("no credentials were given")
-    if scheme and not isinstance(subject.credentials, Password):
+    if scheme and not isinstance(subject.server.credentials, Password):
         return not_asked("no user name and password were given")
     if subject.bare.status != UNAUTHORIZED:
         return cannot_tell("frames without credentials are not answered with 401")
@@ -129,7 +129,7 @@ def _without_challenge(subject: Subject, scheme: str = "") -> Finding | None:
 
 def _password(subject: Subject) -> Password:
     """Return the password that `_without_challenge` has found to be given."""
-    return cast("Password", subject.credentials)
+    return cast("Password", subject.server.credentials)
 
 
 def _digest(subject: Subject, credentials: Password | None = None) -> Headers:
@@ -155,7 +155,7 @@ def _algorithms(challenge: Answer) -> str:
 def _guess(subject: Subject) -> Headers:
     """Return credentials that are wrong; one guess, since servers shut out those who guess often."""
     guess = secrets.token_urlsafe(12)
-    credentials: Credentials = subject.credentials
+    credentials: Credentials = subject.server.credentials
     if isinstance(credentials, Password):
         wrong_password = Password(credentials.user, guess)
         offered = schemes(subject.bare)
@@ -179,7 +179,7 @@ CHECKS = (
         "credentials.required",
         "A frame without credentials is answered with 401.",
         "Otherwise anyone in the network may use the server.",
-        rfc(9110, "15.5.2"),
+        rfc(9110, "11.4"),
         _ask_required,
     ),
     Check(
@@ -199,7 +199,7 @@ CHECKS = (
     Check(
         "credentials.digest",
         "An answer to a challenge of Digest is taken.",
-        "A client that prefers Digest, because it hides the password, is never let in.",
+        "A client that prefers Digest, because it hides the password, is always refused.",
         rfc(7616, "3.4"),
         _ask_digest,
     ),
@@ -221,7 +221,7 @@ CHECKS = (
         "credentials.wrong",
         "Wrong credentials are answered with 401.",
         "Otherwise the credentials protect nothing, or users do not see that theirs are wrong.",
-        rfc(9110, "15.5.2"),
+        rfc(9110, "11.4"),
         _ask_wrong,
     ),
 )

@@ -120,7 +120,7 @@ CHECKS = (
     ),
     Check(
         "requests.expect",
-        "A client that waits with the body is told 100 Continue, or is answered at once.",
+        "A client that waits with the body gets 100 Continue, or an answer at once.",
         "curl and others wait a second with large bodies, so each frame comes a second late.",
         rfc(9110, "10.1.1"),
         _ask_expect,

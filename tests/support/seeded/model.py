@@ -44,8 +44,9 @@ def find(pixels: Pixels, mistakes: Collection[str] = ()) -> list[dict[str, Any]]
         ys, xs = np.nonzero(difference < MAX_DIFFERENCE)
         if len(xs) >= MIN_PIXELS:
             share = round(1 - float(difference[ys, xs].mean()) / 100, 4)
-            box = tuple(float(step * edge) for edge in (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
-            inferences.append(_entity(label, share, _relative(box, looked_at, mistakes)))
+            left, top, right, bottom = (float(step * edge) for edge in (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
+            box = _relative((left, top, right, bottom), looked_at, mistakes)
+            inferences.append(_entity(label, share, box))
     return inferences
 
 
