@@ -16,8 +16,8 @@ Reading: TypeAlias = Callable[[BoxLtwh], BoxLtwh]
 
 FITS, MISFITS = 0.7, 0.5
 """A reading with at least this IoU fits; the right one is given up below this."""
-ELSEWHERE = 0.2
-"""Below this IoU boxes are plainly elsewhere."""
+ELSEWHERE, MIN_ELSEWHERE = 0.2, 3
+"""Below this IoU boxes are plainly elsewhere; so many objects must be so, each the only one of its label."""
 CONFIDENT = 0.5
 MIN_AREA, MAX_SHARE = 0.01, 1.5
 MOST = 3
@@ -96,6 +96,12 @@ def fit(evidence: Sequence[Evidence]) -> tuple[float, int] | None:
     fits = [sighting.fit(reading) for sighting, reading in pairs if sighting.is_alone]
     fits = fits or [sighting.fit(reading) for sighting, reading in pairs]
     return (median(fits), len(fits)) if fits else None
+
+
+def are_elsewhere(evidence: Sequence[Evidence]) -> bool:
+    """Return whether boxes are plainly not where the right reading has them. Of a crowd, others may be found again."""
+    fits = [sighting.fit(each.readings[""]) for each in evidence for sighting in each.sightings if sighting.is_alone]
+    return len(fits) >= MIN_ELSEWHERE and median(fits) < ELSEWHERE
 
 
 def wrong_reading(evidence: Sequence[Evidence]) -> str | None:

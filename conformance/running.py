@@ -87,7 +87,7 @@ def run(subject: Subject, checks: Iterable[Check]) -> Iterator[Result]:
         if finding.verdict is Verdict.FAIL and not check.source.binds:
             finding = replace(finding, verdict=Verdict.WARN)
         verdicts[check.id] = finding.verdict
-        detail = _printable(without_secrets(finding.detail, subject.credentials))
+        detail = _printable(without_secrets(finding.detail, subject.server.credentials))
         yield Result(check, replace(finding, detail=detail), time.monotonic() - started_at)
 
 

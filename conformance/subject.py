@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from conformance.asking.credentials import Credentials, NoCredentials
+from conformance.asking.credentials import NoCredentials
 from conformance.asking.messages import Answer, Request
 from conformance.asking.pacing import Burst, burst_of
 from conformance.asking.server import Server
@@ -45,11 +45,6 @@ class Subject:
         """Return whether the user gave credentials."""
         return not isinstance(self.server.credentials, NoCredentials)
 
-    @property
-    def credentials(self) -> Credentials:
-        """Return the user's credentials."""
-        return self.server.credentials
-
     @cached_property
     def survey(self) -> tuple[Seen, ...]:
         """Return what the server answers to each photo and to its middle, posted as JPEG. Raises NoAnswerError."""
@@ -78,14 +73,19 @@ class Subject:
         return survey
 
     @cached_property
+    def request(self) -> Request:
+        """Return the request that posts the first photo as JPEG."""
+        return Request(jpeg(self.photos[0].image), (("Content-Type", "image/jpeg"),))
+
+    @cached_property
     def bare(self) -> Answer:
         """Return what the server answers to a frame without credentials. Raises NoAnswerError."""
-        return self.server.ask_once(Request(jpeg(self.photos[0].image), (("Content-Type", "image/jpeg"),)))
+        return self.server.ask_once(self.request)
 
     @cached_property
     def burst(self) -> Burst:
         """Return what becomes of many frames that come at once. Raises NoAnswerError and ExhaustedError."""
-        return burst_of(self.server, Request(jpeg(self.photos[0].image), (("Content-Type", "image/jpeg"),)))
+        return burst_of(self.server, self.request)
 
     @cached_property
     def frame(self) -> bytes:

@@ -27,7 +27,7 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 class Outcome:
     """What became of a frame of a burst. `answer`: without its body. `failure`: why there is none.
 
-    `waited_s`: since the frames were let go.
+    `waited_s`: since the frames were sent.
     """
 
     answer: Answer | None
@@ -133,9 +133,13 @@ def _gather(barrier: threading.Barrier) -> float:
 
 
 def _next(server: Server, request: Request, connection: Connection, stack: ExitStack) -> tuple[Connection, Answer]:
-    """Send a request over a connection, or over a new one if the server has closed it."""
+    """Send a request over a connection, or over a new one if the server has closed it.
+
+    The old one is closed first: some servers do nothing else until their client has closed, too.
+    """
     with suppress(NoAnswerError):
         server.count()
         return connection, server.ask_over(connection, request)
+    connection.close()
     connection = stack.enter_context(server.connection())
     return connection, server.ask_over(connection, request)

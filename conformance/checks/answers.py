@@ -36,6 +36,8 @@ class Rule(NamedTuple):
         """Return whether an error of the schema belongs to this check; those of the whole document do not."""
         if violation.keyword not in self.keywords or violation.place == "the document":
             return False
+        if violation.keyword == "oneOf":  # what is no object has a wrong type
+            return isinstance(violation.value, dict)
         return violation.keyword != "type" or violation.expected in self.types
 
 
@@ -96,6 +98,8 @@ def _ask_rule(rule: Rule, subject: Subject) -> Finding:
     if not subject.results:
         return cannot_tell(NOTHING)
     found = [(name, each) for name, each in subject.violations if rule.covers(each)]
+    if not found and not any(map(inferences, subject.results.values())):
+        return cannot_tell("no answer has a list with an inference")
     if not found:
         return passed(f"{_count(len(subject.results), 'answer')} looked at")
     name, first = found[0]

@@ -1,5 +1,7 @@
 """How a server must say that it found nothing."""
 
+from functools import partial
+
 from conformance.asking.messages import Answer, Headers, Request
 from conformance.asking.server import UNAUTHORIZED
 from conformance.inferences import OK, document
@@ -7,7 +9,7 @@ from conformance.pictures.encoding import jpeg, plain
 from conformance.pictures.photos import SIDE_PX
 from conformance.published import shown
 from conformance.subject import Subject
-from conformance.verdicts import DECIDED, PAGE, Check, Finding, cannot_tell, passed, rfc, wrong
+from conformance.verdicts import DECIDED, PAGE, Check, Finding, Source, cannot_tell, passed, wrong
 
 GREYS = (128, 0, 255)
 """Plain pictures that are tried: some models find something in one of them."""
@@ -65,20 +67,12 @@ def _sent(subject: Subject, request: Request, headers: Headers) -> tuple[Answer,
         return connection.ask(request, headers), connection.surplus()
 
 
-def _ask_length(subject: Subject) -> Finding:
-    return _without(subject, "content-length")
-
-
-def _ask_media_type(subject: Subject) -> Finding:
-    return _without(subject, "content-type")
-
-
-def _without(subject: Subject, header: str) -> Finding:
+def _without(headers: tuple[str, ...], subject: Subject) -> Finding:
     for body in _frames():
         answer = subject.server.post(body)
         if answer.status == NO_CONTENT:
-            value = answer.header(header)
-            return passed() if value is None else wrong(f"it has {header}: {shown(value)[1:-1]}")
+            given = [f"{name}: {shown(value)[1:-1]}" for name, value in answer.headers if name in headers]
+            return wrong(f"it has {', '.join(given)}") if given else passed()
     return cannot_tell("no plain picture was answered 204 this time")
 
 
@@ -104,10 +98,10 @@ CHECKS = (
     ),
     Check(
         "empty.length",
-        "204 has no Content-Length.",
-        "HTTP forbids it; some clients wait for a body.",
-        rfc(9110, "8.6"),
-        _ask_length,
+        "204 has neither Content-Length nor Transfer-Encoding.",
+        "HTTP forbids both; some clients wait for a body.",
+        Source("RFC 9110, section 8.6; RFC 9112, section 6.1"),
+        partial(_without, ("content-length", "transfer-encoding")),
         after=AFTER,
     ),
     Check(
@@ -115,7 +109,7 @@ CHECKS = (
         "204 has no Content-Type.",
         "There is no content whose type it could be; a client may try to read it.",
         DECIDED,
-        _ask_media_type,
+        partial(_without, ("content-type",)),
         after=AFTER,
     ),
 )

@@ -1,22 +1,17 @@
 """Which forms of HTTP a server must understand: targets, headers, connections, how bodies are framed."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 from conformance.asking.connection import CONTINUE_WAIT_S
-from conformance.asking.messages import Answer, Headers, Request
+from conformance.asking.messages import Answer, Request
 from conformance.errors import NoAnswerError
-from conformance.pictures.encoding import jpeg
 from conformance.subject import Subject
 from conformance.verdicts import PAGE, Check, Finding, cannot_tell, doubtful, passed, rfc, wrong
 
 FRAMES = 3
 CHUNK_BYTES = 4096
 UNAUTHORIZED, LENGTH_REQUIRED, EXPECTATION_FAILED = 401, 411, 417
-KIND: Headers = (("Content-Type", "image/jpeg"),)
-
-
-def _frame(subject: Subject) -> bytes:
-    return jpeg(subject.photos[0].image)
 
 
 def _judged(answer: Answer) -> Finding:
@@ -29,23 +24,22 @@ def _ask_client_headers(subject: Subject) -> Finding:
         ("User-Agent", "Azure Media Services"),
         ("x-ms-client-request-id", str(uuid4())),
     )
-    return _judged(subject.server.post(_frame(subject), headers=headers))
+    return _judged(subject.server.post(subject.request.body, headers=headers))
 
 
 def _ask_absolute_target(subject: Subject) -> Finding:
-    answer = subject.server.ask(Request(_frame(subject), KIND, target=subject.server.address.url))
+    answer = subject.server.ask(replace(subject.request, target=subject.server.address.url))
     if answer.status == UNAUTHORIZED:
         return cannot_tell("answered 401: with Digest it is not clear whether the whole URL is signed")
     return _judged(answer)
 
 
 def _ask_keep_alive(subject: Subject) -> Finding:
-    request = Request(_frame(subject), KIND)
     subject.server.count(FRAMES - 1)
     with subject.server.connection() as connection:
         for count in range(1, FRAMES + 1):
             try:
-                answer = subject.server.ask_over(connection, request)
+                answer = subject.server.ask_over(connection, subject.request)
             except NoAnswerError as error:
                 return wrong(f"frame {count} on one connection: {error}")
             if not answer.is_good:
@@ -62,7 +56,7 @@ def _way_of_closing(answer: Answer) -> str:
 
 
 def _ask_chunked(subject: Subject) -> Finding:
-    answer = subject.server.ask(Request(_frame(subject), KIND, chunk_bytes=CHUNK_BYTES))
+    answer = subject.server.ask(replace(subject.request, chunk_bytes=CHUNK_BYTES))
     if answer.status == LENGTH_REQUIRED:
         return doubtful("answered 411: it insists on Content-Length")
     if answer.http_version != "1.1" and not answer.is_good:
@@ -71,7 +65,9 @@ def _ask_chunked(subject: Subject) -> Finding:
 
 
 def _ask_expect(subject: Subject) -> Finding:
-    answer = subject.server.ask(Request(_frame(subject), (*KIND, ("Expect", "100-continue")), waits=True))
+    answer = subject.server.ask(
+        replace(subject.request, headers=(*subject.request.headers, ("Expect", "100-continue")), waits=True)
+    )
     if answer.status == EXPECTATION_FAILED:
         return doubtful("answered 417: the client has to ask again without Expect")
     if not answer.is_good or answer.was_continued or answer.duration_s < CONTINUE_WAIT_S:
@@ -82,7 +78,7 @@ def _ask_expect(subject: Subject) -> Finding:
 
 
 def _ask_header_case(subject: Subject) -> Finding:
-    body = _frame(subject)
+    body = subject.request.body
     headers = (("Content-Type", "image/jpeg"), ("Content-Length", str(len(body))))
     low = subject.server.ask(Request(body, tuple((name.lower(), value) for name, value in headers)))
     high = subject.server.ask(Request(body, tuple((name.upper(), value) for name, value in headers)))
@@ -90,7 +86,7 @@ def _ask_header_case(subject: Subject) -> Finding:
 
 
 def _ask_media_type_case(subject: Subject) -> Finding:
-    return _judged(subject.server.post(_frame(subject), "Image/JPEG"))
+    return _judged(subject.server.post(subject.request.body, "Image/JPEG"))
 
 
 CHECKS = (
@@ -124,7 +120,7 @@ CHECKS = (
     ),
     Check(
         "requests.expect",
-        "A client that waits with the body is told 100 Continue, or is answered at once.",
+        "A client that waits with the body gets 100 Continue, or an answer at once.",
         "curl and others wait a second with large bodies, so each frame comes a second late.",
         rfc(9110, "10.1.1"),
         _ask_expect,

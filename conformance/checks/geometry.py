@@ -5,7 +5,9 @@ objects must be now. Detectors are not exact, so the median of all objects count
 reading of its boxes fits or if they are plainly elsewhere.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from PIL import Image
@@ -16,10 +18,10 @@ from conformance.pictures.changes import BLACK, GREY, mirrored, placed, scaled, 
 from conformance.pictures.encoding import jpeg
 from conformance.pictures.photos import SIDE_PX
 from conformance.placing import (
-    ELSEWHERE,
     MISFITS,
     Evidence,
     Reading,
+    are_elsewhere,
     are_shares,
     fit,
     landmarks,
@@ -27,14 +29,14 @@ from conformance.placing import (
     wrong_reading,
 )
 from conformance.subject import Seen, Subject
-from conformance.verdicts import DECIDED, SCHEMA, Check, Finding, cannot_tell, passed, wrong
+from conformance.verdicts import DECIDED, SCHEMA, Check, Finding, Verdict, cannot_tell, passed, wrong
 
 PHOTOS = 4
 """How many photos with objects are changed."""
 TOLERANCE = 1e-3
 """Sums of rounded edges may be larger than 1 by this."""
-MIN_ELSEWHERE = 3
-"""How many objects must have been found again before their boxes are called elsewhere."""
+MIN_ALIKE = 3
+"""How many objects must have been found again in pictures that were changed alike to judge these by themselves."""
 CANVAS_PX = 720
 PLACES_XY = ((288, 288), (16, 200))
 RIGHT_EDGE = "w and h are the right and the lower edge"
@@ -43,8 +45,9 @@ STRETCHED_PX = 740
 
 
 class Change(NamedTuple):
-    """A changed photo, and where the numbers of its boxes go, by reading; the right one is named ""."""
+    """A changed photo, how it was changed, and where its boxes go, by reading; the right one is named ""."""
 
+    name: str
     image: Image.Image
     readings: Mapping[str, Reading]
 
@@ -64,6 +67,7 @@ STAYS = moved((1, 1))
 
 def _flips(image: Image.Image) -> Iterator[Change]:
     yield Change(
+        "mirrored",
         mirrored(image),
         {
             "": lambda box: (1 - box[0] - box[2], box[1], box[2], box[3]),
@@ -75,6 +79,7 @@ def _flips(image: Image.Image) -> Iterator[Change]:
         },
     )
     yield Change(
+        "upside down",
         upside_down(image),
         {
             "": lambda box: (box[0], 1 - box[1] - box[3], box[2], box[3]),
@@ -90,8 +95,8 @@ def _flips(image: Image.Image) -> Iterator[Change]:
 def _scales(image: Image.Image) -> Iterator[Change]:
     for factor in (0.5, 2.0):
         side = round(SIDE_PX * factor)
-        grown = moved((factor, factor))
-        yield Change(scaled(image, (side, side)), {"": STAYS, "they are shares of a size that is fixed": grown})
+        readings = {"": STAYS, "they are shares of a size that is fixed": moved((factor, factor))}
+        yield Change(f"{side} x {side}", scaled(image, (side, side)), readings)
 
 
 def _pads(image: Image.Image) -> Iterator[Change]:
@@ -104,7 +109,7 @@ def _pads(image: Image.Image) -> Iterator[Change]:
             "t counts from below": moved((share, share), (left, 1 - share - top)),
             RIGHT_EDGE: _edges_moved(share, left, top),
         }
-        yield Change(placed(image, (CANVAS_PX, CANVAS_PX), place, BLACK), readings)
+        yield Change("padded with black", placed(image, (CANVAS_PX, CANVAS_PX), place, BLACK), readings)
 
 
 def _edges_moved(share: float, left: float, top: float) -> Reading:
@@ -115,11 +120,11 @@ def _frames(image: Image.Image) -> Iterator[Change]:
     edge = (LONG_PX - SIDE_PX) // 2
     wide = placed(image, (LONG_PX, SIDE_PX), (edge, 0), GREY)
     tall = placed(image, (SIDE_PX, LONG_PX), (0, edge), GREY)
-    yield Change(wide, _readings_of_frames(moved((0.5, 1), (0.25, 0)), (1, 0.5)))
-    yield Change(tall, _readings_of_frames(moved((1, 0.5), (0, 0.25)), (0.5, 1)))
+    yield Change("padded to be wide", wide, _readings_of_frames(moved((0.5, 1), (0.25, 0)), (1, 0.5)))
+    yield Change("padded to be tall", tall, _readings_of_frames(moved((1, 0.5), (0, 0.25)), (0.5, 1)))
     ratio = SIDE_PX / STRETCHED_PX
-    for size, share in (((STRETCHED_PX, SIDE_PX), (1, ratio)), ((SIDE_PX, STRETCHED_PX), (ratio, 1))):
-        yield Change(scaled(image, size), _letterboxed(STAYS, share))
+    yield Change("stretched to be wide", scaled(image, (STRETCHED_PX, SIDE_PX)), _letterboxed(STAYS, (1, ratio)))
+    yield Change("stretched to be tall", scaled(image, (SIDE_PX, STRETCHED_PX)), _letterboxed(STAYS, (ratio, 1)))
 
 
 def _readings_of_frames(right: Reading, share: tuple[float, float]) -> dict[str, Reading]:
@@ -159,27 +164,38 @@ def _followed(subject: Subject, changes: Callable[[Image.Image], Iterator[Change
         return cannot_tell("the server found no large object with a box, or is not sure of any")
     if not are_shares([each for seen in photos for each in seen.found]):
         return cannot_tell("the boxes are no shares of the frame")
-    evidence, refused = [], None
+    evidence, refused = defaultdict[str, list[Evidence]](list), None
     for seen in photos:
         for change in changes(seen.photo.image):
             answer = subject.server.post(jpeg(change.image))
             refused = refused if answer.is_good else answer
-            evidence.append(Evidence(sightings(seen.found, found(answer)), change.readings))
+            evidence[change.name].append(Evidence(sightings(seen.found, found(answer)), change.readings))
     return _judged(evidence, refused)
 
 
-def _judged(evidence: list[Evidence], refused: Answer | None) -> Finding:
-    fitted = fit(evidence)
+def _judged(evidence: Mapping[str, list[Evidence]], refused: Answer | None) -> Finding:
+    """Judge all changed pictures together, then those that were changed alike: a server may be wrong in these only."""
+    whole = list(chain.from_iterable(evidence.values()))
+    fitted = fit(whole)
     if fitted is None:
         said = f"a changed picture was answered {refused.summary}" if refused else "no object was found again"
         return cannot_tell(said)
-    right, objects = fitted
+    finding = _fitted(whole, *fitted)
+    for name, alike in evidence.items():
+        right, objects = fit(alike) or (1, 0)
+        if finding.verdict is Verdict.PASS and right < MISFITS and objects >= MIN_ALIKE:
+            finding = _fitted(alike, right, objects, f"in pictures that are {name}, ")
+    return finding
+
+
+def _fitted(evidence: list[Evidence], right: float, objects: int, where: str = "") -> Finding:
+    """Return what the fit of the right reading, and that of others, says. `where`: in which pictures."""
     measured = f"{objects} {'object was' if objects == 1 else 'objects were'} found again, median IoU {right:.2f}"
     if instead := wrong_reading(evidence):
-        return wrong(f"as the boxes are, {instead} ({measured})")
-    if right < ELSEWHERE and objects >= MIN_ELSEWHERE:
-        return wrong(f"boxes are elsewhere, and no known reading of them fits ({measured})")
-    return passed(measured) if right >= MISFITS else cannot_tell(f"boxes fit badly: {measured}")
+        return wrong(f"{where}as the boxes are, {instead} ({measured})")
+    if are_elsewhere(evidence):
+        return wrong(f"{where}boxes are elsewhere, and no known reading of them fits ({measured})")
+    return passed(measured) if right >= MISFITS else cannot_tell(f"{where}boxes fit badly: {measured}")
 
 
 def _photos(subject: Subject) -> list[Seen]:

@@ -10,7 +10,7 @@ from conformance.verdicts import DECIDED, PAGE, Check, Finding, cannot_tell, dou
 
 BUSY, MOST = 503, 3
 SOON_S = 0.5
-"""A refusal that takes no longer is not slow, whatever answers take."""
+"""A refusal that takes no longer is not slow, even if answers are quicker."""
 LATE_FRAMES = 5
 """An answer that comes so many frames of the client later is of no use."""
 _KINDS = {"whole": passed, "zero": doubtful, "date": doubtful, "missing": doubtful, "wrong": wrong}

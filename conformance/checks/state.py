@@ -119,7 +119,7 @@ CHECKS = (
         "state.options",
         "The options of one request do not change the answers to others.",
         "The first client's filter decides what all others get.",
-        PAGE,
+        DECIDED,
         _ask_options,
         after=("answers.own-frame",),
     ),

@@ -2,9 +2,7 @@
 
 import statistics
 
-from conformance.asking.messages import Request
 from conformance.asking.pacing import paced
-from conformance.pictures.encoding import jpeg
 from conformance.subject import Subject
 from conformance.verdicts import DECIDED, Check, Finding, not_asked, passed, wrong
 
@@ -18,8 +16,7 @@ def _ask_rate(subject: Subject) -> Finding:
     if allowed and allowed < rate:
         return not_asked(f"at most {allowed:g} requests a second are allowed")
     count = min(FRAMES, max(2, round(LONGEST_S * rate)))
-    request = Request(jpeg(subject.photos[0].image), (("Content-Type", "image/jpeg"),))
-    pace = paced(subject.server, request, rate, count)
+    pace = paced(subject.server, subject.request, rate, count)
     refused = sum(not answer.is_good for answer in pace.answers)
     took_ms = [answer.duration_s * 1000 for answer in pace.answers]
     found = (

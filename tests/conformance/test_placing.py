@@ -3,7 +3,17 @@
 import pytest
 
 from conformance.inferences import BoxLtwh, Found
-from conformance.placing import Evidence, Reading, are_shares, fit, iou, landmarks, sightings, wrong_reading
+from conformance.placing import (
+    Evidence,
+    Reading,
+    are_elsewhere,
+    are_shares,
+    fit,
+    iou,
+    landmarks,
+    sightings,
+    wrong_reading,
+)
 
 LEFT, RIGHT = (0.1, 0.2, 0.3, 0.4), (0.6, 0.2, 0.3, 0.4)
 
@@ -95,6 +105,19 @@ def test_landmarks(objects: list[Found], expected: list[str]) -> None:
 )  # fmt: skip
 def test_how_well_the_right_reading_fits(seen: list[Evidence], expected: tuple[float, int] | None) -> None:
     assert fit(seen) == (expected and pytest.approx(expected))
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        pytest.param([evidence((LEFT, LEFT))] * 3, True, id="three elsewhere"),
+        pytest.param([evidence((LEFT, LEFT))] * 2, False, id="too few"),
+        pytest.param([evidence((LEFT, RIGHT))] * 3, False, id="right"),
+        pytest.param([evidence((LEFT, LEFT), (LEFT, LEFT), label="car")] * 3, False, id="a crowd"),
+    ],
+)
+def test_boxes_that_are_elsewhere(seen: list[Evidence], *, expected: bool) -> None:
+    assert are_elsewhere(seen) is expected
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from contextlib import ExitStack, suppress
 from conformance.asking.connection import Connection
 from conformance.asking.messages import Answer, Request
 from conformance.errors import NoAnswerError, TooSlowError
-from conformance.pictures.encoding import jpeg
 from conformance.subject import Subject
 from conformance.verdicts import DECIDED, Check, Finding, doubtful, passed, rfc, wrong
 
@@ -17,13 +16,9 @@ PATIENCE_S = 2
 BAD_REQUEST, INTERNAL_ERROR = 400, 500
 
 
-def _request(subject: Subject) -> Request:
-    return Request(jpeg(subject.photos[0].image), (("Content-Type", "image/jpeg"),))
-
-
 def _ask_two_lengths(subject: Subject) -> Finding:
     """Both lengths hold the whole picture: a 400 is no word about the picture."""
-    frame = _request(subject)
+    frame = subject.request
     lengths = tuple(("Content-Length", str(len(frame.body) + more)) for more in (0, 1))
     try:
         answer = subject.server.ask(Request(frame.body + b"\0", frame.headers + lengths))
@@ -37,7 +32,7 @@ def _ask_two_lengths(subject: Subject) -> Finding:
 
 
 def _ask_length_and_chunked(subject: Subject) -> Finding:
-    frame = _request(subject)
+    frame = subject.request
     framing = (("Content-Length", str(len(frame.body))), ("Transfer-Encoding", "chunked"))
     both = Request(frame.body, frame.headers + framing, chunk_bytes=len(frame.body))
     with subject.server.connection(PATIENCE_S + subject.server.limits.timeout_s) as connection:
@@ -65,7 +60,7 @@ def _is_closed(connection: Connection, frame: Request, subject: Subject) -> bool
 
 
 def _ask_short_body(subject: Subject) -> Finding:
-    frame = _request(subject)
+    frame = subject.request
     usual = subject.server.ask(frame)
     with ExitStack() as stack:
         opened = [stack.enter_context(subject.server.connection(PATIENCE_S)) for _ in range(SHORT_BODIES)]
@@ -104,7 +99,7 @@ def _answer_meanwhile(subject: Subject, frame: Request, usual: Answer) -> Answer
 
 
 def _ask_slow_body(subject: Subject) -> Finding:
-    frame = _request(subject)
+    frame = subject.request
     usual = subject.server.ask(frame)
     middle = len(frame.body) // 2
     with ExitStack() as stack:

@@ -1,5 +1,10 @@
 """Many frames at once, and frames at a steady rate."""
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
 import pytest
 
 from conformance.asking.address import read_address
@@ -41,3 +46,32 @@ def test_a_frame_that_comes_due_while_one_is_in_flight_is_dropped(mistake: tuple
         pace = paced(Server(read_address(url)), FRAME, rate_per_s=4, count=6)
     assert (pace.due, pace.dropped) == (6, dropped)
     assert [answer.status for answer in pace.answers] == [200] * (6 - dropped)
+
+
+@pytest.fixture
+def patient_port() -> Iterator[int]:
+    """Yield the port of a server that takes the next connection only after its client has closed the one before."""
+
+    def answer(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                with connection:
+                    received = b""
+                    while more := connection.recv(65536):
+                        received += more
+                        if received.endswith(FRAME.body):
+                            connection.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer, args=(listening,))
+        thread.start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_connection_is_closed_before_the_next_is_opened(patient_port: int) -> None:
+    server = Server(read_address(f"http://127.0.0.1:{patient_port}"), Limits(timeout_s=2))
+    pace = paced(server, FRAME, rate_per_s=10, count=3)
+    assert [answer.status for answer in pace.answers] == [204] * 3

@@ -89,6 +89,13 @@ def test_other_answers_to_a_burst_are_failures(status: int) -> None:
     assert found(subject_with(burst_of(200, status)), *overload.CHECKS)["overload.status"] == Verdict.FAIL
 
 
+def test_frames_of_a_burst_without_an_answer_are_a_warning() -> None:
+    """A server may be slow, and may take few connections."""
+    silent = Outcome(None, 10, "no whole answer within 10 s")
+    subject = subject_with(Burst(1.5, (*burst_of(200).outcomes, silent)))
+    assert found(subject, *overload.CHECKS)["overload.status"] == Verdict.WARN
+
+
 def test_nothing_is_sent_at_once_where_the_rate_is_limited() -> None:
     subject = Subject(Server(NOWHERE, Limits(rate_per_s=2)), rate_per_s=5)
     assert set(found(subject, *overload.CHECKS, *timing.CHECKS).values()) == {Verdict.PASS, Verdict.NOT_ASKED}

@@ -1,4 +1,4 @@
-"""Our own service does what the checks of results ask, whatever its model finds."""
+"""Our own service does what the checks of results ask, with each kind of model."""
 
 from collections.abc import Iterator
 

@@ -71,8 +71,9 @@ _GROUPS: dict[str, dict[str, Mistake]] = {
         "boxes-fixed": Mistake("boxes are the same in every frame", "geometry.corners"),
         "boxes-from-below": Mistake("t counts from below", "geometry.pad"),
         "boxes-letterboxed": Mistake("boxes are shares of the square canvas of the model", "geometry.frame"),
+        "boxes-letterboxed-wide": Mistake("boxes in wide frames are shares of the square canvas", "geometry.frame"),
         "boxes-middle": Mistake("boxes are shares of the middle square of the frame", "geometry.frame"),
-        "boxes-one-size": Mistake("boxes are shares of 416 pixels, whatever the frame has", "geometry.scale"),
+        "boxes-one-size": Mistake("boxes are shares of 416 pixels in frames of any size", "geometry.scale"),
         "boxes-swapped": Mistake("x and y are confused", "geometry.corners"),
         "boxes-unpadded": Mistake("black bars are removed, and boxes are shares of what is left", "geometry.pad"),
         "boxes-upper-left": Mistake("boxes are shares of a canvas that is padded at one side", "geometry.frame"),
@@ -82,6 +83,7 @@ _GROUPS: dict[str, dict[str, Mistake]] = {
     "empty": {
         "empty-list": Mistake("nothing found is 200 with an empty list", "empty.status"),
         "nothing-has-body": Mistake("204 is followed by a body", "empty.body"),
+        "nothing-has-chunks": Mistake("204 has a Transfer-Encoding", "empty.length"),
         "nothing-has-length": Mistake("204 has a Content-Length", "empty.length"),
         "nothing-has-type": Mistake("204 has a Content-Type", "empty.media-type"),
     },
@@ -104,7 +106,7 @@ _GROUPS: dict[str, dict[str, Mistake]] = {
         "streams-mixed": Mistake("what one stream showed is answered to another", "state.apart"),
     },
     "raw": {
-        "raw-bgr": Mistake("raw pixels are taken as RGB, whatever their format", "raw.channels"),
+        "raw-bgr": Mistake("raw pixels of any format are taken as RGB", "raw.channels"),
         "raw-few-formats": Mistake("only raw pixels of 24 and 32 bits are understood", "raw.formats"),
         "raw-length": Mistake("raw pixels of another length are answered", "raw.length"),
         "raw-refused": Mistake("raw pixels are refused", "raw.accepted"),

@@ -44,8 +44,9 @@ def find(pixels: Pixels, mistakes: Collection[str] = ()) -> list[dict[str, Any]]
         ys, xs = np.nonzero(difference < MAX_DIFFERENCE)
         if len(xs) >= MIN_PIXELS:
             share = round(1 - float(difference[ys, xs].mean()) / 100, 4)
-            box = tuple(float(step * edge) for edge in (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
-            inferences.append(_entity(label, share, _relative(box, looked_at, mistakes)))
+            left, top, right, bottom = (float(step * edge) for edge in (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
+            box = _relative((left, top, right, bottom), looked_at, mistakes)
+            inferences.append(_entity(label, share, box))
     return inferences
 
 
@@ -96,6 +97,7 @@ MEASURES: dict[str, Callable[..., Measured]] = {
     "boxes-fixed": lambda *edges: (0.1 * edges[4], 0.2 * edges[5], 0.4 * edges[4], 0.4 * edges[5], *edges[4:]),
     "boxes-jitter": _trembling,
     "boxes-letterboxed": _on_canvas,
+    "boxes-letterboxed-wide": lambda *measured: _on_canvas(*measured) if measured[4] > measured[5] else measured,
     "boxes-one-size": lambda *edges: (*edges[:4], SIDE_PX, SIDE_PX),
     "boxes-pixels": lambda *edges: (*edges[:4], 1, 1),
     "boxes-unclamped": lambda left, top, *edges: (left - 4, top - 4, *edges),

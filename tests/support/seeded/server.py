@@ -233,6 +233,8 @@ class Handler(BaseHTTPRequestHandler):
         body = b"{}" if self.does("nothing-has-body") else b""
         if self.does("nothing-has-length"):
             headers["Content-Length"] = "0"
+        if self.does("nothing-has-chunks"):
+            headers["Transfer-Encoding"] = "chunked"
         self.send_head(204, headers)
         self.wfile.write(body)
 
