@@ -44,6 +44,8 @@ class Connection:
         self._deadline = self._started_at + timeout_s
         try:
             self.socket = self._opened(tls)
+        except TimeoutError as error:
+            raise TooSlowError(f"no connection within {timeout_s:g} s") from error
         except OSError as error:
             reason = refusal(error, address.host) or _reason(error)
             raise NoAnswerError(f"no connection: {reason}") from error
@@ -92,7 +94,7 @@ class Connection:
         self.socket.close()
 
     def _opened(self, tls: ssl.SSLContext | None) -> socket.socket:
-        plain = socket.create_connection((self._address.ip, self._address.port), timeout=self._timeout_s)
+        plain = self._connected()
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not tls:
             return plain
@@ -102,6 +104,13 @@ class Connection:
         except BaseException:
             plain.close()
             raise
+
+    def _connected(self) -> socket.socket:
+        *others, last = self._address.ips
+        for ip in others:
+            with suppress(OSError):
+                return socket.create_connection((ip, self._address.port), self._left_s())
+        return socket.create_connection((last, self._address.port), self._left_s())
 
     def _begin(self, request: Request) -> None:
         """Let h11 know which method an answer belongs to; the bytes that it would send are not used."""
