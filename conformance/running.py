@@ -5,15 +5,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from conformance.asking.credentials import without_secrets
 from conformance.errors import ConformanceError, ExhaustedError, NoAnswerError
 from conformance.inferences import Found
 from conformance.pictures.encoding import jpeg
 from conformance.subject import Subject
+from conformance.telling import told
 from conformance.verdicts import Check, Finding, Verdict, cannot_tell, not_asked, wrong
-
-MAX_DETAIL = 300
-"""Characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +84,8 @@ def run(subject: Subject, checks: Iterable[Check]) -> Iterator[Result]:
         if finding.verdict is Verdict.FAIL and not check.source.binds:
             finding = replace(finding, verdict=Verdict.WARN)
         verdicts[check.id] = finding.verdict
-        detail = _printable(without_secrets(finding.detail, subject.server.credentials))
-        yield Result(check, replace(finding, detail=detail), time.monotonic() - started_at)
+        finding = replace(finding, detail=told(finding.detail, subject.server.credentials))
+        yield Result(check, finding, time.monotonic() - started_at)
 
 
 def report_of(subject: Subject, version: str, ask: Callable[[], Iterable[Result]]) -> Report:
@@ -109,13 +106,8 @@ def report_of(subject: Subject, version: str, ask: Callable[[], Iterable[Result]
 def sights(subject: Subject) -> Iterator[Sight]:
     """Yield what the server found in the photos, as far as it was asked about them."""
     for seen in subject.asked:
-        yield Sight(seen.photo.name, jpeg(seen.photo.image), seen.found)
-
-
-def _printable(detail: str) -> str:
-    """Return a text as one short line: it may hold what the server said, which may be anything."""
-    line = "".join(letter if letter.isprintable() else "?" for letter in detail[: MAX_DETAIL + 1])
-    return line if len(line) <= MAX_DETAIL else f"{line[:MAX_DETAIL]}…"
+        found = tuple(replace(each, label=told(each.label, subject.server.credentials)) for each in seen.found)
+        yield Sight(told(seen.photo.name, subject.server.credentials), jpeg(seen.photo.image), found)
 
 
 def _asked(check: Check, subject: Subject, verdicts: dict[str, Verdict]) -> Finding:

@@ -15,12 +15,15 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address that was judged: requests go to `ip`, so that the name cannot lead elsewhere later."""
+    """An address that was judged: requests go to the first of `ips` that answers; the name cannot lead elsewhere later.
+
+    A name often has several: localhost is ::1 as well as 127.0.0.1, and many servers listen on one of them only.
+    """
 
     scheme: str
     host: str
     port: int
-    ip: str
+    ips: tuple[str, ...]
     target: str
     """The path and the query, as they stand in a request."""
 
@@ -43,13 +46,14 @@ def read_address(url: str, allowed: Collection[str] = ()) -> Address:
     """
     parts, port = _split(url)
     host = parts.hostname or ""
-    ip = _resolved(host, port)
-    if not _is_near(ip) and host not in {name.lower() for name in allowed}:
+    found = _resolved(host, port)
+    ips = found if host in {name.lower() for name in allowed} else tuple(filter(_is_near, found))
+    if not ips:
         raise AddressError(
             f"{host} is not on this machine or in a private network. If you may load it, add --allow {host}."
         )
     target = (parts.path or DEFAULT_TARGET) + (f"?{parts.query}" if parts.query else "")
-    return Address(parts.scheme, host, port, ip, target)
+    return Address(parts.scheme, host, port, ips, target)
 
 
 def _split(url: str) -> tuple[SplitResult, int]:
@@ -65,12 +69,12 @@ def _split(url: str) -> tuple[SplitResult, int]:
     return parts, port
 
 
-def _resolved(host: str, port: int) -> str:
+def _resolved(host: str, port: int) -> tuple[str, ...]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise AddressError(f"The name {host[:200]} has no address.") from error
-    return str(found[0][4][0])
+    return tuple(dict.fromkeys(str(each[4][0]) for each in found))
 
 
 def _is_near(ip: str) -> bool:

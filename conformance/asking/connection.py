@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 READ_BYTES = 65536
 CONTINUE_WAIT_S = 1.0
 """A client that waits for 100 Continue sends the body after this long at the latest (RFC 9110, 10.1.1)."""
-SURPLUS_WAIT_S = 0.3
+SURPLUS_WAIT_S, MAX_SURPLUS_BYTES = 0.3, 65536
 CLOSED = "the connection was closed without an answer"
 
 
@@ -44,6 +44,8 @@ class Connection:
         self._deadline = self._started_at + timeout_s
         try:
             self.socket = self._opened(tls)
+        except TimeoutError as error:
+            raise TooSlowError(f"no connection within {timeout_s:g} s") from error
         except OSError as error:
             reason = refusal(error, address.host) or _reason(error)
             raise NoAnswerError(f"no connection: {reason}") from error
@@ -83,24 +85,32 @@ class Connection:
         found = self._h11.trailing_data[0]
         self._deadline = time.monotonic() + SURPLUS_WAIT_S
         with suppress(NoAnswerError):
-            while more := self._received():
+            while len(found) < MAX_SURPLUS_BYTES and (more := self._received()):
                 found += more
-        return found
+        return found[:MAX_SURPLUS_BYTES]
 
     def close(self) -> None:
         """Close the connection."""
         self.socket.close()
 
     def _opened(self, tls: ssl.SSLContext | None) -> socket.socket:
-        plain = socket.create_connection((self._address.ip, self._address.port), timeout=self._timeout_s)
+        plain = self._connected()
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not tls:
             return plain
         try:
+            plain.settimeout(self._left_s())
             return tls.wrap_socket(plain, server_hostname=self._address.host)
         except BaseException:
             plain.close()
             raise
+
+    def _connected(self) -> socket.socket:
+        *others, last = self._address.ips
+        for ip in others:
+            with suppress(OSError):
+                return socket.create_connection((ip, self._address.port), self._left_s())
+        return socket.create_connection((last, self._address.port), self._left_s())
 
     def _begin(self, request: Request) -> None:
         """Let h11 know which method an answer belongs to; the bytes that it would send are not used."""
@@ -132,6 +142,7 @@ class Connection:
 
     def _rest(self, reading: _Reading) -> Answer:
         while self._take(self._next_event(), reading):
+            self._left_s()
             if len(reading.body) > self.max_body_bytes:
                 raise NoAnswerError(f"the answer has more than {self.max_body_bytes // 1024 // 1024} MiB")
         return self._answer(reading, time.monotonic() - self._started_at)
@@ -160,16 +171,19 @@ class Connection:
         return event
 
     def _received(self) -> bytes:
-        left_s = self._deadline - time.monotonic()
-        if left_s <= 0:
-            raise TooSlowError(f"no whole answer within {self._timeout_s:g} s")
-        self.socket.settimeout(left_s)
+        self.socket.settimeout(self._left_s())
         try:
             return self.socket.recv(READ_BYTES)
         except TimeoutError as error:
             raise TooSlowError(f"no whole answer within {self._timeout_s:g} s") from error
         except OSError as error:
             raise NoAnswerError(f"the connection was broken: {_reason(error)}") from error
+
+    def _left_s(self) -> float:
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise TooSlowError(f"no whole answer within {self._timeout_s:g} s")
+        return left_s
 
     def _answer(self, reading: _Reading, duration_s: float) -> Answer:
         if reading.response is None:

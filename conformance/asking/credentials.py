@@ -1,6 +1,7 @@
 """How a client shows who it is: like the client of the protocol, by one user name and password, or by one header."""
 
 import base64
+import json
 import re
 import threading
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ MAX_CHALLENGES = 256
 """How many challenges of Digest are remembered, each with the number of requests that answered it."""
 HIDDEN = "***"
 """Stands for credentials in texts."""
+TELLING = 8
+"""So many letters of a longer credential are hidden, too, when the rest was cut off."""
 _PARAMETER = re.compile(r"[\w-]+\s*=")
 
 
@@ -100,7 +103,7 @@ class Password:
         with self._answering.lock:
             try:
                 value = self._digest(offer, request)
-            except (StopIteration, httpx.ProtocolError, KeyError, ValueError, NotImplementedError):
+            except (StopIteration, httpx.ProtocolError, LookupError, ValueError, NotImplementedError):
                 return ()
         return (("Authorization", value),)
 
@@ -134,10 +137,34 @@ def schemes(challenge: Answer) -> set[str]:
 
 
 def without_secrets(text: str, credentials: Credentials) -> str:
-    """Return a text that does not show credentials: a server may send back what it was sent."""
-    for secret in credentials.secrets:
-        text = text.replace(secret, HIDDEN)
-    return text
+    """Return a text that does not show credentials: a server may send back what it was sent.
+
+    Texts are cut, escaped and written in small letters on their way into a report: what begins like a credential, in
+    any of these forms, is hidden as far as it goes on like it.
+    """
+    forms = {form for secret in credentials.secrets for form in _forms(secret)}
+    beginnings = "|".join(re.escape(form[:TELLING]) for form in forms)
+    kept, end = "", 0
+    for match in re.finditer(beginnings, text, re.IGNORECASE) if forms else ():
+        start = match.start()
+        if start >= end:
+            kept += text[end:start] + HIDDEN
+            end = max(match.end(), *(start + _shared(text[start:], form) for form in forms))
+    return kept + text[end:]
+
+
+def _forms(secret: str) -> set[str]:
+    """Return how a text may show a secret: as it is, escaped, or with its UTF-8 taken for Latin-1."""
+    written = secret.encode()
+    plain = {secret, written.decode("latin-1")}
+    return plain | {json.dumps(each)[1:-1] for each in plain} | {repr(secret)[1:-1], repr(written)[2:-1]}
+
+
+def _shared(text: str, form: str) -> int:
+    """Return how many letters of a text are those of a form; 0 if too few to tell."""
+    pairs = enumerate(zip(text, form, strict=False))
+    shared = next((at for at, (one, other) in pairs if one.lower() != other.lower()), min(len(text), len(form)))
+    return shared if shared >= min(TELLING, len(form)) else 0
 
 
 def _group(elements: list[str], found: list[str]) -> None:

@@ -1,7 +1,6 @@
 """Requests and answers as values."""
 
 from dataclasses import dataclass
-from email.message import Message
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -51,11 +50,9 @@ class Answer:
         return (self.header("content-type") or "").partition(";")[0].strip().lower()
 
     @property
-    def parameters(self) -> dict[str, str]:
-        """Return the parameters of the media type."""
-        message = Message()
-        message["content-type"] = self.header("content-type") or "x/y"
-        return dict(message.get_params(failobj=[])[1:])
+    def has_parameters(self) -> bool:
+        """Return whether the media type has parameters."""
+        return bool((self.header("content-type") or "").partition(";")[2].strip("; \t"))
 
     @property
     def is_good(self) -> bool:

@@ -18,6 +18,8 @@ GATHER_S = 1.0
 WAVES = (32, 128)
 FEWEST = 8
 LONGEST_S = 3.0
+LONGEST_WAIT_S = 5
+"""A frame that comes due later is sent after this: the one before was answered in time."""
 BUSY = 503
 MAX_BODY_BYTES = 2 * 1024 * 1024
 """Of an answer in a burst, so that all of them fit into memory."""
@@ -118,7 +120,7 @@ def paced(server: Server, request: Request, rate_per_s: float, count: int) -> Pa
             if free_at > due_at:
                 pace.dropped += 1
                 continue
-            time.sleep(max(due_at - time.monotonic(), 0))
+            time.sleep(max(min(due_at - time.monotonic(), LONGEST_WAIT_S), 0))
             connection, answer = _next(server, request, connection, stack)
             pace.answers.append(answer)
             free_at = time.monotonic()

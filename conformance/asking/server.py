@@ -93,11 +93,13 @@ class Server:
             yield connection
 
     def ask_over(self, connection: Connection, request: Request) -> Answer:
-        """Send a request over an open connection, again with what a 401 asks for. The caller counts it."""
+        """Send a request over an open connection, again with what a 401 asks for. The caller counts the first one."""
+        self.count(0)
         answer = connection.ask(request, self.usual_headers(request.method))
         if answer.status != UNAUTHORIZED or not answer.is_reusable or isinstance(self.credentials, NoCredentials):
             return answer
         self._spent.challenge = answer
+        self.count()
         return connection.ask(request, self.usual_headers(request.method))
 
     def count(self, requests: int = 1) -> None:
@@ -106,10 +108,10 @@ class Server:
         with spent.lock:
             if spent.requests + requests > self.limits.requests:
                 raise ExhaustedError(f"the limit of {self.limits.requests} requests is reached")
-            if time.monotonic() > self._ends_at:
+            due_at = max(spent.next_at, time.monotonic())
+            if due_at > self._ends_at:
                 raise ExhaustedError(f"the limit of {self.limits.duration_s:g} s is reached")
             spent.requests += requests
-            due_at = max(spent.next_at, time.monotonic())
             spent.next_at = due_at + (requests / self.limits.rate_per_s if self.limits.rate_per_s else 0)
         time.sleep(max(due_at - time.monotonic(), 0))
 

@@ -139,7 +139,11 @@ def _ask_media_type(subject: Subject) -> Finding:
 
 
 def _ask_charset(subject: Subject) -> Finding:
-    return _of_all(subject, lambda answer: f"it is {shown(answer.header('content-type'))}" if answer.parameters else "")
+    return _of_all(subject, _charset_fault)
+
+
+def _charset_fault(answer: Answer) -> str:
+    return f"it is {shown(answer.header('content-type'))}" if answer.has_parameters else ""
 
 
 def _ask_json(subject: Subject) -> Finding:

@@ -1,6 +1,5 @@
 """The two dialects that cameras' clients speak, and which of them a server understands."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -139,8 +138,8 @@ def _read_deepstack(answer: Answer) -> Sight:
 def _object(answer: Answer) -> dict[str, Any]:
     """Return the JSON object of an answer; an empty one if it has none."""
     try:
-        content = json.loads(answer.body)
-    except (ValueError, RecursionError):
+        content = document(answer)
+    except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
 

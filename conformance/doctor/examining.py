@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from conformance.asking.address import DEFAULT_TARGET
 from conformance.asking.connection import CLOSED
-from conformance.asking.credentials import NoCredentials, schemes, without_secrets
+from conformance.asking.credentials import NoCredentials, schemes
 from conformance.asking.messages import Answer, Request
 from conformance.asking.pacing import Pace, paced
 from conformance.asking.server import Server
@@ -15,6 +15,7 @@ from conformance.doctor.dialects import DENIED, MAX_LABELS, Dialect, dialect_of,
 from conformance.errors import ExhaustedError, NoAnswerError
 from conformance.pictures.encoding import jpeg
 from conformance.pictures.photos import Photo, shipped_photos
+from conformance.telling import told
 
 FRAMES = 10
 LONGEST_S = 5
@@ -84,8 +85,7 @@ def examine(server: Server, rate_per_s: float = 5, photos: tuple[Photo, ...] | N
         patient = _Patient(server, rate_per_s, photos, dialect, first)
         opinions = tuple(_opinion(patient, question, ask) for question, ask in _ASKED.items())
     return tuple(
-        Opinion(each.question, without_secrets(each.answer, server.credentials), each.judgement, each.advice)
-        for each in opinions
+        Opinion(each.question, told(each.answer, server.credentials), each.judgement, each.advice) for each in opinions
     )
 
 

@@ -79,6 +79,7 @@ def test_only_some_challenges_are_remembered() -> None:
         'Digest realm="x", nonce="n", qop="auth-int"',
         'Digest realm="\u0142", nonce="n"',
         "Digest =,,=",
+        'Digest realm="x", nonce="n", qop= ,',
     ],
 )
 def test_a_challenge_that_cannot_be_answered_is_not(offer: str) -> None:
@@ -93,6 +94,13 @@ def test_a_challenge_that_cannot_be_answered_is_not(offer: str) -> None:
         pytest.param(OneHeader("X-Key", "abc"), "abc?", "***?", id="key"),
         pytest.param(Password("u", "pass"), "dTpwYXNz is u:pass", "*** is u:***", id="password"),
         pytest.param(Password("u", ""), "text", "text", id="empty password"),
+        pytest.param(OneHeader("X", "abcdefghijk"), "200 ABCDEFGHIJK, ok", "200 ***, ok", id="other letters"),
+        pytest.param(OneHeader("X", "abcdefghijk"), 'is "abcdefghi..."', 'is "***..."', id="cut"),
+        pytest.param(OneHeader("X", "abcdefghijk"), "abcdefg", "abcdefg", id="too few letters to tell"),
+        pytest.param(OneHeader("X", "abcdefghijk"), "abcdefghabcdefghijk", "******", id="begun twice"),
+        pytest.param(Password("u", 'a"\\é'), r'is "a\"\\\u00e9"', 'is "***"', id="as JSON"),
+        pytest.param(Password("u", 'a"\\é'), r"""b'a"\\\xc3\xa9'""", "b'***'", id="as Python"),
+        pytest.param(Password("u", "paßwort"), "paÃ\x9fwort", "***", id="as Latin-1"),
     ],
 )
 def test_texts_do_not_show_credentials(

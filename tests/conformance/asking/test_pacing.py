@@ -2,11 +2,13 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 
+from conformance.asking import pacing
 from conformance.asking.address import read_address
 from conformance.asking.messages import Request
 from conformance.asking.pacing import burst, paced
@@ -75,3 +77,31 @@ def test_a_connection_is_closed_before_the_next_is_opened(patient_port: int) -> 
     server = Server(read_address(f"http://127.0.0.1:{patient_port}"), Limits(timeout_s=2))
     pace = paced(server, FRAME, rate_per_s=10, count=3)
     assert [answer.status for answer in pace.answers] == [204] * 3
+
+
+def test_a_rate_below_one_frame_in_some_seconds_does_not_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "LONGEST_WAIT_S", 0.1)
+    started_at = time.monotonic()
+    with seeded() as url:
+        pace = paced(Server(read_address(url)), FRAME, rate_per_s=0.001, count=2)
+    assert time.monotonic() - started_at < 5
+    assert (pace.dropped, len(pace.answers)) == (0, 2)
+
+
+@pytest.mark.parametrize("rate_per_s", [0.01, 1e-300])
+def test_a_turn_after_the_end_is_not_waited_for(rate_per_s: float) -> None:
+    server = Server(read_address("http://127.0.0.1:9"), Limits(duration_s=60, rate_per_s=rate_per_s))
+    server.count()
+    started_at = time.monotonic()
+    with pytest.raises(ExhaustedError, match="60 s"):
+        server.count()
+    assert time.monotonic() - started_at < 5
+
+
+def test_frames_over_one_connection_end_with_the_time() -> None:
+    with seeded() as url:
+        server = Server(read_address(url), Limits(duration_s=0.3))
+        with server.connection() as connection:
+            time.sleep(0.4)
+            with pytest.raises(ExhaustedError):
+                server.ask_over(connection, FRAME)

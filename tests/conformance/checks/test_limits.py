@@ -11,11 +11,13 @@ from conformance.asking.messages import Answer
 from conformance.asking.pacing import Burst, Outcome
 from conformance.asking.server import Limits, Server
 from conformance.checks import credentials, overload, timing
-from conformance.running import run
-from conformance.subject import Subject
+from conformance.pictures.photos import Photo
+from conformance.running import run, sights
+from conformance.subject import Seen, Subject
 from conformance.verdicts import PAGE, Check, Verdict, passed
 from tests.support.credentials import CAMERA_TOKEN, GUARDED, PASSWORD, PROBE_TOKEN, USER, bearer
 from tests.support.seeded.mistakes import ACCESS
+from tests.support.seeded.model import board
 from tests.support.seeded.server import seeded
 from tests.support.server import running
 
@@ -123,6 +125,17 @@ def test_findings_do_not_show_credentials() -> None:
     check = replace(FIRST, ask=lambda _: passed(f"{echo.header('content-type')} came"))
     (result,) = run(subject_with(given=given), (check,))
     assert result.finding.detail == "*** came"
+
+
+def test_labels_do_not_show_credentials() -> None:
+    echo = b'{"inferences": [{"motion": {"box": {"l": 0, "t": 0, "w": 1, "h": 1}}, "type": "motion"}]}'
+    label = b'"entity": {"tag": {"value": "\\u001bBearer of-the-tests"}'
+    subject = subject_with(given=OneHeader("Authorization", "Bearer of-the-tests"))
+    answer = Answer(200, (), echo.replace(b'"motion": {', label + b", "), 0)
+    subject.__dict__["survey"] = (Seen(Photo("board\udcff", board()), answer),)
+    (sight,) = sights(subject)
+    assert [each.label for each in sight.found] == ["?***"]
+    assert sight.name == "board?"
 
 
 def test_a_password_is_guessed_once() -> None:

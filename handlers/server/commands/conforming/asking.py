@@ -1,6 +1,8 @@
 """Options that say which server is asked, with which credentials, and how much."""
 
 import argparse
+import re
+import sys
 from pathlib import Path
 
 from conformance.asking import tls
@@ -12,6 +14,8 @@ from handlers.parsing.numbers import read_number
 
 TABLE, JSON = FORMATS = ("table", "json")
 MAX_SECRET_BYTES = 8192
+HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+"""A token of HTTP (RFC 9110, 5.6.2)."""
 MAX_RATE = 100
 """Frames per second; no client of the protocol sends so many."""
 MOST = 1_000_000
@@ -71,19 +75,27 @@ def server_of(options: argparse.Namespace) -> Server:
     return Server(address, limits, _credentials(options), context)
 
 
+def show(text: str) -> None:
+    """Print a text; letters that the output cannot have, as those of a server's labels, are replaced."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))
+
+
 def _credentials(options: argparse.Namespace) -> Credentials:
     if (options.user is None) != (options.password_file is None):
         raise ConformanceError("--user and --password-file go together.")
     if options.user is not None and options.header_file:
         raise ConformanceError("Give either --user or --header-file: the client of the protocol has one credential.")
     if options.user is not None:
+        if ":" in options.user or not options.user.isprintable():
+            raise ConformanceError("--user holds a colon or a control character, which no server can read.")
         return Password(options.user, _secret(options.password_file))
     if not options.header_file:
         return NoCredentials()
     name, colon, value = _secret(options.header_file).partition(":")
-    if not colon or not name.strip():
+    if not colon or not HEADER_NAME.fullmatch(name):
         raise ConformanceError(f"{options.header_file} holds no header; expected one line: NAME: VALUE.")
-    return OneHeader(name.strip(), value.strip())
+    return OneHeader(name, value.strip())
 
 
 def _secret(path: Path) -> str:

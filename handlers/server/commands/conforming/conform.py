@@ -20,7 +20,7 @@ from conformance.reports.text import text
 from conformance.running import Result, report_of, run, selected
 from conformance.subject import Subject
 from conformance.verdicts import Check
-from handlers.server.commands.conforming.asking import FORMATS, JSON, TABLE, asking_options, frame_rate, server_of
+from handlers.server.commands.conforming.asking import FORMATS, JSON, TABLE, asking_options, frame_rate, server_of, show
 from handlers.server.commands.printing import printable
 from handlers.server.settings import Settings, split
 
@@ -81,7 +81,7 @@ def conform(_: Settings, options: argparse.Namespace) -> int:
     photos = own_photos(options.picture) if options.picture else shipped_photos()
     subject = Subject(server_of(options), photos, options.rate, options.hostile)
     report = report_of(subject, version("framehook"), lambda: _with_progress(subject, checks))
-    print(json.dumps(document(report), ensure_ascii=False) if options.format == JSON else printed(text(report)))
+    show(json.dumps(document(report), ensure_ascii=False) if options.format == JSON else printed(text(report)))
     _write(options.html, lambda: page(report).encode())
     _write(options.junit, lambda: junit(report))
     return int(report.has_failed or (options.strict and not report.is_full))
@@ -93,7 +93,7 @@ def printed(lines: str) -> str:
 
 
 def _with_progress(subject: Subject, checks: tuple[Check, ...]) -> Iterator[Result]:
-    with tqdm(total=len(checks), unit="check", leave=False, disable=not sys.stderr.isatty()) as bar:
+    with tqdm(total=len(checks), unit="check", leave=False, disable=not (sys.stderr and sys.stderr.isatty())) as bar:
         for result in run(subject, checks):
             bar.set_postfix_str(result.check.id, refresh=False)
             bar.update()
@@ -105,7 +105,7 @@ def _print_list(checks: tuple[Check, ...], form: str) -> None:
         rows = [{"id": each.id, "sentence": each.sentence, "source": each.source.text} for each in checks]
         print(json.dumps(rows, ensure_ascii=False))
         return
-    width = max(len(each.id) for each in checks)
+    width = max((len(each.id) for each in checks), default=0)
     for each in checks:
         print(f"{each.id:<{width}}  {each.sentence}")
 

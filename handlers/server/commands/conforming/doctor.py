@@ -4,7 +4,7 @@ import argparse
 import json
 
 from conformance.doctor.examining import Judgement, Opinion, examine
-from handlers.server.commands.conforming.asking import FORMATS, JSON, TABLE, asking_options, frame_rate, server_of
+from handlers.server.commands.conforming.asking import FORMATS, JSON, TABLE, asking_options, frame_rate, server_of, show
 from handlers.server.commands.printing import printable
 from handlers.server.settings import Settings
 
@@ -37,7 +37,7 @@ def doctor(_: Settings, options: argparse.Namespace) -> int:
     """Print the answers. Return 1 if one of them is bad, else 0. Raises ConformanceError."""
     opinions = examine(server_of(options), options.rate)
     for opinion in opinions:
-        print(_as_json(opinion) if options.format == JSON else _as_text(opinion))
+        show(_as_json(opinion) if options.format == JSON else _as_text(opinion))
     return int(any(opinion.judgement is Judgement.BAD for opinion in opinions))
 
 

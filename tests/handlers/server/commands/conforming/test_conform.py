@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from conformance.checks import CHECKS
+from conformance.checks import CHECKS, GROUPS
 from handlers.server.commands.cli import main
 from tests.support.seeded.model import board
 from tests.support.seeded.server import seeded
@@ -69,6 +69,8 @@ def test_checks_are_listed_without_a_server(capsys: pytest.CaptureFixture[str]) 
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [check.id for check in CHECKS]
     assert main(["conform", "--list", "--only", "requests.png", "--format", "json"]) == 0
     assert [row["id"] for row in json.loads(capsys.readouterr().out)] == ["requests.jpeg", "requests.png"]
+    assert main(["conform", "--list", "--skip", ",".join(GROUPS)]) == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_a_limit_leaves_the_rest_unasked(picture: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,6 +96,9 @@ def test_nothing_listens(capsys: pytest.CaptureFixture[str]) -> None:
         (["http://127.0.0.1:1/", "--user", "me", "--password-file", "two-lines"], "must hold one line"),
         (["http://127.0.0.1:1/", "--user", "me", "--password-file", "latin-1"], "not in UTF-8"),
         (["http://127.0.0.1:1/", "--header-file", "one-line"], "expected one line: NAME: VALUE"),
+        (["http://127.0.0.1:1/", "--header-file", "spaces"], "expected one line: NAME: VALUE"),
+        (["http://127.0.0.1:1/", "--user", "a:b", "--password-file", "one-line"], "colon"),
+        (["http://127.0.0.1:1/", "--user", "a\nb", "--password-file", "one-line"], "control character"),
         (["http://127.0.0.1:1/", "--header-file", "x", "--user", "me", "--password-file", "one-line"], "either"),
         (["http://127.0.0.1:1/", "--picture", "none"], "none cannot be read"),
         (["http://127.0.0.1:1/", "--picture", "one-line"], "one-line is no picture"),
@@ -110,6 +115,7 @@ def test_what_cannot_be_asked_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "one-line").write_text("secret\n")
+    (tmp_path / "spaces").write_text("X Key: secret")
     (tmp_path / "two-lines").write_text("secret\nsecret\n")
     (tmp_path / "latin-1").write_bytes(b"\xe4secret")
     assert main(["conform", *arguments]) == 2

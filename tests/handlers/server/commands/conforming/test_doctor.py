@@ -1,5 +1,6 @@
 """`framehook doctor`, as a user types it."""
 
+import io
 import json
 
 import pytest
@@ -34,3 +35,10 @@ def test_nothing_listens(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_public_server_must_be_allowed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "http://8.8.8.8"]) == 2
     assert "--allow 8.8.8.8" in capsys.readouterr().err
+
+
+def test_letters_that_the_output_cannot_have_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
+    assert main(["doctor", "http://127.0.0.1:1"]) == 1
+    assert b"  ? http://127.0.0.1:1/inference gives no answer" in written.getvalue()
