@@ -14,6 +14,8 @@ from conformance.asking.messages import Answer, Headers
 
 MAX_CHALLENGES = 256
 """How many challenges of Digest are remembered, each with the number of requests that answered it."""
+MIN_SECRET = 4
+"""Characters: hiding a shorter one would make texts unreadable, and so show it."""
 HIDDEN = "***"
 """Stands for credentials in texts."""
 TELLING = 8
@@ -142,7 +144,7 @@ def without_secrets(text: str, credentials: Credentials) -> str:
     Texts are cut, escaped and written in small letters on their way into a report: what begins like a credential, in
     any of these forms, is hidden as far as it goes on like it.
     """
-    forms = {form for secret in credentials.secrets for form in _forms(secret)}
+    forms = {form for secret in credentials.secrets if len(secret) >= MIN_SECRET for form in _forms(secret)}
     beginnings = "|".join(re.escape(form[:TELLING]) for form in forms)
     kept, end = "", 0
     for match in re.finditer(beginnings, text, re.IGNORECASE) if forms else ():

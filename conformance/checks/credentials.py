@@ -179,7 +179,7 @@ CHECKS = (
         "credentials.required",
         "A frame without credentials is answered with 401.",
         "Otherwise anyone in the network may use the server.",
-        rfc(9110, "11.4"),
+        DECIDED,
         _ask_required,
     ),
     Check(
@@ -221,7 +221,7 @@ CHECKS = (
         "credentials.wrong",
         "Wrong credentials are answered with 401.",
         "Otherwise the credentials protect nothing, or users do not see that theirs are wrong.",
-        rfc(9110, "11.4"),
+        DECIDED,
         _ask_wrong,
     ),
 )

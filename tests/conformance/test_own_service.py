@@ -1,6 +1,11 @@
 """Our own service passes all checks: with each built-in model, and with credentials."""
 
+import ssl
+from pathlib import Path
+from typing import Any
+
 import pytest
+import trustme
 
 from conformance.asking.address import read_address
 from conformance.asking.credentials import Credentials, OneHeader, Password
@@ -9,6 +14,7 @@ from conformance.checks import CHECKS
 from conformance.running import run
 from conformance.subject import Subject
 from conformance.verdicts import Finding, Verdict
+from tests.support.certificates import issue, trusting, write
 from tests.support.credentials import ADMIN_TOKEN, GUARDED, PASSWORD, USER, bearer
 from tests.support.server import running
 
@@ -25,8 +31,8 @@ ACCESS: dict[str, tuple[Credentials, set[str]]] = {
 """Credentials, and the checks that they are not for."""
 
 
-def findings(url: str, credentials: Credentials | None = None) -> dict[str, Finding]:
-    subject = Subject(Server(read_address(f"{url}/inference"), credentials=credentials), hostile=True)
+def findings(url: str, credentials: Credentials | None = None, tls: ssl.SSLContext | None = None) -> dict[str, Finding]:
+    subject = Subject(Server(read_address(f"{url}/inference"), credentials=credentials, tls=tls), hostile=True)
     return {result.check.id: result.finding for result in run(subject, CHECKS) if result.check.id in ALL}
 
 
@@ -42,6 +48,15 @@ def test_each_model_is_answered_as_the_protocol_says(model: str) -> None:
     assert but_for(found, Verdict.PASS, Verdict.NOT_ASKED, Verdict.CANNOT_TELL) == {}
     if model == "ssdlite-mobilenet-v2":
         assert but_for(found, Verdict.PASS, Verdict.NOT_ASKED) == {}
+
+
+def test_https_is_asked_all_but_what_needs_the_socket_itself(tmp_path: Path) -> None:
+    ca = trustme.CA()
+    files: dict[str, Any] = {**write(issue(ca), tmp_path)}
+    with running(trusted=trusting(ca), **files) as live:
+        found = findings(live.url, tls=trusting(ca))
+    assert but_for(found, Verdict.PASS, Verdict.NOT_ASKED) == {}
+    assert found["hostile.short-body"].verdict is Verdict.NOT_ASKED
 
 
 @pytest.mark.parametrize("access", ACCESS)

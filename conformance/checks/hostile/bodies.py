@@ -7,7 +7,7 @@ from conformance.asking.connection import Connection
 from conformance.asking.messages import Answer, Request
 from conformance.errors import NoAnswerError, TooSlowError
 from conformance.subject import Subject
-from conformance.verdicts import DECIDED, Check, Finding, doubtful, passed, rfc, wrong
+from conformance.verdicts import DECIDED, Check, Finding, doubtful, not_asked, passed, rfc, wrong
 
 SLOW_SENDERS, DRIPS = 8, 3
 SHORT_BODIES = 2
@@ -60,6 +60,8 @@ def _is_closed(connection: Connection, frame: Request, subject: Subject) -> bool
 
 
 def _ask_short_body(subject: Subject) -> Finding:
+    if subject.server.address.scheme == "https":
+        return not_asked("over TLS one half of a connection cannot be closed alone")
     frame = subject.request
     usual = subject.server.ask(frame)
     with ExitStack() as stack:
