@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 from conformance.asking.messages import Answer
 from conformance.subject import Subject
-from conformance.verdicts import DECIDED, PAGE, Check, Finding, cannot_tell, doubtful, not_asked, passed, rfc, wrong
+from conformance.verdicts import DECIDED, PAGE, Check, Finding, doubtful, not_asked, passed, rfc, wrong
 
 BUSY, MOST = 503, 3
 SOON_S = 0.5
@@ -53,7 +53,7 @@ def _ask_retry_after(subject: Subject) -> Finding:
         return limited
     refused = subject.burst.refused
     if not refused:
-        return cannot_tell("no frame was refused")
+        return not_asked("no frame was refused")
     order = list(_KINDS)
     worst = max(refused, key=lambda answer: order.index(_kind(answer)))
     value, kind = worst.header("retry-after"), _kind(worst)
@@ -65,7 +65,7 @@ def _ask_speed(subject: Subject) -> Finding:
         return limited
     burst = subject.burst
     if not burst.refused:
-        return cannot_tell("no frame was refused")
+        return not_asked("no frame was refused")
     took_s = statistics.median(answer.duration_s for answer in burst.refused)
     found = f"a refusal took {took_s * 1000:.0f} ms"
     if burst.answered:

@@ -81,8 +81,8 @@ def test_a_server_that_keeps_up_is_right_and_shows_no_refusals() -> None:
         Verdict.PASS,
         Verdict.PASS,
         Verdict.PASS,
-        Verdict.CANNOT_TELL,
-        Verdict.CANNOT_TELL,
+        Verdict.NOT_ASKED,
+        Verdict.NOT_ASKED,
     ]
 
 
