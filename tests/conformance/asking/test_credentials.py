@@ -90,8 +90,9 @@ def test_a_challenge_that_cannot_be_answered_is_not(offer: str) -> None:
     ("credentials", "text", "shown"),
     [
         pytest.param(NoCredentials(), "a token", "a token", id="none"),
-        pytest.param(OneHeader("Authorization", "Bearer abc"), "got Bearer abc, abc", "got ***, ***", id="token"),
-        pytest.param(OneHeader("X-Key", "abc"), "abc?", "***?", id="key"),
+        pytest.param(OneHeader("Authorization", "Bearer abcd"), "got Bearer abcd, abcd", "got ***, ***", id="token"),
+        pytest.param(OneHeader("X-Key", "abcd"), "abcd?", "***?", id="key"),
+        pytest.param(OneHeader("X-Key", "abc"), "abc?", "abc?", id="too short to be one"),
         pytest.param(Password("u", "pass"), "dTpwYXNz is u:pass", "*** is u:***", id="password"),
         pytest.param(Password("u", ""), "text", "text", id="empty password"),
         pytest.param(OneHeader("X", "abcdefghijk"), "200 ABCDEFGHIJK, ok", "200 ***, ok", id="other letters"),
