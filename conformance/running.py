@@ -121,4 +121,4 @@ def _asked(check: Check, subject: Subject, verdicts: dict[str, Verdict]) -> Find
     except NoAnswerError as error:
         return wrong(f"{error}")
     except ExhaustedError as error:
-        return not_asked(str(error))
+        return cannot_tell(str(error))
