@@ -73,10 +73,12 @@ def test_checks_are_listed_without_a_server(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == ""
 
 
-def test_a_limit_leaves_the_rest_unasked(picture: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_limit_leaves_the_rest_without_a_verdict(picture: str, capsys: pytest.CaptureFixture[str]) -> None:
     with seeded() as url:
-        assert main(["conform", url, "--picture", picture, "--max-requests", "2", "--only", "requests"]) == 0
-    assert "not asked" in capsys.readouterr().out
+        limited = ("conform", url, "--picture", picture, "--max-requests", "2", "--only", "requests")
+        assert main(limited) == 0
+        assert main([*limited, "--strict"]) == 1
+    assert "Checks: 2 pass, 17 cannot tell." in capsys.readouterr().out
 
 
 def test_nothing_listens(capsys: pytest.CaptureFixture[str]) -> None:
