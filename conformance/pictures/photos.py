@@ -1,7 +1,9 @@
 """The photos that servers are asked about, as squares of the size that most topologies ask for."""
 
 import io
+import struct
 import warnings
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,6 +17,11 @@ from conformance.errors import ConformanceError
 SIDE_PX = 416
 """Width and height of what the sample topologies send."""
 SHIPPED = ("astronaut", "cup", "cat", "street")
+UNREADABLE = (
+    ArithmeticError, AttributeError, EOFError, LookupError, OSError, SyntaxError, TypeError, ValueError,
+    struct.error, zlib.error,
+)  # fmt: skip
+"""What Pillow's decoders raise at broken pictures."""
 MAX_PIXELS = 64_000_000
 LARGEST = 8
 """How many pictures of their own users may give."""
@@ -54,13 +61,11 @@ def _read(path: Path) -> Photo:
         if path.is_file():
             with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
                 return _photo(path.name, file)
-    except ConformanceError:
-        raise
     except UnidentifiedImageError:
         reason = "is no picture"
     except Image.DecompressionBombError:
         reason = f"has more than {MAX_PIXELS:,} pixels"
-    except Exception:  # noqa: S110, BLE001  # Pillow's decoders raise anything at broken pictures
+    except UNREADABLE:
         pass
     raise ConformanceError(f"{path} {reason}.")
 

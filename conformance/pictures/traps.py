@@ -8,7 +8,6 @@ from PIL import Image
 from conformance.pictures.encoding import bmp
 
 BOMB_SIDE_PX = 30_000
-BOMB_PIXELS = BOMB_SIDE_PX**2
 PIECE_BYTES = 1 << 20
 LARGEST_INT32 = 2**31 - 1
 GREY, BIT_DEPTH = 0, 1

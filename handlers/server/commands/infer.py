@@ -14,7 +14,7 @@ from handlers.server.commands.inferring.answers import Outcome, answer_in_order,
 from handlers.server.commands.inferring.reports import Csv, JsonLines, Printer, Report, Table
 from handlers.server.commands.inferring.sources import Source, find_files, read_shots
 from handlers.server.commands.offline import own_dataplane
-from handlers.server.commands.options import settings_options
+from handlers.server.commands.options import above_zero, settings_options
 from handlers.server.commands.printing import CSV, TABLE, add_format_to
 from handlers.server.settings import Settings, split
 from handlers.streams.settings_files import read_settings, refuse_unknown_names
@@ -59,7 +59,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--max-detections", type=_detection_count, metavar="NUMBER", help="report at most this many results"
     )
     parser.add_argument(
-        "--rate", type=_frame_rate, metavar="FRAMES_PER_S", help="take only so many frames of a video per second"
+        "--rate",
+        type=above_zero("a number of frames per second", MAX_RATE),
+        metavar="FRAMES_PER_S",
+        help="take only so many frames of a video per second",
     )
     parser.add_argument(
         "--annotate", type=Path, metavar="FOLDER", help="write pictures and videos with boxes drawn to this folder"
@@ -147,10 +150,3 @@ def _detection_count(text: str) -> int:
     if count is not None and 1 <= count <= MAX_DETECTIONS:
         return count
     raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {MAX_DETECTIONS}")
-
-
-def _frame_rate(text: str) -> float:
-    rate = read_number(text)
-    if rate is not None and 0 < rate <= MAX_RATE:
-        return rate
-    raise argparse.ArgumentTypeError(f"expected a number of frames per second above 0, at most {MAX_RATE}")

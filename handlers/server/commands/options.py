@@ -1,12 +1,13 @@
 """Settings as options of the command line."""
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from handlers.parsing.numbers import read_number
 from handlers.server.settings import Settings
 from handlers.server.settings_sources import CONFIG_NAME, ENVIRONMENT_PREFIX
 
@@ -28,6 +29,18 @@ TITLES = {
 
 UNITS = {"_bytes_per_s": "BYTES", "_bytes": "BYTES", "_s": "SECONDS"}
 """Suffix of a setting's name → its value in the help text; the first one that fits counts."""
+
+
+def above_zero(what: str, most: float) -> Callable[[str], float]:
+    """Return what reads an option's value: a number above 0, at most `most`. `what`: the number, for the error."""
+
+    def read(text: str) -> float:
+        number = read_number(text)
+        if number is not None and 0 < number <= most:
+            return number
+        raise argparse.ArgumentTypeError(f"expected {what} above 0, at most {most}")
+
+    return read
 
 
 def settings_options(names: Sequence[str], unlisted: Iterable[str] = ()) -> argparse.ArgumentParser:

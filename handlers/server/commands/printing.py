@@ -48,6 +48,12 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
+def show(text: str) -> None:
+    """Print a text; letters that the output cannot have, as those of a server's labels, are replaced."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))
+
+
 def aligned(rows: Sequence[Sequence[str]], right: Collection[int]) -> Iterator[str]:
     """Yield the rows with equally wide columns. `right`: the numbers of those that are aligned to the right."""
     rows = [[printable(cell) for cell in row] for row in rows]

@@ -2,7 +2,6 @@
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
 from conformance.asking import tls
@@ -10,9 +9,10 @@ from conformance.asking.address import read_address
 from conformance.asking.credentials import Credentials, NoCredentials, OneHeader, Password
 from conformance.asking.server import Limits, Server
 from conformance.errors import ConformanceError
-from handlers.parsing.numbers import read_number
+from handlers.server.commands.options import above_zero
+from handlers.server.commands.printing import JSON, TABLE
 
-TABLE, JSON = FORMATS = ("table", "json")
+FORMATS = (TABLE, JSON)
 MAX_SECRET_BYTES = 8192
 HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 """A token of HTTP (RFC 9110, 5.6.2)."""
@@ -20,6 +20,8 @@ MAX_RATE = 100
 """Frames per second; no client of the protocol sends so many."""
 MOST = 1_000_000
 """The largest number that an option may have."""
+frame_rate = above_zero("a number of frames per second", MAX_RATE)
+_number = above_zero("a number", MOST)
 
 
 def asking_options() -> argparse.ArgumentParser:
@@ -75,12 +77,6 @@ def server_of(options: argparse.Namespace) -> Server:
     return Server(address, limits, _credentials(options), context)
 
 
-def show(text: str) -> None:
-    """Print a text; letters that the output cannot have, as those of a server's labels, are replaced."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding))
-
-
 def _credentials(options: argparse.Namespace) -> Credentials:
     if (options.user is None) != (options.password_file is None):
         raise ConformanceError("--user and --password-file go together.")
@@ -111,21 +107,6 @@ def _secret(path: Path) -> str:
     if len(lines) != 1 or len(content) > MAX_SECRET_BYTES or not lines[0].isprintable():
         raise ConformanceError(f"{path} must hold one line of at most {MAX_SECRET_BYTES} bytes.")
     return lines[0]
-
-
-def frame_rate(text: str) -> float:
-    """Return a number of frames per second. Raises ArgumentTypeError."""
-    rate = read_number(text)
-    if rate is not None and 0 < rate <= MAX_RATE:
-        return rate
-    raise argparse.ArgumentTypeError(f"expected a number of frames per second above 0, at most {MAX_RATE}")
-
-
-def _number(text: str) -> float:
-    number = read_number(text)
-    if number is not None and 0 < number <= MOST:
-        return number
-    raise argparse.ArgumentTypeError(f"expected a number above 0, at most {MOST}")
 
 
 def _count(text: str) -> int:

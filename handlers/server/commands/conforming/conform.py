@@ -20,8 +20,8 @@ from conformance.reports.text import text
 from conformance.running import Result, report_of, run, selected
 from conformance.subject import Subject
 from conformance.verdicts import Check
-from handlers.server.commands.conforming.asking import FORMATS, JSON, TABLE, asking_options, frame_rate, server_of, show
-from handlers.server.commands.printing import printable
+from handlers.server.commands.conforming.asking import FORMATS, asking_options, frame_rate, server_of
+from handlers.server.commands.printing import JSON, TABLE, show
 from handlers.server.settings import Settings, split
 
 
@@ -81,15 +81,10 @@ def conform(_: Settings, options: argparse.Namespace) -> int:
     photos = own_photos(options.picture) if options.picture else shipped_photos()
     subject = Subject(server_of(options), photos, options.rate, options.hostile)
     report = report_of(subject, version("framehook"), lambda: _with_progress(subject, checks))
-    show(json.dumps(document(report), ensure_ascii=False) if options.format == JSON else printed(text(report)))
+    show(json.dumps(document(report), ensure_ascii=False) if options.format == JSON else text(report))
     _write(options.html, lambda: page(report).encode())
     _write(options.junit, lambda: junit(report))
     return int(report.has_failed or (options.strict and not report.is_full))
-
-
-def printed(lines: str) -> str:
-    """Return a text that a terminal only shows."""
-    return "\n".join(map(printable, lines.split("\n")))
 
 
 def _with_progress(subject: Subject, checks: tuple[Check, ...]) -> Iterator[Result]:

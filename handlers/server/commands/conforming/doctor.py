@@ -4,8 +4,8 @@ import argparse
 import json
 
 from conformance.doctor.examining import Judgement, Opinion, examine
-from handlers.server.commands.conforming.asking import FORMATS, JSON, TABLE, asking_options, frame_rate, server_of, show
-from handlers.server.commands.printing import printable
+from handlers.server.commands.conforming.asking import FORMATS, asking_options, frame_rate, server_of
+from handlers.server.commands.printing import JSON, TABLE, printable, show
 from handlers.server.settings import Settings
 
 MARKS = {Judgement.GOOD: "✓", Judgement.BAD: "✗", Judgement.UNKNOWN: "?"}
