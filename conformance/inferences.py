@@ -6,12 +6,12 @@ An answer may be anything, so what is read of it is bounded: bytes, inferences, 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, NoReturn, TypeAlias
 
 from conformance.asking.messages import Answer
 
 BoxLtwh: TypeAlias = tuple[float, float, float, float]
-OK = 200
 BOXED = ("entity", "motion", "event")
 """The types whose payloads may have a box."""
 MAX_DOCUMENT_BYTES = 1024 * 1024
@@ -43,7 +43,7 @@ def document(answer: Answer) -> Any:
 def inferences(answer: Answer) -> tuple[dict[str, Any], ...]:
     """Return the first inferences of an answer, objects only; none if there are none or it cannot be read."""
     try:
-        content = document(answer) if answer.status == OK else None
+        content = document(answer) if answer.status == HTTPStatus.OK else None
     except ValueError:
         return ()
     listed = content.get("inferences") if isinstance(content, dict) else None

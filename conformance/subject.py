@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from http import HTTPStatus
 
 from conformance.asking.credentials import NoCredentials
 from conformance.asking.messages import Answer, Request
@@ -59,7 +60,7 @@ class Subject:
     @cached_property
     def results(self) -> Mapping[str, Answer]:
         """Return the answers of the survey that have results (status 200), by photo."""
-        return {seen.photo.name: seen.answer for seen in self.survey if seen.answer.status == 200}  # noqa: PLR2004
+        return {seen.photo.name: seen.answer for seen in self.survey if seen.answer.status == HTTPStatus.OK}
 
     @cached_property
     def violations(self) -> tuple[tuple[str, Violation], ...]:

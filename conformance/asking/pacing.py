@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 
 from conformance.asking.connection import Connection
 from conformance.asking.messages import Answer, Request
@@ -20,7 +21,6 @@ FEWEST = 8
 LONGEST_S = 3.0
 LONGEST_WAIT_S = 5
 """A frame that comes due later is sent after this: the one before was answered in time."""
-BUSY = 503
 MAX_BODY_BYTES = 2 * 1024 * 1024
 """Of an answer in a burst, so that all of them fit into memory."""
 
@@ -52,7 +52,11 @@ class Burst:
     @property
     def refused(self) -> tuple[Answer, ...]:
         """Return the answers 503."""
-        return tuple(each.answer for each in self.outcomes if each.answer and each.answer.status == BUSY)
+        return tuple(
+            each.answer
+            for each in self.outcomes
+            if each.answer and each.answer.status == HTTPStatus.SERVICE_UNAVAILABLE
+        )
 
     @property
     def slowest_s(self) -> float:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 
 from conformance.asking.address import Address
@@ -14,8 +15,6 @@ from conformance.asking.credentials import Credentials, NoCredentials
 from conformance.asking.messages import Answer, Headers, Request
 from conformance.asking.tls import context
 from conformance.errors import ExhaustedError
-
-UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Server:
         target = _origin_form(request.target) or self.address.target
         challenge = self._spent.challenge
         answer = self.ask_once(request, credentials.headers(request.method, target, challenge))
-        if answer.status != UNAUTHORIZED or not credentials.headers(request.method, target, answer):
+        if answer.status != HTTPStatus.UNAUTHORIZED or not credentials.headers(request.method, target, answer):
             return answer
         if credentials is self.credentials:
             self._spent.challenge = answer
@@ -96,7 +95,11 @@ class Server:
         """Send a request over an open connection, again with what a 401 asks for. The caller counts the first one."""
         self.count(0)
         answer = connection.ask(request, self.usual_headers(request.method))
-        if answer.status != UNAUTHORIZED or not answer.is_reusable or isinstance(self.credentials, NoCredentials):
+        if (
+            answer.status != HTTPStatus.UNAUTHORIZED
+            or not answer.is_reusable
+            or isinstance(self.credentials, NoCredentials)
+        ):
             return answer
         self._spent.challenge = answer
         self.count()

@@ -3,6 +3,7 @@
 import re
 import secrets
 from dataclasses import replace
+from http import HTTPStatus
 from typing import cast
 
 from conformance.asking.credentials import Credentials, OneHeader, Password, challenges, schemes
@@ -22,7 +23,6 @@ from conformance.verdicts import (
     wrong,
 )
 
-UNAUTHORIZED, FORBIDDEN = 401, 403
 DUMMY = Password("user", "not-a-password")
 """The sample topologies always send a user name and a password, which users seldom fill in."""
 _SCHEME = re.compile(r"[!#$%&'*+.^_`|~\w-]+(\s|$)", re.ASCII)
@@ -108,10 +108,10 @@ def _ask_wrong(subject: Subject) -> Finding:
 
 def _refused(answer: Answer, when: str) -> Finding:
     """Judge an answer that has to be 401."""
-    if answer.status == UNAUTHORIZED:
+    if answer.status == HTTPStatus.UNAUTHORIZED:
         return passed(answer.summary)
     found = f"{when} it is answered {answer.summary}"
-    return doubtful(found) if answer.status == FORBIDDEN else wrong(found)
+    return doubtful(found) if answer.status == HTTPStatus.FORBIDDEN else wrong(found)
 
 
 def _without_challenge(subject: Subject, scheme: str = "") -> Finding | None:
@@ -120,7 +120,7 @@ def _without_challenge(subject: Subject, scheme: str = "") -> Finding | None:
         return not_asked("no credentials were given")
     if scheme and not isinstance(subject.server.credentials, Password):
         return not_asked("no user name and password were given")
-    if subject.bare.status != UNAUTHORIZED:
+    if subject.bare.status != HTTPStatus.UNAUTHORIZED:
         return cannot_tell("frames without credentials are not answered with 401")
     if scheme and scheme not in schemes(subject.bare):
         return not_asked(f"{scheme.capitalize()} is not offered")

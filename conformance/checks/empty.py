@@ -1,10 +1,10 @@
 """How a server must say that it found nothing."""
 
 from functools import partial
+from http import HTTPStatus
 
 from conformance.asking.messages import Answer, Headers, Request
-from conformance.asking.server import UNAUTHORIZED
-from conformance.inferences import OK, document
+from conformance.inferences import document
 from conformance.pictures.encoding import jpeg, plain
 from conformance.pictures.photos import SIDE_PX
 from conformance.published import shown
@@ -13,7 +13,6 @@ from conformance.verdicts import DECIDED, PAGE, Check, Finding, Source, cannot_t
 
 GREYS = (128, 0, 255)
 """Plain pictures that are tried: some models find something in one of them."""
-NO_CONTENT = 204
 AFTER = ("empty.status",)
 
 
@@ -21,9 +20,9 @@ def _ask_status(subject: Subject) -> Finding:
     found = 0
     for body in _frames():
         answer = subject.server.post(body)
-        if answer.status == NO_CONTENT:
+        if answer.status == HTTPStatus.NO_CONTENT:
             return passed()
-        if answer.status != OK:
+        if answer.status != HTTPStatus.OK:
             return wrong(f"a plain picture was answered {answer.summary}")
         if fault := _emptiness(answer):
             return wrong(f"a plain picture was answered 200 with {fault}")
@@ -46,7 +45,7 @@ def _emptiness(answer: Answer) -> str:
 def _ask_body(subject: Subject) -> Finding:
     for body in _frames():
         answer, surplus = _asked_alone(subject, body)
-        if answer.status == NO_CONTENT:
+        if answer.status == HTTPStatus.NO_CONTENT:
             return wrong(f"{len(surplus)} bytes followed: {shown(surplus.decode('latin-1'))}") if surplus else passed()
     return cannot_tell("no plain picture was answered 204 this time")
 
@@ -56,7 +55,7 @@ def _asked_alone(subject: Subject, body: bytes) -> tuple[Answer, bytes]:
     server = subject.server
     request = Request(body, (("Content-Type", "image/jpeg"), ("Connection", "close")))
     answer, surplus = _sent(subject, request, server.usual_headers())
-    if answer.status == UNAUTHORIZED:
+    if answer.status == HTTPStatus.UNAUTHORIZED:
         headers = server.credentials.headers("POST", server.address.target, answer)
         answer, surplus = _sent(subject, request, headers)
     return answer, surplus
@@ -70,7 +69,7 @@ def _sent(subject: Subject, request: Request, headers: Headers) -> tuple[Answer,
 def _without(headers: tuple[str, ...], subject: Subject) -> Finding:
     for body in _frames():
         answer = subject.server.post(body)
-        if answer.status == NO_CONTENT:
+        if answer.status == HTTPStatus.NO_CONTENT:
             given = [f"{name}: {shown(value)[1:-1]}" for name, value in answer.headers if name in headers]
             return wrong(f"it has {', '.join(given)}") if given else passed()
     return cannot_tell("no plain picture was answered 204 this time")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from http import HTTPStatus
 
 from conformance.asking.messages import Answer, Request
 from conformance.errors import NoAnswerError, TooSlowError
@@ -16,7 +17,6 @@ RUBBISH = {
 }
 BAD_FRAMES = 12
 CLIENT_ERRORS = range(400, 500)
-OK, NO_CONTENT, METHOD_NOT_ALLOWED, UNSUPPORTED, INTERNAL_ERROR, NOT_IMPLEMENTED = 200, 204, 405, 415, 500, 501
 MAX_SEARCHED = 20_000
 TRACES = {
     "a stack trace": re.compile(
@@ -39,9 +39,9 @@ def _ask_success(subject: Subject) -> Finding:
             answer = subject.server.post(*frame)
         except NoAnswerError:
             continue
-        if answer.status == OK:
+        if answer.status == HTTPStatus.OK:
             return wrong(f"{name} was answered 200: {answer.body[:60].decode('ascii', 'replace')!r}")
-        if answer.status == NO_CONTENT:
+        if answer.status == HTTPStatus.NO_CONTENT:
             return doubtful(f"{name} was answered 204, as if nothing was in the picture")
     return passed("none was answered with 200 or 204")
 
@@ -60,7 +60,7 @@ def _ask_empty_body(subject: Subject) -> Finding:
 
 def _ask_media_type(subject: Subject) -> Finding:
     answer = subject.server.post(b"This is no picture.", "text/plain")
-    if answer.status in CLIENT_ERRORS and answer.status != UNSUPPORTED:
+    if answer.status in CLIENT_ERRORS and answer.status != HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
         return passed(f"answered {answer.summary}; 415 would name the reason")
     return _client_error(answer)
 
@@ -70,9 +70,9 @@ def _ask_method(subject: Subject) -> Finding:
         answer = subject.server.ask(Request(method="GET"))
     except NoAnswerError as error:
         return doubtful(str(error))
-    if answer.status == METHOD_NOT_ALLOWED and answer.header("allow") is None:
+    if answer.status == HTTPStatus.METHOD_NOT_ALLOWED and answer.header("allow") is None:
         return wrong("405 has no Allow")
-    if answer.status >= INTERNAL_ERROR and answer.status != NOT_IMPLEMENTED:
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.status != HTTPStatus.NOT_IMPLEMENTED:
         return doubtful(f"answered {answer.summary}")
     return passed(f"answered {answer.summary}")
 
@@ -80,7 +80,7 @@ def _ask_method(subject: Subject) -> Finding:
 def _ask_trace(subject: Subject) -> Finding:
     for answer in _refusals(subject):
         text = answer.body[:MAX_SEARCHED].decode("utf-8", "replace")
-        shown = [name for name, pattern in TRACES.items() if answer.status != OK and pattern.search(text)]
+        shown = [name for name, pattern in TRACES.items() if answer.status != HTTPStatus.OK and pattern.search(text)]
         if shown:
             return wrong(f"an answer with {answer.status} shows {' and '.join(shown)}")
     return passed("no error shows more than it should")

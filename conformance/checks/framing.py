@@ -1,6 +1,7 @@
 """Which forms of HTTP a server must understand: targets, headers, connections, how bodies are framed."""
 
 from dataclasses import replace
+from http import HTTPStatus
 from uuid import uuid4
 
 from conformance.asking.connection import CONTINUE_WAIT_S
@@ -11,7 +12,6 @@ from conformance.verdicts import PAGE, Check, Finding, cannot_tell, doubtful, pa
 
 FRAMES = 3
 CHUNK_BYTES = 4096
-UNAUTHORIZED, LENGTH_REQUIRED, EXPECTATION_FAILED = 401, 411, 417
 
 
 def _judged(answer: Answer) -> Finding:
@@ -29,7 +29,7 @@ def _ask_client_headers(subject: Subject) -> Finding:
 
 def _ask_absolute_target(subject: Subject) -> Finding:
     answer = subject.server.ask(replace(subject.request, target=subject.server.address.url))
-    if answer.status == UNAUTHORIZED:
+    if answer.status == HTTPStatus.UNAUTHORIZED:
         return cannot_tell("answered 401: with Digest it is not clear whether the whole URL is signed")
     return _judged(answer)
 
@@ -57,7 +57,7 @@ def _way_of_closing(answer: Answer) -> str:
 
 def _ask_chunked(subject: Subject) -> Finding:
     answer = subject.server.ask(replace(subject.request, chunk_bytes=CHUNK_BYTES))
-    if answer.status == LENGTH_REQUIRED:
+    if answer.status == HTTPStatus.LENGTH_REQUIRED:
         return doubtful("answered 411: it insists on Content-Length")
     if answer.http_version != "1.1" and not answer.is_good:
         return doubtful(f"answered {answer.summary}; it speaks HTTP/{answer.http_version}, which has no chunks")
@@ -68,7 +68,7 @@ def _ask_expect(subject: Subject) -> Finding:
     answer = subject.server.ask(
         replace(subject.request, headers=(*subject.request.headers, ("Expect", "100-continue")), waits=True)
     )
-    if answer.status == EXPECTATION_FAILED:
+    if answer.status == HTTPStatus.EXPECTATION_FAILED:
         return doubtful("answered 417: the client has to ask again without Expect")
     if not answer.is_good or answer.was_continued or answer.duration_s < CONTINUE_WAIT_S:
         return _judged(answer)

@@ -3,12 +3,13 @@
 import statistics
 from collections import Counter
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 from conformance.asking.messages import Answer
 from conformance.subject import Subject
 from conformance.verdicts import DECIDED, PAGE, Check, Finding, doubtful, not_asked, passed, rfc, wrong
 
-BUSY, MOST = 503, 3
+MOST = 3
 SOON_S = 0.5
 """A refusal that takes no longer is not slow, even if answers are quicker."""
 LATE_FRAMES = 5
@@ -22,7 +23,11 @@ def _ask_status(subject: Subject) -> Finding:
         return limited
     burst = subject.burst
     answers = [each.answer for each in burst.outcomes if each.answer]
-    broken = Counter(str(answer.status) for answer in answers if not answer.is_good and answer.status != BUSY)
+    broken = Counter(
+        str(answer.status)
+        for answer in answers
+        if not answer.is_good and answer.status != HTTPStatus.SERVICE_UNAVAILABLE
+    )
     if broken:
         return wrong(f"of {len(burst.outcomes)} frames at once {_most(broken)}")
     silent = Counter(each.failure for each in burst.outcomes if not each.answer)

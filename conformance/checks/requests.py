@@ -1,6 +1,7 @@
 """Which frames a server must understand: formats, sizes, labels."""
 
 from collections.abc import Iterable
+from http import HTTPStatus
 
 from PIL import Image
 
@@ -13,7 +14,6 @@ SIZES_WH = ((416, 234), (37, 53), (240, 640), (640, 480), (1920, 1080))
 """What preserveAspectRatio makes of 16:9; an odd size; a tall one; two of cameras."""
 LARGE_WH = (3840, 2160)
 OTHER_LABELS = ("image/jpg", "image/pjpeg", "application/octet-stream")
-INTERNAL_ERROR = 500
 HINTS = {
     401: "the server asks for credentials: give --user or --header-file",
     403: "is the credential right?",
@@ -51,7 +51,7 @@ def _rare(subject: Subject, body: bytes, media_type: str) -> Finding:
     answer = subject.server.post(body, media_type)
     if answer.is_good:
         return passed(answer.summary)
-    return (wrong if answer.status >= INTERNAL_ERROR else doubtful)(f"answered {answer.summary}")
+    return (wrong if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR else doubtful)(f"answered {answer.summary}")
 
 
 def _all_answered(subject: Subject, asked: Iterable[Asked]) -> Finding:

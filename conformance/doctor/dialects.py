@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any
 
 from conformance.asking.address import DEFAULT_TARGET
@@ -16,7 +17,7 @@ USUAL_TARGETS = (DEFAULT_TARGET, "/score")
 STATUS_TARGET = "/v1/status/updateavailable"
 BOUNDARY = "framehook-doctor-7d1f0c52"
 MAX_LABELS, MAX_TEXT = 5, 120
-DENIED, NOT_FOUND = {401, 403}, 404
+DENIED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def dialect_of(server: Server, frame: bytes) -> tuple[Dialect, Answer]:
     for dialect in _candidates(server.address.target):
         answer = server.ask(dialect.request(server, frame))
         tried.append((dialect, answer))
-        if answer.status in DENIED or (answer.status != NOT_FOUND and dialect.read(answer).is_spoken):
+        if answer.status in DENIED or (answer.status != HTTPStatus.NOT_FOUND and dialect.read(answer).is_spoken):
             return tried[-1]
     return tried[0]
 
@@ -87,10 +88,10 @@ def _extension_request(_: Server, frame: bytes) -> Request:
 
 
 def _read_extension(answer: Answer) -> Sight:
-    if answer.status == 204:  # noqa: PLR2004
+    if answer.status == HTTPStatus.NO_CONTENT:
         return Sight()
-    if answer.status != 200:  # noqa: PLR2004
-        return Sight(fault=f"it answers {answer.summary}", is_spoken=answer.status == 503)  # noqa: PLR2004
+    if answer.status != HTTPStatus.OK:
+        return Sight(fault=f"it answers {answer.summary}", is_spoken=answer.status == HTTPStatus.SERVICE_UNAVAILABLE)
     try:
         content = document(answer)
     except ValueError:
@@ -123,7 +124,7 @@ def _read_deepstack(answer: Answer) -> Sight:
         error = content.get("error")
         said = f" and says: {plain(str(error)).rstrip('.')}" if error else ""
         return Sight(fault=f"it answers {answer.summary}{said}", is_spoken="success" in content)
-    if answer.status != 200:  # noqa: PLR2004
+    if answer.status != HTTPStatus.OK:
         return Sight(fault=f"it answers {answer.summary}")
     listed = content.get("predictions", [])
     if "predictions" not in content and "label" in content:

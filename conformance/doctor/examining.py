@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 
 from conformance.asking.address import DEFAULT_TARGET
 from conformance.asking.connection import CLOSED
@@ -21,7 +22,6 @@ FRAMES = 10
 LONGEST_S = 5
 MAX_MISSED = 1
 """Of so many frames, at that rate for at most so long, one may be missed without a word."""
-BUSY, BROKEN = 503, 500
 ANSWERS, SAYS, FAST, KEEPS_UP, CREDENTIALS = QUESTIONS = (
     "Does the server answer?",
     "Is it a server for frames, and does it find something?",
@@ -147,10 +147,10 @@ def _says(patient: _Patient) -> Opinion:
 def _faulty(patient: _Patient) -> Opinion:
     """Return what is said of a server that does not answer a photo."""
     status, fault = patient.first.status, patient.fault
-    if status == BUSY:
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
         advice = "It is busy, or its model is not loaded yet: try again in a moment."
         return Opinion(SAYS, f"It cannot answer a photo now: {fault}.", Judgement.BAD, advice)
-    if patient.dialect.read(patient.first).is_spoken or status == BROKEN:
+    if patient.dialect.read(patient.first).is_spoken or status == HTTPStatus.INTERNAL_SERVER_ERROR:
         advice = "See the server's own log. Is a model installed there?"
         return Opinion(SAYS, f"It does not answer a photo: {fault}.", Judgement.BAD, advice)
     advice = "Is the path right? Usual are /inference, /score and /v1/vision/detection."

@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import ExitStack, suppress
+from http import HTTPStatus
 
 from conformance.asking.connection import Connection
 from conformance.asking.messages import Answer, Request
@@ -13,7 +14,6 @@ SLOW_SENDERS, DRIPS = 8, 3
 SHORT_BODIES = 2
 PATIENCE_S = 2
 """How much longer than usual an answer may take while others send slowly, and how long a broken request may stay."""
-BAD_REQUEST, INTERNAL_ERROR = 400, 500
 
 
 def _ask_two_lengths(subject: Subject) -> Finding:
@@ -28,7 +28,7 @@ def _ask_two_lengths(subject: Subject) -> Finding:
         return doubtful(f"refused without an answer: {error}")
     if answer.is_good:
         return wrong(f"one of the lengths was believed: answered {answer.summary}")
-    return (passed if answer.status == BAD_REQUEST else doubtful)(f"answered {answer.summary}")
+    return (passed if answer.status == HTTPStatus.BAD_REQUEST else doubtful)(f"answered {answer.summary}")
 
 
 def _ask_length_and_chunked(subject: Subject) -> Finding:
@@ -43,7 +43,7 @@ def _ask_length_and_chunked(subject: Subject) -> Finding:
         except NoAnswerError as error:
             return passed(f"refused without an answer: {error}")
         if not answer.is_reusable or _is_closed(connection, frame, subject):
-            judge = doubtful if answer.status >= INTERNAL_ERROR else passed
+            judge = doubtful if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR else passed
             return judge(f"answered {answer.summary}, and the connection closed")
     return wrong(f"answered {answer.summary}, and the connection stayed open for further requests")
 
@@ -92,7 +92,11 @@ def _end(connection: Connection) -> str:
         return f"the connection was neither answered nor closed within {PATIENCE_S} s"
     except NoAnswerError:
         return ""
-    return f"half a body was answered {answer.summary}" if answer.is_good or answer.status >= INTERNAL_ERROR else ""
+    return (
+        f"half a body was answered {answer.summary}"
+        if answer.is_good or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        else ""
+    )
 
 
 def _answer_meanwhile(subject: Subject, frame: Request, usual: Answer) -> Answer:

@@ -1,6 +1,7 @@
 """Heads of requests that are too long or no HTTP, and whether the server lives after all."""
 
 from dataclasses import replace
+from http import HTTPStatus
 
 from conformance.asking.messages import Request
 from conformance.errors import NoAnswerError, TooSlowError
@@ -10,7 +11,6 @@ from conformance.verdicts import DECIDED, PAGE, Check, Finding, passed, wrong
 LONG_HEADERS = tuple((f"X-Long-{number}", "x" * 1000) for number in range(64))
 """64 KB, none of them long by itself."""
 PATIENCE_S = 5
-INTERNAL_ERROR = 500
 
 
 def _judged(subject: Subject, request: Request, *, may_be_good: bool) -> Finding:
@@ -22,7 +22,9 @@ def _judged(subject: Subject, request: Request, *, may_be_good: bool) -> Finding
         return wrong(str(error))
     except NoAnswerError as error:
         return passed(str(error))
-    well = answer.is_good if answer.status < 400 else answer.status < INTERNAL_ERROR  # noqa: PLR2004
+    well = (
+        answer.is_good if answer.status < HTTPStatus.BAD_REQUEST else answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    )
     return (passed if well and (may_be_good or not answer.is_good) else wrong)(f"answered {answer.summary}")
 
 
