@@ -100,8 +100,8 @@ class RequestRecord:
     value that is no number. `problem` and `detail`: the kind of refusal, and the sentence that was sent. `outcome`: of
     a frame. `shed`: why the frame was refused for now. `traceback`: the cause of a failure of our own. `credential`:
     whose it was. `peer`: the address of a caller that had to show one. `parent`: the caller's span that the request
-    belongs to. `trace_id`: of its trace, which began at the caller or here. `read_at`, `queued_at`: when its body was
-    waited for, and when its frame was queued, by time.perf_counter.
+    belongs to. `trace_id`: of its trace, which began at the caller or here. `started_at`, `read_at`, `queued_at`: when
+    it came, when its body was waited for, and when its frame was queued, by time.perf_counter.
     """
 
     request_id: str
@@ -125,6 +125,7 @@ class RequestRecord:
     peer: str | None = None
     parent: TraceParent | None = None
     trace_id: str | None = None
+    started_at: float | None = None
     read_at: float | None = None
     queued_at: float | None = None
 

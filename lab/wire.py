@@ -1,10 +1,16 @@
 """Bytes over a socket."""
 
+import itertools
+import os
 import re
 import socket
 import ssl
 from contextlib import suppress
 from typing import Protocol
+
+PORTS = range(11_000, 16_000)
+"""Below those that systems give to who asks for any: one of these could be taken before it is used."""
+_TURNS = itertools.count(97 * os.getpid())  # each process begins at another one
 
 
 def connect(port: int, sent: bytes = b"") -> socket.socket:
@@ -73,7 +79,9 @@ def statuses(received: bytes) -> tuple[int, ...]:
 
 
 def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port that is free now, and that nobody gets by chance before it is used."""
+    for turn in _TURNS:
+        port = PORTS[turn % len(PORTS)]
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("the turns have no end")

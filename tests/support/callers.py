@@ -14,6 +14,7 @@ from tests.support.credentials import (
     PASSWORD,
 )
 from tests.support.server import LiveServer
+from tests.support.waiting import PATIENCE_S
 
 FRAME = encode(board(7), "BMP")
 HEADERS = {"Content-Type": "image/bmp"}
@@ -36,13 +37,13 @@ def by_curl(*options: str) -> Client:
 
 def by_httpx(scheme: Callable[[str, str], Any]) -> Client:
     return lambda url, user, password: (
-        httpx.post(url, content=FRAME, headers=HEADERS, auth=scheme(user, password)).status_code
+        httpx.post(url, content=FRAME, headers=HEADERS, auth=scheme(user, password), timeout=PATIENCE_S).status_code
     )
 
 
 def by_requests(scheme: Callable[[str, str], Any]) -> Client:
     return lambda url, user, password: (
-        requests.post(url, data=FRAME, headers=HEADERS, auth=scheme(user, password), timeout=10).status_code
+        requests.post(url, data=FRAME, headers=HEADERS, auth=scheme(user, password), timeout=PATIENCE_S).status_code
     )
 
 

@@ -11,18 +11,18 @@ from typing import Any
 import httpx
 
 from lab.wire import free_port
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE_S, wait_for
 
+ENDS_S = 4 * PATIENCE_S
+"""In which a command has ended, if it ends: some run several models, and each starts Python."""
 PROC = Path("/proc")
 FRAMEHOOK = Path(sys.executable).with_name("framehook")
 
 
 def framehook(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run one command until it ends."""
-    command = [FRAMEHOOK, *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=60, check=False
-    )
+    command, known = [FRAMEHOOK, *arguments], {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, env=known, timeout=ENDS_S, check=False)
 
 
 @contextmanager

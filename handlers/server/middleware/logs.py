@@ -80,7 +80,7 @@ class RequestLogMiddleware:
             return
         started_at = time.perf_counter()
         names = names_in(scope["headers"])
-        record = new_record(names)
+        record = new_record(names, started_at=started_at)
         scope.setdefault("state", {})["record"] = record
         routing = scope.setdefault("extensions", {}).setdefault(ROUTING_CONTEXT, {})
 

@@ -52,8 +52,10 @@ class Clock:
 
 
 def whole(record: RequestRecord, clock: Clock) -> Step:
-    """Return the step of a whole request that has just finished."""
-    return Step("", clock.now_ns - int(record.duration_ms * NS_PER_MS), clock.now_ns)
+    """Return the step of a whole request that has finished, by its own times: some work may have been done since."""
+    took_ns = int(record.duration_ms * NS_PER_MS)
+    start_ns = clock.now_ns - took_ns if record.started_at is None else clock.at(record.started_at)
+    return Step("", start_ns, start_ns + took_ns)
 
 
 def steps(record: RequestRecord, request: Step, clock: Clock) -> Iterator[Step]:

@@ -22,6 +22,7 @@ from tests.support.credentials import (
     settings_for,
 )
 from tests.support.server import LiveServer, serving
+from tests.support.waiting import PATIENCE_S
 
 BEYOND_HTTPX = ("httpx digest", USER)
 """httpx sends ASCII headers only."""
@@ -60,9 +61,11 @@ def over_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LiveSer
 
 TLS_CLIENTS = PASSWORD_CLIENTS | {
     "curl token": by_curl("--oauth2-bearer", CAMERA_TOKEN),
-    "httpx token": lambda url, *_: httpx.post(url, content=FRAME, headers=HEADERS | bearer(CAMERA_TOKEN)).status_code,
+    "httpx token": lambda url, *_: (
+        httpx.post(url, content=FRAME, headers=HEADERS | bearer(CAMERA_TOKEN), timeout=PATIENCE_S).status_code
+    ),
     "requests key": lambda url, *_: (
-        requests.post(url, data=FRAME, headers=HEADERS | {"X-API-Key": CAMERA_TOKEN}, timeout=10).status_code
+        requests.post(url, data=FRAME, headers=HEADERS | {"X-API-Key": CAMERA_TOKEN}, timeout=PATIENCE_S).status_code
     ),
 }
 

@@ -135,7 +135,7 @@ def test_a_count_far_behind_costs_nothing() -> None:
     assert not nonces.count(nonce, 1, USER)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak_bytes < 10_000
+    assert peak_bytes < 1_000_000  # bits up to that count would be 512 MiB; other threads take some KiB
 
 
 def test_the_memory_of_nonces_is_bounded_and_forgets_none_to_accept_it_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from tests.support.credentials import (
     USER,
 )
 from tests.support.server import LiveServer, running
+from tests.support.waiting import PATIENCE_S
 
 
 def test_a_request_that_is_sent_again_is_refused(live: LiveServer) -> None:
@@ -80,9 +81,9 @@ def test_a_nonce_of_an_earlier_process_is_stale(live: LiveServer) -> None:
 def test_who_is_in_by_digest_stays_in_while_others_guess(live: LiveServer) -> None:
     user = next(FRESH_USERS)
     auth = httpx.DigestAuth(user, PASSWORD)
-    with httpx.Client(base_url=live.url, auth=auth) as camera:
+    with httpx.Client(base_url=live.url, auth=auth, timeout=PATIENCE_S) as camera:
         assert camera.post("/inference", content=FRAME, headers=HEADERS).status_code == 200
         for n in range(FREE_FAILURES + 2):
-            assert httpx.get(live.url + "/models", auth=httpx.DigestAuth(user, f"guess {n}")).status_code == 401
+            assert live.client.get("/models", auth=httpx.DigestAuth(user, f"guess {n}")).status_code == 401
         again = camera.post("/inference", content=FRAME, headers=HEADERS)
         assert (again.status_code, len(again.history)) == (200, 0)

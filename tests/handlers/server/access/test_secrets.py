@@ -11,6 +11,8 @@ import re
 import stat
 import subprocess
 import sys
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -32,7 +34,8 @@ from lab.graphs import write_identity_model
 from lab.pictures import STREET
 from tests.support.client import ROOT
 from tests.support.credentials import GUARDED, basic, bearer
-from tests.support.process import FRAMEHOOK, serving
+from tests.support.process import ENDS_S, FRAMEHOOK, serving
+from tests.support.waiting import PATIENCE_S, wait_for
 
 TOKEN, PASSWORD, WRONG = "S3CR3T-token-0f7b2c", "S3CR3T-password-91ad4e", "S3CR3T-wrong-5d20c8"
 PATHS = ("/inference", "/models", "/models/nope", "/metrics", "/openapi.yaml", "/health/ready", "/ui/", "/no")
@@ -41,7 +44,7 @@ PLAIN = {"host": "127.0.0.1"}
 
 def framehook(*arguments: str | Path, typed: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     command, known = [FRAMEHOOK, *arguments], os.environ | environment
-    return subprocess.run(command, input=typed, capture_output=True, text=True, env=known, check=False, timeout=60)
+    return subprocess.run(command, input=typed, capture_output=True, text=True, env=known, check=False, timeout=ENDS_S)
 
 
 @pytest.fixture
@@ -189,31 +192,28 @@ def test_nothing_secret_comes_out(credentials: Path, tmp_path: Path) -> None:
     options = ["--credentials-file", str(credentials), "--anonymous-may", "nothing", "--log-level", "debug"]
     with log.open("w") as file, serving(*options, "--digest-md5", "true", log=file) as (process, port):
         url = f"http://127.0.0.1:{port}"
-        _wait_for(url)
+        wait_for(partial(_is_up, url))
         for path in PATHS:
             for auth in (httpx.BasicAuth, httpx.DigestAuth):
                 for password in (PASSWORD, WRONG):
-                    came_out += _shown(httpx.get(url + path, auth=auth("yard", password)))
+                    came_out += _shown(httpx.get(url + path, auth=auth("yard", password), timeout=PATIENCE_S))
             for headers in (bearer(token), bearer(WRONG), {"X-API-Key": WRONG}, basic(WRONG, WRONG)):
                 content = STREET.read_bytes()[: 5000 if headers == bearer(WRONG) else None]
-                came_out += _shown(httpx.post(url + path, content=content, headers=headers))
-                came_out += _shown(httpx.post(url + path + "?confidence=x", content=b"", headers=headers))
+                came_out += _shown(httpx.post(url + path, content=content, headers=headers, timeout=PATIENCE_S))
+                wrong_query = f"{url}{path}?confidence=x"
+                came_out += _shown(httpx.post(wrong_query, content=b"", headers=headers, timeout=PATIENCE_S))
         came_out += (Path("/proc") / str(process.pid) / "cmdline").read_text()
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE_S)
     came_out += log.read_text()
     assert "late" in came_out
     assert [secret for secret in secrets if secret in came_out] == []
 
 
-def _wait_for(url: str) -> None:
-    for _ in range(200):
-        try:
-            if httpx.get(url + "/health/live").status_code == httpx.codes.UNAUTHORIZED:
-                return
-        except httpx.ConnectError:
-            pass
-    raise AssertionError("the service did not start")
+def _is_up(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(url + "/health/live").status_code == httpx.codes.UNAUTHORIZED
+    return False
 
 
 def _shown(answer: httpx.Response) -> str:

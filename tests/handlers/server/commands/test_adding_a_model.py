@@ -20,7 +20,8 @@ from lab.graphs import write_yolo_weights
 from lab.pictures import STREET, encode
 from tests.support.client import ROOT
 from tests.support.models.matching import flat
-from tests.support.process import FRAMEHOOK, framehook, serving, wait_until_ready
+from tests.support.process import ENDS_S, FRAMEHOOK, framehook, serving, wait_until_ready
+from tests.support.waiting import PATIENCE_S
 
 DOCUMENT = (ROOT / "docs" / "adding-a-model.md").read_text(encoding="utf-8")
 CLASSES = 80
@@ -65,10 +66,8 @@ def test_the_commands_of_the_document_answer(tmp_path: Path, command: list[str])
         shutil.rmtree(folder)
     if command[:2] == PREPARE:
         (tmp_path / "prepared").mkdir()
-    path = f"{FRAMEHOOK.parent}{os.pathsep}{os.environ['PATH']}"
-    run = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PATH": path}
-    )
+    known = {**os.environ, "PATH": f"{FRAMEHOOK.parent}{os.pathsep}{os.environ['PATH']}"}
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=ENDS_S, check=False, env=known)
     assert (run.returncode, run.stderr) == (0, "")
     assert "forklift" in run.stdout
 
@@ -81,14 +80,14 @@ def test_the_example_is_served_and_a_second_folder_dropped_in(tmp_path: Path) ->
         wait_until_ready(port)
         url = f"http://127.0.0.1:{port}/inference"
         golden = (folder / "golden.jpg").read_bytes()
-        [found] = flat(httpx.post(url, content=golden).json())
+        [found] = flat(httpx.post(url, content=golden, timeout=PATIENCE_S).json())
         [expected] = CONFIG["golden"]["expect"]
         assert found["label"] == expected["label"]
         assert [found[edge] for edge in "ltwh"] == pytest.approx(expected["box_ltwh"], abs=1e-5)
         time.sleep(1)  # the watch begins once all models are loaded
         write_forklifts(tmp_path / "elsewhere").rename(tmp_path / "my-models" / "pallets")
-        deadline = time.monotonic() + 30
-        while (answer := httpx.post(f"{url}/pallets", content=golden)).status_code != httpx.codes.OK:
+        deadline, pallets = time.monotonic() + PATIENCE_S, f"{url}/pallets"
+        while (answer := httpx.post(pallets, content=golden, timeout=PATIENCE_S)).status_code != httpx.codes.OK:
             assert time.monotonic() < deadline, answer.text
             time.sleep(0.1)
         assert flat(answer.json()) == [found]

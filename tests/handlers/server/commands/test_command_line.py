@@ -23,6 +23,7 @@ from tests.support.client import ROOT
 from tests.support.models.chains import planted_boxes, write_then
 from tests.support.models.matching import flat
 from tests.support.process import FRAMEHOOK, framehook
+from tests.support.waiting import PATIENCE_S
 
 
 def test_infer_gives_the_servers_answer(server: Any) -> None:
@@ -279,7 +280,7 @@ def test_infer_ends_quietly_on_ctrl_c() -> None:
         assert process.stdout
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == -signal.SIGINT
     assert "Traceback" not in errors
 

@@ -17,6 +17,7 @@ from models.catalogue import pulling
 from models.catalogue.download import Patience
 from models.catalogue.entries import Catalogue
 from tests.support.file_server import Answer, FileServer, Request, breaks_at, content, serving_file, status, whole
+from tests.support.waiting import PATIENCE_S
 
 NAME = "small"
 ALL = {"labels.txt", "model.onnx", "model.yaml"}
@@ -49,7 +50,7 @@ def catalogue(weights: bytes, monkeypatch: pytest.MonkeyPatch) -> Catalogue:
     }
     made = Catalogue.model_validate({"models": {NAME: entry}, "labels": {"two": LABELS}})
     monkeypatch.setattr(pull, "read_catalogue", lambda: made)
-    monkeypatch.setattr(pulling, "PATIENCE", Patience(silence_s=0.5, attempts=2, pause_s=0, gain_bytes=1))
+    monkeypatch.setattr(pulling, "PATIENCE", Patience(silence_s=PATIENCE_S, attempts=2, pause_s=0, gain_bytes=1))
     return made
 
 

@@ -20,6 +20,7 @@ from handlers.server.wire.http_server import create_server
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode
 from tests.support.process import framehook, serving, wait_until_ready
+from tests.support.waiting import PATIENCE_S, wait_for
 
 UNKNOWN_PATH = "/nope\n\x1b[31m\u202e"
 
@@ -40,19 +41,18 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
     with serving("--model-repository", str(folder.parent), FRAMEHOOK_DEFAULT_MODEL="identity") as (process, port):
         wait_until_ready(port)
-        url = f"http://127.0.0.1:{port}"
-        header = {"x-ms-client-request-id": "camera-7"}
-        httpx.post(f"{url}/score", content=encode(board(1), "PNG"), headers=header)
-        httpx.post(f"{url}/inference", content=encode(board(failure=True), "PNG"))
-        httpx.post(f"{url}/inference", content=b"", headers={"x-ms-client-request-id": 'a"b'})
-        httpx.get(f"{url}/nope%0a%1b%5b31m\u202e")
-        httpx.get(f"{url}/health/live")
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
+            client.post("/score", content=encode(board(1), "PNG"), headers={"x-ms-client-request-id": "camera-7"})
+            client.post("/inference", content=encode(board(failure=True), "PNG"))
+            client.post("/inference", content=b"", headers={"x-ms-client-request-id": 'a"b'})
+            client.get("/nope%0a%1b%5b31m\u202e")
+            client.get("/health/live")
         with socket.create_connection(("127.0.0.1", port)) as camera:
             camera.sendall(b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
             time.sleep(0.2)
         time.sleep(0.2)
         process.send_signal(signal.SIGTERM)
-        _, text = process.communicate(timeout=20)
+        _, text = process.communicate(timeout=PATIENCE_S)
     lines = [json.loads(line) for line in text.splitlines()]
     requests = [line for line in lines if line["message"] == "request" and line["path"] != "/health/ready"]
     names = ("score", "failed", "empty", "unknown", "live", "hung up")
@@ -105,13 +105,12 @@ def test_a_full_disk_stops_the_log_and_nothing_else(tmp_path: Path) -> None:
         serving("--model-repository", str(tmp_path), FRAMEHOOK_DEFAULT_MODEL="identity", log=full) as (process, port),
     ):
         wait_until_ready(port)
-        url = f"http://127.0.0.1:{port}"
-        answers = [httpx.post(f"{url}/inference", content=encode(board(number), "PNG")) for number in range(30)]
-        assert {answer.status_code for answer in answers} == {200}
-        time.sleep(0.1)  # lines are collected for a moment
-        assert samples_in(httpx.get(f"{url}/metrics").text, "framehook_log_lines_lost_total") >= len(answers)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
+            frames = [encode(board(number), "PNG") for number in range(30)]
+            assert {client.post("/inference", content=frame).status_code for frame in frames} == {200}
+            wait_for(lambda: lost_lines(client) >= len(frames))  # lines are collected for a moment
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_a_log_that_nobody_reads_stops_the_log_and_nothing_else(tmp_path: Path) -> None:
@@ -120,18 +119,17 @@ def test_a_log_that_nobody_reads_stops_the_log_and_nothing_else(tmp_path: Path) 
     arguments = ("--model-repository", str(tmp_path), "--default-model", "identity", "--drain-delay-s", "0.1")
     with serving(*arguments) as (process, port):
         wait_until_ready(port)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
             long_path = "/" + "\u202e" * 200
             assert {client.get(long_path).status_code for _ in range(1500)} == {404}
             assert client.post("/inference", content=encode(board(1), "PNG")).status_code == 200
-            lost = samples_in(client.get("/metrics").text, "framehook_log_lines_lost_total")
-        assert lost > 0
+            assert lost_lines(client) > 0
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
-def samples_in(metrics: str, name: str) -> float:
-    [value] = re.findall(rf"^{name} ([0-9.]+)$", metrics, re.MULTILINE)
+def lost_lines(client: httpx.Client) -> float:
+    [value] = re.findall(r"^framehook_log_lines_lost_total ([0-9.]+)$", client.get("/metrics").text, re.MULTILINE)
     return float(value)
 
 
@@ -139,7 +137,7 @@ def test_serve_ends_with_one_line_when_a_model_cannot_be_loaded(tmp_path: Path) 
     folder = write_identity_model(tmp_path)
     (folder / "model.onnx").write_bytes(b"<html>")
     with serving("--model-repository", str(tmp_path), "--default-model", "identity") as (process, _):
-        _, log = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     [critical] = [line for line in map(json.loads, log.splitlines()) if line["level"] == "critical"]
     assert "model.onnx is not a model" in critical["message"]
@@ -214,12 +212,12 @@ def test_on_a_terminal_the_start_ends_with_the_address(tmp_path: Path) -> None:
     with serving("--model-repository", str(folder.parent), "--drain-delay-s", "0.1", log=its) as (process, port):
         os.close(its)
         said = ""
-        while "Ctrl-C" not in said:
+        while "(Ctrl-C to stop)" not in said:
             said += os.read(ours, 65536).decode()
         last = said.splitlines()[-1]
         assert last == f"framehook is ready: open http://127.0.0.1:{port}/ (Ctrl-C to stop)"
         assert '"message": "ready"' in said.splitlines()[-2]
-        assert httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200
+        assert httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=PATIENCE_S).status_code == 200
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
     os.close(ours)

@@ -35,7 +35,7 @@ from tests.support.waiting import wait_for
 FRAME = encode(board(7), "PNG")
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 STEPS = ["admission", "read", "queue", "decode", "preprocess", "run", "postprocess", "encode"]
-CHECKED_S, CLOSED_S = 20.0, 8.0
+EXPORTED_S, CHECKED_S, CLOSED_S = 60, 40.0, 20.0
 
 
 @contextmanager
@@ -220,8 +220,7 @@ def test_a_caller_that_records_nothing_is_not_recorded(
     shared[0].client.post("/inference", content=FRAME, headers={"traceparent": f"00-{TRACE[::-1]}-{SPAN}-00"})
     asked(shared, "/inference")
     assert TRACE[::-1] not in {request.trace_id.hex() for request in shared[1].requests}
-    lines = [record.facts for record in caplog.records if record.message == "request"]  # type: ignore[attr-defined]
-    assert next(line["traceId"] for line in lines) == TRACE[::-1]
+    assert TRACE[::-1] in logged_traces(caplog)
 
 
 def test_the_line_of_a_request_has_the_id_of_its_trace(
@@ -229,8 +228,14 @@ def test_the_line_of_a_request_has_the_id_of_its_trace(
 ) -> None:
     caplog.set_level("INFO")
     request = asked(shared, "/inference")
-    [line] = [record.facts for record in caplog.records if record.message == "request"]  # type: ignore[attr-defined]
-    assert line["traceId"] == request.trace_id.hex()
+    wait_for(lambda: request.trace_id.hex() in logged_traces(caplog))  # the line comes after the trace
+    assert logged_traces(caplog).count(request.trace_id.hex()) == 1
+
+
+def logged_traces(caplog: pytest.LogCaptureFixture) -> list[str | None]:
+    """Return the trace of each line about a request; those of other tests' services may be among them."""
+    lines = [record for record in caplog.records if record.getMessage() == "request"]
+    return [line.facts.get("traceId") for line in lines]  # type: ignore[attr-defined]
 
 
 def test_the_service_is_named(tmp_path: Path) -> None:
@@ -263,6 +268,8 @@ def test_by_default_its_name_is_framehook(shared: tuple[LiveServer, Collector]) 
 def test_the_sampler_of_the_environment_decides(tmp_path: Path, variables: dict[str, str], *, is_traced: bool) -> None:
     with traced(tmp_path, variables) as (live, collector):
         live.client.post("/inference", content=FRAME)
+        if is_traced:
+            collector.wait_for_requests(1)
     assert bool(collector.requests) == is_traced
 
 
@@ -274,6 +281,7 @@ def test_callers_cannot_force_more_traces_than_are_set(tmp_path: Path) -> None:
         for number in range(60):
             live.client.post("/inference", content=FRAME, headers={"traceparent": f"00-{number + 1:032x}-{SPAN}-01"})
         took_s = time.monotonic() - started_at
+        collector.wait_for_requests(2)
     assert 2 <= len(collector.requests) <= 2 + 2 * took_s + 1
 
 
@@ -322,15 +330,16 @@ def test_a_dead_collector_costs_nobody_anything(tmp_path: Path, dead: str, caplo
         if dead == "closed":
             silent.close()
         url = collector.url if dead == "failing" else f"http://127.0.0.1:{port}"
-        with environment(EXPORTER_OTLP_ENDPOINT=url, BSP_MAX_QUEUE_SIZE="64", BSP_MAX_EXPORT_BATCH_SIZE="8"):
+        sizes = {"BSP_MAX_QUEUE_SIZE": "64", "BSP_MAX_EXPORT_BATCH_SIZE": "8"}
+        with environment(EXPORTER_OTLP_ENDPOINT=url, EXPORTER_OTLP_TIMEOUT=str(EXPORTED_S), **sizes):
             with serving(write_identity_model(tmp_path), traces_per_s=10_000, drain_delay_s=0, queue_size=100) as live:
                 asking_at = time.monotonic()
                 assert {live.client.post("/inference", content=FRAME).status_code for _ in range(50)} == {200}
                 closing_at = time.monotonic()
             closed_at = time.monotonic()
-    assert closing_at - asking_at < CHECKED_S, "one batch takes ten seconds"
-    assert closed_at - closing_at < CLOSED_S, "and so does each further one"
-    said = [record.facts["reason"] for record in caplog.records if record.message == "trouble with traces"]  # type: ignore[attr-defined]
+    assert closing_at - asking_at < CHECKED_S, "one batch takes a minute"
+    assert closed_at - closing_at < CLOSED_S, "and the SDK waits for thirty seconds"
+    said = [record.facts["reason"] for record in caplog.records if record.getMessage() == "trouble with traces"]  # type: ignore[attr-defined]
     assert 1 <= len(said) <= 3, said
 
 
@@ -367,13 +376,17 @@ def test_a_variable_that_is_wrong_stops_the_start(variables: dict[str, str]) -> 
         create_traces(Settings(traces_per_s=1), read_contract())
 
 
+def all_said(caplog: pytest.LogCaptureFixture) -> str:
+    return "".join(f"{record.getMessage()} {getattr(record, 'facts', {})}" for record in caplog.records)
+
+
 def test_a_header_that_is_wrong_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     """It may be a credential."""
     with environment(EXPORTER_OTLP_HEADERS="s3cret of the collector"):
         traces = create_traces(Settings(traces_per_s=1), read_contract())
         assert traces
         traces.close()
-    said = "".join(f"{record.getMessage()} {getattr(record, 'facts', {})}" for record in caplog.records)
+    said = all_said(caplog)
     assert "Header format invalid" in said
     assert "s3cret" not in said
 
@@ -440,8 +453,8 @@ def test_a_broken_answer_of_a_collector_is_not_logged(tmp_path: Path, caplog: py
     answer = b"HTTP/1.1 200 OK\r\nbroken pa55word\r\nContent-Length: 0\r\n\r\n"
     with answering(answer) as (url, sent), posting_to(url, tmp_path):
         wait_for(lambda: sent)
-    said = "".join(f"{record.getMessage()} {getattr(record, 'facts', {})}" for record in caplog.records)
-    assert "Failed to parse headers" in said
+        wait_for(lambda: "Failed to parse headers" in all_said(caplog))
+    said = all_said(caplog)
     assert "s3cret" not in said
     assert "pa55word" not in said
 

@@ -12,7 +12,7 @@ from tests.support.seeded.server import seeded
 
 def test_a_right_server_is_healthy(capsys: pytest.CaptureFixture[str]) -> None:
     with seeded() as url:
-        assert main(["doctor", url, "--rate", "10"]) == 0
+        assert main(["doctor", url, "--rate", "0.5"]) == 0  # a busy machine may miss frames of a higher one
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.endswith("?") and not line.startswith(" ")] == list(QUESTIONS)
     assert f"  ✓ Yes, at {url}." in lines

@@ -69,7 +69,7 @@ def numbers_of(line: dict[str, Any]) -> list[int]:
 
 
 def test_frames_are_answered_in_order_though_lanes_finish_out_of_order(infer: Infer, tmp_path: Path) -> None:
-    some_work = work_for(0.1)  # longer than the progress bar rests
+    some_work = work_for(0.2)  # longer than the progress bar rests
     boards = [board(number, work=some_work * (place % 3 == 0)) for place, number in enumerate(NUMBERS)]
     path = write_video(tmp_path / "boards.mp4", boards)
     run = infer(path)

@@ -122,7 +122,7 @@ def test_a_server_that_is_not_ready_is_busy(tmp_path: Path) -> None:
 
 
 def test_an_answer_that_does_not_come_is_a_fault(tmp_path: Path) -> None:
-    with dataplanes(write_identity_model(tmp_path), run_timeout_s=2) as (dataplane, loop):
+    with dataplanes(write_identity_model(tmp_path), run_timeout_s=60) as (dataplane, loop):
         dataplane.engine.load()
         order = order_of("http://localhost/inference", "p")
         extension = LocalExtension(dataplane, loop, order, Asked(Scale(), 0.1))

@@ -14,9 +14,9 @@ from lab.pictures import street
 from lab.videos import Coding, write_video
 from lab.wire import free_port
 from tests.player.running.topologies import extension, hub_sink, node, write_topology
-from tests.support.process import FRAMEHOOK, framehook
+from tests.support.process import ENDS_S, FRAMEHOOK, framehook
 from tests.support.server import LiveServer
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE_S, wait_for
 
 COUNT = 5
 
@@ -86,10 +86,11 @@ def test_a_list_plays_several_pipelines_whose_status_can_be_read(
             return all(pipeline["answered"] > 1 for pipeline in pipelines)
 
         wait_for(both_play)
-        assert httpx.get(f"{status}/health").json() == {"status": "playing", "waiting": []}
-        assert 'framehook_player_playing{pipeline="back"} 1.0' in httpx.get(f"{status}/metrics").text
+        assert httpx.get(f"{status}/health", timeout=PATIENCE_S).json() == {"status": "playing", "waiting": []}
+        metrics = httpx.get(f"{status}/metrics", timeout=PATIENCE_S).text
+        assert 'framehook_player_playing{pipeline="back"} 1.0' in metrics
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
     for output, pipeline in (("both.jsonl", "front"), ("back.jsonl", "back")):
         subjects = {json.loads(line)["subject"] for line in (tmp_path / output).read_text().splitlines()}
         assert {subject.split("/")[4] for subject in subjects} == {pipeline}
@@ -135,7 +136,7 @@ def test_it_plays_with_closed_standard_streams(closed: str, server: LiveServer, 
         tmp_path / "t.json", str(video), extension(f"{server.url}/inference"), hub_sink("detector"), sink
     )
     play = f"exec {FRAMEHOOK} play {topology} --speed max --to - --to {tmp_path}/e.jsonl --clips {tmp_path} {closed}"
-    assert subprocess.run(["sh", "-c", play], check=False, timeout=60).returncode == 0
+    assert subprocess.run(["sh", "-c", play], check=False, timeout=ENDS_S).returncode == 0
     assert records((tmp_path / "e.jsonl").read_text(), "RecordingAvailable")
     [clip] = (tmp_path / "yard").glob("*.mp4")
     assert b"eventType" not in clip.read_bytes()

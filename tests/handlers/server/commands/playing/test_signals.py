@@ -1,16 +1,16 @@
 """A signal ends `framehook play` in order, whenever it comes."""
 
+import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from lab.wire import free_port
 from tests.support.process import FRAMEHOOK
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, wait_for
 
 AT_ANY_MOMENT = """
 import random, signal, time
@@ -49,6 +49,12 @@ def test_a_second_signal_ends_it_at_once(second: signal.Signals) -> None:
         assert process.stderr
         next(line for line in process.stderr if '"source lost"' in line)
         process.send_signal(signal.SIGINT)
-        time.sleep(1)
+        wait_for(lambda: not is_caught(process.pid, second))
         process.send_signal(second)
         assert process.wait(PATIENCE_S) == -second
+
+
+def is_caught(pid: int, number: signal.Signals) -> bool:
+    """Return whether a process has a handler for a signal: proc_pid_status(5)."""
+    [mask] = re.findall(r"^SigCgt:\s*([0-9a-f]+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(mask, 16) >> (number - 1) & 1)
