@@ -86,6 +86,11 @@ def fail_with_cause(*_: Any) -> None:
     raise InferenceError("The model failed.") from KeyError("the cause")
 
 
+def stop_once_there(worker: ProcessWorker, begun: Path) -> None:
+    wait_for(begun.exists)
+    worker.stop()
+
+
 def lose(worker: ProcessWorker, job: Callable[..., Any]) -> None:
     with pytest.raises(LaneLostError):
         do(worker, job)
@@ -117,7 +122,7 @@ def test_a_lost_process_costs_one_job(tmp_path: Path, *, is_killed: bool) -> Non
     with worker_of() as worker:
         worker.keep(1, partial(put, "a", 1))
         before = do(worker, pid)
-        killer = threading.Thread(target=lambda: (wait_for(begun.exists), worker.stop()))
+        killer = threading.Thread(target=stop_once_there, args=(worker, begun))
         if is_killed:
             killer.start()
         lose(worker, partial(begin_and_sleep, begun) if is_killed else crash)
@@ -225,7 +230,8 @@ def test_a_setup_that_fails_is_not_kept(caplog: pytest.LogCaptureFixture) -> Non
             worker.keep(2, crash)
         worker.prepare()
         assert do(worker, contents_of) == {}
-        assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+        own = [record for record in caplog.records if record.name == "framehook"]
+        assert not [record for record in own if record.levelno >= logging.ERROR]
 
 
 def test_a_process_that_cannot_start_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
