@@ -32,7 +32,7 @@ class FolderCopy:
             raise _cannot_copy(folder, error) from error
         self._root, self.path = folder.parent, self._scratch / folder.name
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)  # one that looks for abandoned copies may hold it for a moment
             self._copy(folder)
             for chained in chained_folders(self.path):
                 if os.path.isdir(folder.parent / chained.name):  # noqa: PTH112  # else reading the copy says what is missing

@@ -210,11 +210,13 @@ class ProcessWorker:
     def _set_up(self, setup: Callable[..., Any]) -> Any:
         if self._process is None:
             raise LaneLostError
-        self._is_setting_up = True
         limit = threading.Timer(SETUP_S, self._process.kill)
         limit.daemon = True
         limit.start()
+        self._is_setting_up = True
         try:
+            if self._is_closed:  # `stop` came too early to see that it is being set up
+                raise LaneLostError
             return self._process.request(self._process.control, setup)
         finally:
             limit.cancel()

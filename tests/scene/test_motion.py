@@ -72,10 +72,10 @@ def test_a_still_scene_does_not_change(frame: Callable[[int], Luma], sensitivity
 @given(st.integers(8, WIDTH - 24), st.integers(8, HEIGHT - 24), st.integers(0, 99))
 def test_what_comes_is_boxed(x: int, y: int, seed: int) -> None:
     [motion] = looks([noisy(seed=seed), noisy(with_object(x, y), seed=seed + 1)])
-    [box] = motion.boxes_xyxy
     assert motion.changed
-    assert np.abs(box - box_of(x, y)).max() <= 4.5 / HEIGHT
-    assert motion.present_xyxy.tolist() == motion.boxes_xyxy.tolist()
+    for boxes_xyxy in (motion.boxes_xyxy, motion.present_xyxy):  # noise beside the object may widen one of them
+        [box] = boxes_xyxy
+        assert np.abs(box - box_of(x, y)).max() <= 4.5 / HEIGHT
     assert 0 < motion.changed_share < 0.1
 
 

@@ -1,7 +1,9 @@
 """Private copies of folders: they go with the process that made them."""
 
+import fcntl
 import os
 import tempfile
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -48,6 +50,20 @@ def test_only_copies_of_dead_processes_are_removed(tmp_path: Path, scratch: Path
         assert young.path.exists()
         assert not dead.path.parent.exists()
         assert (scratch / f"{PREFIX}of-others").exists()
+
+
+def test_one_that_looks_for_abandoned_copies_keeps_nobody_from_copying(
+    tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It locks each copy for a moment, also one that was just made."""
+    folder, made = write_identity_model(tmp_path), scratch / f"{PREFIX}made"
+    made.mkdir()
+    looking = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(looking, fcntl.LOCK_EX)
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda **_: str(made))
+    threading.Timer(0.2, os.close, (looking,)).start()
+    with closing(FolderCopy(folder)) as copy:
+        assert checked_version(copy.path) == checked_version(folder)
 
 
 def test_what_cannot_be_copied_leaves_nothing(tmp_path: Path, scratch: Path) -> None:

@@ -23,6 +23,7 @@ from models.runtime.served import ServedModels
 from models.scheduling.lanes import Lanes
 from tests.support.models.engines import ScriptedCodec, engine_of, loaded_engine_of, order_of
 from tests.support.models.repositories import read_repository
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.mark.parametrize("wide_lane", [False, True])
@@ -47,7 +48,7 @@ def test_a_frame_that_is_alone_gets_all_cores_where_that_is_wanted(
     gate = threading.Event()
 
     def wait_for_the_other(order: FrameOrder) -> Image.Image:
-        assert order.body != b"wait" or gate.wait(10)
+        assert order.body != b"wait" or gate.wait(PATIENCE_S)
         return board(2)
 
     served = ServedModels(read_repository(tmp_path), "identity", Lanes(2, 2, 60))
@@ -67,11 +68,11 @@ def test_a_frame_that_is_alone_gets_all_cores_where_that_is_wanted(
 
 def test_a_run_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     write_identity_model(tmp_path)
-    with loaded_engine_of(tmp_path, run_timeout_s=0.2) as engine:
+    with loaded_engine_of(tmp_path, run_timeout_s=1) as engine:
         with pytest.raises(InferenceTimeoutError) as raised:
             engine.infer(order_of(board(1, work=work_for(5)))).result(60)
         assert list(raised.value.stages_ms) == ["queue", "decode", "preprocess", "run"]
-        assert engine.infer(order_of(board(1))).result(10).results.detections
+        assert engine.infer(order_of(board(1))).result(PATIENCE_S).results.detections
 
 
 def test_closing_stops_what_runs(tmp_path: Path) -> None:
@@ -85,11 +86,11 @@ def test_closing_stops_what_runs(tmp_path: Path) -> None:
     engine = engine_of(tmp_path, codec=ScriptedCodec(decode))
     engine.load()
     running, waiting = (engine.infer(FrameOrder()) for _ in range(2))
-    assert started.wait(10)
+    assert started.wait(PATIENCE_S)
     time.sleep(0.2)  # now the model runs
     began_at = time.monotonic()
     engine.close()
-    assert time.monotonic() - began_at < 10
+    assert time.monotonic() - began_at < PATIENCE_S
     assert isinstance(running.exception(0), InferenceTimeoutError)
     assert isinstance(waiting.exception(0), DrainingError)
 
@@ -103,10 +104,10 @@ def test_a_frame_for_which_memory_does_not_suffice_is_refused_for_now(tmp_path: 
     write_identity_model(tmp_path)
     with loaded_engine_of(tmp_path, codec=ScriptedCodec(decode)) as engine:
         with pytest.raises(OverloadedError, match="Too little memory") as raised:
-            engine.infer(FrameOrder(b"large")).result(10)
+            engine.infer(FrameOrder(b"large")).result(PATIENCE_S)
         assert raised.value.reason == "memory"
         assert list(raised.value.stages_ms) == ["queue", "decode"]
-        assert engine.infer(FrameOrder()).result(10).results.detections
+        assert engine.infer(FrameOrder()).result(PATIENCE_S).results.detections
 
 
 class Body(bytearray):
@@ -136,13 +137,13 @@ def test_the_bytes_of_a_frame_go_with_the_frame(tmp_path: Path, outcome: str) ->
         if order.body != b"wait":
             return decode_or_fail(order)
         started.set()
-        gate.wait(10)
+        gate.wait(PATIENCE_S)
         return board()
 
     engine = engine_of(tmp_path, codec=ScriptedCodec(decode))
     engine.load()
     running = engine.infer(FrameOrder(b"wait"))
-    assert started.wait(10)
+    assert started.wait(PATIENCE_S)
     body = Body(b"" if outcome == "failure" else b"x")
     weakref.finalize(body, gone.set)
     gc.disable()
@@ -154,10 +155,10 @@ def test_the_bytes_of_a_frame_go_with_the_frame(tmp_path: Path, outcome: str) ->
         elif outcome == "cancellation":
             answer.cancel()
         gate.set()
-        wait_for([running], 10)
+        wait_for([running], PATIENCE_S)
         if outcome != "cancellation":
-            wait_for([answer], 10)
-        assert gone.wait(10), "held by its answer"
+            wait_for([answer], PATIENCE_S)
+        assert gone.wait(PATIENCE_S), "held by its answer"
     finally:
         gc.enable()
     assert answer.cancelled() == (outcome == "cancellation")

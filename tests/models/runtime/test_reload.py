@@ -46,7 +46,7 @@ def reloading(
     root: Path, trial: type[Trial] = Trial, max_bytes: int = LIMIT_BYTES, reports: list[Reload] | None = None
 ) -> Iterator[tuple[Engine, Reloader]]:
     """Yield an engine with the models below root, and their reloader; `reports`: collects what it reports."""
-    engine = engine_of(root, lanes=Lanes(2, 100, 60), run_timeout_s=5)
+    engine = engine_of(root, lanes=Lanes(2, 100, 60))
     report = (reports if reports is not None else []).append
     reloader = Reloader(engine, (root,), (), trial(1, 5, 60, os.environ, max_bytes), report)
     engine.load()

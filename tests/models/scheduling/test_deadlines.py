@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from models.scheduling.deadlines import Deadlines
+from tests.support.waiting import PATIENCE_S
 
-LIMIT_S = 0.2
+LIMIT_S = 1.0
+"""Short work must not take longer, on a busy machine either."""
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def test_what_is_not_over_in_time_is_called_back(deadlines: Deadlines) -> None:
     due = threading.Event()
     began_at = time.monotonic()
     deadlines.begin("key", due.set)
-    assert due.wait(10)
+    assert due.wait(PATIENCE_S)
     assert time.monotonic() - began_at >= LIMIT_S
 
 
@@ -32,7 +34,7 @@ def test_what_is_over_in_time_is_not(deadlines: Deadlines) -> None:
     with deadlines.limiting(lambda: calls.append("too late")):
         pass
     deadlines.begin("key", last.set)
-    assert last.wait(10)
+    assert last.wait(PATIENCE_S)
     assert not calls
 
 
@@ -42,7 +44,7 @@ def test_a_failing_block_is_over_too(deadlines: Deadlines) -> None:
     with pytest.raises(ZeroDivisionError), deadlines.limiting(lambda: calls.append("too late")):
         _ = 1 / 0
     deadlines.begin("key", last.set)
-    assert last.wait(10)
+    assert last.wait(PATIENCE_S)
     assert not calls
 
 
@@ -54,7 +56,7 @@ def test_many_are_called_back_in_the_order_they_began(deadlines: Deadlines) -> N
     for number in range(0, 100, 2):
         deadlines.end(number)
     deadlines.begin("last", last.set)
-    assert last.wait(10)
+    assert last.wait(PATIENCE_S)
     assert calls == list(range(1, 100, 2))
 
 
@@ -62,14 +64,14 @@ def test_one_that_begins_while_all_sleep_is_not_forgotten(deadlines: Deadlines) 
     for _ in range(2):
         due = threading.Event()
         deadlines.begin("key", due.set)
-        assert due.wait(10)
+        assert due.wait(PATIENCE_S)
 
 
 def test_after_closing_nobody_is_called() -> None:
-    deadlines, calls = Deadlines(0.05), []
+    deadlines, calls = Deadlines(LIMIT_S), []
     deadlines.begin("key", lambda: calls.append("too late"))
     deadlines.close()
-    time.sleep(0.2)
+    time.sleep(1.5 * LIMIT_S)
     assert not calls
     Deadlines(1).close()  # without ever having begun
 
@@ -82,7 +84,7 @@ def test_a_shared_deadline_passes_for_the_block_at_hand_and_all_later_ones(deadl
         with shared.limiting(lambda: calls.append("over in time")):
             pass
         with shared.limiting(due.set):
-            assert due.wait(10)
+            assert due.wait(PATIENCE_S)
         for block in ("second", "third"):
             with shared.limiting(lambda block=block: calls.append(block)):  # type: ignore[misc]
                 pass
@@ -90,7 +92,7 @@ def test_a_shared_deadline_passes_for_the_block_at_hand_and_all_later_ones(deadl
     with deadlines.shared() as shared, shared.limiting(lambda: calls.append("over in time")):
         pass
     deadlines.begin("key", last.set)
-    assert last.wait(10)
+    assert last.wait(PATIENCE_S)
     assert calls == ["second", "third"]
 
 

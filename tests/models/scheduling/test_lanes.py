@@ -1,5 +1,6 @@
 """The lanes: bounded, fair, in time, and every place is freed again."""
 
+import math
 import random
 import threading
 import time
@@ -13,6 +14,7 @@ import pytest
 from models.errors import DrainingError, InferenceTimeoutError, OverloadedError
 from models.scheduling.lanes import MAX_DRAINED_S, Lanes
 from models.workers.worker import CallingThread
+from tests.support.waiting import PATIENCE_S, wait_for
 
 
 @contextmanager
@@ -42,7 +44,7 @@ class Stoppable(CallingThread):
 def make_known(lanes: Lanes, *streams: str) -> None:
     """Run a job of each stream: new streams share the turns of one."""
     for stream in streams:
-        lanes.submit(lambda: None, stream).result(10)
+        lanes.submit(lambda: None, stream).result(PATIENCE_S)
 
 
 def test_lanes_with_one_job_are_quiet() -> None:
@@ -61,7 +63,7 @@ def occupy(lanes: Lanes, gate: threading.Event) -> Future[bool]:
         return gate.wait()
 
     running = lanes.submit(wait)
-    assert started.wait(10)
+    assert started.wait(PATIENCE_S)
     return running
 
 
@@ -95,11 +97,11 @@ def test_a_place_comes_back_after_success_failure_and_cancellation() -> None:
 
 def test_a_job_that_waits_too_long_is_refused_at_once_and_never_run() -> None:
     ran = []
-    with lanes_of(max_wait_s=0.1) as (lanes, gate):
+    with lanes_of(max_wait_s=1) as (lanes, gate):
         running = occupy(lanes, gate)
         late = lanes.submit(lambda: ran.append("late"))
         with pytest.raises(OverloadedError) as refusal:
-            late.result(10)
+            late.result(PATIENCE_S)
         assert refusal.value.reason == "queue_timeout"
         assert not running.done()
         assert lanes.waiting == 0
@@ -108,11 +110,11 @@ def test_a_job_that_waits_too_long_is_refused_at_once_and_never_run() -> None:
 
 
 def test_a_job_that_runs_is_not_bound_by_the_wait() -> None:
-    with lanes_of(max_wait_s=0.05) as (lanes, gate):
+    with lanes_of(max_wait_s=1) as (lanes, gate):
         running = occupy(lanes, gate)
-        time.sleep(0.2)
+        time.sleep(1.5)
         gate.set()
-        assert running.result(10)
+        assert running.result(PATIENCE_S)
 
 
 def test_another_stream_gets_the_place_of_the_greedy_ones_newest() -> None:
@@ -125,12 +127,12 @@ def test_another_stream_gets_the_place_of_the_greedy_ones_newest() -> None:
         lanes.refuse_if_full("modest")
         modest = lanes.submit(lambda: "modest", "modest")
         with pytest.raises(OverloadedError):
-            greedy[2].result(10)
+            greedy[2].result(PATIENCE_S)
         assert lanes.waiting == 3
         with pytest.raises(OverloadedError):
             lanes.submit(lambda: "modest", "modest")  # it has its share now
         gate.set()
-        assert [future.result(10) for future in (*greedy[:2], modest)] == ["greedy", "greedy", "modest"]
+        assert [future.result(PATIENCE_S) for future in (*greedy[:2], modest)] == ["greedy", "greedy", "modest"]
 
 
 def test_streams_take_turns() -> None:
@@ -141,15 +143,15 @@ def test_streams_take_turns() -> None:
         jobs = [lanes.submit(lambda stream=stream: order.append(stream), stream) for stream in "aaaaaabbc"]
         gate.set()
         for job in jobs:
-            job.result(10)
+            job.result(PATIENCE_S)
     assert "".join(order) == "abcabaaaa"
 
 
 def test_all_lanes_run_at_once() -> None:
     barrier = threading.Barrier(3)
     with lanes_of(count=3, queue_size=0) as (lanes, _):
-        meet: Callable[[], int] = lambda: barrier.wait(10)  # noqa: E731
-        assert sorted(job.result(10) for job in [lanes.submit(meet) for _ in range(3)]) == [0, 1, 2]
+        meet: Callable[[], int] = lambda: barrier.wait(PATIENCE_S)  # noqa: E731
+        assert sorted(job.result(PATIENCE_S) for job in [lanes.submit(meet) for _ in range(3)]) == [0, 1, 2]
 
 
 def test_closing_finishes_what_runs() -> None:
@@ -168,7 +170,7 @@ def test_giving_up_abandons_what_runs_and_drops_what_waits() -> None:
     assert isinstance(waiting.exception(0), DrainingError)
     started_at = time.monotonic()
     lanes.close(patience_s=0.1)
-    assert time.monotonic() - started_at < 5, "a thread cannot be stopped, so it is left alone"
+    assert time.monotonic() - started_at < PATIENCE_S, "a thread cannot be stopped, so it is left alone"
     gate.set()
 
 
@@ -179,13 +181,13 @@ def test_a_job_that_runs_too_long_is_abandoned_and_its_worker_stopped() -> None:
         workers.append(Stoppable(stopped))
         return workers[-1]
 
-    lanes = Lanes(1, 1, 60, max_work_s=0.2, create_worker=create_worker)
+    lanes = Lanes(1, 1, 60, max_work_s=1, create_worker=create_worker)
     started_at = time.monotonic()
-    with pytest.raises(InferenceTimeoutError, match=r"0\.2 s"):
-        lanes.submit(stopped.wait).result(10)
-    assert 0.2 <= time.monotonic() - started_at < 5
-    assert stopped.wait(10)
-    assert lanes.submit(lambda: "next").result(10) == "next"
+    with pytest.raises(InferenceTimeoutError, match="1 s"):
+        lanes.submit(stopped.wait).result(PATIENCE_S)
+    assert 1 <= time.monotonic() - started_at < PATIENCE_S
+    assert stopped.wait(PATIENCE_S)
+    assert lanes.submit(lambda: "next").result(PATIENCE_S) == "next"
     lanes.close()
     assert [worker.closed for worker in workers] == [True]
 
@@ -193,13 +195,19 @@ def test_a_job_that_runs_too_long_is_abandoned_and_its_worker_stopped() -> None:
 def test_jobs_of_a_sequence_stay_with_one_worker() -> None:
     """What a worker remembers of a sequence is in its own process."""
     lanes, chance = Lanes(3, 200, 60), random.Random(1)
+    both = threading.Barrier(2)
 
     def work() -> int:
         time.sleep(chance.uniform(0, 0.004))
         return threading.get_ident()
 
-    jobs = [(sequence, lanes.submit(work, sequence, sequence)) for _ in range(20) for sequence in "abcdef"]
-    threads = {(sequence, job.result(10)) for sequence, job in jobs}
+    def meet() -> int:
+        both.wait(PATIENCE_S)
+        return work()
+
+    jobs = [(sequence, lanes.submit(meet, sequence, sequence)) for sequence in "ab"]  # on two lanes, then
+    jobs += [(sequence, lanes.submit(work, sequence, sequence)) for _ in range(20) for sequence in "abcdef"]
+    threads = {(sequence, job.result(PATIENCE_S)) for sequence, job in jobs}
     assert len(threads) == 6, "one for each sequence"
     assert len({thread for _, thread in threads}) > 1
     lanes.close()
@@ -208,14 +216,14 @@ def test_jobs_of_a_sequence_stay_with_one_worker() -> None:
 def test_retry_after_grows_with_what_is_here_and_differs_from_caller_to_caller() -> None:
     with lanes_of(queue_size=40) as (lanes, gate):
         assert {lanes.retry_after_s() for _ in range(100)} == {1, 2}
-        lanes.submit(
-            lambda: time.sleep(0.3)
-        ).result()  # now the duration of a job is known; a busy machine takes longer
+        started_at = time.monotonic()
+        lanes.submit(lambda: time.sleep(0.3)).result()  # now the duration of a job is known
+        longest_s = 20 * (time.monotonic() - started_at)
         occupy(lanes, gate)
         for _ in range(19):
             lanes.submit(lambda: None)
         waits_s = Counter(lanes.retry_after_s() for _ in range(1000))
-        assert min(waits_s) in range(6, 12)  # twenty jobs
+        assert 6 <= min(waits_s) <= math.ceil(longest_s)  # twenty jobs
         assert max(waits_s) == 2 * min(waits_s)
         assert max(waits_s.values()) < 300
 
@@ -251,7 +259,7 @@ def test_nothing_is_lost_or_doubled_under_load() -> None:
         done = [number for number, future in futures.items() if _ended_well(future)]
         assert sorted(runs) == sorted(done)
         assert set(runs.values()) == {1}
-        assert (lanes.waiting, lanes.running) == (0, 0)
+        wait_for(lambda: (lanes.waiting, lanes.running) == (0, 0))  # one was cancelled as a lane took it, perhaps
 
 
 def test_whether_there_is_room_is_not_asked_of_a_half_changed_queue() -> None:
@@ -262,13 +270,13 @@ def test_whether_there_is_room_is_not_asked_of_a_half_changed_queue() -> None:
             asking.start()
             asking.join(0.1)
             assert asking.is_alive()
-        asking.join(10)
+        asking.join(PATIENCE_S)
         assert not asking.is_alive()
 
 
 def _ended_well(future: Future[None]) -> bool:
     try:
-        future.result(10)
+        future.result(PATIENCE_S)
     except (OverloadedError, CancelledError):
         return False
     return True
