@@ -5,7 +5,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import trustme
 
 from lab.wire import refusing
 from player.events import connection, mqtt
+from player.events.broker import BrokerAddress, Message
 from player.events.event import Event
 from player.events.mqtt_output import Inbox
 from player.events.output import Output
@@ -139,6 +140,65 @@ def test_each_event_comes_once(fault: str, count: int) -> None:
     if fault != "it is busy":
         assert ids(broker) == [event.id for event in events]
     assert (status.delivered, status.dropped) == (count, 0)
+
+
+class Waking:
+    """Listens to a client. `wake`: is called while it learns that it is connected."""
+
+    def __init__(self, wake: Callable[[], None] = lambda: None) -> None:
+        self.wake = wake
+        self.connections = 0
+
+    def connected(self, limits: mqtt.Limits, lost: Sequence[int] | None) -> None:  # noqa: ARG002  # the protocol's
+        self.connections += 1
+        self.wake()
+
+    def disconnected(self, sentence: str) -> None: ...
+
+    def answered(self, number: int, answer: mqtt.Answer) -> None: ...
+
+    def heard(self, topic: str, payload: bytes) -> None: ...
+
+    def refused(self, sentence: str) -> None: ...
+
+
+@contextmanager
+def connecting(broker: Broker, listener: Waking) -> Iterator[mqtt.MqttClient]:
+    client = mqtt.MqttClient(BrokerAddress("127.0.0.1", broker.port), "me", listener, None, ())
+    client.start()
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_what_is_new_comes_after_what_is_sent_again(qos: int) -> None:
+    """Also what another thread publishes in the very moment in which the client is connected again."""
+    listener = Waking()
+    with broking() as broker, connecting(broker, listener) as client:
+
+        def publish_in_between() -> None:
+            other = threading.Thread(target=client.publish, args=(Message("a", b"new"), qos))
+            other.start()
+            other.join(0.2)
+
+        wait_for(lambda: listener.connections)
+        listener.wake = publish_in_between
+        broker.faults.append((PUBLISH, "lose"))
+        client.publish(Message("a", b"old"), qos)
+        wait_for(lambda: len(broker.received) == 2)
+    assert [message.payload for message in broker.received] == [b"old", b"new"]
+
+
+def test_nothing_is_sent_before_the_broker_has_accepted_the_client() -> None:
+    with broking() as broker:
+        broker.faults.append((CONNECT, "stall"))
+        with connecting(broker, Waking()) as client:
+            wait_for(lambda: not broker.faults)
+            client.publish(Message("a", b"early"), 2)
+            time.sleep(0.1)
+            assert broker.packets == [CONNECT]
 
 
 @pytest.mark.parametrize("kind", [PUBLISH, PUBREL])
