@@ -152,14 +152,14 @@ def test_a_session_is_described(video: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "limit", "words"),
     [
-        ("silent", "open_timeout_s", "did not answer within 0.6 s"),
-        ("stops", "read_timeout_s", "has sent nothing for 0.6 s"),
-        ("trickle", "read_timeout_s", "has sent nothing for 0.6 s"),
+        ("silent", {"open_timeout_s": QUICK_S}, "did not answer within 0.6 s"),
+        ("stops", {"read_timeout_s": QUICK_S}, "has sent nothing for 0.6 s"),
+        ("trickle", {"read_timeout_s": QUICK_S}, "has sent nothing for 0.6 s"),
     ],
 )
-def test_a_camera_that_says_nothing_is_left(camera: str, path: str, limit: str, words: str) -> None:
+def test_a_camera_that_says_nothing_is_left(camera: str, path: str, limit: dict[str, Any], words: str) -> None:
     with pytest.raises(SourceError, match=words):
-        read(replace(patient(f"{camera}/{path}"), **{limit: QUICK_S}))
+        read(replace(patient(f"{camera}/{path}"), **limit))
 
 
 @pytest.mark.parametrize(
