@@ -3,6 +3,7 @@
 import hashlib
 import re
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,6 +114,17 @@ def read_broker_address(text: str) -> BrokerAddress:
         client_id=options.get("client_id", ""),
         discovery_prefix=_discovery_prefix(options),
     )
+
+
+def tls_context(address: BrokerAddress) -> ssl.SSLContext:
+    """Return a context that trusts the system's authorities and, if there are any, those of the address."""
+    context = ssl.create_default_context()
+    if address.ca:
+        try:
+            context.load_verify_locations(address.ca)
+        except OSError as error:  # not there; no certificates
+            raise OutputTextError(f"{address.ca} cannot be read as certificates of {address.name}.") from error
+    return context
 
 
 def level(name: str) -> str:

@@ -129,7 +129,7 @@ class Connection:
             if not self._is_connected or self._is_closed:
                 raise LaterError(self._link.state.last_error or f"{self._name} does not answer.", 0)
             self._tidy({message.key for message in messages})
-            limits = self._limits
+            limits, sessions = self._limits, self.sessions
         for index, message in enumerate(messages[: limits.window]):
             if message.key not in self._numbers:
                 try:
@@ -140,6 +140,8 @@ class Connection:
                     return  # it will be the first soon
                 with self._news:
                     self._numbers[message.key] = number
+                    if self.sessions != sessions:
+                        return  # the session is new: what it lacks is published first
 
     def _tidy(self, keys: set[str]) -> None:
         """Forget messages that are not on their way any longer, and answers to them and to others."""

@@ -1,11 +1,10 @@
 """An MQTT 5 client in this project's terms. The only module that knows paho."""
 
-import ssl
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MessageState, MQTTErrorCode, MQTTProtocolVersion
@@ -15,8 +14,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from player.events.broker import BrokerAddress, Message, Presence
-from player.events.output import OutputTextError
+from player.events.broker import BrokerAddress, Message, Presence, tls_context
 
 KEEP_ALIVE_S, CONNECT_TIMEOUT_S, CLOSE_S = 15, 5.0, 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1, 5
@@ -110,7 +108,7 @@ class MqttClient:
         if address.user:
             self._paho.username_pw_set(address.user, address.password)
         if address.is_tls:
-            self._paho.tls_set_context(_tls(address))
+            self._paho.tls_set_context(tls_context(address))
         if presence:
             self._paho.will_set(presence.topic, presence.offline, qos=1, retain=True)
         self._paho.on_connect, self._paho.on_disconnect = self._on_connect, self._on_disconnect
@@ -264,6 +262,15 @@ class _Paho(Client):
             for message in kept:
                 message.state = MessageState.MQTT_MS_RESEND_PUBREL
 
+    def _handle_connack(self) -> MQTTErrorCode:
+        """Send again what is kept before anything new, so that all stays in order."""
+        with self._out_message_mutex:
+            return super()._handle_connack()
+
+    def _send_publish(self, *args: Any, **kwargs: Any) -> MQTTErrorCode:
+        """Keep what is published before the broker has accepted the client: it would overtake what is sent again."""
+        return super()._send_publish(*args, **kwargs) if self.is_connected() else MQTTErrorCode.MQTT_ERR_NO_CONN
+
     def _handle_pubrec(self) -> MQTTErrorCode:
         """Take a failure as the end of a message, as MQTT 5 wants; paho would go on as if there were none."""
         packet = bytes(self._in_packet["packet"])
@@ -275,17 +282,6 @@ class _Paho(Client):
                 reason = ReasonCode(PacketTypes.PUBREC, identifier=packet[2])
                 return self._do_on_publish(number, reason, _properties(PacketTypes.PUBREC))
         return MQTTErrorCode.MQTT_ERR_SUCCESS
-
-
-def _tls(address: BrokerAddress) -> ssl.SSLContext:
-    """Return a context that trusts the system's authorities and, if there are any, those of the address."""
-    context = ssl.create_default_context()
-    if address.ca:
-        try:
-            context.load_verify_locations(address.ca)
-        except OSError as error:  # not there; no certificates
-            raise OutputTextError(f"{address.ca} cannot be read as certificates of {address.name}.") from error
-    return context
 
 
 def _properties(kind: int, **values: object) -> Properties:

@@ -172,7 +172,8 @@ class Broker:
     def send(self, content: bytes) -> None:
         """Send bytes to all clients."""
         for client in self.present:
-            client.connection.sendall(content)
+            with suppress(OSError):  # it may be leaving
+                client.connection.sendall(content)
 
     def close(self) -> None:
         _end(self._server)

@@ -175,15 +175,21 @@ def retained(broker: Broker) -> dict[str, bytes]:
     return {topic: payload for topic, payload in broker.retained.items() if topic.startswith("homeassistant/")}
 
 
+def presence(broker: Broker) -> list[bytes]:
+    """Return what the broker has said of a client, in order."""
+    said = [message for message in broker.received if message.topic == "framehook/clients/me"]
+    assert all(message.retain for message in said)
+    return [message.payload for message in said]
+
+
 def test_a_broker_tells_whether_the_sender_is_there() -> None:
     with broking() as broker:
         publisher = Publisher([open_output(f"mqtt://127.0.0.1:{broker.port}?home_assistant=1&client_id=me")])
-        wait_for(lambda: broker.retained.get("framehook/clients/me") == b"online")
+        wait_for(lambda: presence(broker) == [b"online"])
         broker.cut()
-        wait_for(lambda: broker.retained.get("framehook/clients/me") == b"offline")
-        wait_for(lambda: broker.retained.get("framehook/clients/me") == b"online")
+        wait_for(lambda: presence(broker) == [b"online", b"offline", b"online"])
         publisher.close()
-        wait_for(lambda: broker.retained.get("framehook/clients/me") == b"offline")
+        wait_for(lambda: presence(broker) == [b"online", b"offline", b"online", b"offline"])
 
 
 def test_a_broker_that_has_forgotten_the_sensors_gets_them_again() -> None:

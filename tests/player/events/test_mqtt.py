@@ -5,15 +5,16 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import trustme
 
-from lab.wire import free_port
+from lab.wire import refusing
 from player.events import connection, mqtt
+from player.events.broker import BrokerAddress, Message
 from player.events.event import Event
 from player.events.mqtt_output import Inbox
 from player.events.output import Output
@@ -34,7 +35,7 @@ from tests.support.mqtt_broker import (
     broking,
 )
 from tests.support.player_events import seen, stored, wait_until_delivered
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE_S, wait_for
 
 CONTENT_TYPE, RECEIVE_MAXIMUM = 0x03, 0x21
 
@@ -45,6 +46,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt, "FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(mqtt, "LONGEST_PAUSE_S", 0.02)
     monkeypatch.setattr(connection, "SEND_TIMEOUT_S", 0.2)
+
+
+@pytest.fixture
+def unhurried(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001  # after it
+    """Wait for answers as long as it takes, so that no delay is reported instead of another error."""
+    monkeypatch.setattr(connection, "SEND_TIMEOUT_S", PATIENCE_S)
 
 
 @contextmanager
@@ -73,6 +80,7 @@ def ids(broker: Broker) -> list[str]:
     return [message.user_properties.get("message-id", "") for message in broker.received]
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_an_event_is_a_message_of_iot_hub() -> None:
     event = seen()
     with broking() as broker, publishing(broker.port) as publisher:
@@ -132,6 +140,65 @@ def test_each_event_comes_once(fault: str, count: int) -> None:
     if fault != "it is busy":
         assert ids(broker) == [event.id for event in events]
     assert (status.delivered, status.dropped) == (count, 0)
+
+
+class Waking:
+    """Listens to a client. `wake`: is called while it learns that it is connected."""
+
+    def __init__(self, wake: Callable[[], None] = lambda: None) -> None:
+        self.wake = wake
+        self.connections = 0
+
+    def connected(self, limits: mqtt.Limits, lost: Sequence[int] | None) -> None:  # noqa: ARG002  # the protocol's
+        self.connections += 1
+        self.wake()
+
+    def disconnected(self, sentence: str) -> None: ...
+
+    def answered(self, number: int, answer: mqtt.Answer) -> None: ...
+
+    def heard(self, topic: str, payload: bytes) -> None: ...
+
+    def refused(self, sentence: str) -> None: ...
+
+
+@contextmanager
+def connecting(broker: Broker, listener: Waking) -> Iterator[mqtt.MqttClient]:
+    client = mqtt.MqttClient(BrokerAddress("127.0.0.1", broker.port), "me", listener, None, ())
+    client.start()
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_what_is_new_comes_after_what_is_sent_again(qos: int) -> None:
+    """Also what another thread publishes in the very moment in which the client is connected again."""
+    listener = Waking()
+    with broking() as broker, connecting(broker, listener) as client:
+
+        def publish_in_between() -> None:
+            other = threading.Thread(target=client.publish, args=(Message("a", b"new"), qos))
+            other.start()
+            other.join(0.2)
+
+        wait_for(lambda: listener.connections)
+        listener.wake = publish_in_between
+        broker.faults.append((PUBLISH, "lose"))
+        client.publish(Message("a", b"old"), qos)
+        wait_for(lambda: len(broker.received) == 2)
+    assert [message.payload for message in broker.received] == [b"old", b"new"]
+
+
+def test_nothing_is_sent_before_the_broker_has_accepted_the_client() -> None:
+    with broking() as broker:
+        broker.faults.append((CONNECT, "stall"))
+        with connecting(broker, Waking()) as client:
+            wait_for(lambda: not broker.faults)
+            client.publish(Message("a", b"early"), 2)
+            time.sleep(0.1)
+            assert broker.packets == [CONNECT]
 
 
 @pytest.mark.parametrize("kind", [PUBLISH, PUBREL])
@@ -203,6 +270,7 @@ def test_no_more_wait_for_an_answer_than_the_broker_wants() -> None:
         assert broker.packets.count(PUBLISH) == 3
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("index", [0, 3], ids=["first", "among others"])
 def test_what_the_broker_will_not_take_is_dropped(index: int) -> None:
     events = [seen() for _ in range(8)]
@@ -215,6 +283,7 @@ def test_what_the_broker_will_not_take_is_dropped(index: int) -> None:
     assert "takes at most 2000 bytes" in str(status.last_error)
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("qos", [1, 2])
 def test_a_refused_event_is_dropped(qos: int) -> None:
     events = [seen() for _ in range(5)]
@@ -239,6 +308,7 @@ def test_a_broker_that_hangs_up_over_an_event_does_not_get_it_again(qos: int) ->
     assert status.delivered == 4
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("topic", ["x" * 70_000, "a/\ud800"], ids=["too long", "no text"])
 def test_an_event_without_a_topic_is_dropped(topic: str) -> None:
     with broking() as broker, publishing(broker.port, topic="{pipeline}") as publisher:
@@ -253,20 +323,24 @@ def test_an_event_with_properties_that_are_too_long_is_dropped() -> None:
     assert (status.delivered, status.dropped) == (1, 1)
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_broker_that_is_away_gets_everything_later() -> None:
-    port, events = free_port(), [seen() for _ in range(100)]
-    with publishing(port) as publisher:
+    nobody, events = refusing(), [seen() for _ in range(100)]
+    port = nobody.getsockname()[1]
+    with nobody, publishing(port) as publisher:
         for event in events:
             publisher.publish(event)
         wait_for(lambda: publisher.status[0].last_error)
         status = publisher.status[0]
         assert status.last_error == f"mqtt://127.0.0.1:{port} cannot be reached: Connection refused."
         assert (status.waiting, status.connected_since_s) == (100, None)
+        nobody.close()
         with broking(port) as broker:
             wait_until_delivered(publisher)
     assert ids(broker) == [event.id for event in events]
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_broker_that_refuses_the_client_is_tried_again() -> None:
     with broking() as broker:
         broker.faults.extend([(CONNECT, 0x86)] * 3)

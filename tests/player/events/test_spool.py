@@ -7,6 +7,7 @@ import pytest
 from player.events.event import Event
 from player.events.spool import Spool
 from tests.support.player_events import seen, stored
+from tests.support.waiting import PATIENCE_S
 
 
 def left_in(spool: Spool) -> list[Event]:
@@ -96,7 +97,7 @@ def test_taking_waits_for_an_event() -> None:
     thread = threading.Thread(target=lambda: taken.append(spool.take(1)))
     thread.start()
     spool.put(event, 1)
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert taken == [[event]]
     assert not spool.wait_until_empty(0.01)
     spool.done(1)

@@ -95,12 +95,12 @@ def silent(request: Request) -> None:
 
 
 def bytes_for_long(piece: bytes, beginning: bytes, pause_s: float) -> Answer:
-    """Send a beginning, and then for some seconds the same bytes over and over, with pauses."""
+    """Send a beginning, and then for half a minute the same bytes over and over, with pauses."""
 
     def answer(request: Request) -> None:
         request.close_connection = True
         request.wfile.write(beginning)
-        until_s = time.monotonic() + 5
+        until_s = time.monotonic() + 30
         while not request.plan.closing.wait(pause_s) and time.monotonic() < until_s:
             request.wfile.write(piece)
 
@@ -113,6 +113,16 @@ def after(seconds: float, answer: Answer) -> Answer:
         answer(request)
 
     return late
+
+
+def once(is_ready: threading.Event, answer: Answer) -> Answer:
+    """Give an answer as soon as the test is ready for it."""
+
+    def awaited(request: Request) -> None:
+        is_ready.wait(60)
+        answer(request)
+
+    return awaited
 
 
 @contextmanager

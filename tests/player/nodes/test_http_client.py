@@ -16,6 +16,7 @@ from email.utils import format_datetime
 import pytest
 import trustme
 
+from lab.wire import refusing
 from player.errors import ExtensionBusyError, ExtensionError, ExtensionRefusedError, TopologyError
 from player.flow import Inference
 from player.nodes import http_client
@@ -36,15 +37,17 @@ from tests.player.nodes.extension_server import (
     status,
 )
 from tests.player.nodes.pictures import BEGIN_S, GREY, entity
+from tests.support.waiting import PATIENCE_S
 
 CAR = entity("car", 0.25, 0.5, 0.5, 0.25)
 PASSWORD = "s3cret pass"
 LIMIT_S = 0.6
-"""The time that hostile servers have in these tests."""
+"""The time that slow servers have in these tests."""
 
 
 @contextmanager
 def client(url: str, image: ImageSettings | None = None, **settings: object) -> Iterator[HttpExtension]:
+    settings.setdefault("timeout_s", PATIENCE_S)
     extension = HttpExtension(ServerSettings(url, **settings), image)  # type: ignore[arg-type]
     try:
         yield extension
@@ -98,7 +101,7 @@ def test_invalid_inferences_are_dropped_and_said_once(caplog: pytest.LogCaptureF
     ):
         assert ask(extension) == ask(extension) == (CAR,)
         assert extension.dropped == 2
-    assert len(caplog.records) == 1
+    assert [record.name for record in caplog.records].count(http_client.__name__) == 1
 
 
 def test_other_answers_are_opaque() -> None:
@@ -118,8 +121,8 @@ def in_seconds(seconds: float) -> str:
         pytest.param("0", 0, 0, id="at once"),
         pytest.param("86400", 300, 300, id="a day"),
         pytest.param("9" * 400, 300, 300, id="for ever"),
-        pytest.param(lambda: in_seconds(30), 25, 31, id="date"),
-        pytest.param(lambda: in_seconds(30).replace("GMT", "-0000"), 25, 31, id="date without a zone"),
+        pytest.param(lambda: in_seconds(200), 100, 201, id="date"),
+        pytest.param(lambda: in_seconds(200).replace("GMT", "-0000"), 100, 201, id="date without a zone"),
         pytest.param(lambda: in_seconds(-30), 0, 0, id="past date"),
         pytest.param("soon", 1, 1, id="neither"),
         pytest.param("-5", 1, 1, id="negative"),
@@ -380,13 +383,13 @@ def test_settings_that_cannot_be_used_are_refused(settings: ServerSettings) -> N
 
 
 def test_nobody_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with (
-        client(f"http://user:{port}@127.0.0.1:{port}/?key=secret") as extension,
-        pytest.raises(ExtensionError) as caught,
-    ):
-        ask(extension)
+    with refusing() as nobody:
+        port = nobody.getsockname()[1]
+        with (
+            client(f"http://user:{port}@127.0.0.1:{port}/?key=secret") as extension,
+            pytest.raises(ExtensionError) as caught,
+        ):
+            ask(extension)
     assert str(caught.value) == f"http://127.0.0.1:{port}/ cannot be reached: [Errno 111] Connection refused."
 
 
@@ -426,7 +429,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
         pytest.param(bytes_for_long(b"x", b"HTTP/1.1 200 OK\r\nA: ", 0.05), id="slow head"),
         pytest.param(bytes_for_long(b"HTTP/1.1 100 Continue\r\n\r\n", b"", 0.001), id="continue for ever"),
         pytest.param(bytes_for_long(b"1\r\n \r\n", OK + b"Transfer-Encoding: chunked\r\n\r\n", 0.05), id="slow chunks"),
-        pytest.param(after(5, found(CAR)), id="late answer"),
+        pytest.param(after(60, found(CAR)), id="late answer"),
     ],
 )
 def test_a_slow_server_has_a_limit(answer: Answer) -> None:
@@ -434,7 +437,7 @@ def test_a_slow_server_has_a_limit(answer: Answer) -> None:
         began_s = time.monotonic()
         with pytest.raises(ExtensionError, match=f"did not answer within {LIMIT_S} s"):
             ask(extension)
-        assert LIMIT_S * 0.9 <= time.monotonic() - began_s <= LIMIT_S + 4
+        assert LIMIT_S * 0.9 <= time.monotonic() - began_s <= PATIENCE_S / 3  # the slow ones end after half of it
 
 
 @pytest.mark.parametrize(
@@ -506,7 +509,7 @@ def test_closing_ends_a_request() -> None:
         began_s = time.monotonic()
         with pytest.raises(ExtensionError):
             ask(extension)
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < PATIENCE_S / 2
         with pytest.raises(ExtensionError):
             ask(extension)
 

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from lab.videos import Coding, write_video
 from player.errors import ExtensionError
 from player.flow import Inference, Picture
+from player.running import player as player_module
 from player.running.player import PipelineSpec, Player, PlayOptions
 from player.topology.nodes import Topology
 from player.topology.reading import read_topology
+from tests.support.waiting import PATIENCE_S
 
-PATIENCE_S = 30
 PERSON: Inference = {
     "type": "entity",
     "entity": {"tag": {"value": "person", "confidence": 0.9}, "box": {"l": 0.4, "t": 0.2, "w": 0.1, "h": 0.4}},
@@ -61,7 +64,9 @@ def playing(
     try:
         yield player, over
     finally:
-        assert player.close() == 0
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(player_module, "FLUSH_S", PATIENCE_S)
+            assert player.close() == 0
 
 
 def play(topology: Path | Topology, output: Path, extension: Answering | None = None, **options: Any) -> Player:

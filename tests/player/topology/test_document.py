@@ -165,7 +165,7 @@ def test_any_text_is_read_as_json_reads_it_or_refused(text: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_text_takes_long(name: str) -> None:
-    begin = time.process_time()
+    begin = time.thread_time()
     with pytest.raises(TopologyError):
         parse(HOSTILE[name])
-    assert time.process_time() - begin < 5
+    assert time.thread_time() - begin < 5

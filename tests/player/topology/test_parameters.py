@@ -239,10 +239,10 @@ def test_a_secret_in_the_open_is_noted(tmp_path: Path) -> None:
 
 def test_values_do_not_make_a_topology_huge(tmp_path: Path) -> None:
     document = with_output("${a}" * 1000, parameter("a"))
-    begin = time.process_time()
+    begin = time.thread_time()
     with pytest.raises(TopologyError, match=r": its values make it longer than 4194304 characters\.$"):
         load(tmp_path, document, {"a": "x" * MAX_VALUE_LENGTH})
-    assert time.process_time() - begin < 5
+    assert time.thread_time() - begin < 5
 
 
 NAMES = st.sampled_from(["a", "b", "Long.name-1"])

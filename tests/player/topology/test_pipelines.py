@@ -140,12 +140,12 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_list_is_refused_with_its_place(tmp_path: Path, name: str) -> None:
     text, message = BROKEN[name]
-    begin = time.process_time()
+    begin = time.thread_time()
     with pytest.raises(TopologyError) as refused:
         read_pipelines(written(tmp_path, text))
     assert str(refused.value) == f"{tmp_path / 'cameras.yaml'}: {message}"
     assert SECRET not in str(refused.value)
-    assert time.process_time() - begin < 10
+    assert time.thread_time() - begin < 10
 
 
 def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
