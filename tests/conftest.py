@@ -36,6 +36,14 @@ def contracts_are_validated_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def documents_are_of_this_moment() -> Iterator[None]:
+    """Make /metrics and /status for each request: tests ask so often that they would get the ones of a while ago."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("handlers.server.app.Rationed", lambda make: make)
+        yield
+
+
 class SecretsHandler(logging.Handler):
     """Collects every log line that contains a secret of the tests."""
 
