@@ -1,10 +1,14 @@
 """Bytes over a socket."""
 
 import re
+import secrets
 import socket
 import ssl
 from contextlib import suppress
 from typing import Protocol
+
+PORTS = range(10_000, 32_000)
+"""Below those that Linux gives away by default, ip(7): ip_local_port_range."""
 
 
 def connect(port: int, sent: bytes = b"") -> socket.socket:
@@ -73,7 +77,8 @@ def statuses(received: bytes) -> tuple[int, ...]:
 
 
 def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port that is free now, and none of those that the kernel soon gives to others by itself."""
+    while True:
+        port = secrets.choice(PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port

@@ -89,7 +89,7 @@ class Caller(threading.Thread):
 @contextmanager
 def sent_frame(server: LiveServer, body: bytes, cut: int | None = None, stream: str = "") -> Iterator[socket.socket]:
     """Send a frame, or its first `cut` bytes, and reset the connection at the end of the block."""
-    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+    with socket.create_connection((server.host, server.port), timeout=PATIENCE_S) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         query = f"?stream={stream}" if stream else ""
         head = f"POST /inference{query} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -228,7 +228,7 @@ def test_callers_that_hang_up_take_no_more_than_their_share(one_lane: LiveServer
     with httpx.Client(base_url=one_lane.url, transport=httpx.HTTPTransport(local_address="127.0.0.2")) as camera:
         answers = []
         for _ in range(20):
-            answers.append(camera.post("/inference", content=FRAME, params={"stream": "gate"}, timeout=30))
+            answers.append(camera.post("/inference", content=FRAME, params={"stream": "gate"}, timeout=PATIENCE_S))
             depths.append(samples(one_lane)["framehook_queue_depth",])
     done.set()
     for thread in greedy:
@@ -353,7 +353,9 @@ def test_a_caller_with_many_names_starves_nobody(one_lane: LiveServer) -> None:
         thread.start()
     time.sleep(1)
     with httpx.Client(base_url=one_lane.url, transport=httpx.HTTPTransport(local_address="127.0.0.2")) as camera:
-        answers = [camera.post("/inference", content=FRAME, params={"stream": "gate"}, timeout=30) for _ in range(20)]
+        answers = [
+            camera.post("/inference", content=FRAME, params={"stream": "gate"}, timeout=PATIENCE_S) for _ in range(20)
+        ]
     done.set()
     for thread in greedy:
         thread.join()
