@@ -2,10 +2,13 @@
 
 import os
 import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 
 PARENT = 1
 CPU_TICKS = slice(11, 13)
+POLL_S = 0.01
 """Places of the parent's process id and of the CPU time behind the command's name in /proc/PID/stat, proc(5)."""
 
 
@@ -24,15 +27,28 @@ def descendants(ancestor: int, title: bytes = b"") -> list[int]:
 
 
 def kill_workers(service: int | None = None) -> None:
-    """Kill all workers of a process, as a crash would."""
-    for pid in worker_pids(service):
-        os.kill(pid, signal.SIGKILL)
+    """Kill all workers of a process, as a crash would; return once they have ended."""
+    workers = worker_pids(service)
+    for pid in workers:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    while not all(map(_has_ended, workers)):
+        time.sleep(POLL_S)
 
 
 def cpu_s(pid: int) -> float:
     """Return the CPU time that a process has used so far, in seconds; 0 once it has ended."""
     ticks = _read(Path(f"/proc/{pid}/stat")).decode().rpartition(") ")[2].split()[CPU_TICKS]
     return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def _has_ended(pid: int) -> bool:
+    """Return whether a process has ended with all of its threads, whether or not its parent has noticed."""
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return True
+    return len(threads) == 1 and b") Z " in _read(Path(f"/proc/{pid}/stat"))
 
 
 def _parents() -> dict[int, int]:

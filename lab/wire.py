@@ -8,8 +8,8 @@ import ssl
 from contextlib import suppress
 from typing import Protocol
 
-PORTS = range(11_000, 16_000)
-"""Below those that systems give to who asks for any: one of these could be taken before it is used."""
+PORTS = range(10_000, 32_000)
+"""Below those that Linux gives by default to programs that ask for any, ip(7): ip_local_port_range."""
 _TURNS = itertools.count(97 * os.getpid())  # each process begins at another one
 
 

@@ -13,6 +13,7 @@ from handlers.server.middleware.logs import JsonFormatter
 from lab.graphs import write_identity_model
 from tests.support.credentials import AUTHORIZED, GUARDED, RELOADABLE, SECRETS
 from tests.support.server import LiveServer, running, serving
+from tests.support.waiting import PATIENCE_S
 
 # The machines are shared: the time of one example proves nothing.
 settings.register_profile("framehook", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -33,6 +34,19 @@ def contracts_are_validated_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OpenAPISpecification, "_validate_spec", staticmethod(validate_once))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def slowness_is_no_fault() -> Iterator[None]:
+    """Make /metrics and /status for each request, and show viewers what took long to decode or to draw.
+
+    Tests ask so often that they would get the documents of a while ago, and a busy machine takes seconds for anything.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("handlers.server.app.Rationed", lambda make: make)
+        patch.setattr("handlers.server.parts.PAINTER_LIMIT_S", PATIENCE_S)
+        patch.setattr("handlers.dataplane.MAX_SHOWN_DECODE_MS", 1000 * PATIENCE_S)
         yield
 
 

@@ -18,6 +18,8 @@ from tests.support.server import LiveServer, serving
 
 MOST_CPU_S = 0.1
 """Of the event loop, for one request; most take 2 ms, the most expensive ones 10."""
+TRIES = 20
+"""Another thread's garbage may count, and the time in which a virtual machine stands still; not each time."""
 
 LONG = 60_000
 """The most that a head can hold. Quadratic parsing takes 15 s to a minute, linear parsing milliseconds."""
@@ -79,7 +81,7 @@ def test_no_text_in_a_request_is_expensive(reader: LiveServer, place: str) -> No
     for name, unit in UNITS.items():
         for size_bytes in (QUERY_BYTES, FIELD_BYTES):
             request = PLACES[place](text_of(unit, size_bytes))
-            is_cheap = any(cpu_s(reader, request) < MOST_CPU_S for _ in range(3))  # another thread's garbage may count
+            is_cheap = any(cpu_s(reader, request) < MOST_CPU_S for _ in range(TRIES))
             assert is_cheap, f"{size_bytes} bytes of {name}"
 
 

@@ -13,6 +13,7 @@ from tests.support.client import CONTRACT, OPERATIONS, ContractClient, check_ans
 from tests.support.credentials import AUTHORIZED
 from tests.support.models.matching import flat, iou
 from tests.support.server import LiveServer
+from tests.support.waiting import PATIENCE_S
 
 JPEG = street_as("JPEG")
 PATHS = ("/inference", "/inference/ssdlite-mobilenet-v2", "/score")
@@ -267,7 +268,7 @@ def test_an_unknown_path_is_not_found_and_not_redirected(server: LiveServer, pat
 
 
 def test_a_path_with_a_line_feed_is_not_found(server: LiveServer) -> None:
-    answer = httpx.post(f"{server.url}/inference/a%0Ab?object=c", content=JPEG)
+    answer = httpx.post(f"{server.url}/inference/a%0Ab?object=c", content=JPEG, timeout=PATIENCE_S)
     assert (answer.status_code, answer.json()["type"]) == (404, "urn:framehook:not-found")
 
 
@@ -301,7 +302,7 @@ def test_head_answers_like_get_without_the_body(server: LiveServer, path: str) -
     answer = server.client.head(path)
     assert answer.status_code == 200
     assert not answer.content
-    with httpx.stream("GET", server.url + path) as whole:
+    with httpx.stream("GET", server.url + path, timeout=PATIENCE_S) as whole:
         assert set(answer.headers) == set(whole.headers) - {"transfer-encoding"}
 
 
@@ -344,7 +345,7 @@ def test_nothing_found_is_204_with_neither_body_nor_type(server: LiveServer) -> 
 
 
 def raw_exchange(server: LiveServer, request: bytes) -> bytes:
-    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+    with socket.create_connection((server.host, server.port), timeout=PATIENCE_S) as connection:
         connection.sendall(request)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
@@ -373,7 +374,7 @@ def test_chunks_and_keep_alive(server: LiveServer, golden: list[dict[str, object
 
 
 def test_expect_100_continue(server: LiveServer) -> None:
-    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+    with socket.create_connection((server.host, server.port), timeout=PATIENCE_S) as connection:
         head = f"POST /inference HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {len(JPEG)}\r\n\r\n"
         connection.sendall(head.encode())
         assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")

@@ -14,8 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from handlers.encoding.lane_codec import LaneCodec
 from lab.graphs import ENDLESS, board, number_in, work_for, write_identity_model
 from lab.pictures import encode
+from models.frame import DecodeTarget, Frame
+from models.order import FrameOrder
 from models.scheduling.lanes import Lanes
 from tests.support.client import ContractClient
 from tests.support.metrics import runs, samples
@@ -25,6 +28,8 @@ from tests.support.waiting import PATIENCE_S, wait_for
 RUN_TIMEOUT_S, QUEUE_TIMEOUT_S = 6, 3
 ARRIVAL_S = 0.2
 FRAME, BUSY_FRAME = encode(board(7), "PNG"), encode(board(1, work=work_for(1.5)), "PNG")
+HELD_FRAME = encode(board(2), "PNG")
+"""Keeps its lane busy until the event `release` is set."""
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER of 0 s: closing resets the connection."""
 GOODBYE = struct.pack("ii", 0, 0)
@@ -40,11 +45,17 @@ def one_lane(tmp_path: Path) -> Iterator[LiveServer]:
 
 
 @pytest.fixture
-def impatient(tmp_path: Path) -> Iterator[LiveServer]:
-    """The same with little patience."""
-    folder = write_identity_model(tmp_path)
-    with serving(folder, lanes=1, queue_size=3, queue_timeout_s=QUEUE_TIMEOUT_S, run_timeout_s=RUN_TIMEOUT_S) as live:
-        yield live
+def release(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Hold each lane that works on a `HELD_FRAME` until this event is set, however slow the machine is."""
+    released, decode = threading.Event(), LaneCodec.decode
+
+    def decode_when_released(codec: LaneCodec, order: FrameOrder, target: DecodeTarget) -> Frame:
+        assert order.body != HELD_FRAME or released.wait(PATIENCE_S)
+        return decode(codec, order, target)
+
+    monkeypatch.setattr(LaneCodec, "decode", decode_when_released)
+    yield released
+    released.set()
 
 
 def census(server: LiveServer) -> list[float]:
@@ -78,7 +89,7 @@ class Caller(threading.Thread):
 @contextmanager
 def sent_frame(server: LiveServer, body: bytes, cut: int | None = None, stream: str = "") -> Iterator[socket.socket]:
     """Send a frame, or its first `cut` bytes, and reset the connection at the end of the block."""
-    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+    with socket.create_connection((server.host, server.port), timeout=PATIENCE_S) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         query = f"?stream={stream}" if stream else ""
         head = f"POST /inference{query} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -98,57 +109,61 @@ def wait_until_idle(server: LiveServer) -> dict[tuple[str, ...], float]:
     return now
 
 
-def test_a_stream_that_posts_too_much_makes_room_for_another(one_lane: LiveServer) -> None:
-    greedy = [Caller(one_lane, BUSY_FRAME if n == 0 else FRAME, "greedy") for n in range(4)]
+def test_a_stream_that_posts_too_much_makes_room_for_another(one_lane: LiveServer, release: threading.Event) -> None:
+    greedy = [Caller(one_lane, HELD_FRAME if n == 0 else FRAME, "greedy") for n in range(4)]
     modest = Caller(one_lane, FRAME, "modest")
+    release.set()
     assert [caller.status() for caller in greedy] == [200, 200, 200, 503]
     assert modest.status() == 200
     assert samples(one_lane)["framehook_shed_total", "queue_full"] == 1
 
 
-def test_callers_of_one_address_are_one_stream(one_lane: LiveServer) -> None:
-    busy = Caller(one_lane, BUSY_FRAME)
+def test_callers_of_one_address_are_one_stream(one_lane: LiveServer, release: threading.Event) -> None:
+    busy = Caller(one_lane, HELD_FRAME)
     with sent_frame(one_lane, FRAME), sent_frame(one_lane, FRAME), sent_frame(one_lane, FRAME):
-        time.sleep(ARRIVAL_S)
+        wait_for(lambda: samples(one_lane)["framehook_queue_depth",] == 3)
         with sent_frame(one_lane, FRAME) as surplus:
             assert surplus.recv(65536).startswith(b"HTTP/1.1 503 ")
+    release.set()
     assert busy.status() == 200
 
 
-def test_a_frame_that_waited_too_long_is_answered_then_and_never_run(impatient: LiveServer) -> None:
-    endless = Caller(impatient, encode(board(work=ENDLESS), "PNG"))
-    started_at = time.monotonic()
-    late = Caller(impatient, FRAME)
-    assert late.status() == 503
-    assert QUEUE_TIMEOUT_S <= time.monotonic() - started_at < RUN_TIMEOUT_S
-    assert int(late.answer.headers["retry-after"]) >= 1
-    assert endless.status() == 503
-    wait_until_idle(impatient)
-    assert samples(impatient)["framehook_shed_total", "queue_timeout"] == 1
-    assert runs(impatient) == 1
+def test_a_frame_that_waited_too_long_is_answered_then_and_never_run(tmp_path: Path, release: threading.Event) -> None:
+    """It is answered while the lane still works on the frame before it."""
+    with serving(write_identity_model(tmp_path), lanes=1, queue_size=3, queue_timeout_s=QUEUE_TIMEOUT_S) as live:
+        busy = Caller(live, HELD_FRAME)
+        started_at = time.monotonic()
+        late = Caller(live, FRAME)
+        assert late.status() == 503
+        assert time.monotonic() - started_at >= QUEUE_TIMEOUT_S
+        assert int(late.answer.headers["retry-after"]) >= 1
+        release.set()
+        assert busy.status() == 200
+        wait_until_idle(live)
+        assert samples(live)["framehook_shed_total", "queue_timeout"] == 1
+        assert runs(live) == 1
 
 
-def test_a_run_that_takes_too_long_is_stopped_and_the_lane_goes_on(impatient: LiveServer) -> None:
-    started_at = time.monotonic()
-    with ContractClient(impatient.url) as client:
+def test_a_run_that_takes_too_long_is_stopped_and_the_lane_goes_on(tmp_path: Path) -> None:
+    served = serving(write_identity_model(tmp_path), lanes=1, run_timeout_s=RUN_TIMEOUT_S)
+    with served as live, ContractClient(live.url) as client:
+        started_at = time.monotonic()
         answer = client.post("/inference", content=encode(board(work=ENDLESS), "PNG"))
         assert answer.status_code == 503
         assert answer.json()["type"] == "urn:framehook:inference-timeout"
         assert RUN_TIMEOUT_S <= time.monotonic() - started_at < RUN_TIMEOUT_S + PATIENCE_S
         assert client.post("/inference", content=FRAME).status_code == 200
-    assert samples(impatient)["framehook_shed_total", "inference_timeout"] == 1
+        assert samples(live)["framehook_shed_total", "inference_timeout"] == 1
 
 
 def test_queued_frames_of_callers_that_hung_up_are_never_run(
-    one_lane: LiveServer, caplog: pytest.LogCaptureFixture
+    one_lane: LiveServer, release: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
-    busy = Caller(one_lane, BUSY_FRAME)
+    busy = Caller(one_lane, HELD_FRAME)
     with sent_frame(one_lane, FRAME), sent_frame(one_lane, FRAME), sent_frame(one_lane, FRAME):
-        time.sleep(ARRIVAL_S)
-        assert samples(one_lane)["framehook_queue_depth",] == 3
-    time.sleep(ARRIVAL_S)
-    assert samples(one_lane)["framehook_queue_depth",] == 0
-    assert not busy.answer.status_code, "the busy frame finished first, so this proves nothing"
+        wait_for(lambda: samples(one_lane)["framehook_queue_depth",] == 3)
+    wait_for(lambda: samples(one_lane)["framehook_queue_depth",] == 0)
+    release.set()
     assert busy.status() == 200
     now = wait_until_idle(one_lane)
     assert now["framehook_requests_total", "client-disconnected", "infer"] == 3
@@ -165,12 +180,15 @@ HANG_UPS: dict[str, Callable[[socket.socket], object]] = {
 
 
 @pytest.mark.parametrize("name", list(HANG_UPS))
-def test_a_queued_frame_of_a_stream_is_worked_off_although_its_caller_hung_up(one_lane: LiveServer, name: str) -> None:
-    busy = Caller(one_lane, encode(board(1, work=work_for(0.3)), "PNG"))
+def test_a_queued_frame_of_a_stream_is_worked_off_although_its_caller_hung_up(
+    one_lane: LiveServer, release: threading.Event, name: str
+) -> None:
+    busy = Caller(one_lane, HELD_FRAME)
     with sent_frame(one_lane, FRAME, stream="gate") as connection:
         wait_for(lambda: samples(one_lane)["framehook_queue_depth",] == 1)
         HANG_UPS[name](connection)
-    assert not busy.answer.status_code, "the busy frame finished first, so this proves nothing"
+    time.sleep(ARRIVAL_S)  # of the end of the connection
+    release.set()
     assert busy.status() == 200
     now = wait_until_idle(one_lane)
     assert ("framehook_requests_total", "client-disconnected", "infer") not in now
@@ -210,7 +228,7 @@ def test_callers_that_hang_up_take_no_more_than_their_share(one_lane: LiveServer
     with httpx.Client(base_url=one_lane.url, transport=httpx.HTTPTransport(local_address="127.0.0.2")) as camera:
         answers = []
         for _ in range(20):
-            answers.append(camera.post("/inference", content=FRAME, params={"stream": "gate"}, timeout=30))
+            answers.append(camera.post("/inference", content=FRAME, params={"stream": "gate"}, timeout=PATIENCE_S))
             depths.append(samples(one_lane)["framehook_queue_depth",])
     done.set()
     for thread in greedy:
@@ -259,22 +277,24 @@ def test_callers_that_hang_up_anywhere_leave_nothing_behind(
 
 def test_bytes_are_in_flight_until_their_caller_is_gone(one_lane: LiveServer) -> None:
     with sent_frame(one_lane, FRAME, cut=20):
-        time.sleep(ARRIVAL_S)
-        assert samples(one_lane)["framehook_bytes_in_flight",] == 20
+        wait_for(lambda: samples(one_lane)["framehook_bytes_in_flight",] == 20)
     assert wait_until_idle(one_lane)["framehook_bytes_in_flight",] == 0
 
 
-def test_retry_after_is_what_the_lanes_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_after_is_what_the_lanes_say(
+    tmp_path: Path, release: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Lanes, "retry_after_s", lambda _: 42)
     folder = write_identity_model(tmp_path)
     limit = 2 * len(FRAME)
     with serving(folder, lanes=1, queue_size=0, max_body_bytes=limit, max_bytes_in_flight=limit) as live:
         with sent_frame(live, FRAME + FRAME, cut=limit - 1):
-            time.sleep(ARRIVAL_S)
+            wait_for(lambda: samples(live)["framehook_bytes_in_flight",] == limit - 1)
             refused_for_bytes = live.client.post("/inference", content=FRAME)
         wait_until_idle(live)
-        busy = Caller(live, BUSY_FRAME)
+        busy = Caller(live, HELD_FRAME)
         refused_for_places = live.client.post("/inference", content=FRAME)
+        release.set()
         assert busy.status() == 200
     for refusal in (refused_for_bytes, refused_for_places):
         assert (refusal.status_code, refusal.headers["retry-after"]) == (503, "42")
@@ -284,9 +304,11 @@ def test_callers_that_heed_retry_after_are_all_served(tmp_path: Path) -> None:
     """Sixty cameras post at once to a service with room for eight frames, and obey Retry-After."""
     served: list[int] = []
     returns: Counter[int] = Counter()
+    all_are_there = threading.Barrier(60)
 
     def call(number: int) -> None:
         with ContractClient(live.url) as client:
+            all_are_there.wait(PATIENCE_S)
             while (
                 answer := client.post("/inference", content=encode(board(number, work=3), "PNG"))
             ).status_code == 503:
@@ -306,13 +328,13 @@ def test_callers_that_heed_retry_after_are_all_served(tmp_path: Path) -> None:
     assert max(returns.values()) < 0.9 * returns.total(), "all came back at once"
 
 
-def test_probes_and_metrics_answer_while_all_is_full(one_lane: LiveServer) -> None:
-    callers = [Caller(one_lane, BUSY_FRAME), *(Caller(one_lane, FRAME) for _ in range(3))]
+def test_probes_and_metrics_answer_while_all_is_full(one_lane: LiveServer, release: threading.Event) -> None:
+    callers = [Caller(one_lane, HELD_FRAME), *(Caller(one_lane, FRAME) for _ in range(3))]
     with ContractClient(one_lane.url) as client:
         assert client.post("/inference", content=FRAME, params={"stream": "other"}).status_code == 503
         for path in ("/health/live", "/health/ready", "/metrics"):
             assert client.get(path).status_code == 200
-    assert callers[0].is_alive(), "the busy frame finished first, so this proves nothing"
+    release.set()
     assert [caller.status() for caller in callers] == [200] * 4
 
 
@@ -331,7 +353,9 @@ def test_a_caller_with_many_names_starves_nobody(one_lane: LiveServer) -> None:
         thread.start()
     time.sleep(1)
     with httpx.Client(base_url=one_lane.url, transport=httpx.HTTPTransport(local_address="127.0.0.2")) as camera:
-        answers = [camera.post("/inference", content=FRAME, params={"stream": "gate"}, timeout=30) for _ in range(20)]
+        answers = [
+            camera.post("/inference", content=FRAME, params={"stream": "gate"}, timeout=PATIENCE_S) for _ in range(20)
+        ]
     done.set()
     for thread in greedy:
         thread.join()

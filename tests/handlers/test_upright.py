@@ -18,7 +18,7 @@ from models.order import FrameOrder
 from tests.support.live import parts_in
 from tests.support.models.matching import flat
 from tests.support.server import LiveServer
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE_S, wait_for
 
 NUMBER = 0x12345
 REQUESTS = [("/inference", "PNG", "apply"), ("/score", "WebP", "apply"), ("/inference/identity", "PNG", "Apply")]
@@ -109,7 +109,8 @@ def test_viewers_of_a_stream_see_what_boxes_relate_to(
     body = lying(street(), 6)
     posted = f"{path}&stream={stream}"
     assert identity.client.post(posted, content=body).status_code == 200
-    with httpx.Client(base_url=identity.url) as client, client.stream("GET", f"/mjpeg/{stream}?frames=1") as answer:
+    viewer = httpx.Client(base_url=identity.url, timeout=PATIENCE_S)
+    with viewer, viewer.stream("GET", f"/mjpeg/{stream}?frames=1") as answer:
         wait_for(lambda: listed(identity, stream)["viewers"] == 1)
         assert identity.client.post(posted, content=body).status_code == 200
         [picture] = parts_in(answer.read())

@@ -10,6 +10,7 @@ from PIL import Image
 
 from lab.pictures import street_as
 from tests.support.server import LiveServer
+from tests.support.waiting import PATIENCE_S
 
 INTERVAL_S = 0.05
 
@@ -37,7 +38,7 @@ def posting(
     camera = threading.Thread(target=post)
     camera.start()
     try:
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE_S)
         yield
     finally:
         done.set()

@@ -60,9 +60,11 @@ def running(
 ) -> Iterator[LiveServer]:
     """Run the service with these settings until the block ends; `trusted`: for clients, if it speaks HTTPS.
 
-    Unless they say otherwise, lanes are threads, which start much faster.
+    Unless they say otherwise, lanes are threads, which start much faster, and frames may take their time: on a busy
+    machine they do.
     """
-    configured = Settings(**({"port": 0, "isolation": "thread"} | settings))
+    patience = {"queue_timeout_s": PATIENCE_S, "run_timeout_s": PATIENCE_S}
+    configured = Settings(**({"port": 0, "isolation": "thread"} | patience | settings))
     server = create_server(configured, create_app(configured, lambda is_ready: None if is_ready else give_up()))
     thread = threading.Thread(target=server.run)
     thread.start()

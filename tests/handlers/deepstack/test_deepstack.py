@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -31,7 +32,7 @@ from tests.support.credentials import (
 )
 from tests.support.models.layouts import LAYOUTS, write_layout
 from tests.support.server import LiveServer, serving
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE_S, wait_for
 
 STREET = street_as("JPEG")
 DETECTION, CUSTOM_LIST = "/v1/vision/detection", "/v1/vision/custom/list"
@@ -149,7 +150,7 @@ def test_a_client_is_answered(server: LiveServer, client: Client) -> None:
 def test_frigates_requests_are_as_the_library_writes_them(server: LiveServer) -> None:
     """Its plugin posts with requests: data and files, the file as bare bytes."""
     jpeg = encode(street().resize((320, 320)), "JPEG")
-    answer = requests.post(server.url + DETECTION, data={"api_key": ""}, files={"image": jpeg}, timeout=10)
+    answer = requests.post(server.url + DETECTION, data={"api_key": ""}, files={"image": jpeg}, timeout=PATIENCE_S)
     check_answer("POST", DETECTION, httpx.Response(answer.status_code, headers=answer.headers, content=answer.content))
     predictions = answer.json()["predictions"]
     assert predictions
@@ -466,7 +467,13 @@ def test_strangers_are_refused_elsewhere_whatever_their_form_says(strict: LiveSe
 
 def test_the_log_tells_whose_key_it_was(strict: LiveServer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    send(strict, DETECTION, keyed(CAMERA_TOKEN))
-    wait_for(lambda: any(hasattr(record, "facts") for record in caplog.records))  # the line follows the answer
-    facts = [record.facts for record in caplog.records if hasattr(record, "facts")][-1]
+    send(strict, DETECTION, keyed(CAMERA_TOKEN), **{"x-ms-client-request-id": "keyed"})
+
+    def own() -> list[dict[str, Any]]:
+        """Return what was logged of this request, and not of one before it: a line follows its answer."""
+        logged: list[dict[str, Any]] = [getattr(record, "facts", {}) for record in caplog.records]
+        return [facts for facts in logged if facts.get("requestId") == "keyed"]
+
+    wait_for(own)
+    [facts] = own()
     assert (facts["credential"], facts["operation"], facts["format"]) == ("camera", "detect_objects", "png")

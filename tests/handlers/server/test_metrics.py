@@ -22,6 +22,7 @@ from tests.support.client import ROOT
 from tests.support.credentials import AUTHORIZED, RELOADABLE
 from tests.support.metrics import samples
 from tests.support.server import LiveServer, serving
+from tests.support.waiting import PATIENCE_S
 
 FRAME = encode(board(7), "PNG")
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy" / "grafana" / "framehook.json").read_text())
@@ -119,7 +120,7 @@ def test_callers_make_no_series(live: LiveServer) -> None:
             live.client.post(f"/inference?stream=cam-{number}", content=FRAME)
             live.client.post(f"/inference/model-{number}", content=FRAME)
             live.client.get(f"/path-{number}")
-            httpx.request(f"METHOD{number}", live.url + "/inference")
+            httpx.request(f"METHOD{number}", live.url + "/inference", timeout=PATIENCE_S)
             live.client.get("/health/live", headers={"x-ms-client-request-id": f"id-{number}"})
         return set(samples(live))
 

@@ -23,7 +23,7 @@ def rationed(clock: Clock) -> Rationed[int]:
         clock.now_s += MADE_IN_S
         return next(numbers)
 
-    return Rationed(make, clock)
+    return Rationed(make, clock, clock)
 
 
 def test_who_asks_now_and_then_gets_the_present_value() -> None:
@@ -46,3 +46,15 @@ def test_a_flood_gets_the_last_value_again() -> None:
     assert values == sorted(values)
     assert spent_s <= MAX_SAVED_S + 100 * MAX_SHARE + MADE_IN_S
     assert spent_s >= 100 * MAX_SHARE * 0.9
+
+
+def test_a_wait_costs_nothing() -> None:
+    """On a busy machine a thread waits for seconds while it makes a document."""
+    clock, numbers = Clock(), itertools.count()
+
+    def make_late() -> int:
+        clock.now_s += 60
+        return next(numbers)
+
+    document = Rationed(make_late, clock, lambda: 0.0)
+    assert [document() for _ in range(9)] == list(range(9))
