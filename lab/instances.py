@@ -22,7 +22,7 @@ import httpx
 
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode
-from lab.wire import free_port
+from lab.wire import free_port, free_ports
 
 HOST = "127.0.0.1"
 NAMES = ("one", "two", "three")
@@ -90,7 +90,8 @@ def started(
     for name in NAMES:
         write_identity_model(folder / name, labels=(name, "other"))
     given = ("--isolation", "thread", "--lanes", "1", "--streams", str(folder / "streams"), *options)
-    instances = {name: Instance(name, folder, given, environment or {}) for name in NAMES}
+    ports = dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
+    instances = {name: Instance(name, folder, given, environment or {}, ports[name]) for name in NAMES}
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
         for instance in instances.values():
             stack.callback(instance.end, signal.SIGKILL)

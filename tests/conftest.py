@@ -13,6 +13,10 @@ from handlers.server.middleware.logs import JsonFormatter
 from lab.graphs import write_identity_model
 from tests.support.credentials import AUTHORIZED, GUARDED, RELOADABLE, SECRETS
 from tests.support.server import LiveServer, running, serving
+from tests.support.waiting import PATIENCE_S
+
+ROOMY: dict[str, Any] = {"queue_size": 1000, "queue_timeout_s": PATIENCE_S}
+"""Settings under which no frame is refused because the machine is busy."""
 
 # The machines are shared: the time of one example proves nothing.
 settings.register_profile("framehook", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -63,7 +67,7 @@ def no_secret_is_logged() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """The service with its default model and a queue deep enough for any fuzzing."""
-    with running(queue_size=1000, streams=tmp_path_factory.mktemp("streams"), **RELOADABLE) as live:
+    with running(**ROOMY, streams=tmp_path_factory.mktemp("streams"), **RELOADABLE) as live:
         yield live
 
 
@@ -71,7 +75,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """The same, where everything needs a credential."""
     streams = tmp_path_factory.mktemp("streams")
-    with running(queue_size=1000, wait_until_ready=False, streams=streams, **GUARDED) as live:
+    with running(**ROOMY, wait_until_ready=False, streams=streams, **GUARDED) as live:
         live.wait_until_ready(AUTHORIZED)
         yield live
 
@@ -80,5 +84,5 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 def identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """The service with the identity model, whose answers prove which frame they belong to."""
     folder = write_identity_model(tmp_path_factory.mktemp("repository"))
-    with serving(folder, lanes=4, queue_size=1000) as live:
+    with serving(folder, lanes=4, **ROOMY) as live:
         yield live

@@ -8,9 +8,9 @@ PATIENCE_S = 60.0
 INTERVAL_S = 0.02
 
 
-def wait_for(condition: Callable[[], object]) -> None:
+def wait_for(condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
     """Return once the condition holds; fail if it does not in time."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(INTERVAL_S)

@@ -16,7 +16,7 @@ import pytest
 from lab.graphs import board, write_identity_model
 from lab.pictures import encode, street_as
 from tests.support.process import service_of, serving, wait_until_ready
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE_S, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -48,20 +48,21 @@ def test_it_serves_and_writes_nothing(tmp_path: Path, mounts: tuple[str, ...], w
         service = PROC / str(service_of(process.pid))
         others = set((service / "root" / "tmp").glob("framehook-*"))  # of the built-in models, and of other services
         url = f"http://127.0.0.1:{port}/inference"
-        assert httpx.post(url, content=street_as("JPEG")).status_code == 200
+        assert httpx.post(url, content=street_as("JPEG"), timeout=PATIENCE_S).status_code == 200
         wait_for(lambda: {*warnings, "ready"} <= {line["message"] for line in lines_of(path)})
         time.sleep(1)  # the watch begins
         write_identity_model(made, "new").rename(Path(models) / "new")
         time.sleep(1 if warnings else 0)
         expected = 404 if warnings else 200
-        wait_for(lambda: httpx.post(f"{url}/new", content=encode(board(7), "PNG")).status_code == expected)
+        frame = encode(board(7), "PNG")
+        wait_for(lambda: httpx.post(f"{url}/new", content=frame, timeout=PATIENCE_S).status_code == expected)
         [capabilities] = re.findall(r"^CapEff:\s*(\w+)$", (service / "status").read_text(), re.MULTILINE)
         assert int(capabilities, 16) == 0
         assert not [file for file in _opened_for_writing(service) if not _may_be_written(file, path)]
         copies = set((service / "root" / "tmp").glob("framehook-*")) - others
         assert len(copies) == (0 if warnings else 1), "of the new model"
         os.kill(int(service.name), signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(PATIENCE_S) == 0
     lines = [line for line in lines_of(path) if line["message"] != "request"]
     assert [line["message"] for line in lines if line["level"] != "info"] == warnings
     assert all("mount a writable /tmp" in line["reason"] for line in lines if line["message"] == NO_RELOADS)

@@ -43,7 +43,7 @@ KNOWN: dict[str, tuple[Collection[str], Collection[str]]] = {
 
 def judged(url: str) -> dict[str, Any]:
     command: list[str | Path] = [FRAMEHOOK, "conform", url, "--hostile", "--format", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     return report

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lab.wire import free_port
+from lab.wire import free_ports
 from tests.support.client import ROOT
 from tests.support.waiting import PATIENCE_S, wait_for
 
@@ -20,6 +20,8 @@ pytestmark = pytest.mark.system
 
 DOCUMENT = (ROOT / "docs" / "more-than-one.md").read_text()
 STEPS: list[tuple[str, str]] = re.findall(r"<!-- (tested|runs on) -->\n```sh\n(.*?)```", DOCUMENT, re.DOTALL)
+START_S = 240.0
+"""Three services start at once."""
 NAMES = ("LISTEN_ON", "INSTANCE_ONE", "INSTANCE_TWO", "INSTANCE_THREE")
 
 
@@ -32,7 +34,7 @@ def are_ready(ports: list[str]) -> bool:
 def test_each_stream_is_at_one_instance(tmp_path: Path) -> None:
     for name in (".venv", "deploy", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
-    ports = {str(written): str(free_port()) for written in range(8080, 8084)}
+    ports = {str(written): str(free) for written, free in zip(range(8080, 8084), free_ports(4), strict=True)}
     addresses = {name: f"127.0.0.1:{port}" for name, port in zip(NAMES, ports.values(), strict=True)}
     environment = {**os.environ, **addresses}
     [(_, instances), (_, balancer), (_, posts)] = [
@@ -44,7 +46,7 @@ def test_each_stream_is_at_one_instance(tmp_path: Path) -> None:
             process = subprocess.Popen(["bash", "-ec", command], cwd=tmp_path, start_new_session=True, env=environment)
             stack.callback(process.wait, PATIENCE_S)
             stack.callback(os.killpg, process.pid, signal.SIGTERM)
-            wait_for(partial(are_ready, needed))
+            wait_for(partial(are_ready, needed), START_S)
         walk = subprocess.run(["bash", "-ec", posts], cwd=tmp_path, capture_output=True, text=True, check=True)
     lists = [json.loads(line)["streams"] for line in walk.stdout.splitlines()]
     frames = [(stream["id"], stream["frames"]["run"]) for streams in lists for stream in streams]
