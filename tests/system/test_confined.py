@@ -30,14 +30,16 @@ NO_RELOADS = "hot reload is not available"
 
 
 @pytest.mark.parametrize(
-    ("mounts", "warnings"), [((), [NO_RELOADS]), (("--tmpfs", "/tmp"), [])], ids=["nothing writable", "as documented"]
+    ("mounts", "warnings"),
+    [(("--remount-ro", "/tmp"), [NO_RELOADS]), ((), [])],
+    ids=["nothing writable", "as documented"],
 )
 def test_it_serves_and_writes_nothing(tmp_path: Path, mounts: tuple[str, ...], warnings: list[str]) -> None:
     """The line of docs/deploying.md mounts a writable /tmp; without it, the service reports what is unavailable."""
     path, models, made = tmp_path / "log", str(tmp_path / "models"), tmp_path / "made"
     for folder in (models, made):
         Path(folder).mkdir()
-    wrapper = (*CONFINED, *mounts, "--ro-bind", models, models)
+    wrapper = (*CONFINED, "--tmpfs", "/tmp", "--ro-bind", models, models, *mounts)
     with (
         path.open("w") as log,
         serving(
@@ -46,7 +48,7 @@ def test_it_serves_and_writes_nothing(tmp_path: Path, mounts: tuple[str, ...], w
     ):  # fmt: skip
         wait_until_ready(port)
         service = PROC / str(service_of(process.pid))
-        others = set((service / "root" / "tmp").glob("framehook-*"))  # of the built-in models, and of other services
+        others = set((service / "root" / "tmp").glob("framehook-*"))  # of the built-in models
         url = f"http://127.0.0.1:{port}/inference"
         assert httpx.post(url, content=street_as("JPEG"), timeout=PATIENCE_S).status_code == 200
         wait_for(lambda: {*warnings, "ready"} <= {line["message"] for line in lines_of(path)})
