@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from lab.wire import free_port
-from tests.support.waiting import wait_for
+from tests.support.waiting import START_S, wait_for
 
 PROC = Path("/proc")
 FRAMEHOOK = Path(sys.executable).with_name("framehook")
@@ -53,7 +53,7 @@ def wait_until_ready(port: int) -> None:
             return httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200
         return False
 
-    wait_for(is_ready)
+    wait_for(is_ready, START_S)
 
 
 def service_of(pid: int) -> int:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 PATIENCE_S = 60.0
 """The machines are shared: a moment may become many seconds."""
+START_S = 240.0
+"""A service that starts as a process of its own, perhaps beside others, needs the processor for seconds."""
 INTERVAL_S = 0.02
 
 

@@ -22,7 +22,7 @@ from tests.support.client import CONTRACT
 from tests.support.credentials import ADMIN, AUTHORIZED
 from tests.support.manifests import CHART, NAMES, Kinds, committed, container_of, environment, pod_of
 from tests.support.process import service_of, serving
-from tests.support.waiting import PATIENCE_S, wait_for
+from tests.support.waiting import PATIENCE_S, START_S, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -164,7 +164,7 @@ def test_the_service_lives_as_the_manifest_says(tmp_path: Path, name: str) -> No
                 return client.get(f"{asked['scheme'].lower()}://127.0.0.1:{port}{asked['path']}").status_code
             return None
 
-        wait_for(lambda: status("startup") == 200)
+        wait_for(lambda: status("startup") == 200, START_S)
         assert (status("liveness"), status("readiness")) == (200, 200)
         address = f"{container['livenessProbe']['httpGet']['scheme'].lower()}://127.0.0.1:{port}"
         answer = client.post(f"{address}/inference?stream=yard", content=FRAME, headers=AUTHORIZED)

@@ -27,7 +27,7 @@ from models.repository.folder import BUILT_IN_ZOO
 from tests.support.client import ROOT, check_answer
 from tests.support.credentials import AUTHORIZED, RELOADABLE
 from tests.support.server import running
-from tests.support.waiting import wait_for
+from tests.support.waiting import START_S, wait_for
 
 SIZES = {"frames_in_flight": 12, "queue_size": 4}
 """Of the ingress: frames at the workers and in Ray's own queue, and frames that wait before that."""
@@ -53,8 +53,6 @@ MODELS = ("ssdlite-mobilenet-v2", "efficientnet-lite0")
 CAMERAS = 4
 """Fewer than one worker and its queue take: none of their frames is refused."""
 LOAD_S = 2.0
-START_S = 240.0
-"""Ray's processes start slowly, above all on a busy machine."""
 CLOSE = b"Connection: close\r\n\r\n"
 BAD_HEADS = {
     "no host": b"GET /health/live HTTP/1.1\r\n" + CLOSE,

@@ -23,7 +23,7 @@ from models.repository.folder import BUILT_IN_ZOO
 from tests.support.client import ROOT
 from tests.support.models.pages import TIMETABLE, page, write_reader
 from tests.support.process import serving
-from tests.support.waiting import PATIENCE_S, wait_for
+from tests.support.waiting import PATIENCE_S, START_S, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -112,7 +112,7 @@ def test_it_serves_with_a_certificate_and_finds_what_the_checkout_finds(environm
         serving(*options, wrapper=[str(environment / "python")], log=subprocess.DEVNULL, **state) as (_, port),
         httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=False, timeout=PATIENCE_S) as client,
     ):
-        wait_for(lambda: is_ready(client))
+        wait_for(lambda: is_ready(client), START_S)
         found = client.post("/inference", content=STREET.read_bytes(), headers={"Content-Type": "image/jpeg"})
     assert found.json()["inferences"] == here["inferences"]
 

@@ -14,14 +14,12 @@ import pytest
 
 from lab.wire import free_ports
 from tests.support.client import ROOT
-from tests.support.waiting import PATIENCE_S, wait_for
+from tests.support.waiting import PATIENCE_S, START_S, wait_for
 
 pytestmark = pytest.mark.system
 
 DOCUMENT = (ROOT / "docs" / "more-than-one.md").read_text()
 STEPS: list[tuple[str, str]] = re.findall(r"<!-- (tested|runs on) -->\n```sh\n(.*?)```", DOCUMENT, re.DOTALL)
-START_S = 240.0
-"""Three services start at once."""
 NAMES = ("LISTEN_ON", "INSTANCE_ONE", "INSTANCE_TWO", "INSTANCE_THREE")
 
 
