@@ -213,7 +213,12 @@ def test_an_inbox_hears_no_old_messages(tmp_path: Path) -> None:
         publish(broker, "gates/yard", "old", is_retained=True)
         inbox = Inbox(f"mqtt://127.0.0.1:{broker.port}", ["gates/#"], hear)
         wait_for(lambda: inbox.link.state.connected_since_s)
-        wait_for(lambda: publish(broker, "gates/yard", "open") or heard)  # it subscribes a little later
+
+        def is_heard() -> bool:
+            publish(broker, "gates/yard", "open")
+            return bool(heard)
+
+        wait_for(is_heard)  # it subscribes a little later
         inbox.close()
     assert set(heard) == {("gates/yard", b"open")}
 
