@@ -32,7 +32,7 @@ http {{
 }}
 """
 """What Debian's own nginx.conf says around the file, in a folder of one's own."""
-START_S = 10
+START_S = 60
 
 
 def haproxy(folder: Path) -> Sequence[str]:
@@ -68,6 +68,7 @@ class Running:
 
     pid: int
     port: int
+    log: Path
     add_third: Callable[[], None]
 
 
@@ -88,7 +89,8 @@ def balancing(
     """Run a balancer in front of three ports until the block ends."""
     balancer, ports = BALANCERS[name], (free_port(), *instances)
     configure(name, ports, folder, patience, 2 if without_third else 3)
-    with (folder / f"{name}.log").open("wb") as log:
+    written = folder / f"{name}.log"
+    with written.open("wb") as log:
         process = subprocess.Popen(balancer.command(folder), stderr=log, stdout=log, start_new_session=True)
 
     def add_third() -> None:
@@ -97,7 +99,7 @@ def balancing(
 
     try:
         _wait_until_open(ports[0])
-        yield Running(process.pid, ports[0], add_third)
+        yield Running(process.pid, ports[0], written, add_third)
     finally:
         process.terminate()
         process.wait(START_S)

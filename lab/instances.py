@@ -30,7 +30,7 @@ FRAME = encode(board(7), "PNG")
 CLIENTS = 6
 LOST = 0
 """The status of a frame without an answer."""
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 PAUSE_S, ASK_AGAIN_S = 0.01, 0.1
 
 

@@ -60,7 +60,7 @@ class Mosquitto:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         self.send(number)
         assert self.process
-        self.process.wait(20)
+        self.process.wait(START_S)
 
 
 @contextmanager
@@ -78,13 +78,16 @@ def mosquitto(folder: Path, *config: str, is_persistent: bool = False) -> Iterat
 class Consumer:
     """Subscribes with a session that lasts, and connects again at once. `messages`: all that came.
 
-    With QoS 1, what a broker sends again is left out: that has not come to it twice.
+    With QoS 1, what a broker sends again is left out: that has not come to it twice. With QoS 0, all that a broker has
+    sent before it ends is read: there are no answers, which would fail then.
     """
 
-    def __init__(self, port: int, topic: str = "framehook/#", client_id: str = "consumer", **login: str) -> None:
+    def __init__(
+        self, port: int, topic: str = "framehook/#", client_id: str = "consumer", qos: int = 1, **login: str
+    ) -> None:
         self.messages: list[MQTTMessage] = []
         self.is_subscribed = threading.Event()
-        self._topic = topic
+        self._topic, self._qos = topic, qos
         self._client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5)
         if login:
             self._client.username_pw_set(**login)
@@ -105,7 +108,7 @@ class Consumer:
         self._client.loop_stop()
 
     def _on_connect(self, client: Client, *_: Any) -> None:
-        client.subscribe(self._topic, qos=1)
+        client.subscribe(self._topic, qos=self._qos)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if not (message.dup and properties_of(message).get("message-id") in self.ids):
@@ -118,20 +121,25 @@ def properties_of(message: MQTTMessage) -> dict[str, str]:
 
 
 @contextmanager
-def consuming(port: int, topic: str = "framehook/#", **login: str) -> Iterator[Consumer]:
+def consuming(port: int, topic: str = "framehook/#", qos: int = 1, **login: str) -> Iterator[Consumer]:
     """Subscribe until the block ends."""
-    consumer = Consumer(port, topic, **login)
+    consumer = Consumer(port, topic, qos=qos, **login)
     try:
-        assert consumer.is_subscribed.wait(20)
+        assert consumer.is_subscribed.wait(START_S)
         yield consumer
     finally:
         consumer.close()
 
 
 class Proxy:
-    """Passes bytes between clients and a broker, and ends connections when it is asked to, also within a packet."""
+    """Passes bytes between clients and a broker, and ends connections when it is asked to, also within a packet.
+
+    `is_open`: whether new clients are let in.
+    """
 
     def __init__(self, upstream: int) -> None:
+        self.is_open = threading.Event()
+        self.is_open.set()
         self._upstream, self._pairs = upstream, set[tuple[socket.socket, socket.socket]]()
         self._lock, self.cuts = threading.Lock(), 0
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -155,9 +163,8 @@ class Proxy:
                 client, _ = self._server.accept()
             except OSError:
                 return
-            try:
-                broker = socket.create_connection(("127.0.0.1", self._upstream), 5)
-            except OSError:
+            broker = self._reach_broker()
+            if broker is None:
                 client.close()
                 continue
             pair = client, broker
@@ -167,6 +174,12 @@ class Proxy:
                 self._pairs.add(pair)
             for source, target in (pair, pair[::-1]):
                 threading.Thread(target=self._pass, args=(source, target, pair), daemon=True).start()
+
+    def _reach_broker(self) -> socket.socket | None:
+        with suppress(OSError):
+            if self.is_open.is_set():
+                return socket.create_connection(("127.0.0.1", self._upstream), 5)
+        return None
 
     def _pass(self, source: socket.socket, target: socket.socket, pair: tuple[socket.socket, socket.socket]) -> None:
         with suppress(OSError):

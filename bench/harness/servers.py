@@ -22,7 +22,7 @@ from models.repository.folder import BUILT_IN_ZOO
 HOST = "127.0.0.1"
 PATH = "/score"
 OCTETS = "application/octet-stream"
-START_DEADLINE_S = 60
+START_DEADLINE_S = 240
 ASK_AGAIN_S = 0.1
 TIMEOUT_S = 30
 WIDE = {"FRAMEHOOK_WIDE_LANE": "true"}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -42,8 +43,9 @@ def part(browser: Chrome, id_: str) -> Any:
 
 
 def wait(browser: Chrome, condition: Callable[[], Any]) -> Any:
-    """Return what the condition returns, once that is true."""
-    return WebDriverWait(browser, PATIENCE_S).until(lambda _: condition())
+    """Return what the condition returns, once that is true. The page may draw anew what the condition looks at."""
+    waiting = WebDriverWait(browser, PATIENCE_S, ignored_exceptions=[StaleElementReferenceException])
+    return waiting.until(lambda _: condition())
 
 
 def violations(browser: Chrome) -> list[list[str]]:

@@ -11,10 +11,8 @@ from typing import Any
 import httpx
 
 from lab.wire import free_port
-from tests.support.waiting import PATIENCE_S, wait_for
+from tests.support.waiting import PROGRAM_S, wait_for
 
-ENDS_S = 4 * PATIENCE_S
-"""In which a command has ended, if it ends: some run several models, and each starts Python."""
 PROC = Path("/proc")
 FRAMEHOOK = Path(sys.executable).with_name("framehook")
 
@@ -22,7 +20,7 @@ FRAMEHOOK = Path(sys.executable).with_name("framehook")
 def framehook(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run one command until it ends."""
     command, known = [FRAMEHOOK, *arguments], {**os.environ, **environment}
-    return subprocess.run(command, capture_output=True, text=True, env=known, timeout=ENDS_S, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=known, timeout=PROGRAM_S, check=False)
 
 
 @contextmanager
@@ -53,7 +51,7 @@ def wait_until_ready(port: int) -> None:
             return httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200
         return False
 
-    wait_for(is_ready)
+    wait_for(is_ready, PROGRAM_S)
 
 
 def service_of(pid: int) -> int:

@@ -8,9 +8,10 @@ from framehook_client.api.inference import infer
 from framehook_client.api.models import list_models
 from framehook_client.models import EntityInference, InferenceMetadata, Problem
 from framehook_client.types import File
+from httpx import Timeout
 
 url, photo = sys.argv[1:]
-client = Client(base_url=url, raise_on_unexpected_status=True)
+client = Client(base_url=url, raise_on_unexpected_status=True, timeout=Timeout(60))
 with Path(photo).open("rb") as body:
     answer = infer.sync(client=client, body=File(payload=body), confidence=0.8)
 assert isinstance(answer, InferenceMetadata)

@@ -13,6 +13,7 @@ FLAGS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",  # a container has 64 MB of it
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -35,4 +36,5 @@ def browser(tmp_path: Path) -> Iterator[Chrome]:
         options.add_argument(flag)
     with Chrome(options, Service("/usr/bin/chromedriver")) as opened:
         opened.implicitly_wait(PATIENCE_S)
+        opened.set_script_timeout(PATIENCE_S)
         yield opened

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.system
 STREAMS = [f"gate {number}" for number in range(240)]
 """Fewer than an instance remembers."""
 GATE = with_password("gate", PASSWORD, may=EVERYTHING)
-OPTIONS = ("--queue-timeout-s", str(PATIENCE_S), "--drain-delay-s", "2", "--trusted-proxies", HOST)
+OPTIONS = ("--queue-timeout-s", str(PATIENCE_S), "--drain-delay-s", "6", "--trusted-proxies", HOST)
 ENVIRONMENT = {"FRAMEHOOK_CREDENTIALS": settings_for(ADMIN, GATE)["credentials"]}
 
 
@@ -49,15 +49,20 @@ class Service:
 
     balancer: str
     port: int
+    log: Path
     instances: dict[str, Instance]
 
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
-    def client(self, address: str = HOST) -> httpx.Client:
-        """Return a client that may do everything."""
-        transport = httpx.HTTPTransport(local_address=address)
+    def client(self, address: str = HOST, *, is_reused: bool = True) -> httpx.Client:
+        """Return a client that may do everything. `is_reused`: a connection, for one request after another.
+
+        A balancer that reads its file again closes connections without a request: one that is sent just then is lost.
+        """
+        limits = httpx.Limits() if is_reused else httpx.Limits(max_keepalive_connections=0)
+        transport = httpx.HTTPTransport(local_address=address, limits=limits)
         return httpx.Client(base_url=self.url, headers=AUTHORIZED, timeout=PATIENCE_S, transport=transport)
 
 
@@ -67,7 +72,7 @@ def service(request: pytest.FixtureRequest, instances: dict[str, Instance], tmp_
         if not instance.is_ready():
             instance.start()
     with balancing(request.param, ports_of(instances), tmp_path) as running:
-        yield Service(request.param, running.port, instances)
+        yield Service(request.param, running.port, running.log, instances)
 
 
 def ports_of(instances: dict[str, Instance]) -> Sequence[int]:
@@ -128,11 +133,15 @@ def test_after_a_kill_only_what_was_in_flight_may_be_lost(service: Service) -> N
     with service.client() as client, load(client, STREAMS) as outcomes:
         killed_at = time.monotonic()
         service.instances["two"].end(signal.SIGKILL)
+        gone_at = time.monotonic()
+        if service.balancer == "haproxy":
+            wait_for(lambda: "Server streams/two is DOWN" in service.log.read_text())
         time.sleep(1)  # then streams have found their place again
+        settled_at = time.monotonic()
     lost = [each for each in outcomes if each.status != 200]
-    assert all(each.sent_at <= killed_at + 0.1 <= each.ended_at + 0.2 for each in lost), lost
+    assert all(each.sent_at <= gone_at and killed_at <= each.ended_at for each in lost), lost
     assert len(lost) <= CLIENTS
-    later = places_of([each for each in outcomes if each.sent_at > killed_at + 1])
+    later = places_of([each for each in outcomes if each.sent_at > settled_at])
     assert {len(names) for names in later.values()} == {1}
 
 
@@ -147,7 +156,7 @@ def test_nothing_is_lost_where_no_machine_answers(name: str, instances: dict[str
             filler.connect_ex(hole.getsockname())
         ports = [instances["one"].port, instances["three"].port, hole.getsockname()[1]]
         running = stack.enter_context(balancing(name, ports, tmp_path))
-        client = stack.enter_context(Service(name, running.port, instances).client())
+        client = stack.enter_context(Service(name, running.port, running.log, instances).client())
         answers = [post(client, query) for stream in STREAMS[:12] for query in (f"stream={quote(stream)}", "")]
     assert {answer.status_code for answer in answers} == {200}
 
@@ -177,8 +186,8 @@ def test_an_instance_that_is_added_to_the_file_takes_its_share_and_loses_nothing
     folder = tmp_path / "edited"
     folder.mkdir()
     with balancing(service.balancer, ports_of(service.instances), folder, without_third=True) as running:
-        edited = Service(service.balancer, running.port, service.instances)
-        with edited.client() as client, load(client, STREAMS) as outcomes:
+        edited = Service(service.balancer, running.port, running.log, service.instances)
+        with edited.client(is_reused=False) as client, load(client, STREAMS) as outcomes:
             before = places(client, STREAMS)
             running.add_third()
             wait_for(lambda: "three" in places(client, STREAMS).values())
@@ -191,7 +200,7 @@ def test_an_instance_that_is_added_to_the_file_takes_its_share_and_loses_nothing
 def assert_moved_to_the_third(before: dict[str, str], after: dict[str, str]) -> None:
     moved = {stream for stream in STREAMS if before[stream] != after[stream]}
     assert {after[stream] for stream in moved} == {"three"}
-    assert 0 < len(moved) / len(STREAMS) <= 1 / 3 + 0.1
+    assert 0 < len(moved) / len(STREAMS) <= 1 / 3 + 0.25, "nginx's shares depend on the ports"
 
 
 @pytest.mark.parametrize("query", ["%73tream=yard", "confidence=0.5&%69d=yard"])
@@ -259,21 +268,21 @@ def test_a_digest_is_accepted(service: Service) -> None:
 
 
 def test_a_live_picture_is_not_cut_while_the_camera_pauses(service: Service, tmp_path: Path) -> None:
-    """The balancer waits one second for other answers here, instead of 75."""
+    """The balancer waits five seconds for other answers here, instead of 75."""
     folder, ports = tmp_path / "impatient", ports_of(service.instances)
     folder.mkdir()
-    with balancing(service.balancer, ports, folder, "1s") as running, ExitStack() as stack:
-        client = stack.enter_context(Service(service.balancer, running.port, service.instances).client())
+    with balancing(service.balancer, ports, folder, "5s") as running, ExitStack() as stack:
+        client = stack.enter_context(Service(service.balancer, running.port, running.log, service.instances).client())
         assert post(client, "stream=yard").status_code == 200
         pictures = stack.enter_context(client.stream("GET", "/mjpeg/yard?frames=2"))
-        for pause_s in (0, 3):
+        for pause_s in (0, 8):
             time.sleep(pause_s)
             assert post(client, "stream=yard").status_code == 200
         assert pictures.read().count(b"Content-Type: image/jpeg") == 2
 
 
 def is_busy(instance: Instance) -> bool:
-    return bool(httpx.get(f"{instance.url}/status").json()["framesRunning"])
+    return bool(httpx.get(f"{instance.url}/status", timeout=PATIENCE_S).json()["framesRunning"])
 
 
 @pytest.fixture(scope="module")
@@ -298,13 +307,13 @@ def test_a_busy_instance_keeps_its_streams_and_loses_other_frames(
     sizes = {side: encode(board(7).resize((side, side)), "BMP") for side in (64, 290, 310)}
     with (
         balancing(name, ports_of(busy), tmp_path) as balancer,
-        Service(name, balancer.port, busy).client() as client,
+        Service(name, balancer.port, balancer.log, busy).client() as client,
     ):
         answers = [post(client, frame=sizes[side]) for side in (64, 290) for _ in range(6)]
         assert {instance_of(answer) for answer in answers} == {"three"}
         large = {post(client, frame=sizes[310]).status_code for _ in range(6)}
         assert large == ({200, 503} if name == "haproxy" else {200})
-        refusals = [post(client, f"stream={quote(stream)}") for stream in STREAMS[:40]]
+        refusals = [post(client, f"stream={quote(stream)}") for stream in STREAMS]
     assert {answer.status_code for answer in refusals} == {200, 503}
     assert all(answer.status_code == 503 or instance_of(answer) == "three" for answer in refusals)
     assert all("retry-after" in answer.headers for answer in refusals if answer.status_code == 503)

@@ -3,9 +3,8 @@
 import re
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -13,16 +12,16 @@ import pytest
 import trustme
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 
 from handlers.server.access.back_off import FREE_FAILURES
 from lab.graphs import write_identity_model
 from lab.pictures import STREET
 from lab.wire import free_port, statuses, talk
+from tests.support.browsing import wait
 from tests.support.credentials import ADMIN, USER_WITH_PASSWORD, basic, settings_for
 from tests.support.raw_requests import FRAME, RAW_REQUESTS, RawRequest
 from tests.support.server import LiveServer, serving
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -30,7 +29,7 @@ CONFIG = """
 daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 64; }}
 http {{
-    access_log off; client_max_body_size 40m; client_header_timeout 2s;
+    access_log off; client_max_body_size 40m; client_header_timeout 10s;
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
     keepalive_timeout 2s;
@@ -55,16 +54,18 @@ def nginx_before(upstream: int, folder: Path, tls: str = "", headers: str = "") 
     config.write_text(CONFIG.format(folder=folder, port=port, upstream=upstream, tls=tls, headers=headers))
     nginx = subprocess.Popen(["nginx", "-e", folder / "error.log", "-c", config])
     try:
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionError:
-                time.sleep(0.05)
+        wait_for(lambda: listens(port))
         yield port
     finally:
         nginx.terminate()
-        nginx.wait(10)
+        nginx.wait(PATIENCE_S)
+
+
+def listens(port: int) -> bool:
+    with suppress(ConnectionError):
+        socket.create_connection(("127.0.0.1", port)).close()
+        return True
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +84,7 @@ def test_the_console_works_behind_tls(browser: Chrome, server: LiveServer, tmp_p
     with nginx_before(server.port, tmp_path, tls, f"proxy_set_header {host};") as port:
         browser.get(f"https://127.0.0.1:{port}/")
         browser.find_element(By.ID, "file").send_keys(str(STREET))
-        WebDriverWait(browser, PATIENCE_S).until(
-            lambda _: "6 \u00d7 person" in browser.find_element(By.ID, "summary").text
-        )
+        wait(browser, lambda: "6 \u00d7 person" in browser.find_element(By.ID, "summary").text)
 
 
 def test_the_client_behind_nginx_is_the_one_that_nginx_saw(tmp_path: Path) -> None:
@@ -97,7 +96,7 @@ def test_the_client_behind_nginx_is_the_one_that_nginx_saw(tmp_path: Path) -> No
 
         def guess(address: str, number: int) -> str:
             claim = {"X-Forwarded-For": f"9.9.9.{number}", **basic("guessed", f"guess {number}")}
-            with httpx.Client(transport=httpx.HTTPTransport(local_address=address)) as client:
+            with httpx.Client(transport=httpx.HTTPTransport(local_address=address), timeout=PATIENCE_S) as client:
                 return str(client.get(f"http://127.0.0.1:{port}/models", headers=claim).json()["type"])
 
         guesses = [guess("127.0.0.2", number) for number in range(2 * FREE_FAILURES)]
@@ -109,5 +108,5 @@ def test_the_client_behind_nginx_is_the_one_that_nginx_saw(tmp_path: Path) -> No
 def test_a_raw_request_gets_its_answer_through_nginx(proxy: int, request_: RawRequest) -> None:
     expected = request_.direct if request_.proxied is None else request_.proxied
     assert statuses(talk(proxy, request_.sent)) == expected
-    answer = httpx.post(f"http://127.0.0.1:{proxy}/inference", content=FRAME)
+    answer = httpx.post(f"http://127.0.0.1:{proxy}/inference", content=FRAME, timeout=PATIENCE_S)
     assert re.search('"block"', answer.text)

@@ -43,22 +43,32 @@ KNOWN: dict[str, tuple[Collection[str], Collection[str]]] = {
 
 def judged(url: str) -> dict[str, Any]:
     command: list[str | Path] = [FRAMEHOOK, "conform", url, "--hostile", "--format", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     return report
 
 
-@pytest.mark.parametrize("name", KNOWN)
-def test_the_known_mistakes_of_a_server_are_found_and_none_is_invented(name: str) -> None:
-    assert PEER_MODEL.exists(), "run scripts/bench peers"
-    with serving(servers(PEER_MODEL)[name], STREET.read_bytes()) as service:
-        report = judged(f"http://127.0.0.1:{service.port}{PATH}")
-    found = {
-        verdict: {check["id"] for check in report["checks"] if check["verdict"] == verdict}
+def mistakes_in(report: dict[str, Any]) -> dict[str, set[str]]:
+    """Return which checks fail, and which warn."""
+    return {
+        verdict: {check["id"] for check in report["checks"] if check["verdict"] == verdict} - QUEUES
         for verdict in ("fail", "warn")
     }
-    details = {check["id"]: check["detail"] for check in report["checks"] if check["verdict"] in found}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_known_mistakes_of_a_server_are_found_and_none_is_invented(name: str) -> None:
+    """Some checks have limits of 2 s: what a busy machine adds to the mistakes is not found again."""
+    assert PEER_MODEL.exists(), "run scripts/bench peers"
     failed, warned = KNOWN[name]
-    assert found["fail"] - QUEUES == set(failed), details
-    assert found["warn"] - QUEUES == set(warned), details
+    known = {"fail": set(failed), "warn": set(warned)}
+    with serving(servers(PEER_MODEL)[name], STREET.read_bytes()) as service:
+        url = f"http://127.0.0.1:{service.port}{PATH}"
+        report = judged(url)
+        found = mistakes_in(report)
+        if found != known:
+            again = mistakes_in(judged(url))
+            found = {verdict: ids & again[verdict] for verdict, ids in found.items()}
+    details = {check["id"]: check["detail"] for check in report["checks"] if check["verdict"] in found}
+    assert found == known, details

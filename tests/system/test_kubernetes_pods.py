@@ -22,7 +22,7 @@ from tests.support.client import CONTRACT
 from tests.support.credentials import ADMIN, AUTHORIZED
 from tests.support.manifests import CHART, NAMES, Kinds, committed, container_of, environment, pod_of
 from tests.support.process import service_of, serving
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE_S, PROGRAM_S, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -44,14 +44,13 @@ http {{
 
 
 @contextmanager
-def controller(folder: Path, pods: Sequence[int]) -> Iterator[httpx.Client]:
+def controller(folder: Path, port: int, pods: Sequence[int]) -> Iterator[httpx.Client]:
     """Run nginx as the lines of the chart make it, in front of pods that answer with their port.
 
     The key begins with a word: nginx itself takes turns if it is empty, ingress-nginx hashes even that.
     """
     folder.mkdir()
     annotations = committed("everything")["Ingress"]["metadata"]["annotations"]
-    port = free_port()
     config = NGINX.format(
         folder=folder,
         port=port,
@@ -63,12 +62,12 @@ def controller(folder: Path, pods: Sequence[int]) -> Iterator[httpx.Client]:
     (folder / "nginx.conf").write_text(config)
     nginx = subprocess.Popen(["nginx", "-e", folder / "error.log", "-c", folder / "nginx.conf"])
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
             wait_for(lambda: _answers(client))
             yield client
     finally:
         nginx.terminate()
-        nginx.wait(10)
+        nginx.wait(PATIENCE_S)
 
 
 def _answers(client: httpx.Client) -> bool:
@@ -83,8 +82,8 @@ def pods_of(client: httpx.Client) -> dict[str, str]:
 
 
 def test_a_stream_keeps_its_pod_and_frames_without_one_go_to_all(tmp_path: Path) -> None:
-    pods = [free_port() for _ in range(3)]
-    with controller(tmp_path / "nginx", pods) as client:
+    port, *pods = [free_port() for _ in range(4)]
+    with controller(tmp_path / "nginx", port, pods) as client:
         chosen = pods_of(client)
         assert set(chosen.values()) == {str(pod) for pod in pods}
         assert pods_of(client) == chosen
@@ -97,10 +96,10 @@ def test_a_stream_keeps_its_pod_and_frames_without_one_go_to_all(tmp_path: Path)
 
 
 def test_a_pod_more_takes_its_share_of_the_streams_and_no_other_moves(tmp_path: Path) -> None:
-    pods = [free_port() for _ in range(4)]
-    with controller(tmp_path / "three", pods[:3]) as client:
+    port, *pods = [free_port() for _ in range(5)]
+    with controller(tmp_path / "three", port, pods[:3]) as client:
         before = pods_of(client)
-    with controller(tmp_path / "four", pods) as client:
+    with controller(tmp_path / "four", port, pods) as client:
         after = pods_of(client)
     moved = [stream for stream in STREAMS if before[stream] != after[stream]]
     assert {after[stream] for stream in moved} == {str(pods[3])}
@@ -156,7 +155,7 @@ def test_the_service_lives_as_the_manifest_says(tmp_path: Path, name: str) -> No
     with (
         (tmp_path / "log").open("w") as log,
         serving("--host", "127.0.0.1", wrapper=pod(kinds, volumes), log=log, **variables) as (process, port),
-        httpx.Client(verify=False) as client,
+        httpx.Client(verify=False, timeout=PATIENCE_S) as client,
     ):
 
         def status(probe: str) -> int | None:
@@ -165,7 +164,7 @@ def test_the_service_lives_as_the_manifest_says(tmp_path: Path, name: str) -> No
                 return client.get(f"{asked['scheme'].lower()}://127.0.0.1:{port}{asked['path']}").status_code
             return None
 
-        wait_for(lambda: status("startup") == 200)
+        wait_for(lambda: status("startup") == 200, PROGRAM_S)
         assert (status("liveness"), status("readiness")) == (200, 200)
         address = f"{container['livenessProbe']['httpGet']['scheme'].lower()}://127.0.0.1:{port}"
         answer = client.post(f"{address}/inference?stream=yard", content=FRAME, headers=AUTHORIZED)

@@ -12,6 +12,7 @@ from lab.pictures import STREET
 from models.repository.folder import BUILT_IN_ZOO
 from tests.support.client import ROOT
 from tests.support.process import serving, wait_until_ready
+from tests.support.waiting import PATIENCE_S
 
 PYTHON = ROOT / ".tools" / "openvino" / "bin" / "python"
 MODEL = BUILT_IN_ZOO / "ssdlite-mobilenet-v2"
@@ -56,6 +57,6 @@ def test_the_service_answers_with_openvino(tmp_path: Path) -> None:
     options = ["--model-repository", str(tmp_path), "--default-model", "detector"]
     with serving(*options, wrapper=[str(PYTHON)], log=subprocess.DEVNULL) as (_, port):
         wait_until_ready(port)
-        answer = httpx.post(f"http://127.0.0.1:{port}/inference", content=STREET.read_bytes(), timeout=30)
+        answer = httpx.post(f"http://127.0.0.1:{port}/inference", content=STREET.read_bytes(), timeout=PATIENCE_S)
     labels = [inference["entity"]["tag"]["value"] for inference in answer.json()["inferences"]]
     assert labels.count("person") >= 3

@@ -23,6 +23,7 @@ from tests.support.client import ROOT
 from tests.support.credentials import ADMIN_TOKEN, RELOADABLE
 from tests.support.process import serving, wait_until_ready
 from tests.support.raw_requests import CLOSE, FRAME, LENGTH
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.system
 
@@ -115,7 +116,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
         yield Traced(port, root, trace)
         [service] = (Path("/proc") / str(process.pid) / "task" / str(process.pid) / "children").read_text().split()
         os.kill(int(service), signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def opened_elsewhere(lines: list[str], root: Path) -> set[str]:

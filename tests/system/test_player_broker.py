@@ -24,7 +24,7 @@ from player.events.sending import Publisher
 from player.flow import Inference
 from tests.support.certificates import issue, write, write_authority
 from tests.support.player_events import AT_S, BOX, MOTION, seen, wait_until_delivered
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE_S, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -39,6 +39,8 @@ for topic, config in json.load(sys.stdin):
     print(component, name)
 """
 RATE_PER_S = 100
+MOST_IN_FLIGHT = 10
+"""How many events may be on their way when a broker ends, of some hundreds."""
 
 
 @dataclass
@@ -83,16 +85,28 @@ def send_during(fault: Callable[[], None], port: int, consumer: Consumer, option
 def test_a_broker_that_restarts_gets_each_event_once(
     tmp_path: Path, number: signal.Signals, *, is_persistent: bool
 ) -> None:
-    with mosquitto(tmp_path, is_persistent=is_persistent) as broker, consuming(broker.port) as consumer:
+    """One that remembers nothing gets again what it has passed on, if it ended before the answer."""
+    with mosquitto(tmp_path, is_persistent=is_persistent) as broker, consuming(broker.port, qos=0) as consumer:
+        proxy = Proxy(broker.port)
 
         def restart() -> None:
             for _ in range(2):
+                proxy.is_open.clear()  # until the consumer hears again what the broker passes on
+                consumer.is_subscribed.clear()
                 broker.stop(number)
                 time.sleep(0.3)
                 broker.start()
-                time.sleep(2)
+                wait_for(consumer.is_subscribed.is_set)
+                count = len(consumer.messages)
+                proxy.is_open.set()
+                wait_for(lambda: len(consumer.messages) > count)  # noqa: B023  # at once
+                time.sleep(1)
 
-        assert consumer_got(consumer, send_during(restart, broker.port, consumer))
+        sent = send_during(restart, proxy.port, consumer)
+        proxy.close()
+        remembers = is_persistent and number == signal.SIGTERM
+        assert list(dict.fromkeys(consumer.ids)) == sent
+        assert len(consumer.ids) - len(sent) <= (0 if remembers else MOST_IN_FLIGHT)
 
 
 def consumer_got(consumer: Consumer, sent: list[str]) -> bool:
@@ -113,11 +127,13 @@ def test_a_broker_that_is_held_up_gets_each_event_once(tmp_path: Path) -> None:
 
 
 def cut_again_and_again(proxy: Proxy) -> None:
-    rng = random.Random(6)
-    for _ in range(6):
+    rng, tries = random.Random(6), 0
+    deadline = time.monotonic() + PATIENCE_S
+    while tries < 6 or proxy.cuts < 3:
+        assert time.monotonic() < deadline, "the line did not break"
         time.sleep(rng.uniform(1, 1.5))
         proxy.cut()
-    assert proxy.cuts >= 3, "the line did not break"
+        tries += 1
 
 
 @pytest.mark.parametrize("qos", [1, 2])
@@ -197,10 +213,14 @@ def test_an_inbox_hears_no_old_messages(tmp_path: Path) -> None:
         publish(broker, "gates/yard", "old", is_retained=True)
         inbox = Inbox(f"mqtt://127.0.0.1:{broker.port}", ["gates/#"], hear)
         wait_for(lambda: inbox.link.state.connected_since_s)
-        time.sleep(0.5)
-        publish(broker, "gates/yard", "open")
-        wait_for(lambda: heard == [("gates/yard", b"open")])
+
+        def is_heard() -> bool:
+            publish(broker, "gates/yard", "open")
+            return bool(heard)
+
+        wait_for(is_heard)  # it subscribes a little later
         inbox.close()
+    assert set(heard) == {("gates/yard", b"open")}
 
 
 def publish(broker: Mosquitto, topic: str, text: str, *, is_retained: bool = False) -> None:
@@ -225,7 +245,7 @@ def test_home_assistant_accepts_the_sensors(tmp_path: Path) -> None:
         wait_for(lambda: [each.payload for each in presences(consumer)] == [b"online", b"offline"])
     configs = [(topic, json.loads(payload)) for topic, payload in said.items() if topic.endswith("/config")]
     command, text = [str(HOME_ASSISTANT), "-c", VALIDATE], json.dumps(configs)
-    run = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run(command, input=text, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.split("\n")[:-1] == [
         "binary_sensor framehook_yard_motion",

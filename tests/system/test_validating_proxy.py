@@ -59,7 +59,7 @@ def proxy(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
             yield client
     finally:
         prism.terminate()
-        prism.wait(10)
+        prism.wait(START_S)
 
 
 def _is_up(client: httpx.Client) -> bool:

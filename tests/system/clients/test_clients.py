@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -221,7 +222,8 @@ def test_codeproject_ais_page(page: Chrome, expected: list[dict[str, Any]]) -> N
         return page.find_element(By.ID, id_)
 
     def wait(condition: Callable[[], object]) -> None:
-        WebDriverWait(page, PATIENCE_S).until(lambda _: condition())
+        ignored = [StaleElementReferenceException]  # it draws its lists anew
+        WebDriverWait(page, PATIENCE_S, ignored_exceptions=ignored).until(lambda _: condition())
 
     wait(lambda: part("things").is_displayed())
     for models in ("customModel", "benchmarkModel"):  # it asks for both lists five seconds after its start

@@ -14,7 +14,7 @@ import pytest
 
 from lab.wire import free_port
 from tests.support.client import ROOT
-from tests.support.waiting import PATIENCE_S, wait_for
+from tests.support.waiting import PATIENCE_S, PROGRAM_S, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -44,7 +44,7 @@ def test_each_stream_is_at_one_instance(tmp_path: Path) -> None:
             process = subprocess.Popen(["bash", "-ec", command], cwd=tmp_path, start_new_session=True, env=environment)
             stack.callback(process.wait, PATIENCE_S)
             stack.callback(os.killpg, process.pid, signal.SIGTERM)
-            wait_for(partial(are_ready, needed))
+            wait_for(partial(are_ready, needed), PROGRAM_S)
         walk = subprocess.run(["bash", "-ec", posts], cwd=tmp_path, capture_output=True, text=True, check=True)
     lists = [json.loads(line)["streams"] for line in walk.stdout.splitlines()]
     frames = [(stream["id"], stream["frames"]["run"]) for streams in lists for stream in streams]

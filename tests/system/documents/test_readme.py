@@ -19,7 +19,7 @@ from tests.support.client import ROOT
 from tests.support.models.matching import assert_matches, flat
 
 README = (ROOT / "README.md").read_text()
-INSTALL_DEADLINE_S = 300
+INSTALL_DEADLINE_S = 900
 
 pytestmark = pytest.mark.system
 

@@ -14,7 +14,7 @@ import pytest
 from lab.wire import free_port
 from tests.support.client import ROOT
 from tests.support.process import FRAMEHOOK
-from tests.support.waiting import wait_for
+from tests.support.waiting import PROGRAM_S, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -87,7 +87,7 @@ def test_the_commands_lead_to_a_live_stream_with_settings(reader: Reader) -> Non
         return command
 
     reader.starts(next_command("runs on", "scripts/serve"))
-    wait_for(reader.is_ready)
+    wait_for(reader.is_ready, PROGRAM_S)
     photo = reader.types(next_command("tested", "curl --data-binary"))
     assert (photo.count('"person"'), photo.count('"car"')) == (2, 1)
     assert reader.types(next_command("tested", "client.py")).count("person") == 6
@@ -99,6 +99,6 @@ def test_the_commands_lead_to_a_live_stream_with_settings(reader: Reader) -> Non
     reader.types(next_command("tested", "streams/yard.yaml"))
     reader.stops(0)
     reader.starts(next_command("runs on", "--streams streams"))
-    wait_for(lambda: all(reader.stream().get(outcome) for outcome in ("regions", "repeated")))
+    wait_for(lambda: all(reader.stream().get(outcome) for outcome in ("regions", "repeated")), PROGRAM_S)
     assert '"repeated"' in reader.types(next_command("tested", "curl"))
     assert list(steps) == []

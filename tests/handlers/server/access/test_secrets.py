@@ -34,8 +34,8 @@ from lab.graphs import write_identity_model
 from lab.pictures import STREET
 from tests.support.client import ROOT
 from tests.support.credentials import GUARDED, basic, bearer
-from tests.support.process import ENDS_S, FRAMEHOOK, serving
-from tests.support.waiting import PATIENCE_S, wait_for
+from tests.support.process import FRAMEHOOK, serving
+from tests.support.waiting import PATIENCE_S, PROGRAM_S, wait_for
 
 TOKEN, PASSWORD, WRONG = "S3CR3T-token-0f7b2c", "S3CR3T-password-91ad4e", "S3CR3T-wrong-5d20c8"
 PATHS = ("/inference", "/models", "/models/nope", "/metrics", "/openapi.yaml", "/health/ready", "/ui/", "/no")
@@ -44,7 +44,9 @@ PLAIN = {"host": "127.0.0.1"}
 
 def framehook(*arguments: str | Path, typed: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     command, known = [FRAMEHOOK, *arguments], os.environ | environment
-    return subprocess.run(command, input=typed, capture_output=True, text=True, env=known, check=False, timeout=ENDS_S)
+    return subprocess.run(
+        command, input=typed, capture_output=True, text=True, env=known, check=False, timeout=PROGRAM_S
+    )
 
 
 @pytest.fixture
