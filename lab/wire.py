@@ -86,7 +86,7 @@ def refusing() -> socket.socket:
 
 
 def free_port() -> int:
-    """Return a port that is free now, that nobody gets by chance before it is used, and that the next calls do not return."""
+    """Return a port that is free now. Nobody gets it by chance before it is used, and the next calls return others."""
     for turn in _TURNS:
         port = PORTS[turn % len(PORTS)]
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
