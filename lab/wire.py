@@ -6,11 +6,18 @@ import ssl
 from contextlib import suppress
 from typing import Protocol
 
+TIMEOUT_S = 60.0
+"""How long a test waits for the next bytes; the machines are shared."""
+
 
 def connect(port: int, sent: bytes = b"") -> socket.socket:
     """Return a new connection after sending these bytes."""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
-    connection.sendall(sent)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
+    try:
+        connection.sendall(sent)
+    except OSError:
+        connection.close()
+        raise
     return connection
 
 
@@ -52,6 +59,14 @@ def read_answer(connection: Receiver) -> bytes:
         length = re.search(rb"\r\ncontent-length: (\d+)", head)
         if length and len(body) >= int(length[1]):
             break
+    return bytes(received)
+
+
+def read_answers(connection: Receiver, count: int) -> bytes:
+    """Return what arrives until so many answers have begun; less if the server closes."""
+    received = bytearray()
+    while len(statuses(bytes(received))) < count and (data := connection.recv(65536)):
+        received += data
     return bytes(received)
 
 

@@ -1,6 +1,7 @@
 """`framehook serve` as a process of its own."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,6 @@ from typing import Any
 
 import httpx
 
-from lab.wire import free_port
 from tests.support.waiting import wait_for
 
 PROC = Path("/proc")
@@ -26,23 +26,32 @@ def framehook(*arguments: str | Path, **environment: str) -> subprocess.Complete
 
 
 @contextmanager
+def reserved_port() -> Iterator[int]:
+    """Yield a port that refuses connections, and that nobody but who asks for it by its number gets in the block."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the service sets it, too: it may listen there
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+@contextmanager
 def serving(
     *arguments: str, wrapper: Sequence[str] = (), log: Any = subprocess.PIPE, **environment: str
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Run the service, at the latest until the block ends; yield the process and its port."""
-    port = free_port()
-    process = subprocess.Popen(
-        [*wrapper, FRAMEHOOK, "serve", "--port", str(port), *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=log,
-        text=True,
-        env={**os.environ, **environment},
-    )
-    try:
-        yield process, port
-    finally:
-        process.kill()
-        process.communicate()
+    with reserved_port() as port:
+        process = subprocess.Popen(
+            [*wrapper, FRAMEHOOK, "serve", "--port", str(port), *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            text=True,
+            env={**os.environ, **environment},
+        )
+        try:
+            yield process, port
+        finally:
+            process.kill()
+            process.communicate()
 
 
 def wait_until_ready(port: int) -> None:
