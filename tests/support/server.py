@@ -77,9 +77,10 @@ def running(
 ) -> Iterator[LiveServer]:
     """Run the service with these settings until the block ends; `trusted`: for clients, if it speaks HTTPS.
 
-    Unless they say otherwise, lanes are threads, which start much faster, and a frame waits for one with patience.
+    Unless they say otherwise, lanes are threads, which start much faster, and frames may wait and run for long.
     """
-    configured = Settings(**({"port": 0, "isolation": "thread", "queue_timeout_s": PATIENCE_S} | settings))
+    patience = {"queue_timeout_s": PATIENCE_S, "run_timeout_s": PATIENCE_S}
+    configured = Settings(**({"port": 0, "isolation": "thread"} | patience | settings))
     server = create_server(configured, create_app(configured, lambda is_ready: None if is_ready else give_up()))
     thread = threading.Thread(target=server.run)
     thread.start()
