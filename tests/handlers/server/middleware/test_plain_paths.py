@@ -92,7 +92,7 @@ def test_the_log_shows_the_path_as_sent(server: LiveServer, caplog: pytest.LogCa
     caplog.set_level("INFO")
     assert server.client.get(server.url + "//health/live/").status_code == 200
 
-    def lines() -> list[tuple[str, str]]:
+    def lines() -> list[tuple[object, object]]:
         facts = [getattr(record, "facts", {}) for record in caplog.records]
         return [(line.get("path"), line.get("operation")) for line in facts]
 
