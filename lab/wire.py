@@ -8,6 +8,8 @@ import ssl
 from contextlib import suppress
 from typing import Protocol
 
+TIMEOUT_S = 60.0
+"""How long a test waits for the next bytes; the machines are shared."""
 PORTS = range(10_000, 32_000)
 """Below those that Linux gives by default to programs that ask for any, ip(7): ip_local_port_range."""
 _TURNS = itertools.count(97 * os.getpid())  # each process begins at another one
@@ -15,8 +17,12 @@ _TURNS = itertools.count(97 * os.getpid())  # each process begins at another one
 
 def connect(port: int, sent: bytes = b"") -> socket.socket:
     """Return a new connection after sending these bytes."""
-    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
-    connection.sendall(sent)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
+    try:
+        connection.sendall(sent)
+    except OSError:
+        connection.close()
+        raise
     return connection
 
 
@@ -58,6 +64,14 @@ def read_answer(connection: Receiver) -> bytes:
         length = re.search(rb"\r\ncontent-length: (\d+)", head)
         if length and len(body) >= int(length[1]):
             break
+    return bytes(received)
+
+
+def read_answers(connection: Receiver, count: int) -> bytes:
+    """Return what arrives until so many answers have begun; less if the server closes."""
+    received = bytearray()
+    while len(statuses(bytes(received))) < count and (data := connection.recv(65536)):
+        received += data
     return bytes(received)
 
 

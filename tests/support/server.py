@@ -17,6 +17,7 @@ import httpx
 from handlers.server.app import create_app
 from handlers.server.settings import Settings
 from handlers.server.wire.http_server import create_server
+from models.scheduling.lanes import Lanes
 from tests.support.client import ContractClient
 from tests.support.waiting import PATIENCE_S, wait_for
 
@@ -37,6 +38,8 @@ class LiveServer:
     """Limits the kernel's send buffer of later connections to this many bytes."""
     loop_cpu_s: Callable[[], float] = lambda: 0
     """Returns the CPU time that the event loop has taken, in seconds."""
+    lanes: Callable[[], Lanes] | None = None
+    """Returns the lanes of the default model."""
 
     @property
     def url(self) -> str:
@@ -48,6 +51,20 @@ class LiveServer:
     def new_client(self) -> ContractClient:
         """Return another client, with its own connections."""
         return ContractClient(self.url, self.trusted)
+
+    @contextmanager
+    def busy(self, jobs: int = 1) -> Iterator[None]:
+        """Keep one lane busy until the block ends, and one place in its queue for each further job of this machine."""
+        assert self.lanes
+        lanes, done = self.lanes(), threading.Event()
+        taken = [lanes.submit(done.wait, caller=self.host) for _ in range(jobs)]
+        try:
+            wait_for(lambda: lanes.running)
+            yield
+        finally:
+            done.set()
+            for job in taken:
+                job.result()
 
 
 @contextmanager
@@ -75,7 +92,18 @@ def running(
             limit = partial(_limit_send_buffers, server.servers[0].sockets[0].fileno())
             clock = time.pthread_getcpuclockid(thread.ident or 0)
             cpu_s = partial(time.clock_gettime, clock)
-            live = LiveServer(host, port, configured.default_model, client, server.drain, trusted, limit, cpu_s)
+            engine = server.lifespan.state["context"].engine
+            live = LiveServer(
+                host,
+                port,
+                configured.default_model,
+                client,
+                server.drain,
+                trusted,
+                limit,
+                cpu_s,
+                lambda: engine.served.find(None).lanes,
+            )
             if wait_until_ready:
                 live.wait_until_ready()
             yield live

@@ -5,7 +5,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,11 @@ from handlers.server.middleware.logs import JsonFormatter
 from lab import wire
 from lab.graphs import board, number_in, work_for, write_failing_model, write_identity_model
 from lab.pictures import encode
-from lab.wire import read_to_end
+from lab.wire import read_answer, read_to_end
 from models.runtime.engine import Engine
 from tests.support.client import ContractClient
 from tests.support.server import LiveServer, running, serving
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, wait_for
 
 MAX_BODY_BYTES = 100_000
 BODY_TIMEOUT_S = 1
@@ -34,12 +33,18 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         write_identity_model(tmp_path_factory.mktemp("repository")),
         lanes=1,
         queue_size=1,
-        queue_timeout_s=20,
+        queue_timeout_s=PATIENCE_S,
         max_body_bytes=MAX_BODY_BYTES,
         max_bytes_in_flight=150_000,
         max_pixels=500_000,
-        receive_timeout_s=BODY_TIMEOUT_S,
     ) as live:
+        yield live
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[LiveServer]:
+    """A service that waits for a body only shortly."""
+    with serving(write_identity_model(tmp_path), receive_timeout_s=BODY_TIMEOUT_S) as live:
         yield live
 
 
@@ -120,14 +125,14 @@ def test_a_refusal_with_a_known_length_keeps_the_connection(small: LiveServer) -
     headers = f"Content-Encoding: gzip\r\nContent-Length: {len(body)}"
     with connect(small, headers=headers) as connection:
         connection.sendall(body)
-        assert connection.recv(65536).startswith(b"HTTP/1.1 415 ")
+        assert read_answer(connection).startswith(b"HTTP/1.1 415 ")
         connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_body_that_stops_half_way_is_timed_out(small: LiveServer) -> None:
+def test_a_body_that_stops_half_way_is_timed_out(impatient: LiveServer) -> None:
     started_at = time.monotonic()
-    with connect(small, headers=f"Content-Length: {len(FRAME)}") as connection:
+    with connect(impatient, headers=f"Content-Length: {len(FRAME)}") as connection:
         connection.sendall(FRAME[:20])
         answer = read_to_end(connection)
     assert answer.startswith(b"HTTP/1.1 408 ")
@@ -142,6 +147,11 @@ def test_a_caller_that_hangs_up_half_way_harms_nobody(small: LiveServer) -> None
 
 
 def test_a_full_queue_refuses_at_once_with_retry_after(small: LiveServer) -> None:
+    wait_for(lambda: refuses_at_once(small))
+
+
+def refuses_at_once(small: LiveServer) -> bool:
+    """Send more than there is room for; return whether every refusal took less time than any frame."""
     answers = []
 
     def send() -> None:
@@ -161,7 +171,7 @@ def test_a_full_queue_refuses_at_once_with_retry_after(small: LiveServer) -> Non
     assert len(served) >= 2  # one runs and one waits
     assert refused
     assert all(int(retry_after or 0) >= 1 for _, retry_after in refused)
-    assert min(served) > max(taken_s for taken_s, _ in refused)
+    return min(served) > max(taken_s for taken_s, _ in refused)
 
 
 def test_too_many_bytes_in_flight_are_refused(small: LiveServer) -> None:
@@ -184,7 +194,7 @@ def test_who_declares_much_and_sends_little_keeps_nobody_out(small: LiveServer) 
 
 
 def test_a_full_service_refuses_before_the_body_has_arrived(small: LiveServer) -> None:
-    with _busy(small):
+    with small.busy(jobs=2):
         for path in ("/inference", "/inference/identity"):  # at the socket, and by admission
             with connect(small, path=path, headers="Content-Length: 1000") as connection:  # and sends none of it
                 answer = connection.recv(65536)
@@ -218,23 +228,19 @@ def test_callers_that_hung_up_hold_no_bytes(small: LiveServer) -> None:
 
 
 def test_probes_answer_while_every_lane_is_busy(small: LiveServer) -> None:
-    with _busy(small) as unanswered:
+    wait_for(lambda: probes_answer_before_a_frame(small))
+
+
+def probes_answer_before_a_frame(small: LiveServer) -> bool:
+    """Ask while a frame runs, and return whether it still ran at the end: else this proves nothing."""
+    with connect(small, headers=f"Content-Length: {len(SLOW_FRAME)}") as connection:
+        connection.sendall(SLOW_FRAME)
+        time.sleep(ARRIVAL_S)
         for path in ("/health/live", "/health/ready", "/models"):
             assert small.client.get(path).status_code == 200
-        assert not select.select([unanswered], [], [], 0)[0], "the frame finished first, so this proves nothing"
-
-
-@contextmanager
-def _busy(server: LiveServer) -> Iterator[socket.socket]:
-    """Fill the one lane and the one place in the queue; yield the connection of the waiting frame."""
-    with ExitStack() as stack:
-        for _ in range(2):
-            head = f"Content-Length: {len(SLOW_FRAME)}"
-            connection = stack.enter_context(connect(server, headers=head))
-            connection.sendall(SLOW_FRAME)
-            time.sleep(ARRIVAL_S)
-        yield connection
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        is_running = not select.select([connection], [], [], 0)[0]
+        assert read_answer(connection).startswith(b"HTTP/1.1 200 ")
+    return is_running
 
 
 def test_ready_only_after_every_model_answered_a_frame(tmp_path: Path) -> None:
@@ -244,7 +250,7 @@ def test_ready_only_after_every_model_answered_a_frame(tmp_path: Path) -> None:
     with running(
         model_repository=tmp_path, default_model="identity", wait_until_ready=False, give_up=gave_up.set
     ) as live:
-        assert gave_up.wait(10)
+        assert gave_up.wait(PATIENCE_S)
         assert live.client.get("/health/live").json() == {"status": "live"}
         for answer in (live.client.get("/health/ready"), live.client.post("/inference/last", content=FRAME)):
             assert answer.status_code == 503
@@ -262,7 +268,7 @@ def test_an_unforeseen_failure_to_load_ends_the_service_too(
     with running(
         model_repository=tmp_path, default_model="identity", wait_until_ready=False, give_up=gave_up.set
     ) as live:
-        assert gave_up.wait(10)
+        assert gave_up.wait(PATIENCE_S)
         assert live.client.get("/health/ready").status_code == 503
     [critical] = [record for record in caplog.records if record.levelname == "CRITICAL"]
     assert "ZeroDivisionError" in JsonFormatter().format(critical)

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from conformance.published import PUBLISHED
-from lab.graphs import board, number_in, work_for, write_identity_model, write_planted_model
+from lab.graphs import board, number_in, write_identity_model, write_planted_model
 from lab.pictures import blank, encode, street, street_as
 from tests.support.client import ContractClient
 from tests.support.models.matching import flat
 from tests.support.server import LiveServer, serving
-from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +89,10 @@ def test_a_failing_model_is_500_without_a_stack_trace(identity: LiveServer) -> N
 
 
 def test_503_always_has_retry_after(tmp_path: Path) -> None:
-    with serving(write_identity_model(tmp_path), lanes=1, queue_size=0) as live:
-        slow = threading.Thread(target=_send, args=(live, encode(board(work=work_for(2)), "PNG")))
-        slow.start()
-        wait_for(lambda: live.client.get("/status").json()["framesRunning"] == 1)
+    with serving(write_identity_model(tmp_path), lanes=1, queue_size=0) as live, live.busy():
         for path in ("/inference", "/inference/identity"):  # at the socket, and behind it
             answer = live.client.post(path, content=encode(board(1), "PNG"))
             assert (answer.status_code, int(answer.headers["retry-after"]) >= 1) == (503, True)
-        slow.join()
 
 
 def test_a_4k_bmp_fits_the_default_limit(server: LiveServer) -> None:
@@ -145,9 +140,3 @@ def test_one_callers_filter_does_not_serve_another(server: LiveServer) -> None:
     for caller in callers:
         caller.join()
     assert not wrong
-
-
-def _send(live: LiveServer, body: bytes) -> None:
-    with ContractClient(live.url) as client:
-        while client.post("/inference", content=body).status_code == 503:
-            pass

@@ -73,7 +73,7 @@ def test_part_of_a_last_column_counts_for_its_share(mode: str, size_wh: Size) ->
 
 
 def test_other_threads_run_while_a_picture_is_resized(monkeypatch: pytest.MonkeyPatch) -> None:
-    inside = False
+    inside, seen = False, threading.Event()
 
     class Watched(Resizer):  # type: ignore[misc]  # it has no types
         def resize_pil(self, *arguments: object) -> None:
@@ -84,7 +84,9 @@ def test_other_threads_run_while_a_picture_is_resized(monkeypatch: pytest.Monkey
 
     def resize_again_and_again() -> None:
         image, target = Image.new("RGB", (2000, 2000)), DecodeTarget((300, 300))
-        for _ in range(100):
+        for _ in range(1000):
+            if seen.is_set():
+                break
             Convolution(target).image(image, image.size, target.letterbox(image.size))
 
     monkeypatch.setattr(scaling, "Resizer", Watched)
@@ -97,5 +99,6 @@ def test_other_threads_run_while_a_picture_is_resized(monkeypatch: pytest.Monkey
             time.sleep(0)
         assert inside
     finally:
+        seen.set()
         sys.setswitchinterval(interval_s)
         thread.join()

@@ -18,6 +18,7 @@ from lab.wire import statuses
 from tests.support.client import ON_EVERY_ANSWER, POLICY
 from tests.support.credentials import AUTHORIZED
 from tests.support.server import LiveServer, running, serving
+from tests.support.waiting import PATIENCE_S
 
 FRAME = encode(board(7), "PNG")
 MOZILLA = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"}
@@ -145,10 +146,10 @@ def test_a_refusal_reads_neither_credentials_nor_the_body(guarded: LiveServer) -
     for head in (b"Origin: https://evil.example\r\n", b"Origin: http://evil.example\r\nHost: evil.example\r\n"):
         host = b"" if b"Host" in head else b"Host: x\r\n"
         lines = host + head + b"Authorization: Basic OjpY\r\nContent-Length: 30000000\r\n\r\n"
-        with socket.create_connection((guarded.host, guarded.port), timeout=10) as page:
+        with socket.create_connection((guarded.host, guarded.port), timeout=PATIENCE_S) as page:
             page.sendall(b"POST /models/x/reload HTTP/1.1\r\n" + lines)
             assert statuses(page.recv(65536)) == (403,)
-    refused = httpx.post(f"{guarded.url}/nope", headers={"Origin": "null"})
+    refused = httpx.post(f"{guarded.url}/nope", headers={"Origin": "null"}, timeout=PATIENCE_S)
     assert refused.status_code == 403, "on every path"
     assert refused.json()["type"] == "urn:framehook:foreign-origin"
 
@@ -168,7 +169,7 @@ def test_no_page_frames_an_answer_and_no_browser_guesses_its_type(identity: Live
 
 
 def test_an_answer_in_plain_text_has_the_headers_too(identity: LiveServer) -> None:
-    answer = httpx.get(identity.url, headers={"Host": "a b"})
+    answer = httpx.get(identity.url, headers={"Host": "a b"}, timeout=PATIENCE_S)
     assert answer.status_code == 400
     assert answer.headers["x-content-type-options"] == "nosniff"
 
@@ -185,28 +186,31 @@ def test_a_page_of_an_allowed_origin_reads_its_answers(shared: LiveServer) -> No
     """Also refusals, of which it learns why."""
     page = {"Origin": ALLOWED_ORIGIN, "Sec-Fetch-Site": "cross-site", "Host": "nvr.example.com"}
     for content, status in ((FRAME, 200), (b"rubbish", 400)):
-        answer = httpx.post(f"{shared.url}/inference", content=content, headers=page)
+        answer = httpx.post(f"{shared.url}/inference", content=content, headers=page, timeout=PATIENCE_S)
         assert answer.status_code == status
         assert answer.headers["access-control-allow-origin"] == ALLOWED_ORIGIN
         assert answer.headers["vary"] == "Origin"
         assert "access-control-allow-credentials" not in answer.headers
-    assert httpx.get(f"{shared.url}/streams", headers=page).headers["access-control-allow-origin"] == ALLOWED_ORIGIN
+    streams = httpx.get(f"{shared.url}/streams", headers=page, timeout=PATIENCE_S)
+    assert streams.headers["access-control-allow-origin"] == ALLOWED_ORIGIN
 
 
 def test_a_preflight_of_an_allowed_origin_is_answered(shared: LiveServer) -> None:
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
-    answer = httpx.options(f"{shared.url}/inference", headers={"Origin": ALLOWED_ORIGIN, **asked})
+    answer = httpx.options(f"{shared.url}/inference", headers={"Origin": ALLOWED_ORIGIN, **asked}, timeout=PATIENCE_S)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == ALLOWED_ORIGIN
     assert "POST" in answer.headers["access-control-allow-methods"]
     assert answer.headers["access-control-allow-headers"] == "authorization,content-type"
-    other = httpx.options(f"{shared.url}/inference", headers={"Origin": "https://evil.example", **asked})
+    other = httpx.options(
+        f"{shared.url}/inference", headers={"Origin": "https://evil.example", **asked}, timeout=PATIENCE_S
+    )
     assert "access-control-allow-origin" not in other.headers
 
 
 def test_a_page_of_another_origin_is_refused_there_too(shared: LiveServer) -> None:
     page = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
-    answer = httpx.post(f"{shared.url}/inference", content=FRAME, headers=page)
+    answer = httpx.post(f"{shared.url}/inference", content=FRAME, headers=page, timeout=PATIENCE_S)
     assert answer.status_code == 403
     assert "access-control-allow-origin" not in answer.headers
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from handlers.server.middleware import log_writer
 from handlers.server.middleware.log_writer import FLUSH_S, MAX_WAITING_CHARACTERS, LogWriter
 from tests.support.waiting import PATIENCE_S, wait_for
 
@@ -16,6 +17,7 @@ from tests.support.waiting import PATIENCE_S, wait_for
 def nothing_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LogWriter, "dropped_lines", 0)
     monkeypatch.setattr(LogWriter, "refused_lines", 0)
+    monkeypatch.setattr(log_writer, "FLUSH_S", PATIENCE_S)  # the machine may be busy
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def test_a_line_that_is_no_text_is_written_all_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == "caf\\udce9\n"
 
 
-def test_a_pipe_that_nobody_reads_holds_up_nobody(pipe: tuple[int, int]) -> None:
+def test_a_pipe_that_nobody_reads_holds_up_nobody(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines are dropped, counted and reported where they are missing, once the pipe is read again."""
     writer = writer_to(pipe[1])
     line = "x" * 999 + "\n"
@@ -63,9 +65,11 @@ def test_a_pipe_that_nobody_reads_holds_up_nobody(pipe: tuple[int, int]) -> None
         writer.write(line)
     dropped = LogWriter.lost_lines()
     assert 3000 - dropped <= (MAX_WAITING_CHARACTERS + (1 << 16)) / len(line) + 10
-    started_at = time.perf_counter()
-    writer.finish()
-    assert time.perf_counter() - started_at < FLUSH_S + PATIENCE_S
+    with monkeypatch.context() as hasty:
+        hasty.setattr(log_writer, "FLUSH_S", FLUSH_S)
+        started_at = time.perf_counter()
+        writer.finish()
+        assert time.perf_counter() - started_at < PATIENCE_S / 2
     got: list[str] = []
     reader = threading.Thread(target=lambda: got.extend(read_all(pipe[0])))
     reader.start()

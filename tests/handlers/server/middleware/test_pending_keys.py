@@ -25,6 +25,7 @@ from lab.graphs import write_identity_model
 from models.errors import InferenceError, ModelNotFoundError
 from tests.support.credentials import ADMIN_TOKEN, AUTHORIZED, CAMERA_TOKEN, GUARDED, PROBE_TOKEN
 from tests.support.server import LiveServer, running
+from tests.support.waiting import PATIENCE_S
 
 PATH = "/v1/vision/careless"
 FORM = {"image": b"picture"}
@@ -126,7 +127,7 @@ def live(tmp_path_factory: pytest.TempPathFactory, chosen: dict[str, Operation])
 
 
 def post(server: LiveServer, **options: Any) -> httpx.Response:
-    return httpx.post(server.url + PATH, files=FORM, **options)
+    return httpx.post(server.url + PATH, files=FORM, timeout=PATIENCE_S, **options)
 
 
 @pytest.mark.parametrize("operation", CARELESS.values(), ids=CARELESS)

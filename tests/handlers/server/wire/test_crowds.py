@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -76,27 +76,43 @@ def test_a_request_without_its_body_is_as_good_as_idle(crowded: LiveServer) -> N
 
 
 def test_where_all_are_busy_a_new_one_is_refused(crowded: LiveServer) -> None:
-    """Bodies that keep coming are no reason to close a connection."""
+    """Bodies that keep coming are no reason to close a connection.
+
+    On a busy machine they may pause, and then do not count as such: that proves nothing.
+    """
+    received = b""
+
+    def is_refused() -> bool:
+        nonlocal received
+        with suppress(OSError):
+            received = beside_uploads(crowded.port)
+        return statuses(received) == (503,)
+
+    wait_for(is_refused)
+    assert b"\r\nretry-after: 2\r\n" in received
+
+
+def beside_uploads(port: int) -> bytes:
+    """Return what one more connection receives while as many as there may be upload."""
     done = threading.Event()
     with ExitStack() as stack:
-        busy = [stack.enter_context(connect(crowded.port, UPLOAD)) for _ in range(MAX_CONNECTIONS)]
+        busy = [stack.enter_context(connect(port, UPLOAD)) for _ in range(MAX_CONNECTIONS)]
 
         def upload() -> None:
-            while not done.is_set():
-                for connection in busy:
-                    connection.sendall(b"x" * 40_000)
-                time.sleep(0.05)
+            with suppress(OSError):  # one that gave way
+                while not done.is_set():
+                    for connection in busy:
+                        connection.sendall(b"x" * 40_000)
+                    time.sleep(0.05)
 
         uploading = threading.Thread(target=upload)
         uploading.start()
         try:
             time.sleep(1)
-            received = stack.enter_context(connect(crowded.port)).recv(65536)
+            return stack.enter_context(connect(port)).recv(65536)
         finally:
             done.set()
             uploading.join()
-    assert statuses(received) == (503,)
-    assert b"\r\nretry-after: 2\r\n" in received
 
 
 class FakeConnection:

@@ -3,8 +3,8 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +14,9 @@ from handlers.parsing.request_names import REQUEST_ID_HEADERS
 from handlers.server.contract import read_contract
 from handlers.server.wire.shedding import LoadShedder
 from handlers.streams.settings_files import SettingsOfStreams
-from lab.graphs import board, number_in, work_for, write_identity_model
+from lab.graphs import board, number_in, write_identity_model
 from lab.pictures import encode
-from lab.wire import connect, statuses
+from lab.wire import connect, read_answers, statuses
 from models.repository.folder import read_folder
 from models.runtime.engine import Engine
 from models.scheduling.lanes import Lanes
@@ -24,9 +24,9 @@ from tests.support.client import ContractClient
 from tests.support.metrics import samples
 from tests.support.models.engines import CODEC, loaded_engine_of
 from tests.support.server import LiveServer, serving
+from tests.support.waiting import wait_for
 
 FRAME = encode(board(7), "PNG")
-ARRIVAL_S = 0.2
 PAGE = "https://nvr.example"
 
 
@@ -37,28 +37,13 @@ def one_lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         yield live
 
 
-@contextmanager
-def busy(server: LiveServer) -> Iterator[None]:
-    """Keep the lane busy while the block runs; fails if its frame is answered earlier."""
-    slow = encode(board(1, work=work_for(1.5)), "PNG")
-    with connect(server.port) as connection:
-        connection.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(slow) + slow)
-        time.sleep(ARRIVAL_S)
-        yield
-        connection.settimeout(0.01)
-        with pytest.raises(TimeoutError):
-            connection.recv(1)
-        connection.settimeout(10)
-        assert statuses(connection.recv(65536)) == (200,)
-
-
 @pytest.mark.parametrize("request_id", REQUEST_ID_HEADERS)
 def test_all_ways_in_refuse_alike(one_lane: LiveServer, request_id: str, caplog: pytest.LogCaptureFixture) -> None:
     """The socket refuses on paths without parameters; admission refuses on the path of a model, and chunked bodies."""
     caplog.set_level("INFO")
     before = samples(one_lane).get(("framehook_requests_total", "503", "infer"), 0)
     header = {request_id: "camera-7"}
-    with busy(one_lane):
+    with one_lane.busy():
         answers = [
             one_lane.client.post("/inference", content=FRAME, headers=header, params={"stream": "cam7"}),
             one_lane.client.post("/inference", content=iter([FRAME]), headers=header, params={"stream": "cam7"}),
@@ -68,15 +53,21 @@ def test_all_ways_in_refuse_alike(one_lane: LiveServer, request_id: str, caplog:
     assert len({answer.content for answer in answers}) == 1
     assert {answer.headers[request_id] for answer in answers} == {"camera-7"}
     assert all(set(answers[0].headers) == set(answer.headers) - {"connection"} for answer in answers)
-    lines = [facts for record in caplog.records if (facts := getattr(record, "facts", {})).get("status") == 503]
+    wait_for(lambda: len(refusals(caplog)) >= 3)
+    lines = refusals(caplog)
     assert len(lines) == 3
     shed, chunked, _ = ({name: fact for name, fact in line.items() if name != "durationMs"} for line in lines)
     assert shed == chunked
-    assert samples(one_lane)["framehook_requests_total", "503", "infer"] == before + 2
+    wait_for(lambda: samples(one_lane)["framehook_requests_total", "503", "infer"] == before + 2)
+
+
+def refusals(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """Return the facts of the lines of refused frames."""
+    return [facts for record in caplog.records if (facts := getattr(record, "facts", {})).get("status") == 503]
 
 
 def test_what_would_be_refused_for_another_reason_still_is(one_lane: LiveServer) -> None:
-    with busy(one_lane):
+    with one_lane.busy():
         assert one_lane.client.post("/inference/nope", content=FRAME).status_code == 404
         assert one_lane.client.post("/nope", content=FRAME).status_code == 404
         assert one_lane.client.put("/inference", content=FRAME).status_code == 405
@@ -90,7 +81,7 @@ def test_what_would_be_refused_for_another_reason_still_is(one_lane: LiveServer)
 
 def test_pages_read_their_refusals_and_foreign_ones_get_none(tmp_path: Path) -> None:
     folder = write_identity_model(tmp_path)
-    with serving(folder, lanes=1, queue_size=0, allowed_origins=(PAGE,)) as live, busy(live):
+    with serving(folder, lanes=1, queue_size=0, allowed_origins=(PAGE,)) as live, live.busy():
         answer = live.client.post("/inference", content=FRAME, headers={"origin": PAGE})
         foreign = live.client.post("/inference", content=FRAME, headers={"origin": "https://other.example"})
     assert (answer.status_code, foreign.status_code) == (503, 403)
@@ -102,12 +93,12 @@ def test_the_connection_serves_on(one_lane: LiveServer) -> None:
     head = b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(FRAME)
     live = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
     with connect(one_lane.port) as connection:
-        with busy(one_lane):
+        with one_lane.busy():
             for pieces in ([head + FRAME], [head, FRAME], [head + FRAME[:20], FRAME[20:]], [head + FRAME + live]):
                 for piece in pieces:
                     connection.sendall(piece)
                     time.sleep(0.05)
-            received = connection.recv(65536)
+            received = read_answers(connection, 5)
         assert statuses(received) == (503, 503, 503, 503, 200)
     with ContractClient(one_lane.url) as client:
         while (answer := client.post("/inference", content=FRAME)).status_code == 503:

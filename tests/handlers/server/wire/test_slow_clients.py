@@ -1,5 +1,6 @@
 """Slow or silent clients: each loses its connection in time, and the others notice nothing."""
 
+import os
 import socket
 import threading
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.server.wire import http_server
+from handlers.server.wire import cycles, http_server
 from handlers.server.wire.connections import SEND_BUFFER_BYTES
 from handlers.server.wire.progress import MAX_CHUNKS
 from lab.graphs import board, write_identity_model
@@ -17,13 +18,15 @@ from lab.pictures import encode, street_as
 from lab.wire import connect, read_answer, read_to_end, statuses, talk
 from tests.support.metrics import samples
 from tests.support.server import LiveServer, serving
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE_S, wait_for
 
 TIMEOUT_S = 1.0
-KEEP_ALIVE_S = 3.0
+KEEP_ALIVE_S = 6.0
+"""Longer than httpx keeps an idle connection: it never uses one that the service is just closing."""
 LATE_S = 10.0
 FRAME = encode(board(7), "PNG")
 POST = b"POST /inference HTTP/1.1\r\nHost: x\r\n"
+WHOLE = POST + b"Content-Length: %d\r\n\r\n" % len(FRAME) + FRAME
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -43,20 +46,30 @@ def _others_are_served(strict: LiveServer) -> Iterator[None]:
     """Post good frames over one connection during the block: each is answered within seconds."""
     done = threading.Event()
     taken_s: list[float] = []
+    answers: list[tuple[int, ...]] = []
 
     def post() -> None:
-        with strict.new_client() as client:
-            while not (done.is_set() and taken_s):
-                started_at = time.monotonic()
-                assert client.post("/inference", content=FRAME).status_code == 200
-                taken_s.append(time.monotonic() - started_at)
-                time.sleep(0.05)
+        connection = connect(strict.port, WHOLE)  # in one piece, so that a pause of this machine is none of the client
+        answered_at = started_at = time.monotonic()
+        while True:
+            answers.append(statuses(read_answer(connection)))
+            answered_at = time.monotonic()
+            taken_s.append(answered_at - started_at)
+            if done.wait(0.05):
+                break
+            started_at = time.monotonic()
+            if started_at - answered_at > KEEP_ALIVE_S / 2:
+                connection.close()
+                connection = connect(strict.port)
+            connection.sendall(WHOLE)
+        connection.close()
 
     poster = threading.Thread(target=post)
     poster.start()
     yield
     done.set()
     poster.join()
+    assert set(answers) == {(200,)}
     assert max(taken_s) < LATE_S
 
 
@@ -114,10 +127,10 @@ def test_what_does_not_arrive_in_time_ends(strict: LiveServer, sent: bytes, piec
 
 
 def test_a_steady_body_may_take_longer(strict: LiveServer) -> None:
-    padded = FRAME + bytes(20_000)
+    padded = FRAME + bytes(1_000_000)  # so much at a time that it may pause for seconds
     with connect(strict.port, POST + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(padded)) as connection:
-        for start in range(0, len(padded), 2000):
-            connection.sendall(padded[start : start + 2000])
+        for start in range(0, len(padded), 100_000):
+            connection.sendall(padded[start : start + 100_000])
             time.sleep(0.15)
         assert statuses(read_to_end(connection)) == (200,)
 
@@ -126,9 +139,9 @@ def test_an_idle_connection_is_kept_for_a_while(strict: LiveServer) -> None:
     with connect(strict.port, LIVE + b"\r\n") as connection:
         assert statuses(read_answer(connection)) == (200,)
         time.sleep(TIMEOUT_S * 2)
+        started_at = time.monotonic()
         connection.sendall(LIVE + b"\r\n")
         assert statuses(read_answer(connection)) == (200,)
-        started_at = time.monotonic()
         assert read_to_end(connection) == b""
         assert KEEP_ALIVE_S * 0.9 < time.monotonic() - started_at < KEEP_ALIVE_S + LATE_S
 
@@ -136,9 +149,12 @@ def test_an_idle_connection_is_kept_for_a_while(strict: LiveServer) -> None:
 CHUNK = b"10000\r\n%s\r\n" % bytes(1 << 16)
 
 
-def test_a_client_that_still_sends_gets_the_answer_that_ends_its_connection(strict: LiveServer) -> None:
+def test_a_client_that_still_sends_gets_the_answer_that_ends_its_connection(
+    identity: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """FFmpeg gives up at a connection that is reset while it writes; others would lose the answer."""
-    with connect(strict.port, POST + b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n") as connection:
+    monkeypatch.setattr(cycles, "LINGER_S", PATIENCE_S)
+    with connect(identity.port, POST + b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n") as connection:
         assert statuses(read_to_end(connection)) == (415,)
         for _ in range(8):
             connection.sendall(CHUNK)
@@ -166,23 +182,33 @@ def test_what_follows_an_answer_does_not_keep_the_connection(strict: LiveServer,
 
 
 def test_a_steady_reader_may_take_longer(strict: LiveServer) -> None:
+    wait_for(lambda: reads_steadily(strict))
+
+
+def reads_steadily(strict: LiveServer) -> bool:
+    """Read an answer in small pieces, which must be whole; return False if the busy machine made the reader pause."""
     with connect(strict.port) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
         connection.sendall(b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        started_at, received = time.monotonic(), 0
-        while data := connection.recv(40_000):
-            received += len(data)
-            time.sleep(0.05)
+        started_at, read_at, received, longest_pause_s = time.monotonic(), time.monotonic(), 0, 0.0
+        with suppress(ConnectionError):
+            while data := connection.recv(40_000):
+                received += len(data)
+                longest_pause_s, read_at = max(longest_pause_s, time.monotonic() - read_at), time.monotonic()
+                time.sleep(0.05)
+    if longest_pause_s > TIMEOUT_S / 2:
+        return False
     assert time.monotonic() - started_at > TIMEOUT_S
     assert received > 1_000_000
+    return True
 
 
 def test_a_client_that_does_not_read_loses_its_connection(strict: LiveServer) -> None:
     """Eleven megabytes are requested and never read: more than the buffers between client and server can hold."""
     with connect(strict.port) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.sendall(b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
         started_at = time.monotonic()
+        connection.sendall(b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
         with pytest.raises(ConnectionError):
             write_on(connection, TIMEOUT_S + 2 * LATE_S)
     assert time.monotonic() - started_at > TIMEOUT_S
@@ -190,12 +216,27 @@ def test_a_client_that_does_not_read_loses_its_connection(strict: LiveServer) ->
 
 def test_the_kernel_keeps_nothing_of_a_connection_that_was_given_up(strict: LiveServer) -> None:
     """What comes after that is what the client's own kernel had."""
-    with connect(strict.port) as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.sendall(b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
-        wait_for(lambda: samples(strict)["framehook_bytes_in_flight",] > 100_000)
+    with not_taking(strict, b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 8) as connection:
         wait_for(lambda: samples(strict)["framehook_bytes_in_flight",] < 1_000)
         assert len(read_to_end(connection)) < SEND_BUFFER_BYTES
+
+
+def not_taking(strict: LiveServer, sent: bytes) -> socket.socket:
+    """Return a connection that takes little of its answers, once they are in flight.
+
+    On a busy machine the service may have given it up before that is seen: then there is another one.
+    """
+    for _ in range(5):
+        connection = connect(strict.port)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(sent)
+        looked_until = time.monotonic() + LATE_S
+        while time.monotonic() < looked_until:
+            if samples(strict)["framehook_bytes_in_flight",] > 100_000:
+                return connection
+            time.sleep(0.02)
+        connection.close()
+    pytest.fail("no answer was ever in flight")
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such limit")
@@ -215,9 +256,7 @@ def test_the_kernel_gives_up_an_answer_that_nobody_takes(strict: LiveServer) -> 
 def test_who_takes_an_answer_too_slowly_loses_the_connection(strict: LiveServer) -> None:
     """Also one who takes some of it again and again, and has asked for more behind it."""
     strict.limit_send_buffers(4096)
-    with connect(strict.port) as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.sendall(b"GET /ui/swagger-ui-bundle.js.map HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
+    with not_taking(strict, b"GET /ui/swagger-ui-bundle.js.map HTTP/1.1\r\nHost: x\r\n\r\n" * 8) as connection:
         done = threading.Event()
 
         def take_slowly() -> None:
@@ -228,7 +267,6 @@ def test_who_takes_an_answer_too_slowly_loses_the_connection(strict: LiveServer)
         taking = threading.Thread(target=take_slowly)
         taking.start()
         try:
-            wait_for(lambda: samples(strict)["framehook_bytes_in_flight",] > 100_000)
             wait_for(lambda: samples(strict)["framehook_bytes_in_flight",] < 1_000)
         finally:
             done.set()
@@ -238,14 +276,16 @@ def test_who_takes_an_answer_too_slowly_loses_the_connection(strict: LiveServer)
 def test_answers_that_nobody_takes_are_in_flight_and_open_no_file(strict: LiveServer) -> None:
     with ExitStack() as stack:
         for _ in range(4):
-            connection = stack.enter_context(connect(strict.port))
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            connection.sendall(b"GET /ui/swagger-ui-bundle.js.map HTTP/1.1\r\nHost: x\r\n\r\n" * 8)
-        wait_for(lambda: samples(strict)["framehook_bytes_in_flight",] > 100_000)
-        assert not [
-            link for link in Path("/proc/self/fd").iterdir() if link.exists() and "swagger" in str(link.readlink())
-        ]
+            stack.enter_context(not_taking(strict, b"GET /ui/swagger-ui-bundle.js.map HTTP/1.1\r\nHost: x\r\n\r\n" * 8))
+        assert not [name for name in open_files() if "swagger" in name]
     wait_for(lambda: samples(strict)["framehook_bytes_in_flight",] < 1_000)
+
+
+def open_files() -> Iterator[str]:
+    """Yield what this process has open."""
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            yield os.readlink(link)  # noqa: PTH115  # the target is no path
 
 
 def test_who_takes_no_answers_leaves_room_for_others(tmp_path: Path) -> None:
@@ -270,8 +310,8 @@ def test_who_takes_no_answers_leaves_room_for_others(tmp_path: Path) -> None:
     "endless", [b"0\r\nX: " + b"y" * 300_000, b"5;" + b"y" * 300_000, b"0\r\n" + b"X: y\r\n" * 50_000]
 )
 @pytest.mark.parametrize("offer", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"], ids=["plain", "behind an offer"])
-def test_what_is_no_part_of_the_body_is_bounded(strict: LiveServer, endless: bytes, offer: bytes) -> None:
-    with connect(strict.port, POST + offer + b"Transfer-Encoding: chunked\r\n\r\n") as connection:
+def test_what_is_no_part_of_the_body_is_bounded(identity: LiveServer, endless: bytes, offer: bytes) -> None:
+    with connect(identity.port, POST + offer + b"Transfer-Encoding: chunked\r\n\r\n") as connection:
         with suppress(ConnectionError):
             for start in range(0, len(endless), 20_000):
                 connection.sendall(endless[start : start + 20_000])
@@ -279,8 +319,8 @@ def test_what_is_no_part_of_the_body_is_bounded(strict: LiveServer, endless: byt
         assert statuses(read_to_end(connection)) == (400,)
 
 
-def test_chunks_of_a_body_are_bounded(strict: LiveServer) -> None:
-    received = talk(strict.port, POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * (MAX_CHUNKS + 1))
+def test_chunks_of_a_body_are_bounded(identity: LiveServer) -> None:
+    received = talk(identity.port, POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * (MAX_CHUNKS + 1))
     assert statuses(received) == (400,)
     assert b"more than 65536 chunks" in received
 
@@ -288,8 +328,8 @@ def test_chunks_of_a_body_are_bounded(strict: LiveServer) -> None:
 @pytest.mark.parametrize(
     "request_", [LIVE + b"\r\n", POST + b"Content-Length: %d\r\n\r\n" % len(FRAME) + FRAME], ids=["probes", "frames"]
 )
-def test_pipelines_are_bounded(strict: LiveServer, request_: bytes) -> None:
-    with connect(strict.port, request_ * 500) as connection:
+def test_pipelines_are_bounded(identity: LiveServer, request_: bytes) -> None:
+    with connect(identity.port, request_ * 500) as connection:
         answers = statuses(read_to_end(connection))
     assert set(answers) <= {200, 503}
     assert len(answers) < 100
@@ -300,8 +340,9 @@ def test_slow_clients_hold_no_place(strict: LiveServer) -> None:
         for _ in range(8):
             stack.enter_context(connect(strict.port, POST + b"Content-Length: 90000\r\n\r\nx"))
         time.sleep(0.2)
-        now = samples(strict)
-    assert now["framehook_queue_depth",] + now["framehook_frames_in_flight",] <= 1, "one may be the good client's"
+        looks = [samples(strict) for _ in range(5)]
+    held = [now["framehook_queue_depth",] + now["framehook_frames_in_flight",] for now in looks]
+    assert min(held) <= 1, "one may be the good client's; it may begin to run in the middle of a look"
 
 
 def test_a_refusal_without_a_request_is_logged_and_counted(
@@ -311,7 +352,7 @@ def test_a_refusal_without_a_request_is_logged_and_counted(
     before = samples(strict).get(("framehook_requests_total", "431", "none"), 0)
     with connect(strict.port, LIVE + b"X: " + b"y" * 70_000 + b"\r\n\r\n") as connection:
         assert statuses(read_to_end(connection)) == (431,)
-    assert samples(strict)["framehook_requests_total", "431", "none"] == before + 1
+    wait_for(lambda: samples(strict).get(("framehook_requests_total", "431", "none"), 0) == before + 1)
     [logged] = [facts for record in caplog.records if (facts := getattr(record, "facts", {})).get("status") == 431]
     assert logged["path"] is None
     assert logged["detail"] == "The head of the request is too large."

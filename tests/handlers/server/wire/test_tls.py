@@ -21,6 +21,7 @@ from tests.support.certificates import issue, trusting, write, write_authority
 from tests.support.metrics import samples
 from tests.support.process import serving as process_serving
 from tests.support.server import LiveServer, serving
+from tests.support.waiting import PATIENCE_S, wait_for
 
 TIMEOUT_S = 1.0
 LATE_S = 10.0
@@ -31,6 +32,7 @@ FRAME = encode(board(7), "PNG")
 POST = b"POST /inference HTTP/1.1\r\nHost: x\r\n"
 WHOLE = POST + b"Content-Length: %d\r\n\r\n" % len(FRAME) + FRAME
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+STATUS = b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 BUNDLE = b"GET /ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n"
 CLIENT_HELLO_HALF = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
@@ -42,13 +44,21 @@ def ca() -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def live(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """An HTTPS service with short deadlines and few connections."""
+    """An HTTPS service with few connections, one lane and no queue."""
     folder = tmp_path_factory.mktemp("live")
-    limits = {"receive_timeout_s": TIMEOUT_S, "min_body_bytes_per_s": 10_000, "max_connections": MAX_CONNECTIONS}
+    limits = {"lanes": 1, "queue_size": 0, "max_connections": MAX_CONNECTIONS}
     files = write(issue(ca), folder)
-    with serving(
-        write_identity_model(folder / "models"), lanes=1, queue_size=0, trusted=trusting(ca), **limits, **files
-    ) as server:
+    with serving(write_identity_model(folder / "models"), trusted=trusting(ca), **limits, **files) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def strict(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """An HTTPS service with short deadlines."""
+    folder = tmp_path_factory.mktemp("strict")
+    limits = {"receive_timeout_s": TIMEOUT_S, "min_body_bytes_per_s": 10_000}
+    files = write(issue(ca), folder)
+    with serving(write_identity_model(folder / "models"), lanes=1, trusted=trusting(ca), **limits, **files) as server:
         server.limit_send_buffers(SEND_BUFFER_BYTES)
         yield server
 
@@ -156,9 +166,7 @@ def test_a_handshake_that_fails_is_counted_and_nothing_else(
     caplog.clear()
     for _ in range(5):
         assert attempt(mutual.port, ca) == b""
-    deadline = time.monotonic() + LATE_S
-    while (now := failures(mutual)).get(reason, 0) != before + 5:
-        assert time.monotonic() < deadline, now
+    wait_for(lambda: failures(mutual).get(reason, 0) == before + 5)
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
     assert mutual.client.post("/inference", content=FRAME).status_code == 200
 
@@ -168,9 +176,9 @@ def test_clients_with_the_right_certificate_are_admitted(mutual: LiveServer) -> 
 
 
 @pytest.mark.parametrize("sent", [b"", CLIENT_HELLO_HALF], ids=["silent", "half a ClientHello"])
-def test_a_handshake_has_a_deadline(live: LiveServer, sent: bytes) -> None:
+def test_a_handshake_has_a_deadline(strict: LiveServer, sent: bytes) -> None:
     started_at = time.monotonic()
-    with connect(live.port, sent) as connection, suppress(ConnectionError):
+    with connect(strict.port, sent) as connection, suppress(ConnectionError):
         assert read_to_end(connection) == b""
     assert TIMEOUT_S * 0.9 < time.monotonic() - started_at < TIMEOUT_S + LATE_S
 
@@ -183,24 +191,32 @@ def test_handshakes_are_bounded_like_connections(live: LiveServer) -> None:
             stack.enter_context(connect(live.port))
         with live.new_client() as client:
             assert client.post("/inference", content=FRAME).status_code == 200
-        assert failures(live)["evicted"] - before > 8 * MAX_CONNECTIONS
+        wait_for(lambda: failures(live).get("evicted", 0) - before > 8 * MAX_CONNECTIONS)
 
 
 def test_where_all_are_busy_a_handshake_finds_no_place(live: LiveServer) -> None:
-    with ExitStack() as stack:
-        live.client.close()
+    """On a busy machine the bodies may pause, and then their connections give way: that proves nothing."""
+    wait_for(lambda: finds_no_place(live))
+    wait_for(lambda: is_admitted(live))  # once the service notices the closed connections
+
+
+def finds_no_place(live: LiveServer) -> bool:
+    """Return whether one more handshake fails while as many connections as there may be upload."""
+    with suppress(OSError), ExitStack() as stack:
         head = POST + b"Content-Length: 9000000\r\n\r\n"
         busy = [stack.enter_context(encrypted(live, head)) for _ in range(MAX_CONNECTIONS)]
         for _ in range(20):  # longer than the service takes to see that they all send
             for connection in busy:
                 connection.sendall(b"x" * 40_000)
             time.sleep(0.05)
-        with pytest.raises(OSError):  # noqa: PT011  # reset, or an end in the middle of the handshake
-            encrypted(live)
-    deadline = time.monotonic() + LATE_S
-    while time.monotonic() < deadline:  # places are free once the service notices the closed connections
-        with suppress(OSError), encrypted(live):
-            break
+        return not is_admitted(live)  # reset, or an end in the middle of the handshake
+    return False
+
+
+def is_admitted(live: LiveServer) -> bool:
+    with suppress(OSError), encrypted(live):
+        return True
+    return False
 
 
 def trickle(connection: ssl.SSLSocket, piece: bytes) -> bytes:
@@ -228,22 +244,28 @@ def trickle(connection: ssl.SSLSocket, piece: bytes) -> bytes:
         pytest.param(LIVE + b"Connection: close\r\n\r\n", b"", (200,), id="after the answer"),
     ],
 )
-def test_what_does_not_arrive_in_time_ends(live: LiveServer, sent: bytes, piece: bytes, answer: tuple[int]) -> None:
+def test_what_does_not_arrive_in_time_ends(strict: LiveServer, sent: bytes, piece: bytes, answer: tuple[int]) -> None:
     started_at = time.monotonic()
-    with encrypted(live, sent) as connection:
+    with encrypted(strict, sent) as connection:
         assert statuses(trickle(connection, piece)) == answer
     assert time.monotonic() - started_at < TIMEOUT_S + LATE_S
 
 
 class _Slow:
-    """Reads a connection slowly."""
+    """Reads a connection slowly, until it is closed."""
 
     def __init__(self, connection: ssl.SSLSocket) -> None:
         self._connection = connection
+        self._read_at, self.longest_pause_s = time.monotonic(), 0.0
 
     def recv(self, size: int) -> bytes:
         time.sleep(0.03)
-        return self._connection.recv(size)
+        data = b""
+        with suppress(OSError):
+            data = self._connection.recv(size)
+        paused_s, self._read_at = time.monotonic() - self._read_at, time.monotonic()
+        self.longest_pause_s = max(self.longest_pause_s, paused_s)
+        return data
 
 
 def _send_on(connection: ssl.SSLSocket) -> None:
@@ -253,9 +275,9 @@ def _send_on(connection: ssl.SSLSocket) -> None:
         time.sleep(0.1)
 
 
-def test_a_client_that_does_not_read_loses_its_connection(live: LiveServer) -> None:
+def test_a_client_that_does_not_read_loses_its_connection(strict: LiveServer) -> None:
     """One answer of 1.4 MB: all of it is encrypted at once, and none of it is read."""
-    with encrypted(live) as connection:
+    with encrypted(strict) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(BUNDLE + b"\r\n")
         time.sleep(TIMEOUT_S + LATE_S)
@@ -264,27 +286,30 @@ def test_a_client_that_does_not_read_loses_its_connection(live: LiveServer) -> N
 
 
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"], ids=["kept", "closed"])
-def test_a_steady_reader_may_take_longer(live: LiveServer, close: bytes) -> None:
-    with encrypted(live) as connection:
+def test_a_steady_reader_may_take_longer(strict: LiveServer, close: bytes) -> None:
+    wait_for(lambda: reads_steadily(strict, BUNDLE + close + b"\r\n"))
+
+
+def reads_steadily(strict: LiveServer, request: bytes) -> bool:
+    """Read an answer in small pieces, which must be whole; return False if the busy machine made the reader pause."""
+    with encrypted(strict) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        connection.sendall(BUNDLE + close + b"\r\n")
-        started_at = time.monotonic()
-        head, _, body = read_answer(_Slow(connection)).partition(b"\r\n\r\n")
+        connection.sendall(request)
+        started_at, reader = time.monotonic(), _Slow(connection)
+        head, _, body = read_answer(reader).partition(b"\r\n\r\n")
+    if reader.longest_pause_s > TIMEOUT_S / 2:
+        return False
     assert b"content-length: %d\r\n" % len(body) in head
     assert time.monotonic() - started_at > 1.5 * TIMEOUT_S
+    return True
 
 
 def test_frames_are_shed_over_tls_and_the_connection_serves_on(live: LiveServer) -> None:
-    slow = encode(board(1, work=work_for(1.5)), "PNG")
-    with (
-        encrypted(live, POST + b"Content-Length: %d\r\n\r\n" % len(slow) + slow) as busy,
-        encrypted(live) as connection,
-    ):
-        time.sleep(0.3)
-        for _ in range(20):
-            connection.sendall(WHOLE)
-            assert statuses(read_answer(connection)) == (503,)
-        assert statuses(read_answer(busy)) == (200,)
+    with encrypted(live) as connection:
+        with live.busy():
+            for _ in range(20):
+                connection.sendall(WHOLE)
+                assert statuses(read_answer(connection)) == (503,)
         connection.sendall(WHOLE)
         assert statuses(read_answer(connection)) == (200,)
 
@@ -295,8 +320,9 @@ def test_it_ends_in_time_with_connections_and_handshakes_open(tmp_path: Path, ca
     files = write(issue(ca), tmp_path)
     options = [f"--{name.replace('_', '-')}={path}" for name, path in files.items()]
     model = ("--model-repository", str(tmp_path / "models"), "--default-model", "identity")
-    slow = encode(board(7, work=work_for(1.5)), "PNG")
-    with process_serving(*model, *options, "--drain-delay-s", "0") as (process, port), ExitStack() as stack:
+    slow = encode(board(7, work=work_for(3)), "PNG")
+    times = (f"--{name}-timeout-s={2 * PATIENCE_S}" for name in ("shutdown", "receive", "run"))  # nobody waits for them
+    with process_serving(*model, *options, *times, "--drain-delay-s", "0") as (process, port), ExitStack() as stack:
         _wait(port, process, trusting(ca))
         idle, busy = (stack.enter_context(connect_encrypted(port, trusting(ca))) for _ in range(2))
         idle.sendall(LIVE + b"\r\n")
@@ -304,19 +330,17 @@ def test_it_ends_in_time_with_connections_and_handshakes_open(tmp_path: Path, ca
         for sent in (b"", CLIENT_HELLO_HALF):
             stack.enter_context(connect(port, sent))
         busy.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(slow) + slow)
-        time.sleep(0.3)
-        started_at = time.monotonic()
+        wait_for(lambda: b'"framesRunning":1' in _attempt(port, trusting(ca), STATUS))
         process.send_signal(signal.SIGTERM)
         assert statuses(read_answer(busy)) == (200,)
-        _, log = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
-    assert time.monotonic() - started_at < 15
     assert not [line for line in log.splitlines() if '"error"' in line or "Traceback" in line or "unclosed" in line]
 
 
 def _wait(port: int, process: subprocess.Popen[str], trusted: ssl.SSLContext) -> None:
     """Wait until the service accepts frames."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     request = b"GET /health/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     while statuses(_attempt(port, trusted, request)) != (200,):
         assert process.poll() is None
