@@ -72,6 +72,13 @@ def statuses(received: bytes) -> tuple[int, ...]:
     return tuple(int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", received))
 
 
+def refusing() -> socket.socket:
+    """Return a socket whose port refuses connections, and is nobody else's until it is closed."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    return taken
+
+
 def free_port() -> int:
     """Return a port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
