@@ -10,7 +10,7 @@ import trustme
 
 from conformance.asking.address import read_address
 from conformance.asking.credentials import Credentials, OneHeader, Password
-from conformance.asking.server import Server
+from conformance.asking.server import Limits, Server
 from conformance.checks import CHECKS
 from conformance.running import run
 from conformance.subject import Subject
@@ -38,7 +38,8 @@ def findings(url: str, credentials: Credentials | None = None, tls: ssl.SSLConte
 
 
 def _findings(url: str, credentials: Credentials | None, tls: ssl.SSLContext | None) -> dict[str, Finding]:
-    subject = Subject(Server(read_address(f"{url}/inference"), credentials=credentials, tls=tls), hostile=True)
+    server = Server(read_address(f"{url}/inference"), Limits(duration_s=1800, timeout_s=60), credentials, tls)
+    subject = Subject(server, hostile=True)
     return {result.check.id: result.finding for result in run(subject, CHECKS) if result.check.id in ALL}
 
 

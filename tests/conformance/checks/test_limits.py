@@ -161,7 +161,7 @@ def test_a_password_is_guessed_once() -> None:
     ],
 )
 def test_framehook_is_right(settings: dict[str, Any], given: Credentials) -> None:
-    with running(**settings, wait_until_ready=False) as live:
+    with running(**settings, queue_size=2, wait_until_ready=False) as live:  # so that some frames are refused
         live.wait_until_ready(bearer(PROBE_TOKEN) if settings else None)
         server = read_address(live.url)
 
