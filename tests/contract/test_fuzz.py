@@ -24,7 +24,7 @@ from tests.support.server import LiveServer, running
 ACCESS = {"open": (RELOADABLE, 8), "guarded": (GUARDED, 2)}
 """Settings, and how many examples each operation gets."""
 MUTANTS = 40
-PATIENT = {"queue_timeout_s": 60, "run_timeout_s": 60}
+PATIENT: dict[str, Any] = {"queue_timeout_s": 60, "run_timeout_s": 60}
 """Settings under which a busy machine refuses no frame."""
 SCHEMA = schemathesis.openapi.from_path(ROOT / "openapi.yaml")
 
