@@ -37,7 +37,7 @@ from bench.harness.connection import Reply
 from bench.harness.generator import Clients, Target, open_loop, run, schedule
 from bench.harness.outcomes import Verdict
 from bench.harness.processes import on_cores
-from bench.harness.servers import HOST, OK, UNAVAILABLE, Service, framehook, head, serving
+from bench.harness.servers import ASK_AGAIN_S, HOST, OK, UNAVAILABLE, Service, framehook, head, serving
 from lab.graphs import board, number_in, write_identity_model
 from lab.processes import worker_pids
 
@@ -189,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with killing_workers(service.tree.pid, options.kill_every) as kills:
                 results = list(measure(posts, rate_per_s, options))
             if options.kill_every:  # the last one killed may still be starting again
-                service.wait_for(lambda: service.post(frame).status == OK, WITHIN_S)
+                service.wait_for(lambda: service.post(frame).status == OK, ASK_AGAIN_S)
             faults = faults_in(service, results, frame)
             if options.kill_every:
                 lost = lost_with_workers(service)

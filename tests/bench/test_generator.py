@@ -10,9 +10,12 @@ import pytest
 from bench.harness.connection import Reply
 from bench.harness.generator import Clients, Shot, Target, closed_loop, open_loop, run, schedule
 from bench.harness.outcomes import Run, Verdict
+from lab.wire import refusing
 
 FRAMES = 60
-PATIENT = Clients(patience_s=1)
+PATIENT = Clients(patience_s=60)
+IMPATIENT_S = 5
+"""Longer than a machine stands still while the right answers come."""
 Answer = Callable[[int], bytes | None]
 """Frame number → the bytes to send back; None hangs up."""
 
@@ -78,8 +81,8 @@ def every_third(fault: Callable[[int], bytes | None]) -> Answer:
 def test_right_answers_are_counted() -> None:
     result = shoot(answer_with)
     assert result.counts() == dict.fromkeys(result.counts(), 0) | {"right": FRAMES}
-    assert result.goodput_per_s() == pytest.approx(FRAMES / result.seconds, rel=0.1)
-    assert all(0 < outcome.wait_s <= outcome.latency_s < 1 for outcome in result.outcomes)
+    assert 0.5 * FRAMES <= result.goodput_per_s() * result.seconds <= FRAMES  # some come when all are sent
+    assert all(0 < outcome.wait_s <= outcome.latency_s < PATIENT.patience_s for outcome in result.outcomes)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +98,8 @@ def test_right_answers_are_counted() -> None:
     ],
 )
 def test_a_fault_is_counted_as_what_it_is(fault: Callable[[int], bytes | None], verdict: str) -> None:
-    counts = shoot(every_third(fault)).counts()
+    clients = Clients(patience_s=IMPATIENT_S) if verdict == "late" else PATIENT
+    counts = shoot(every_third(fault), clients).counts()
     assert {name: count for name, count in counts.items() if count} == {"right": FRAMES * 2 // 3, verdict: FRAMES // 3}
 
 
@@ -121,7 +125,7 @@ def test_a_connection_that_is_to_be_closed_is_not_used_again() -> None:
 
 
 def test_frames_beyond_the_connections_are_not_sent() -> None:
-    counts = shoot(lambda _: b"", Clients(max_connections=5, patience_s=0.5)).counts()
+    counts = shoot(lambda _: b"", Clients(max_connections=5, patience_s=IMPATIENT_S)).counts()
     assert (counts["late"], counts["not sent"]) == (5, FRAMES - 5)
 
 
@@ -137,8 +141,7 @@ def test_latency_counts_from_when_a_frame_is_due() -> None:
             return await open_loop(Target("127.0.0.1", port, request, check), shots, PATIENT)
 
     last = max(run(scenario()).outcomes, key=lambda outcome: outcome.number)
-    assert last.latency_s > 0.2
-    assert last.wait_s < 0.1
+    assert last.latency_s - last.wait_s > 0.2
 
 
 def _block(now: Callable[[], float], until: float) -> None:
@@ -147,7 +150,7 @@ def _block(now: Callable[[], float], until: float) -> None:
 
 
 def test_clients_hang_up_and_the_others_get_their_answers() -> None:
-    clients = Clients(abandon_share=0.5, abandon_within_s=0.001, patience_s=1)
+    clients = Clients(abandon_share=0.5, abandon_within_s=0.001, patience_s=PATIENT.patience_s)
     counts = shoot(answer_with, clients, frames=300).counts()
     assert counts["abandoned"] > 20
     assert counts["right"] > 100
@@ -157,7 +160,7 @@ def test_clients_hang_up_and_the_others_get_their_answers() -> None:
 def test_a_closed_loop_keeps_every_client_busy() -> None:
     async def scenario() -> Run:
         async with server(answer_with) as port:
-            return await closed_loop(Target("127.0.0.1", port, request, check), 4, 0.2)
+            return await closed_loop(Target("127.0.0.1", port, request, check), 4, 2)
 
     result = run(scenario())
     assert len(result.having(Verdict.RIGHT)) == len(result.outcomes) > 20
@@ -166,9 +169,9 @@ def test_a_closed_loop_keeps_every_client_busy() -> None:
 
 def test_a_server_that_is_not_there_loses_everything() -> None:
     async def scenario() -> Run:
-        async with server(answer_with) as port:
-            pass
-        return await open_loop(Target("127.0.0.1", port, request, check), schedule(100, 0.1), PATIENT)
+        with refusing() as taken:
+            target = Target("127.0.0.1", taken.getsockname()[1], request, check)
+            return await open_loop(target, schedule(100, 0.1), PATIENT)
 
     assert run(scenario()).counts()["lost"] == 10
 

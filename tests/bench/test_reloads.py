@@ -1,7 +1,9 @@
 """Reloads, bad versions, twice the load the service can bear, and kill -9, all at once, for a short time."""
 
 import numpy as np
+import pytest
 
+from bench.faults import reloads
 from bench.faults.reloads import Findings, judge, measure, version_in
 from bench.harness.outcomes import Outcome, Run, Verdict
 
@@ -15,9 +17,10 @@ def outcome(verdict: Verdict, due_s: float) -> Outcome:
     return Outcome(0, 0, verdict, due_s, 0.01, 0.01, retry_after=False)
 
 
-def test_every_answer_is_right_whatever_happens() -> None:
-    """`python -m bench.faults.reloads` does the same for five minutes."""
-    figures, faults = measure(seconds=20, load=2, kill_every_s=6)
+def test_every_answer_is_right_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -m bench.faults.reloads` does the same for five minutes. On a busy machine a start takes long."""
+    monkeypatch.setattr(reloads, "LAST_S", 22.0)
+    figures, faults = measure(seconds=30, load=2, kill_every_s=6)
     assert faults == []
     assert figures["kills"] >= 1
     assert figures["counts"]["right"] > 0

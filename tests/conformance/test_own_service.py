@@ -1,6 +1,7 @@
 """Our own service passes all checks: with each built-in model, and with credentials."""
 
 import ssl
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import trustme
 
 from conformance.asking.address import read_address
 from conformance.asking.credentials import Credentials, OneHeader, Password
-from conformance.asking.server import Server
+from conformance.asking.server import Limits, Server
 from conformance.checks import CHECKS
 from conformance.running import run
 from conformance.subject import Subject
@@ -17,6 +18,7 @@ from conformance.verdicts import Finding, Verdict
 from tests.support.certificates import issue, trusting, write
 from tests.support.credentials import ADMIN_TOKEN, GUARDED, PASSWORD, USER, bearer
 from tests.support.server import running
+from tests.support.timed import calmly
 
 BUSY = {"overload.retry-after", "overload.sheds", "overload.speed", "timing.rate"}
 """Checks whose verdict depends on how busy the machine is, too."""
@@ -32,7 +34,12 @@ ACCESS: dict[str, tuple[Credentials, set[str]]] = {
 
 
 def findings(url: str, credentials: Credentials | None = None, tls: ssl.SSLContext | None = None) -> dict[str, Finding]:
-    subject = Subject(Server(read_address(f"{url}/inference"), credentials=credentials, tls=tls), hostile=True)
+    return calmly(partial(_findings, url, credentials, tls))
+
+
+def _findings(url: str, credentials: Credentials | None, tls: ssl.SSLContext | None) -> dict[str, Finding]:
+    server = Server(read_address(f"{url}/inference"), Limits(duration_s=1800, timeout_s=60), credentials, tls)
+    subject = Subject(server, hostile=True)
     return {result.check.id: result.finding for result in run(subject, CHECKS) if result.check.id in ALL}
 
 

@@ -156,7 +156,7 @@ def name_stream(case: schemathesis.Case[Any], base_url: str) -> None:
     is_in_sequence = case.meta is not None and case.meta.phase.name is TestPhase.STATEFUL
     if case.method != "PUT" and not is_in_sequence:
         path = f"{base_url}/streams/{quote(SET_STREAM, safe='')}/settings"
-        httpx.put(path, headers=CREDENTIAL, json={"motion": {}}).raise_for_status()
+        httpx.put(path, headers=CREDENTIAL, json={"motion": {}}, timeout=60).raise_for_status()
     elif isinstance(case.body, dict):
         settings: dict[str, Any] = case.body
         settings |= {"max_area": 1} if "max_area" in settings else {}
@@ -171,7 +171,7 @@ def name_stream(case: schemathesis.Case[Any], base_url: str) -> None:
 @functools.cache
 def served_models(base_url: str) -> dict[str, list[str]]:
     """Return the labels of each model of the server under test."""
-    models = httpx.get(f"{base_url}/models", headers=CREDENTIAL).raise_for_status().json()["models"]
+    models = httpx.get(f"{base_url}/models", headers=CREDENTIAL, timeout=60).raise_for_status().json()["models"]
     return {model["name"]: model["labels"] for model in models}
 
 

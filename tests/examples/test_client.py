@@ -16,6 +16,7 @@ import pytest
 
 from examples.client import BusyError, Found, RefusedError, Service, ask_patiently, newest_jpegs
 from lab.pictures import PHOTOS, STREET, blank
+from lab.wire import refusing
 from tests.support.client import ROOT
 from tests.support.server import LiveServer
 from tests.support.waiting import wait_for
@@ -176,11 +177,11 @@ def test_a_connection_that_was_idle_is_opened_again() -> None:
 
 
 def test_nobody_answers() -> None:
-    with answering() as scripted:
-        pass
-    run = client("--url", scripted.url, STREET)
+    with refusing() as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/inference"
+        run = client("--url", url, STREET)
     assert run.returncode == 1
-    assert run.stderr.startswith(f"{scripted.url}: ")
+    assert run.stderr.startswith(f"{url}: ")
 
 
 def test_a_camera_goes_on_while_the_service_is_busy() -> None:
@@ -194,9 +195,7 @@ def test_a_camera_goes_on_while_the_service_is_busy() -> None:
 
 def test_a_camera_goes_on_while_nobody_answers() -> None:
     """The outage is one line, however long it lasts."""
-    with answering() as scripted:
-        pass
-    with following(scripted.url) as run:
+    with refusing() as taken, following(f"http://127.0.0.1:{taken.getsockname()[1]}/inference") as run:
         run.stdin.write(STREET.read_bytes())
         assert run.stderr.readline().startswith(b"no answer: ")
         run.stdin.write(STREET.read_bytes())

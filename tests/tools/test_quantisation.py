@@ -13,11 +13,11 @@ from models.backends.onnx import Session
 from models.repository.folder import BUILT_IN_ZOO
 
 SIDE_PX = 8
-RANDOM = np.random.default_rng(7)
 
 
 def test_the_sum_of_each_kernel_is_kept() -> None:
-    kernels = RANDOM.normal(0, 1, (20, 4, 5, 5)) * RANDOM.choice([0.01, 1, 30], (20, 1, 1, 1))
+    random = np.random.default_rng(7)
+    kernels = random.normal(0, 1, (20, 4, 5, 5)) * random.choice([0.01, 1, 30], (20, 1, 1, 1))
     kernels[3] = 0
     steps = np.abs(kernels).max(axis=(1, 2, 3), keepdims=True) / LEVELS
     kept = rounded(kernels)
@@ -47,9 +47,10 @@ def answer(model: ModelProto, feed: dict[str, NDArray[np.float32]]) -> NDArray[n
 
 
 def test_biases_make_up_for_the_mean_error_of_weights() -> None:
-    kernels = RANDOM.normal(0, 1, (16, 64, 1, 1)) * RANDOM.choice([0.02, 1], (16, 64, 1, 1))
+    random = np.random.default_rng(7)
+    kernels = random.normal(0, 1, (16, 64, 1, 1)) * random.choice([0.02, 1], (16, 64, 1, 1))
     model = network(kernels)
-    feeds = [{"images": RANDOM.uniform(0, 6, (1, 64, SIDE_PX, SIDE_PX)).astype(np.float32)} for _ in range(3)]
+    feeds = [{"images": random.uniform(0, 6, (1, 64, SIDE_PX, SIDE_PX)).astype(np.float32)} for _ in range(3)]
     twin = quantise(model, feeds, ("Conv",), ())
     errors = [answer(twin, feed) - answer(model, feed) for feed in feeds]
     scale = np.std([answer(model, feed) for feed in feeds])

@@ -96,5 +96,5 @@ def test_the_first_address_that_answers_is_asked(monkeypatch: pytest.MonkeyPatch
 def test_a_server_that_does_not_shake_hands_is_too_slow() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = read_address(f"https://127.0.0.1:{listening.getsockname()[1]}/")
-        with pytest.raises(TooSlowError, match=r"no connection within 0\.2 s"):
-            Server(address, Limits(timeout_s=0.2)).ask(Request())
+        with pytest.raises(TooSlowError, match="no connection within 2 s"):
+            Server(address, Limits(timeout_s=2)).ask(Request())
