@@ -20,8 +20,8 @@ from lab.graphs import write_yolo_weights
 from lab.pictures import STREET, encode
 from tests.support.client import ROOT
 from tests.support.models.matching import flat
-from tests.support.process import ENDS_S, FRAMEHOOK, framehook, serving, wait_until_ready
-from tests.support.waiting import PATIENCE_S
+from tests.support.process import FRAMEHOOK, framehook, serving, wait_until_ready
+from tests.support.waiting import PATIENCE_S, PROGRAM_S
 
 DOCUMENT = (ROOT / "docs" / "adding-a-model.md").read_text(encoding="utf-8")
 CLASSES = 80
@@ -67,7 +67,9 @@ def test_the_commands_of_the_document_answer(tmp_path: Path, command: list[str])
     if command[:2] == PREPARE:
         (tmp_path / "prepared").mkdir()
     known = {**os.environ, "PATH": f"{FRAMEHOOK.parent}{os.pathsep}{os.environ['PATH']}"}
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=ENDS_S, check=False, env=known)
+    run = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=PROGRAM_S, check=False, env=known
+    )
     assert (run.returncode, run.stderr) == (0, "")
     assert "forklift" in run.stdout
 

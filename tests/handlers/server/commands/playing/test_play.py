@@ -14,9 +14,9 @@ from lab.pictures import street
 from lab.videos import Coding, write_video
 from lab.wire import free_port
 from tests.player.running.topologies import extension, hub_sink, node, write_topology
-from tests.support.process import ENDS_S, FRAMEHOOK, framehook
+from tests.support.process import FRAMEHOOK, framehook
 from tests.support.server import LiveServer
-from tests.support.waiting import PATIENCE_S, wait_for
+from tests.support.waiting import PATIENCE_S, PROGRAM_S, wait_for
 
 COUNT = 5
 
@@ -136,7 +136,7 @@ def test_it_plays_with_closed_standard_streams(closed: str, server: LiveServer, 
         tmp_path / "t.json", str(video), extension(f"{server.url}/inference"), hub_sink("detector"), sink
     )
     play = f"exec {FRAMEHOOK} play {topology} --speed max --to - --to {tmp_path}/e.jsonl --clips {tmp_path} {closed}"
-    assert subprocess.run(["sh", "-c", play], check=False, timeout=ENDS_S).returncode == 0
+    assert subprocess.run(["sh", "-c", play], check=False, timeout=PROGRAM_S).returncode == 0
     assert records((tmp_path / "e.jsonl").read_text(), "RecordingAvailable")
     [clip] = (tmp_path / "yard").glob("*.mp4")
     assert b"eventType" not in clip.read_bytes()
