@@ -6,9 +6,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+POLL_S = 0.01
 PARENT = 1
 CPU_TICKS = slice(11, 13)
-POLL_S = 0.01
 """Places of the parent's process id and of the CPU time behind the command's name in /proc/PID/stat, proc(5)."""
 
 
