@@ -6,7 +6,6 @@ The same file is the server, run by the system's Python, which has the bindings 
 import importlib
 import json
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -54,7 +53,9 @@ class GstCamera:
     def __init__(self, frames: Path, show: Show | None = None) -> None:
         self.show = show or Show()
         self._frames = frames
-        self.port = _free_port()
+        from lab.wire import free_port  # noqa: PLC0415  # the system's Python, which runs this file alone, has no lab
+
+        self.port = free_port()
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -88,13 +89,6 @@ class GstCamera:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _launch_line(frames: Path, show: Show) -> str:

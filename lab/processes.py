@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-POLL_S = 0.01
+POLL_S, ENDS_S = 0.01, 60.0
 PARENT = 1
 CPU_TICKS = slice(11, 13)
 """Places of the parent's process id and of the CPU time behind the command's name in /proc/PID/stat, proc(5)."""
@@ -32,7 +32,10 @@ def kill_workers(service: int | None = None) -> None:
     for pid in workers:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + ENDS_S
     while not all(map(_has_ended, workers)):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"The processes {workers} do not end.")
         time.sleep(POLL_S)
 
 

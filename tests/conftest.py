@@ -17,8 +17,9 @@ from tests.support.waiting import PATIENCE_S
 
 # The machines are shared: the time of one example proves nothing. Each run has the same examples, so that no change is
 # blamed for what a new example has found; `scripts/test --hypothesis-profile searching` draws new ones.
-settings.register_profile("framehook", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
-settings.register_profile("searching", settings.get_profile("framehook"), derandomize=False, max_examples=1000)
+PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("searching", **PATIENT, derandomize=False, max_examples=1000)
+settings.register_profile("framehook", **PATIENT, derandomize=True)
 settings.load_profile("framehook")
 
 

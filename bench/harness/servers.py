@@ -71,7 +71,7 @@ class Service:
                 if condition():
                     return
             time.sleep(ask_again_s)
-        raise RuntimeError(f"The server did not start:\n{self.log.read_text(errors='replace')}")
+        raise RuntimeError(f"The server was not ready in {START_DEADLINE_S} s:\n{self.log.read_text(errors='replace')}")
 
     def target(self, pictures: Sequence[bytes], query: Callable[[int], str] = lambda _: "") -> Target:
         """Return the generator's target: these pictures in turn; each must get the same answer as when posted alone.

@@ -13,11 +13,11 @@ MAX_SAVED_S = 0.5
 
 
 class Rationed(Generic[T]):
-    """Calls a function for a twentieth of the time at most; while that is used up, it returns the last value again.
+    """Lets a function take a twentieth of a processor's time at most; meanwhile it returns the last value again.
 
     So an occasional request gets the present value, and a flood of requests one that is some tenths of a second old.
-    Only CPU time is spent: a thread that was kept waiting in the middle of a document, for a second, would otherwise
-    get the same one for many seconds. `clock` and `cpu_clock`: in seconds.
+    Only CPU time counts: after a busy machine has kept the thread waiting for a second, in the middle of a document,
+    the same one would otherwise be returned for many seconds. `clock` and `cpu_clock`: in seconds.
     """
 
     def __init__(

@@ -133,15 +133,13 @@ class Connection:
         for index, message in enumerate(messages[: limits.window]):
             if message.key not in self._numbers:
                 try:
-                    number = self._number(message, limits)
+                    number = self._number(message, limits, sessions)
                 except DeliveryError:
                     if index == 0:
                         raise
                     return  # it will be the first soon
                 with self._news:
                     self._numbers[message.key] = number
-                    if self.sessions != sessions:
-                        return  # the session is new: what it lacks is published first
 
     def _tidy(self, keys: set[str]) -> None:
         """Forget messages that are not on their way any longer, and answers to them and to others."""
@@ -150,13 +148,13 @@ class Connection:
         known = set(self._numbers.values())
         self._answers = {number: answer for number, answer in self._answers.items() if number in known}
 
-    def _number(self, message: Message, limits: Limits) -> int:
-        """Publish a message; return its number."""
+    def _number(self, message: Message, limits: Limits, sessions: int) -> int:
+        """Publish a message, but not in a later session, which first needs what it lacks; return its number."""
         if message.size_bytes > limits.size_bytes:
             raise DeliveryError(f"{self._name} takes at most {limits.size_bytes} bytes.", is_final=True)
         qos = min(message.qos, limits.qos)
         try:
-            number = self._client.publish(message, qos)
+            number = self._client.publish(message, qos, lambda: self.sessions == sessions)
         except ValueError as error:
             raise DeliveryError(f"A message for {self._name} is malformed: {error}.", is_final=True) from error
         if number is None:

@@ -1,8 +1,8 @@
 """An MQTT 5 client in this project's terms. The only module that knows paho."""
 
 import struct
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -126,10 +126,11 @@ class MqttClient:
         self._paho.connect_async(self._address.host, self._address.port, KEEP_ALIVE_S, properties=properties)
         self._paho.loop_start()
 
-    def publish(self, message: Message, qos: int) -> int | None:
+    def publish(self, message: Message, qos: int, is_wanted: Callable[[], bool] = lambda: True) -> int | None:
         """Send a message, or keep it until there is a connection; return its number, None if that was not possible.
 
-        Raises ValueError if it cannot be written as a packet.
+        `is_wanted`: whether to send it after all, asked when its turn has come: it may have waited for a new session to
+        begin. Raises ValueError if it cannot be written as a packet.
         """
         if len(message.topic.encode()) > MAX_TOPIC_BYTES:
             raise ValueError("its topic is too long")
@@ -140,7 +141,10 @@ class MqttClient:
             properties.pack()  # type: ignore[no-untyped-call]  # the same
         except (struct.error, MQTTException) as error:
             raise ValueError(f"its properties cannot be sent: {error}") from error
-        info = self._paho.publish(message.topic, message.payload, qos, message.retain, properties)
+        with self._paho.turn():
+            if not is_wanted():
+                return None
+            info = self._paho.publish(message.topic, message.payload, qos, message.retain, properties)
         is_kept = info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS or (qos and info.rc == MQTTErrorCode.MQTT_ERR_NO_CONN)
         return info.mid if is_kept else None
 
@@ -262,9 +266,13 @@ class _Paho(Client):
             for message in kept:
                 message.state = MessageState.MQTT_MS_RESEND_PUBREL
 
+    def turn(self) -> AbstractContextManager[object]:
+        """Return a lock: while it is held, no other thread publishes, and no session begins."""
+        return self._out_message_mutex
+
     def _handle_connack(self) -> MQTTErrorCode:
         """Send again what is kept before anything new, so that all stays in order."""
-        with self._out_message_mutex:
+        with self.turn():
             return super()._handle_connack()
 
     def _send_publish(self, *args: Any, **kwargs: Any) -> MQTTErrorCode:

@@ -38,7 +38,7 @@ def findings(url: str, credentials: Credentials | None = None, tls: ssl.SSLConte
 
 
 def _findings(url: str, credentials: Credentials | None, tls: ssl.SSLContext | None) -> dict[str, Finding]:
-    server = Server(read_address(f"{url}/inference"), Limits(duration_s=1800, timeout_s=60), credentials, tls)
+    server = Server(read_address(f"{url}/inference"), Limits(duration_s=400, timeout_s=60), credentials, tls)
     subject = Subject(server, hostile=True)
     return {result.check.id: result.finding for result in run(subject, CHECKS) if result.check.id in ALL}
 

@@ -26,7 +26,7 @@ from tests.support.live import posting
 from tests.support.models.chains import street_with_plate
 from tests.support.models.pages import TIMETABLE, page
 from tests.support.server import LiveServer, serving
-from tests.support.waiting import PATIENCE_S, wait_for
+from tests.support.waiting import PATIENCE_S, TRIES, wait_for
 
 ARRIVAL_S = 0.2
 """Time for a frame to reach its lane; a fifth of the time of a slow frame there."""
@@ -40,7 +40,6 @@ SETTINGS = {
     ].items()
 }
 RAW = {"Content-Type": "image/x-raw"}
-ATTEMPTS = 5
 
 Builder = Callable[[LiveServer, str], httpx.Response]
 
@@ -85,7 +84,7 @@ def until(words: str, builder: Builder) -> Builder:
     """
 
     def build(server: LiveServer, path: str) -> httpx.Response:
-        for _ in range(ATTEMPTS):
+        for _ in range(TRIES):
             answer = builder(server, path)
             if words in answer.text:
                 break

@@ -54,11 +54,13 @@ class LiveServer:
 
     @contextmanager
     def busy(self, jobs: int = 1) -> Iterator[None]:
-        """Keep one lane busy until the block ends, and one place in its queue for each further job of this machine."""
+        """Keep the only lane busy until the block ends, and one place in its queue for each further job."""
         assert self.lanes
         lanes, done = self.lanes(), threading.Event()
-        taken = [lanes.submit(done.wait, caller=self.host) for _ in range(jobs)]
+        assert lanes.count == 1
+        taken = []
         try:
+            taken += [lanes.submit(done.wait, caller=self.host) for _ in range(jobs)]
             wait_for(lambda: lanes.running)
             yield
         finally:

@@ -1,9 +1,10 @@
-"""Tests of the kit where time matters, on machines that may stand still for a moment."""
+"""What tests of the kit use where time matters: a clock, and patience with machines that stand still for a moment."""
 
 from collections.abc import Callable, Collection
 from typing import Any
 
 from conformance.verdicts import Finding, Verdict
+from tests.support.waiting import TRIES
 
 TIMED = {
     "overload.sheds",
@@ -18,7 +19,6 @@ TIMED = {
 }
 """Checks that find fault with a right server, too, if the machine stands still for a moment."""
 BAD = {Verdict.FAIL, Verdict.WARN}
-ATTEMPTS = 4
 
 
 class Clock:
@@ -35,12 +35,12 @@ class Clock:
 
 
 def calmly(ask: Callable[[], dict[str, Finding]], expected: Collection[Any] = ()) -> dict[str, Finding]:
-    """Return the findings of the checks that are asked, by id; of another run where only checks of `TIMED` find fault.
+    """Return the findings of the checks that are asked, by id.
 
-    `expected`: checks that should find fault. A server that is wrong is found to be wrong each time.
+    Asks again, a few times, while only checks of `TIMED` find fault that is not `expected`.
     """
     findings: dict[str, Finding] = {}
-    for _ in range(ATTEMPTS):
+    for _ in range(TRIES):
         findings = ask()
         stray = {name for name, each in findings.items() if each.verdict in BAD} - set(expected)
         if not stray or stray - TIMED:

@@ -8,6 +8,8 @@ PATIENCE_S = 60.0
 PROGRAM_S = 240.0
 """A program that starts, or a command until it ends: it needs the processor for seconds, perhaps beside others."""
 INTERVAL_S = 0.02
+TRIES = 5
+"""How often to try what a busy machine may spoil."""
 
 
 def wait_for(condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:

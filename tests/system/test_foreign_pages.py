@@ -115,13 +115,13 @@ def test_a_foreign_page_posts_nothing_and_frames_nothing(
     browser: Chrome, live: LiveServer, strangers_port: int, name: str
 ) -> None:
     """Of another port of the same address (the same site), of another name of this machine, and of another site."""
-    before = accepted(live) + 1
+    with_login = accepted(live) + 1
     log_in(browser, live)
-    wait_for(lambda: accepted(live) == before)  # a request is counted behind its answer
+    wait_for(lambda: accepted(live) == with_login)  # a request is counted behind its answer
     out = attack(browser, f"http://{name}:{strangers_port}/", f"http://127.0.0.1:{live.port}")
     assert [out[write][0] for write in WRITES] == [0, 0, 0], "the page sees nothing of the answers"
     assert {type(out[read]) for read in READS} == {str}, "nor does the browser show it these"
-    assert accepted(live) == before
+    assert accepted(live) == with_login
     assert live.client.get("/streams").json() == {"streams": []}
     framed: list[str] = []
 

@@ -61,7 +61,9 @@ class LoadShedder:
             return None
         except UnavailableError as error:
             names = names_in(headers)
-            record = new_record(names, operation=operation, stream=stream, caller=caller_of(client))
+            record = new_record(
+                names, operation=operation, stream=stream, caller=caller_of(client), started_at=started_at
+            )
             answer = _answer(error, names, record, path.decode())
             record.duration_ms = round((time.perf_counter() - started_at) * 1000, 3)
             self._report(record, "POST", path.decode())

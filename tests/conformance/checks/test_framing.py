@@ -44,7 +44,7 @@ from tests.support.canned import HANG_UP, finding_of, head
 )
 def test_other_ways(check: str, answer: bytes, verdict: Verdict, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (connection, framing):
-        monkeypatch.setattr(module, "CONTINUE_WAIT_S", 20)  # so that an answer at once comes before, however busy it is
+        monkeypatch.setattr(module, "CONTINUE_WAIT_S", 20)  # longer than an answer at once takes on a busy machine
     finding = finding_of(check, answer)
     assert finding.verdict is verdict
     assert words in finding.detail

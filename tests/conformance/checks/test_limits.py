@@ -163,10 +163,10 @@ def test_a_password_is_guessed_once() -> None:
 def test_framehook_is_right(settings: dict[str, Any], given: Credentials) -> None:
     with running(**settings, queue_size=2, wait_until_ready=False) as live:  # so that some frames are refused
         live.wait_until_ready(bearer(PROBE_TOKEN) if settings else None)
-        server = read_address(live.url)
+        address = read_address(live.url)
 
         def ask() -> dict[str, Finding]:
-            subject = Subject(Server(server, credentials=given), rate_per_s=1)  # a busy machine is slow, too
+            subject = Subject(Server(address, credentials=given), rate_per_s=1)  # a busy machine is slow, too
             return findings(subject, *credentials.CHECKS, *overload.CHECKS, *timing.CHECKS)
 
         answered = calmly(ask)

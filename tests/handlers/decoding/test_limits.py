@@ -1,6 +1,5 @@
 """Requests that are refused before they cost anything, and the same service right afterwards."""
 
-import select
 import socket
 import threading
 import time
@@ -15,9 +14,8 @@ from lab.graphs import board, number_in, work_for, write_failing_model, write_id
 from lab.pictures import encode
 from lab.wire import read_answer, read_to_end
 from models.runtime.engine import Engine
-from tests.support.client import ContractClient
 from tests.support.server import LiveServer, running, serving
-from tests.support.waiting import PATIENCE_S, wait_for
+from tests.support.waiting import PATIENCE_S
 
 MAX_BODY_BYTES = 100_000
 BODY_TIMEOUT_S = 1
@@ -147,31 +145,10 @@ def test_a_caller_that_hangs_up_half_way_harms_nobody(small: LiveServer) -> None
 
 
 def test_a_full_queue_refuses_at_once_with_retry_after(small: LiveServer) -> None:
-    wait_for(lambda: refuses_at_once(small))
-
-
-def refuses_at_once(small: LiveServer) -> bool:
-    """Send more than there is room for; return whether every refusal took less time than any frame."""
-    answers = []
-
-    def send() -> None:
-        with ContractClient(small.url) as client:
-            started_at = time.monotonic()
-            answer = client.post("/inference", content=SLOW_FRAME)
-            answers.append((answer.status_code, time.monotonic() - started_at, answer.headers.get("retry-after")))
-
-    senders = [threading.Thread(target=send) for _ in range(6)]
-    for sender in senders:
-        sender.start()
-    for sender in senders:
-        sender.join()
-    served = [taken_s for status, taken_s, _ in answers if status == 200]
-    refused = [(taken_s, retry_after) for status, taken_s, retry_after in answers if status == 503]
-    assert len(served) + len(refused) == len(answers)
-    assert len(served) >= 2  # one runs and one waits
-    assert refused
-    assert all(int(retry_after or 0) >= 1 for _, retry_after in refused)
-    return min(served) > max(taken_s for taken_s, _ in refused)
+    with small.busy(jobs=2):  # one runs and one waits
+        answer = small.client.post("/inference", content=FRAME)
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
 
 
 def test_too_many_bytes_in_flight_are_refused(small: LiveServer) -> None:
@@ -228,19 +205,9 @@ def test_callers_that_hung_up_hold_no_bytes(small: LiveServer) -> None:
 
 
 def test_probes_answer_while_every_lane_is_busy(small: LiveServer) -> None:
-    wait_for(lambda: probes_answer_before_a_frame(small))
-
-
-def probes_answer_before_a_frame(small: LiveServer) -> bool:
-    """Ask while a frame runs, and return whether it still ran at the end: else this proves nothing."""
-    with connect(small, headers=f"Content-Length: {len(SLOW_FRAME)}") as connection:
-        connection.sendall(SLOW_FRAME)
-        time.sleep(ARRIVAL_S)
+    with small.busy():
         for path in ("/health/live", "/health/ready", "/models"):
             assert small.client.get(path).status_code == 200
-        is_running = not select.select([connection], [], [], 0)[0]
-        assert read_answer(connection).startswith(b"HTTP/1.1 200 ")
-    return is_running
 
 
 def test_ready_only_after_every_model_answered_a_frame(tmp_path: Path) -> None:

@@ -1,8 +1,14 @@
 """Documents that are made for a share of the time only."""
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
+import pytest
+
+from handlers.server.app import create_app
 from handlers.server.rationed import MAX_SAVED_S, MAX_SHARE, Rationed
+from handlers.server.settings import Settings
 
 MADE_IN_S = 0.01
 
@@ -58,3 +64,15 @@ def test_a_wait_costs_nothing() -> None:
 
     document = Rationed(make_late, clock, lambda: 0.0)
     assert [document() for _ in range(9)] == list(range(9))
+
+
+def test_the_documents_of_a_service_are_rationed(monkeypatch: pytest.MonkeyPatch) -> None:
+    rationed_documents: list[Callable[[], Any]] = []
+
+    def keep(make: Callable[[], Any]) -> Callable[[], Any]:
+        rationed_documents.append(make)
+        return make
+
+    monkeypatch.setattr("handlers.server.app.Rationed", keep)
+    create_app(Settings(), lambda _: None)
+    assert [make.__name__ for make in rationed_documents] == ["as_text", "as_record"]

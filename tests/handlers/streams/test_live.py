@@ -428,7 +428,9 @@ def drawing(draw: Callable[[None, Body], bytes]) -> StatefulCall:
 class Jumps(selectors.SelectSelector):
     """Does not wait: the time that would have passed is added to its clock."""
 
-    now_s = 0.0
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_s = time.monotonic()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         self.now_s += timeout or 0
@@ -492,7 +494,8 @@ async def _drawn_in_3_s(costs_s: Mapping[str, float], clock: Callable[[], float]
     rendering = asyncio.create_task(streams.render_pictures())
     with ExitStack() as stack:
         watched = {name: stack.enter_context(streams.watching(name)) for name in costs_s}
-        while clock() < 3:
+        ends_at = clock() + 3
+        while clock() < ends_at:
             for name in costs_s:
                 streams.queue_render(watched[name], StatefulCall(partial(str, name)))  # type: ignore[arg-type]
             await asyncio.sleep(0.01)

@@ -98,7 +98,8 @@ def lose(worker: ProcessWorker, job: Callable[..., Any]) -> None:
 
 def test_jobs_get_their_bodies_and_the_state() -> None:
     with worker_of() as worker:
-        assert os.getpid() != do(worker, pid) in worker_pids()
+        assert do(worker, pid) in worker_pids()
+        assert os.getpid() not in worker_pids()
         for size in (0, 1, GROWTH_BYTES, GROWTH_BYTES + 1, KEPT_BYTES + 1, 5):
             body = os.urandom(size)
             assert do(worker, content, body) == body

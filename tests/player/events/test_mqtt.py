@@ -6,8 +6,9 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -17,7 +18,7 @@ from player.events import connection, mqtt
 from player.events.broker import BrokerAddress, Message
 from player.events.event import Event
 from player.events.mqtt_output import Inbox
-from player.events.output import Output
+from player.events.output import LaterError, Link, Output
 from player.events.outputs import open_output
 from player.events.sending import BackOff, OutputStatus, Publisher
 from tests.support import mqtt_broker
@@ -199,6 +200,40 @@ def test_nothing_is_sent_before_the_broker_has_accepted_the_client() -> None:
             client.publish(Message("a", b"early"), 2)
             time.sleep(0.1)
             assert broker.packets == [CONNECT]
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_a_new_session_first_gets_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if it begins while a later message waits for its turn."""
+    has_begun = threading.Event()
+    publish, note = mqtt.MqttClient.publish, connection.Connection.connected
+
+    def publish_late(client: mqtt.MqttClient, message: Message, *rest: Any) -> int | None:
+        if message.payload == b"C" and not has_begun.is_set():
+            wait_for(lambda: not broker.faults)  # the first message is there, and is not confirmed
+            broker.forget()
+            broker.cut()
+            has_begun.wait(PATIENCE_S)
+        return publish(client, message, *rest)
+
+    def note_slowly(self: connection.Connection, limits: mqtt.Limits, lost: Sequence[int] | None) -> None:
+        note(self, limits, lost)
+        if self.sessions > 1:
+            has_begun.set()
+            time.sleep(0.3)
+
+    monkeypatch.setattr(mqtt.MqttClient, "publish", publish_late)
+    monkeypatch.setattr(connection.Connection, "connected", note_slowly)
+    messages = [Message("a", letter.encode(), qos=1, key=letter) for letter in "ABCD"]
+    with broking() as broker:
+        publisher = connection.Connection(BrokerAddress("127.0.0.1", broker.port), "me", Link("broker"))
+        broker.faults.append((PUBLISH, "stall"))
+        count = 0
+        while count < len(messages):
+            with suppress(LaterError):
+                count += publisher.send(messages[count:])
+        publisher.close()
+    assert [message.payload for message in broker.received][-4:] == [b"A", b"B", b"C", b"D"]
 
 
 @pytest.mark.parametrize("kind", [PUBLISH, PUBREL])

@@ -133,7 +133,7 @@ def test_redirects_are_not_followed() -> None:
     assert caught.value.is_final
 
 
-SOON = format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)
+FAR_AWAY = format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)
 LONG_AGO = format_datetime(datetime(2001, 1, 1, tzinfo=UTC), usegmt=True)
 
 
@@ -143,7 +143,7 @@ LONG_AGO = format_datetime(datetime(2001, 1, 1, tzinfo=UTC), usegmt=True)
         pytest.param(status(503), None, id="unavailable"),
         pytest.param(status(503, Retry_After="7"), 7, id="seconds"),
         pytest.param(status(429, Retry_After="99999"), 300, id="too long"),
-        pytest.param(status(408, Retry_After=SOON), 300, id="a date far away"),
+        pytest.param(status(408, Retry_After=FAR_AWAY), 300, id="a date far away"),
         pytest.param(status(503, Retry_After=LONG_AGO), 0, id="a date long ago"),
         pytest.param(status(503, Retry_After="soon"), None, id="neither"),
         pytest.param(status(502, b"x" * 200_000), None, id="a long answer"),

@@ -20,12 +20,11 @@ from lab.pictures import STREET
 from tests.contract.builders import post
 from tests.support.client import CONTRACT, ROOT
 from tests.support.server import LiveServer, running
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE_S, wait_for
 
 pytestmark = pytest.mark.system
 
 DOCUMENT = (ROOT / "docs" / "clients.md").read_text()
-PATIENCE_S = 60
 COMMANDS = re.findall(r"<!-- tested -->\n```(sh|python)\n(.*?)```", DOCUMENT, re.DOTALL)
 CAMERAS = re.findall(r"<!-- runs on -->\n```sh\n(.*?)```", DOCUMENT, re.DOTALL)
 RUNS_S = 10

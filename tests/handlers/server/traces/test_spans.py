@@ -22,7 +22,7 @@ def steps_of(**facts: Any) -> list[tuple[str, float, float]]:
     return [(step.name, (step.start_ns - CLOCK.now_ns) / 1e6, (step.end_ns - CLOCK.now_ns) / 1e6) for step in found]
 
 
-def test_a_request_ends_when_it_ended_or_now() -> None:
+def test_a_request_has_its_own_times_or_ends_now() -> None:
     assert whole(record_of(duration_ms=20.0), CLOCK) == Step("", 4_980_000_000, 5_000_000_000)
     assert whole(record_of(duration_ms=20.0, started_at=99.5), CLOCK) == Step("", 4_500_000_000, 4_520_000_000)
 

@@ -13,7 +13,7 @@ from handlers.server.wire.connections import ConnectionLimits, Connections
 from lab.graphs import write_identity_model
 from lab.wire import connect, statuses
 from tests.support.server import LiveServer, serving
-from tests.support.waiting import wait_for
+from tests.support.waiting import TRIES, wait_for
 
 MAX_CONNECTIONS = 12
 POST = b"POST /inference HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
@@ -78,7 +78,7 @@ def test_a_request_without_its_body_is_as_good_as_idle(crowded: LiveServer) -> N
 def test_where_all_are_busy_a_new_one_is_refused(crowded: LiveServer) -> None:
     """Bodies that keep coming are no reason to close a connection.
 
-    On a busy machine they may pause, and then do not count as such: that proves nothing.
+    On a busy machine they may pause, and then do not count as such: one time in a few they do not.
     """
     received = b""
 
@@ -88,7 +88,7 @@ def test_where_all_are_busy_a_new_one_is_refused(crowded: LiveServer) -> None:
             received = beside_uploads(crowded.port)
         return statuses(received) == (503,)
 
-    wait_for(is_refused)
+    assert any(is_refused() for _ in range(TRIES))
     assert b"\r\nretry-after: 2\r\n" in received
 
 

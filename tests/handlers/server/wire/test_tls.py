@@ -21,7 +21,7 @@ from tests.support.certificates import issue, trusting, write, write_authority
 from tests.support.metrics import samples
 from tests.support.process import serving as process_serving
 from tests.support.server import LiveServer, serving
-from tests.support.waiting import PATIENCE_S, wait_for
+from tests.support.waiting import PATIENCE_S, TRIES, wait_for
 
 TIMEOUT_S = 1.0
 LATE_S = 10.0
@@ -195,8 +195,8 @@ def test_handshakes_are_bounded_like_connections(live: LiveServer) -> None:
 
 
 def test_where_all_are_busy_a_handshake_finds_no_place(live: LiveServer) -> None:
-    """On a busy machine the bodies may pause, and then their connections give way: that proves nothing."""
-    wait_for(lambda: finds_no_place(live))
+    """On a busy machine the bodies may pause, and then their connections give way: one time in a few they do not."""
+    assert any(finds_no_place(live) for _ in range(TRIES))
     wait_for(lambda: is_admitted(live))  # once the service notices the closed connections
 
 
