@@ -5,7 +5,8 @@ import os
 import re
 import socket
 import ssl
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 TIMEOUT_S = 60.0
@@ -92,11 +93,12 @@ def statuses(received: bytes) -> tuple[int, ...]:
     return tuple(int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", received))
 
 
-def refusing() -> socket.socket:
-    """Return a socket whose port refuses connections, and is nobody else's until it is closed."""
-    taken = socket.socket()
-    taken.bind(("127.0.0.1", 0))
-    return taken
+@contextmanager
+def refusing() -> Iterator[int]:
+    """Yield a port that refuses connections, and is nobody else's until the block ends."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 def free_port() -> int:

@@ -169,8 +169,8 @@ def test_a_closed_loop_keeps_every_client_busy() -> None:
 
 def test_a_server_that_is_not_there_loses_everything() -> None:
     async def scenario() -> Run:
-        with refusing() as taken:
-            target = Target("127.0.0.1", taken.getsockname()[1], request, check)
+        with refusing() as port:
+            target = Target("127.0.0.1", port, request, check)
             return await open_loop(target, schedule(100, 0.1), PATIENT)
 
     assert run(scenario()).counts()["lost"] == 10

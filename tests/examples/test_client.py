@@ -177,8 +177,8 @@ def test_a_connection_that_was_idle_is_opened_again() -> None:
 
 
 def test_nobody_answers() -> None:
-    with refusing() as taken:
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}/inference"
+    with refusing() as port:
+        url = f"http://127.0.0.1:{port}/inference"
         run = client("--url", url, STREET)
     assert run.returncode == 1
     assert run.stderr.startswith(f"{url}: ")
@@ -195,7 +195,7 @@ def test_a_camera_goes_on_while_the_service_is_busy() -> None:
 
 def test_a_camera_goes_on_while_nobody_answers() -> None:
     """The outage is one line, however long it lasts."""
-    with refusing() as taken, following(f"http://127.0.0.1:{taken.getsockname()[1]}/inference") as run:
+    with refusing() as port, following(f"http://127.0.0.1:{port}/inference") as run:
         run.stdin.write(STREET.read_bytes())
         assert run.stderr.readline().startswith(b"no answer: ")
         run.stdin.write(STREET.read_bytes())

@@ -46,7 +46,10 @@ def one_lane(tmp_path: Path) -> Iterator[LiveServer]:
 
 @pytest.fixture
 def release(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Hold each lane that works on a `HELD_FRAME` until this event is set, however slow the machine is."""
+    """Hold each lane that works on a `HELD_FRAME` until this event is set, however slow the machine is.
+
+    `LiveServer.busy` does without a frame, where the frame itself does not matter.
+    """
     released, decode = threading.Event(), LaneCodec.decode
 
     def decode_when_released(codec: LaneCodec, order: FrameOrder, target: DecodeTarget) -> Frame:
@@ -281,9 +284,7 @@ def test_bytes_are_in_flight_until_their_caller_is_gone(one_lane: LiveServer) ->
     assert wait_until_idle(one_lane)["framehook_bytes_in_flight",] == 0
 
 
-def test_retry_after_is_what_the_lanes_say(
-    tmp_path: Path, release: threading.Event, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_retry_after_is_what_the_lanes_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Lanes, "retry_after_s", lambda _: 42)
     folder = write_identity_model(tmp_path)
     limit = 2 * len(FRAME)
@@ -292,10 +293,8 @@ def test_retry_after_is_what_the_lanes_say(
             wait_for(lambda: samples(live)["framehook_bytes_in_flight",] == limit - 1)
             refused_for_bytes = live.client.post("/inference", content=FRAME)
         wait_until_idle(live)
-        busy = Caller(live, HELD_FRAME)
-        refused_for_places = live.client.post("/inference", content=FRAME)
-        release.set()
-        assert busy.status() == 200
+        with live.busy():
+            refused_for_places = live.client.post("/inference", content=FRAME)
     for refusal in (refused_for_bytes, refused_for_places):
         assert (refusal.status_code, refusal.headers["retry-after"]) == (503, "42")
 

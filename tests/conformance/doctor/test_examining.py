@@ -161,8 +161,8 @@ def test_a_server_that_does_not_ask_for_what_was_given() -> None:
 
 
 def test_nothing_listens() -> None:
-    with refusing() as taken:
-        opinions = examined(f"http://127.0.0.1:{taken.getsockname()[1]}")
+    with refusing() as port:
+        opinions = examined(f"http://127.0.0.1:{port}")
     assert judgements(opinions) == [BAD, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN]
     assert "Connection refused" in opinions[0].answer
 

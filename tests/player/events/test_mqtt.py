@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -360,16 +360,16 @@ def test_an_event_with_properties_that_are_too_long_is_dropped() -> None:
 
 @pytest.mark.usefixtures("unhurried")
 def test_a_broker_that_is_away_gets_everything_later() -> None:
-    nobody, events = refusing(), [seen() for _ in range(100)]
-    port = nobody.getsockname()[1]
-    with nobody, publishing(port) as publisher:
-        for event in events:
-            publisher.publish(event)
-        wait_for(lambda: publisher.status[0].last_error)
+    events = [seen() for _ in range(100)]
+    with ExitStack() as stack:
+        with refusing() as port:
+            publisher = stack.enter_context(publishing(port))
+            for event in events:
+                publisher.publish(event)
+            wait_for(lambda: publisher.status[0].last_error)
         status = publisher.status[0]
         assert status.last_error == f"mqtt://127.0.0.1:{port} cannot be reached: Connection refused."
         assert (status.waiting, status.connected_since_s) == (100, None)
-        nobody.close()
         with broking(port) as broker:
             wait_until_delivered(publisher)
     assert ids(broker) == [event.id for event in events]

@@ -209,10 +209,8 @@ def test_an_rtsp_camera_that_falls_silent_is_late_and_no_other_format(answer: by
 
 @pytest.mark.parametrize("scheme", ["rtsp", "rtsps", "http", "https"])
 def test_a_closed_port_is_named(scheme: str) -> None:
-    with refusing() as nobody:
-        port = nobody.getsockname()[1]
-        with pytest.raises(SourceError, match=f"{scheme}://127.0.0.1:{port}/s refuses connections"):
-            read(patient(f"{scheme}://127.0.0.1:{port}/s"))
+    with refusing() as port, pytest.raises(SourceError, match=f"{scheme}://127.0.0.1:{port}/s refuses connections"):
+        read(patient(f"{scheme}://127.0.0.1:{port}/s"))
 
 
 def test_a_wrong_password_is_refused_and_shown_nowhere(

@@ -383,13 +383,12 @@ def test_settings_that_cannot_be_used_are_refused(settings: ServerSettings) -> N
 
 
 def test_nobody_listens() -> None:
-    with refusing() as nobody:
-        port = nobody.getsockname()[1]
-        with (
-            client(f"http://user:{port}@127.0.0.1:{port}/?key=secret") as extension,
-            pytest.raises(ExtensionError) as caught,
-        ):
-            ask(extension)
+    with (
+        refusing() as port,
+        client(f"http://user:{port}@127.0.0.1:{port}/?key=secret") as extension,
+        pytest.raises(ExtensionError) as caught,
+    ):
+        ask(extension)
     assert str(caught.value) == f"http://127.0.0.1:{port}/ cannot be reached: [Errno 111] Connection refused."
 
 

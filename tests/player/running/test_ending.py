@@ -60,8 +60,8 @@ def test_a_player_that_is_stopped_does_not_wait_long_for_an_extension_that_hangs
 
 def test_all_outputs_have_the_same_five_seconds_to_take_what_waits(video: Path, tmp_path: Path) -> None:
     topology = write_topology(tmp_path / "t.json", str(video), extension(URL), hub_sink("detector"))
-    with refusing() as nobody:
-        away = [f"http://127.0.0.1:{nobody.getsockname()[1]}/{number}" for number in range(8)]
+    with refusing() as port:
+        away = [f"http://127.0.0.1:{port}/{number}" for number in range(8)]
         wanted = PipelineSpec("yard", read_topology(topology, {}, pipeline="yard").topology, tuple(away))
         playing = PlayOptions(is_looped=True, create_extension=lambda _pipeline, _record: Answering([()]))
         player = Player([wanted], playing, lambda: None)

@@ -212,8 +212,8 @@ def test_a_file_that_cannot_be_read_fails_and_a_camera_is_tried_again(tmp_path: 
     player = play(gone, tmp_path / "events.jsonl", Answering([NOTHING]))
     assert player.pipelines[0].phase == "failed"
     assert "gone.mp4 does not exist" in player.pipelines[0].fault
-    with refusing() as nobody:
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/video"
+    with refusing() as port:
+        url = f"http://127.0.0.1:{port}/video"
         away = write_topology(tmp_path / "u.json", url, extension(URL), hub_sink("detector"))
         with playing(away, tmp_path / "away.jsonl", Answering([NOTHING])) as (player, over):
             wait_for(lambda: "refuses connections" in player.pipelines[0].fault)

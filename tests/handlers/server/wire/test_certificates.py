@@ -273,8 +273,8 @@ def test_the_probe_reports_whether_the_service_is_ready(tmp_path: Path) -> None:
         wait_until_found_ready(live.port)
         live.terminate()
         assert probe(live.port) == 1
-    with refusing() as nobody:
-        assert probe(nobody.getsockname()[1]) == 1
+    with refusing() as port:
+        assert probe(port) == 1
     with serving(model, trusted=trusting(CA), **files) as live:
         wait_until_found_ready(live.port, **files)
         wait_until_found_ready(live.port, tls_self_signed="true")
@@ -282,8 +282,8 @@ def test_the_probe_reports_whether_the_service_is_ready(tmp_path: Path) -> None:
     client_ca = write_authority(CA, tmp_path)
     with serving(model, trusted=trusting(CA, issue(CA)), **files, **client_ca) as live:
         wait_until_found_ready(live.port, **files, **client_ca)
-    with refusing() as nobody:
-        assert probe(nobody.getsockname()[1], **files, **client_ca) == 1
+    with refusing() as port:
+        assert probe(port, **files, **client_ca) == 1
 
 
 def test_the_image_uses_the_probe() -> None:
