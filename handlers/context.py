@@ -101,7 +101,8 @@ class RequestRecord:
     a frame. `shed`: why the frame was refused for now. `traceback`: the cause of a failure of our own. `credential`:
     whose it was. `peer`: the address of a caller that had to show one. `parent`: the caller's span that the request
     belongs to. `trace_id`: of its trace, which began at the caller or here. `started_at`, `read_at`, `queued_at`: when
-    it came, when its body was waited for, and when its frame was queued, by time.perf_counter.
+    it came, when its body was waited for, and when its frame was queued, by time.perf_counter; None: of a head that was
+    refused, or not yet.
     """
 
     request_id: str

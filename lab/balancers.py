@@ -3,16 +3,15 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import ROOT
-from lab.wire import free_port
+from lab.wire import free_port, is_open
 
 HOST = "127.0.0.1"
 PORTS = (8080, 8081, 8082, 8083)
@@ -109,8 +108,7 @@ def _wait_until_open(port: int) -> None:
     """Raise TimeoutError if nobody listens in time."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
-        with suppress(ConnectionError):
-            socket.create_connection((HOST, port)).close()
+        if is_open(port):
             return
         time.sleep(0.02)
     raise TimeoutError(f"Nobody listens on port {port}.")

@@ -93,6 +93,14 @@ def statuses(received: bytes) -> tuple[int, ...]:
     return tuple(int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", received))
 
 
+def is_open(port: int) -> bool:
+    """Return whether anybody listens on a port."""
+    with suppress(ConnectionError):
+        socket.create_connection(("127.0.0.1", port)).close()
+        return True
+    return False
+
+
 @contextmanager
 def refusing() -> Iterator[int]:
     """Yield a port that refuses connections, and is nobody else's until the block ends."""

@@ -1,10 +1,9 @@
 """Behind nginx, requests get the same answers or are refused: both agree on where each request ends."""
 
 import re
-import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -16,7 +15,7 @@ from selenium.webdriver.common.by import By
 from handlers.server.access.back_off import FREE_FAILURES
 from lab.graphs import write_identity_model
 from lab.pictures import STREET
-from lab.wire import free_port, statuses, talk
+from lab.wire import free_port, is_open, statuses, talk
 from tests.support.browsing import wait
 from tests.support.credentials import ADMIN, USER_WITH_PASSWORD, basic, settings_for
 from tests.support.raw_requests import FRAME, RAW_REQUESTS, RawRequest
@@ -54,18 +53,11 @@ def nginx_before(upstream: int, folder: Path, tls: str = "", headers: str = "") 
     config.write_text(CONFIG.format(folder=folder, port=port, upstream=upstream, tls=tls, headers=headers))
     nginx = subprocess.Popen(["nginx", "-e", folder / "error.log", "-c", config])
     try:
-        wait_for(lambda: listens(port))
+        wait_for(lambda: is_open(port))
         yield port
     finally:
         nginx.terminate()
         nginx.wait(PATIENCE_S)
-
-
-def listens(port: int) -> bool:
-    with suppress(ConnectionError):
-        socket.create_connection(("127.0.0.1", port)).close()
-        return True
-    return False
 
 
 @pytest.fixture(scope="module")

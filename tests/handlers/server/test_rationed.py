@@ -9,17 +9,9 @@ import pytest
 from handlers.server.app import create_app
 from handlers.server.rationed import MAX_SAVED_S, MAX_SHARE, Rationed
 from handlers.server.settings import Settings
+from tests.support.clock import Clock
 
 MADE_IN_S = 0.01
-
-
-class Clock:
-    """A clock that the test sets."""
-
-    now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def rationed(clock: Clock) -> Rationed[int]:

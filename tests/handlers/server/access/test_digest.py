@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from handlers.server.access import digest
 from handlers.server.access.digest import Nonces, expected_response, parse_answer, user_hash
+from tests.support.clock import Clock
 from tests.support.credentials import USER
 
 RFC_7616 = {
@@ -21,16 +22,6 @@ FIELDS = (
     'cnonce="f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ", qop=auth, response="{response}", '
     'opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"'
 )
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.mark.parametrize("algorithm", digest.ALGORITHMS)

@@ -5,15 +5,7 @@ import itertools
 import pytest
 
 from handlers.server.traces.budget import Budget
-
-
-class Clock:
-    """A clock that the test sets."""
-
-    now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.support.clock import Clock
 
 
 def taken(budget: Budget) -> int:
