@@ -69,13 +69,7 @@ def number_in(box: dict[str, float]) -> int:
 
 def write_identity_model(repository: Path, name: str = "identity", labels: Sequence[str] = LABELS) -> Path:
     """Write the identity model's folder and return it."""
-    powers = EDGE_UNIT * 2.0 ** np.arange(16)
-    weights = np.zeros((SIDE * SIDE, 6), np.float32)
-    weights[:16, 0] = weights[16:32, 1] = powers
-    weights[NOTHING_BIT, 2] = weights[FAILURE_BIT, 3] = 1
-    weights[WORK_BIT : WORK_BIT + 16, 4] = 100 * 2.0 ** np.arange(16)
     pattern = np.array([PATTERN >> bit & 1 for bit in range(8)], np.float32)
-    weights[PATTERN_BIT:, 5] = 2 * pattern - 1
     nodes = [
         helper.make_node("AveragePool", ["images"], ["pooled"], kernel_shape=[SIDE, SIDE], strides=[SIDE, SIDE]),
         helper.make_node("Slice", ["pooled", "zero1", "one1", "one1"], ["grey"]),
@@ -108,7 +102,7 @@ def write_identity_model(repository: Path, name: str = "identity", labels: Seque
         "white": np.float32(255),
         "flat": np.array([1, SIDE * SIDE]),
         "scalar": np.array([], np.int64),
-        "weights": weights,
+        "weights": _weights_of_squares(pattern),
         "widths": np.array([1, 1, 3, 1]),
         "all_of_pattern": pattern.sum(),
         "zeros1": np.zeros(1, np.float32),
@@ -120,6 +114,16 @@ def write_identity_model(repository: Path, name: str = "identity", labels: Seque
         "score_shape": np.array([1, 1, len(labels)]),
     }
     return _write_folder(repository / name, nodes, constants, 1, labels)
+
+
+def _weights_of_squares(pattern: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what each square of a board adds to left, top, nothing, failure, work and likeness: (squares, 6)."""
+    weights = np.zeros((SIDE * SIDE, 6), np.float32)
+    weights[:16, 0] = weights[16:32, 1] = EDGE_UNIT * 2.0 ** np.arange(16)
+    weights[NOTHING_BIT, 2] = weights[FAILURE_BIT, 3] = 1
+    weights[WORK_BIT : WORK_BIT + 16, 4] = 100 * 2.0 ** np.arange(16)
+    weights[PATTERN_BIT:, 5] = 2 * pattern - 1
+    return weights
 
 
 def write_planted_model(
